@@ -1,0 +1,118 @@
+"""Call events as every switch adapter gives them, and the record a call's end becomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+NO_CARRIER = 0  # stored where no carrier was chosen; null for whoever asks
+
+
+class EventType(StrEnum):
+    START = "start"
+    RINGING = "ringing"
+    ANSWER = "answer"
+    END = "end"
+    BEAT = "beat"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A switch's own number of an event: `boot` names its start, `seq` rises by one from 1."""
+
+    boot: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """A start, ringing, answer or end as the live picture needs it, references resolved.
+
+    `at` is when it happened. `lease_seconds` is how long the switch's calls are believed without
+    news of them.
+    """
+
+    type: EventType
+    switch: str
+    call_id: str
+    leg: int
+    customer_id: int
+    carrier_id: int
+    at: datetime
+    setup_at: datetime | None
+    final: bool
+    numbered: Numbered | None
+    lease_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """ "I am alive and have `active` calls up", said by a switch every few seconds."""
+
+    switch: str
+    active: int
+    at: datetime
+    numbered: Numbered | None
+    lease_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotCall:
+    call_id: str
+    leg: int
+    customer_id: int
+    carrier_id: int
+    setup_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a switch has up. `numbered.seq` was read before the list was taken."""
+
+    switch: str
+    at: datetime
+    numbered: Numbered | None
+    calls: Sequence[SnapshotCall]
+    lease_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One leg's call detail record, valid and rated: what is stored.
+
+    `revision` is 0, the number of a correction, or None for "a correction, whichever comes next".
+    `talk_us` is answer to end in microseconds. `charge` is the customer's (None: unrated), `cost`
+    the carrier's (None: not known).
+    """
+
+    switch: str
+    call_id: str
+    leg: int
+    revision: int | None
+    digest: bytes
+    customer_id: int
+    carrier_id: int
+    final: bool
+    source: str
+    destination: str
+    source_ip: str | None
+    direction: str | None
+    setup_at: datetime
+    offered_at: datetime
+    ringing_at: datetime | None
+    answer_at: datetime | None
+    end_at: datetime
+    talk_us: int
+    sip_code: int | None
+    sip_reason: str | None
+    q850_cause: int | None
+    released_by: str | None
+    dtmf_digits: int
+    rated_by: Literal["SWITCH", "CARD"] | None
+    prefix: str | None
+    rate_card_id: int | None
+    billed_seconds: int
+    charge: Decimal | None
+    cost: Decimal | None

@@ -1,0 +1,93 @@
+"""The database: open, close, migrate, and the two ways to a connection.
+
+Queries are raw SQL on asyncpg or Tortoise models, freely mixed: inside `transaction()` both run on
+the same connection and commit together.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tortoise import Tortoise
+from tortoise.connection import get_connection
+from tortoise.migrations.executor import MigrationExecutor
+from tortoise.transactions import in_transaction
+
+# asyncpg's Connection, which ships without types.
+Connection: TypeAlias = Any
+Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+
+_APP = {
+    "models": ["models.tables"],
+    "default_connection": "default",
+    "migrations": "models.migrations",
+}
+_MIGRATION_LOCK = 0x43616C6C  # any number that nobody else uses: "Call"
+
+
+def config(url: str, *, pool: int = 10) -> dict[str, Any]:
+    """Tortoise's configuration for a `postgres://` URL; `?host=/folder` names a socket's folder."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    credentials = {
+        "host": options.get("host") or parts.hostname or "127.0.0.1",
+        "port": parts.port or int(options.get("port", 5432)),
+        "user": unquote(parts.username or "postgres"),
+        "password": unquote(parts.password) if parts.password else None,
+        "database": parts.path.lstrip("/") or "callboard",
+        "minsize": 1,
+        "maxsize": pool,
+        # Sums are compared and printed in UTC; a day is a UTC day.
+        "server_settings": {"timezone": "UTC", "application_name": "callboard"},
+    }
+    return {
+        "connections": {
+            "default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
+        },
+        "apps": {"models": _APP},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+async def open_database(url: str, *, pool: int = 10) -> None:
+    """Opens the process's one pool of connections; `close_database` closes it."""
+    await Tortoise.init(config=config(url, pool=pool), _enable_global_fallback=True)
+
+
+async def close_database() -> None:
+    await Tortoise.close_connections()
+
+
+async def migrate() -> None:
+    """Brings the opened database to the current schema; many may call it at once."""
+    client: Any = get_connection("default")
+    async with client.acquire_connection() as conn:
+        await conn.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        try:
+            await _migrate_once(client)
+        finally:
+            await conn.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
+
+
+async def _migrate_once(client: Any) -> None:
+    await MigrationExecutor(client, {"models": _APP}).migrate(direction="forward")
+
+
+@asynccontextmanager
+async def connection() -> AsyncIterator[Connection]:
+    """A connection for reading: inside `transaction()` its own, else one of the pool."""
+    client: Any = get_connection("default")
+    async with client.acquire_connection() as conn:
+        yield conn
+
+
+@asynccontextmanager
+async def transaction(isolation: Isolation | None = None) -> AsyncIterator[Connection]:
+    """One transaction, shared by raw SQL on what it yields and by Tortoise models."""
+    async with in_transaction("default") as tx:
+        conn: Connection = tx._connection
+        if isolation is not None:
+            await conn.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+        yield conn

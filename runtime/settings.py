@@ -1,0 +1,36 @@
+"""Settings: environment variables `CALLBOARD_*` or `.env`, each a line of docs/settings.md."""
+
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="CALLBOARD_", env_file=".env", extra="ignore")
+
+    database_url: str | None = Field(
+        default=None, description="PostgreSQL 15+; none: the embedded one"
+    )
+    redis_url: str | None = Field(default=None, description="Redis 7+; none: the embedded one")
+    secret_key: str | None = Field(
+        default=None, description="signs tokens; none: made once and kept"
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8000", description="where people reach the portal"
+    )
+    database_pool: int = Field(
+        default=10, ge=2, le=200, description="database connections a process"
+    )
+    records_days: int = Field(
+        default=400, ge=1, description="how long call records are kept, in days"
+    )
+    partitions_ahead_days: int = Field(
+        default=7, ge=1, description="partitions made ahead, in days"
+    )
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+
+@cache
+def settings() -> Settings:
+    return Settings()
