@@ -1,0 +1,214 @@
+"""Made-up calls, each planned whole at its setup: pure, the same again for the same seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+# Numbers that the numbering plans reserve for fiction.
+_SOURCES = ("+441632960", "+442079460", "+447700900")
+_DESTINATIONS = (
+    ("+441632960", 3),
+    ("+442079460", 3),
+    ("+447700900", 3),
+    ("+1212555010", 1),
+    ("+1415555010", 1),
+    ("+3319900", 4),
+    ("+3363998", 4),
+)
+_REASONS = {
+    200: ("OK", 16),
+    404: ("Not Found", 1),
+    480: ("Temporarily Unavailable", 19),
+    486: ("Busy Here", 17),
+    487: ("Request Terminated", 16),
+    503: ("Service Unavailable", 38),
+}
+# Final code of an attempt that is not answered, and how often.
+_FAILURES = ((480, 36), (486, 24), (487, 26), (404, 10), (503, 4))
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One offer to one carrier (None: refused before any was chosen)."""
+
+    number: int
+    carrier: str | None
+    offered_at: datetime
+    ringing_at: datetime | None
+    answer_at: datetime | None
+    end_at: datetime
+    sip_code: int
+    released_by: str
+    dtmf_digits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    call_id: str
+    customer: str
+    source: str
+    destination: str
+    setup_at: datetime
+    legs: tuple[Leg, ...]
+
+    @property
+    def last(self) -> Leg:
+        return self.legs[-1]
+
+    @property
+    def talk(self) -> timedelta:
+        last = self.last
+        return timedelta(0) if last.answer_at is None else last.end_at - last.answer_at
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Who calls through whom. The first customers and carriers get the most.
+
+    `talk_seconds` is the mean of the answered calls; `failover` the share of offers that a carrier
+    turns down with 503.
+    """
+
+    customers: tuple[str, ...]
+    carriers: tuple[str, ...]
+    talk_seconds: float = 30.0
+    failover: float = 0.05
+
+
+class Planner:
+    """Plans one call after the other. `name` makes call ids unique between switches and starts."""
+
+    def __init__(self, mix: Mix, random: Random, name: str) -> None:
+        self._mix = mix
+        self._random = random
+        self._name = name
+        self._count = 0
+
+    def call(self, at: datetime) -> Call:
+        random, mix = self._random, self._mix
+        self._count += 1
+        place = _weighted(random, len(mix.customers))
+        prefix, digits = random.choice(_DESTINATIONS)
+        return Call(
+            call_id=f"{self._count}-{random.getrandbits(32):08x}@{self._name}",
+            customer=mix.customers[place],
+            source=f"{random.choice(_SOURCES)}{random.randrange(1000):03d}",
+            destination=f"{prefix}{random.randrange(10**digits):0{digits}d}",
+            setup_at=at,
+            legs=self._legs(at, answered=random.random() < 0.68 - 0.05 * place % 0.25),
+        )
+
+    def _legs(self, at: datetime, *, answered: bool) -> tuple[Leg, ...]:
+        random, carriers = self._random, self._mix.carriers
+        if random.random() < 0.01:
+            return (Leg(0, None, at, None, None, at + self._span(0.01, 0.05), 404, "system"),)
+        legs: list[Leg] = []
+        first = _weighted(random, len(carriers))
+        while len(legs) < len(carriers) - 1 and random.random() < self._mix.failover:
+            carrier = carriers[(first + len(legs)) % len(carriers)]
+            end = at + self._span(0.05, 1.5)
+            legs.append(Leg(len(legs), carrier, at, None, None, end, 503, "callee"))
+            at = end
+        carrier = carriers[(first + len(legs)) % len(carriers)]
+        last = self._answered if answered else self._failed
+        return (*legs, last(len(legs), carrier, at))
+
+    def _answered(self, number: int, carrier: str, at: datetime) -> Leg:
+        random = self._random
+        ringing = at + self._span(0.3, 4.0)
+        answer = ringing + self._span(1.0, 14.0)
+        # Lognormal with this mean: most calls are short, a few are very long.
+        mean = self._mix.talk_seconds
+        talk = timedelta(seconds=mean * random.lognormvariate(-0.405, 0.9))
+        digits = random.randint(1, 12) if random.random() < 0.2 else 0
+        by = random.choice(("caller", "caller", "callee"))
+        return Leg(number, carrier, at, ringing, answer, answer + talk, 200, by, digits)
+
+    def _failed(self, number: int, carrier: str, at: datetime) -> Leg:
+        random = self._random
+        codes, weights = zip(*_FAILURES, strict=True)
+        code: int = random.choices(codes, weights)[0]
+        if code in (404, 486, 503):
+            return Leg(number, carrier, at, None, None, at + self._span(0.2, 2.5), code, "callee")
+        ringing = at + self._span(0.3, 4.0)
+        end = ringing + (self._span(2, 20) if code == 487 else self._span(20, 30))
+        by = "caller" if code == 487 else "callee"
+        return Leg(number, carrier, at, ringing, None, end, code, by)
+
+    def _span(self, least: float, most: float) -> timedelta:
+        return timedelta(seconds=self._random.uniform(least, most))
+
+
+def _weighted(random: Random, count: int) -> int:
+    return random.choices(range(count), [1 / (place + 1) for place in range(count)])[0]
+
+
+def cut(call: Call, at: datetime) -> Call:
+    """The call as it is when the switch ends it at `at`; one that has ended stays as it was."""
+    if call.last.end_at <= at:
+        return call
+    legs = [leg for leg in call.legs if leg.number == 0 or leg.offered_at <= at]
+    last = legs[-1]
+    ringing = last.ringing_at if last.ringing_at and last.ringing_at <= at else None
+    answer = last.answer_at if last.answer_at and last.answer_at <= at else None
+    legs[-1] = replace(
+        last,
+        ringing_at=ringing,
+        answer_at=answer,
+        end_at=max(at, last.offered_at),
+        sip_code=200 if answer else 487,
+        released_by="system",
+        dtmf_digits=last.dtmf_digits if answer else 0,
+    )
+    return replace(call, legs=tuple(legs))
+
+
+def events(call: Call, switch: str) -> Iterator[tuple[datetime, Event]]:
+    """What the switch says of the call, in order, each with when. Instants are datetimes."""
+    for leg in call.legs:
+        common: Event = {
+            "call_id": call.call_id,
+            "leg": leg.number,
+            "switch": switch,
+            "customer": call.customer,
+            "source": call.source,
+            "destination": call.destination,
+            "setup_at": call.setup_at,
+            "direction": "outbound",
+        }
+        if leg.carrier is not None:
+            common["carrier"] = leg.carrier
+        yield leg.offered_at, {"type": "start", **common, "at": leg.offered_at}
+        if leg.ringing_at is not None:
+            yield leg.ringing_at, {"type": "ringing", **common, "at": leg.ringing_at}
+        if leg.answer_at is not None:
+            yield leg.answer_at, {"type": "answer", **common, "at": leg.answer_at}
+        yield leg.end_at, {"type": "end", **common, **_outcome(leg, leg is call.last)}
+
+
+def records(call: Call, switch: str) -> Iterator[Event]:
+    """The ends alone: enough for the books, nothing for the live picture."""
+    return (event for _, event in events(call, switch) if event["type"] == "end")
+
+
+def _outcome(leg: Leg, final: bool) -> Event:
+    reason, cause = _REASONS[leg.sip_code]
+    outcome: Event = {
+        "offered_at": leg.offered_at,
+        "end_at": leg.end_at,
+        "sip_code": leg.sip_code,
+        "sip_reason": reason,
+        "q850_cause": cause,
+        "released_by": leg.released_by,
+        "dtmf_digits": leg.dtmf_digits,
+        "final": final,
+    }
+    if leg.ringing_at is not None:
+        outcome["ringing_at"] = leg.ringing_at
+    if leg.answer_at is not None:
+        outcome["answer_at"] = leg.answer_at
+    return outcome
