@@ -174,6 +174,8 @@ CREATE TABLE record_keys (
     PRIMARY KEY (account_id, switch, call_id, leg)
 );
 CREATE UNIQUE INDEX record_keys_one_final_leg ON record_keys (account_id, switch, call_id) WHERE final;
+-- Reconciliation asks for the keys of a period; keys come nearly in order of time.
+CREATE INDEX record_keys_setup ON record_keys USING brin (setup_at) WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE call_records (
     account_id     bigint NOT NULL,
@@ -433,6 +435,40 @@ CREATE TABLE invoice_adjustments (
     UNIQUE (account_id, customer_id, hour, from_version),
     FOREIGN KEY (account_id, invoice_id) REFERENCES invoices (account_id, id) ON DELETE CASCADE
 );
+
+-- What is issued stays as it was issued: only an invoice's status may still change, and a void
+-- invoice gives its hours and adjustments free.
+CREATE FUNCTION keep_issued_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.status <> 'DRAFT' AND (TG_OP = 'DELETE' OR NEW.status = 'DRAFT'
+        OR to_jsonb(NEW) - 'status' IS DISTINCT FROM to_jsonb(OLD) - 'status') THEN
+        RAISE EXCEPTION 'invoice % is issued and cannot be changed', OLD.number;
+    END IF;
+    RETURN coalesce(NEW, OLD);
+END $$;
+CREATE TRIGGER keep_issued BEFORE UPDATE OR DELETE ON invoices
+    FOR EACH ROW EXECUTE FUNCTION keep_issued_invoice();
+
+CREATE FUNCTION keep_issued_part() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    part record := coalesce(NEW, OLD);
+BEGIN
+    IF EXISTS (
+        SELECT FROM invoices
+        WHERE account_id = part.account_id AND id IN (OLD.invoice_id, NEW.invoice_id)
+          AND status <> 'DRAFT'
+          AND NOT (status = 'VOID' AND TG_OP = 'DELETE' AND TG_TABLE_NAME <> 'invoice_lines')
+    ) THEN
+        RAISE EXCEPTION 'a part of an issued invoice cannot be changed (%)', TG_TABLE_NAME;
+    END IF;
+    RETURN part;
+END $$;
+CREATE TRIGGER keep_issued BEFORE INSERT OR UPDATE OR DELETE ON invoice_lines
+    FOR EACH ROW EXECUTE FUNCTION keep_issued_part();
+CREATE TRIGGER keep_issued BEFORE INSERT OR UPDATE OR DELETE ON invoice_hours
+    FOR EACH ROW EXECUTE FUNCTION keep_issued_part();
+CREATE TRIGGER keep_issued BEFORE INSERT OR UPDATE OR DELETE ON invoice_adjustments
+    FOR EACH ROW EXECUTE FUNCTION keep_issued_part();
 
 -- (account, mutation, key) -> digest of the input and the result's id; kept for good.
 CREATE TABLE idempotency_keys (
