@@ -4,8 +4,27 @@ Each maps on `id`, though the real key is `(account_id, id)`: save with `update_
 full `save()` also writes the distribution column.
 """
 
+from decimal import Decimal
+from typing import Any
+
 from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
+
+
+class NumericField(fields.DecimalField[Decimal]):
+    """PostgreSQL's unbounded numeric: unlike its parent it rounds nothing on the way."""
+
+    SQL_TYPE = "NUMERIC"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=131072, decimal_places=0, **kwargs)
+
+    def to_python_value(self, value: Any) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+    def to_db_value(self, value: Any, instance: Any) -> Decimal | None:
+        return None if value is None else Decimal(value)
 
 
 class Account(Model):
@@ -17,3 +36,100 @@ class Account(Model):
 
     class Meta:
         table = "accounts"
+
+
+class Login(Model):
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    email = fields.TextField()
+    password_hash = fields.TextField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "logins"
+
+
+class Staff(Model):
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    login_id = fields.BigIntField()
+    name = fields.TextField()
+    role = fields.TextField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "staff"
+
+
+class Customer(Model):
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    reference = fields.TextField()
+    name = fields.TextField()
+    currency = fields.TextField()
+    status = fields.TextField(default="ACTIVE")
+    channel_limit = fields.BigIntField(null=True)
+    debit_limit = NumericField(default=Decimal(0))
+    tax_percent = NumericField(default=Decimal(0))
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "customers"
+
+
+class Contact(Model):
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    customer_id = fields.BigIntField()
+    login_id = fields.BigIntField()
+    name = fields.TextField()
+    email = fields.TextField()
+    mobile = fields.TextField(null=True)
+    email_verified_at = fields.DatetimeField(null=True)
+    mobile_verified_at = fields.DatetimeField(null=True)
+    language = fields.TextField(default="en")
+    time_zone = fields.TextField(default="UTC")
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "contacts"
+
+
+class Carrier(Model):
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    reference = fields.TextField()
+    name = fields.TextField()
+    currency = fields.TextField()
+    sip_uri = fields.TextField(null=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "carriers"
+
+
+class ApiKey(Model):
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    name = fields.TextField()
+    scopes: ArrayField = ArrayField(element_type="text")
+    customer_id = fields.BigIntField(null=True)
+    secret_hash = fields.BinaryField()
+    created_at = fields.DatetimeField()
+    revoked_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "api_keys"
+
+
+class Session(Model):
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    login_id = fields.BigIntField()
+    secret_hash = fields.BinaryField()
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "sessions"

@@ -1,0 +1,26 @@
+"""The GraphQL API. `schema.graphql` is its committed SDL; a test holds it current.
+
+How to add a type
+-----------------
+1. Write it in the module of its subject, with `description=` on the type, every field and every
+   argument (Strawberry ignores docstrings); give units. Build it by a classmethod `Type.of(value)`.
+2. Counts, seconds, sequences: `base.Long`. Instants: `datetime`. Exact numbers: `Decimal` (written
+   as a string). Money: `base.Money.of(amount, currency)`. Ratios: `float`, null without a
+   denominator. Ids: `base.encode_id("Type", account_id, id)`; in the other direction
+   `base.decode_id(given, "Type", caller.account_id)`, which refuses as NOT_FOUND.
+3. A resolver gets `info: base.Info`; `info.context.signed_in()` is the caller, `info.context.now`
+   the operation's instant, `info.context.clock()` a fresh one for a push. It decodes, asks
+   `resolvers`, and wraps: no rule and no SQL here.
+4. A list is `base.Connection[Type]` with `base.page_size`, `base.encode_cursor` and `base.paged`.
+5. A mutation takes one `input`, raises `domain.refusals.Refusal` for a no, and returns
+
+       DoThingResult = Annotated[
+           Thing | base.Refused, strawberry.union("DoThingResult", description="…")
+       ]
+
+   A Refusal raised there becomes the union's member; raised elsewhere it is an error with
+   `extensions.code`. A new code that is not about bad input is named in `base._TYPE_OF_CODE`.
+6. Put the fields into a mixin (`@strawberry.type class StatsQuery:`) and name it in `root.py`;
+   a type with an id also goes into `root.NODES`.
+7. `python -m schema` writes `schema.graphql` anew.
+"""

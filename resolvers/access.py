@@ -1,0 +1,86 @@
+"""Who may do what: the one table, and the two questions asked of it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from domain import callers, refusals
+from domain.callers import Role, Scope
+
+
+class Capability(StrEnum):
+    """What can be allowed. Those of a customer hold for one's own customer, or for all of them."""
+
+    INGEST = "report calls"
+    SEE_CUSTOMERS = "see customers"
+    SEE_LIVE = "see live channels"
+    SEE_STATS = "see statistics and summaries"
+    SEE_BILLING = "see balances, invoices and reconciliation"
+    SEE_COST = "see what carriers take"
+    BILL = "make invoices and post payments"
+    MANAGE_CUSTOMERS = "create customers and contacts"
+    MANAGE_CARRIERS = "create carriers and rate cards"
+    MANAGE_STAFF = "create staff and API keys"
+
+
+C = Capability
+_SEE_ALL = frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_BILLING, C.SEE_COST})
+
+OF_ROLE: Mapping[Role, frozenset[Capability]] = {
+    Role.OWNER: _SEE_ALL | {C.BILL, C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS, C.MANAGE_STAFF},
+    Role.SUPPORT: _SEE_ALL | {C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS},
+    Role.FINANCE: _SEE_ALL | {C.BILL},
+}
+OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
+    Scope.INGEST: frozenset({C.INGEST}),
+    Scope.LIVE_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS}),
+    Scope.BILLING_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING}),
+    Scope.BILLING_WRITE: frozenset({C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING, C.BILL}),
+}
+# A contact sees its own customer and may have its closed rows invoiced.
+OF_CONTACT = frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_BILLING, C.BILL})
+
+
+def capabilities(caller: callers.Caller) -> frozenset[Capability]:
+    if caller.kind is callers.Kind.CONTACT:
+        return OF_CONTACT
+    if caller.role is not None:
+        return OF_ROLE[caller.role]
+    return frozenset().union(*(OF_SCOPE[scope] for scope in caller.scopes))
+
+
+def may(caller: callers.Caller, capability: Capability) -> bool:
+    return capability in capabilities(caller)
+
+
+def require(caller: callers.Caller, capability: Capability) -> None:
+    """FORBIDDEN without the capability, whatever it is about."""
+    if not may(caller, capability):
+        raise refusals.Refusal(
+            "FORBIDDEN", f"You may not {capability}; use a login or a key that may."
+        )
+
+
+def require_account(caller: callers.Caller, capability: Capability) -> None:
+    """`require`, and FORBIDDEN to whoever sees one customer only."""
+    require(caller, capability)
+    if caller.customer_id is not None:
+        raise refusals.Refusal(
+            "FORBIDDEN", f"You may {capability} of your own customer only; name it."
+        )
+
+
+def require_customer(caller: callers.Caller, capability: Capability, customer_id: int) -> None:
+    """`require`; another customer is NOT_FOUND to whoever sees one only."""
+    require(caller, capability)
+    if caller.customer_id is not None and caller.customer_id != customer_id:
+        raise refusals.Refusal(
+            "NOT_FOUND", "There is no such Customer; check its id.", "customerId"
+        )
+
+
+def require_scope(caller: callers.Caller, capability: Capability, customer_id: int | None) -> None:
+    """`require_customer`, or `require_account` where the customer is None."""
+    if customer_id is None:
+        require_account(caller, capability)
+    else:
+        require_customer(caller, capability, customer_id)
