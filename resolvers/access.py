@@ -16,7 +16,8 @@ class Capability(StrEnum):
     SEE_STATS = "see statistics and summaries"
     SEE_BILLING = "see balances, invoices and reconciliation"
     SEE_COST = "see what carriers take"
-    BILL = "make invoices and post payments"
+    INVOICE = "make invoices"
+    POST_PAYMENTS = "post payments"
     MANAGE_CUSTOMERS = "create customers and contacts"
     MANAGE_CARRIERS = "create carriers and rate cards"
     MANAGE_STAFF = "create staff and API keys"
@@ -26,18 +27,21 @@ C = Capability
 _SEE_ALL = frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_BILLING, C.SEE_COST})
 
 OF_ROLE: Mapping[Role, frozenset[Capability]] = {
-    Role.OWNER: _SEE_ALL | {C.BILL, C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS, C.MANAGE_STAFF},
+    Role.OWNER: _SEE_ALL
+    | {C.INVOICE, C.POST_PAYMENTS, C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS, C.MANAGE_STAFF},
     Role.SUPPORT: _SEE_ALL | {C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS},
-    Role.FINANCE: _SEE_ALL | {C.BILL},
+    Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS},
 }
 OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
     Scope.INGEST: frozenset({C.INGEST}),
     Scope.LIVE_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS}),
     Scope.BILLING_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING}),
-    Scope.BILLING_WRITE: frozenset({C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING, C.BILL}),
+    Scope.BILLING_WRITE: frozenset(
+        {C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING, C.INVOICE, C.POST_PAYMENTS}
+    ),
 }
 # A contact sees its own customer and may have its closed rows invoiced.
-OF_CONTACT = frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_BILLING, C.BILL})
+OF_CONTACT = frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_BILLING, C.INVOICE})
 
 
 def capabilities(caller: callers.Caller) -> frozenset[Capability]:
