@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.embedded_processes import ServerFailed
+from runtime.embedded_processes import ServerError
 from runtime.embedded_supervisor import RECORD
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ def servers(data_dir: Path, *, durable: bool = True) -> Iterator[Urls]:
     """Joins the servers of the folder, starting them if nobody has; leaving last stops them.
 
     `durable=False` trades safety on a power cut for speed, for tests; who comes first decides.
-    Raises `ServerFailed` with the end of the server's log.
+    Raises `ServerError` with the end of the server's log.
     """
     data_dir = data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -76,10 +76,8 @@ class _Member:
     def leave(self) -> None:
         """Lets go and, if nobody else holds on, waits until the servers have stopped."""
         self.leaving = True
-        try:
+        with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
         self.watch.join(_STOP_SECONDS)
         self.connection.close()
 
@@ -102,12 +100,12 @@ class _Member:
             answer = _read_line(connection)
             if "error" in answer:
                 connection.close()
-                raise ServerFailed(answer["error"])
+                raise ServerError(answer["error"])
             if answer:
                 return connection, Urls(**answer)
             connection.close()  # it was just ending, or another command was quicker
             time.sleep(0.05)
-        raise ServerFailed(
+        raise ServerError(
             f"the servers of {self.data_dir} do not answer; see its logs/supervisor.log"
         )
 
@@ -117,9 +115,9 @@ class _Member:
         logs = self.data_dir / "logs"
         logs.mkdir(exist_ok=True)
         with theirs, (logs / "supervisor.log").open("ab") as log:
+            arguments = [str(self.data_dir), str(theirs.fileno()), mode]
             subprocess.run(
-                [sys.executable, "-m", "runtime.embedded_supervisor"]
-                + [str(self.data_dir), str(theirs.fileno()), mode],
+                [sys.executable, "-m", "runtime.embedded_supervisor", *arguments],
                 cwd=_ROOT,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

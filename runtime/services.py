@@ -1,12 +1,15 @@
 """Opens and closes what a process needs: the database and Redis."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from redis.asyncio import Redis
 
 from models import db
+from runtime import embedded
+from runtime.settings import Settings, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +30,22 @@ async def open_services(
     finally:
         await redis.aclose()
         await db.close_database()
+
+
+@contextmanager
+def configured(data_dir: Path, *, durable: bool = True) -> Iterator[Settings]:
+    """The settings with nothing left open: both URLs and the secret key.
+
+    What is not configured comes from the data folder, whose embedded servers run meanwhile.
+    Raises `embedded_processes.ServerError` where they do not start.
+    """
+    found = settings()
+    with ExitStack() as stack:
+        missing: dict[str, str] = {}
+        if found.secret_key is None:
+            missing["secret_key"] = embedded.secret_key(data_dir)
+        if found.database_url is None or found.redis_url is None:
+            urls = stack.enter_context(embedded.servers(data_dir, durable=durable))
+            missing["database_url"] = found.database_url or urls.database_url
+            missing["redis_url"] = found.redis_url or urls.redis_url
+        yield found.model_copy(update=missing)

@@ -1,13 +1,18 @@
 """Settings: environment variables `CALLBOARD_*` or `.env`, each a line of docs/settings.md."""
 
 from functools import cache
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="CALLBOARD_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CALLBOARD_", env_file=ROOT / ".env", extra="ignore"
+    )
 
     database_url: str | None = Field(
         default=None, description="PostgreSQL 15+; none: the embedded one"
@@ -29,6 +34,11 @@ class Settings(BaseSettings):
         default=7, ge=1, description="partitions made ahead, in days"
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    def environment(self) -> dict[str, str]:
+        """These settings as the environment of another process of ours."""
+        values = self.model_dump(exclude_none=True)
+        return {f"CALLBOARD_{name.upper()}": str(value) for name, value in values.items()}
 
 
 @cache

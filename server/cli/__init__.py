@@ -1,0 +1,61 @@
+"""The command line: `./callboard COMMAND`, one module per command or group of commands.
+
+A module has `commands = typer.Typer()` with its commands (a group: `typer.Typer(name="account")`)
+and stands in `server.cli.main.COMMANDS`. What a command needs of the services it takes from
+`opened` or `configured`.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from redis.asyncio import Redis
+
+from runtime import services
+from runtime.embedded_processes import ServerError
+from runtime.settings import ROOT, Settings
+
+DEFAULT_DATA_DIR = ROOT / "data" / "main"
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        help="Folder of the embedded servers, the secret key and the logs.",
+        show_default="data/main of the checkout",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A command's services: the database behind `models.db`, Redis, and where both came from."""
+
+    settings: Settings
+    redis: Redis
+
+
+@contextmanager
+def configured(data_dir: Path = DEFAULT_DATA_DIR) -> Iterator[Settings]:
+    """`services.configured`, ending the command with one line where a server does not start."""
+    try:
+        with services.configured(data_dir) as settings:
+            yield settings
+    except ServerError as error:
+        typer.secho(f"callboard: {error}", err=True, fg="red")
+        raise typer.Exit(1) from error
+
+
+@asynccontextmanager
+async def opened(data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[Opened]:
+    """Opens the configured or the embedded services for one command."""
+    with configured(data_dir) as settings:
+        assert settings.database_url is not None
+        assert settings.redis_url is not None
+        async with services.open_services(
+            settings.database_url, settings.redis_url, pool=settings.database_pool
+        ) as found:
+            yield Opened(settings, found.redis)

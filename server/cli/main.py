@@ -1,0 +1,45 @@
+"""Every command and the module it lives in."""
+
+from importlib import import_module
+
+import typer
+
+COMMANDS = {
+    "demo": "server.cli.demo",
+    "up": "server.cli.up",
+    "serve": "server.cli.serve",
+    "worker": "server.cli.worker",
+    "migrate": "server.cli.migrate",
+    "account": "server.cli.account",
+    "simulate": "server.cli.simulate",
+    "reconcile": "server.cli.reconcile",
+    "doctor": "server.cli.doctor",
+    "bench": "server.cli.bench",
+}
+
+
+def build(arguments: list[str]) -> typer.Typer:
+    """The application; a named command's module alone is imported, so that it starts at once."""
+    app = typer.Typer(
+        name="callboard",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_about)
+    named = [COMMANDS[arguments[0]]] if arguments and arguments[0] in COMMANDS else []
+    for module in named or COMMANDS.values():
+        app.add_typer(import_module(module).commands)
+    return app
+
+
+def _about() -> None:
+    """Callboard: live channels, exact summaries and invoices for a voice carrier's customers.
+
+    `./callboard test` runs the tests. Start with `./callboard demo`.
+    """
+
+
+def run(arguments: list[str]) -> None:
+    build(arguments)(arguments, prog_name="./callboard")

@@ -1,0 +1,49 @@
+"""`serve`: the web process alone."""
+
+import typer
+import uvicorn
+
+from runtime import logs
+from runtime.settings import Settings
+from server import cli
+
+commands = typer.Typer()
+
+_GRACEFUL_SECONDS = 8
+
+
+@commands.command()
+def serve(
+    port: int = typer.Option(8000, help="TCP port; 0 takes a free one."),
+    host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 for all."),
+    data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
+) -> None:
+    """Runs the web process alone: GraphQL, ingest, health.
+
+    Example: ./callboard serve --host 0.0.0.0 --port 8000
+    """
+    with cli.configured(data_dir) as settings:
+        if "public_url" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"public_url": f"http://127.0.0.1:{port}"})
+        logs.configure(settings.log_level)
+        uvicorn.Server(config(settings, host=host, port=port)).run()
+
+
+def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
+    """One process, one loop; per-message deflate costs more than it saves on small pushes."""
+    from server import app
+
+    return uvicorn.Config(
+        app.create_app(settings),
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        workers=1,
+    )
