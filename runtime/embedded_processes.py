@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
+from runtime import child
+
 _START_SECONDS = 60.0
 _LOG_BYTES = 8 << 20
 _POSTGRES = {
@@ -33,7 +35,7 @@ _POSTGRES = {
 _VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _VALKEY = {"port": "0", "save": "", "appendonly": "no", "unixsocketperm": "700"}
 
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _RAISE = 1, 8, 47, 2
+_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _RAISE = 8, 47, 2
 _CAP_DAC_OVERRIDE, _CAPABILITY_VERSION_3 = 1, 0x20080522
 
 
@@ -87,10 +89,7 @@ def _child_setup(user: tuple[int, int] | None, death_signal: int) -> Callable[[]
             os.setuid(user[0])
             if sys.platform == "linux":
                 _keep_reaching(libc)
-        if sys.platform == "linux":
-            libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(1)
+        child.die_with(parent, death_signal)
 
     return setup
 

@@ -8,11 +8,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-ROOT = Path(__file__).resolve().parent.parent
+from runtime import child
+from runtime.settings import ROOT
+
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 
@@ -47,9 +48,8 @@ class Program:
     def start(self) -> None:
         """Starts the program; a web process is waited for until it answers /healthz."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", *self.arguments],
-            cwd=ROOT,
-            env=os.environ | self.environment,
+            child.command(sys.executable, "-P", "-m", "server.cli", *self.arguments),
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self.environment},
             stdin=subprocess.DEVNULL,
         )
         if self.port is not None:

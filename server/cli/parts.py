@@ -1,0 +1,126 @@
+"""The parts of a running Callboard, each a process: started, watched, started again, stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import structlog
+
+from runtime import child
+from runtime.settings import ROOT
+
+_TICK_SECONDS = 0.2
+_STOP_SECONDS = 7.0
+_STEADY_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 3.0
+
+log = structlog.get_logger("callboard.parts")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A command of ours; with a log file its output goes there, else to this terminal."""
+
+    name: str
+    arguments: Sequence[str]
+    log: Path | None = None
+
+
+class _Running:
+    def __init__(self, part: Part, environment: Mapping[str, str]) -> None:
+        self.part = part
+        self.environment = environment
+        self.failures = 0
+        self.due: float | None = None
+        self.start()
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+        self.due = None
+        output = None if self.part.log is None else self.part.log.open("ab")
+        try:
+            self.process = subprocess.Popen(
+                child.command(sys.executable, "-P", "-m", "server.cli", *self.part.arguments),
+                env={**os.environ, "PYTHONPATH": str(ROOT), **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is ours to pass on
+            )
+        finally:
+            if output is not None:
+                output.close()
+
+    def mend(self) -> None:
+        """Starts an ended part again: at once, or after ever longer where it keeps ending."""
+        now = time.monotonic()
+        code = self.process.poll()
+        if code is None:
+            if now - self.started > _STEADY_SECONDS:
+                self.failures = 0
+            return
+        if self.due is None:
+            wait = min(self.failures * 0.5, _LONGEST_WAIT_SECONDS)
+            self.failures += 1
+            self.due = now + wait
+            log.warning("part ended", part=self.part.name, code=code, restart_in_seconds=wait)
+        if now >= self.due:
+            self.start()
+
+
+class Parts:
+    """Runs parts until Ctrl-C or SIGTERM; none outlives this process, even by kill -9."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.running: list[_Running] = []
+        self.asked_to_stop = False
+
+    def add(self, part: Part) -> None:
+        self.running.append(_Running(part, self.environment))
+
+    def watch(self, until: Callable[[], bool] = lambda: False) -> bool:
+        """Keeps the parts running until asked to stop (False) or the condition holds (True)."""
+        while not self.asked_to_stop:
+            if until():
+                return True
+            for running in self.running:
+                running.mend()
+            time.sleep(_TICK_SECONDS)
+        return False
+
+    def stop(self) -> None:
+        processes = [running.process for running in self.running]
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for process in processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _ask(self, signum: int, frame: FrameType | None) -> None:
+        self.asked_to_stop = True
+
+    def __enter__(self) -> Self:
+        self.previous = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        for signum, handler in self.previous.items():
+            signal.signal(signum, handler)
