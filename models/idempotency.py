@@ -39,7 +39,7 @@ async def find(
     if not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise Refusal(
             "INVALID_IDEMPOTENCY_KEY",
-            f"Give an idempotencyKey of 1 to {MAX_KEY} printable characters, new for each new request.",
+            f"Give an idempotencyKey of 1 to {MAX_KEY} printable characters, a new one each time.",
             "idempotencyKey",
         )
     row = await conn.fetchrow(_FIND, account_id, mutation, key)
