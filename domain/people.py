@@ -1,0 +1,112 @@
+"""What names, references, addresses and the like have to look like."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache
+from zoneinfo import available_timezones
+
+from domain import refusals
+
+MIN_PASSWORD = 10
+_MAX_PASSWORD = 1024
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f<>,;]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])")
+_MOBILE = re.compile(r"\+[1-9][0-9]{6,14}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_SIP_URI = re.compile(r"sips?:[!-~]{1,250}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _invalid(message: str, field: str) -> refusals.Refusal:
+    return refusals.Refusal("INVALID", message, field)
+
+
+def name(value: str, field: str = "name") -> str:
+    """Stripped, 1 to 200 characters, none of them a control character."""
+    text = value.strip()
+    if not 1 <= len(text) <= 200 or _CONTROL.search(text):
+        raise _invalid("Give 1 to 200 characters, without control characters.", field)
+    return text
+
+
+def _shaped(pattern: re.Pattern[str], message: str) -> Callable[[str, str], str]:
+    def check(value: str, field: str) -> str:
+        if not pattern.fullmatch(value):
+            raise _invalid(message, field)
+        return value
+
+    return check
+
+
+_reference = _shaped(
+    _REFERENCE, "Give 1 to 64 letters, digits or ._@+-, the first a letter or a digit."
+)
+_currency = _shaped(_CURRENCY, "Give an ISO 4217 code of three capitals, such as EUR.")
+_mobile = _shaped(_MOBILE, "Give an E.164 number, such as +441632960000.")
+_language = _shaped(_LANGUAGE, "Give a language tag, such as en or pt-BR.")
+_sip_uri = _shaped(_SIP_URI, "Give a SIP URI, such as sip:carrier-a.example:5060.")
+
+
+def reference(value: str, field: str = "reference") -> str:
+    return _reference(value, field)
+
+
+def currency(value: str, field: str = "currency") -> str:
+    return _currency(value, field)
+
+
+def mobile(value: str, field: str = "mobile") -> str:
+    return _mobile(value, field)
+
+
+def language(value: str, field: str = "language") -> str:
+    return _language(value, field)
+
+
+def sip_uri(value: str, field: str = "sipUri") -> str:
+    return _sip_uri(value, field)
+
+
+def email(value: str, field: str = "email") -> str:
+    """In lower case, as it is stored and looked up."""
+    text = value.strip().lower()
+    if len(text) > 254 or not _EMAIL.fullmatch(text):
+        raise _invalid("Give an e-mail address, such as ops@acme.example.", field)
+    return text
+
+
+def password(value: str, field: str = "password") -> str:
+    if not MIN_PASSWORD <= len(value) <= _MAX_PASSWORD:
+        raise _invalid(f"Give {MIN_PASSWORD} to {_MAX_PASSWORD} characters.", field)
+    return value
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def time_zone(value: str, field: str = "timeZone") -> str:
+    if value not in _zones():
+        raise _invalid("Give an IANA time zone, such as Europe/Berlin.", field)
+    return value
+
+
+def channel_limit(value: int | None, field: str = "channelLimit") -> int | None:
+    if value is not None and value < 0:
+        raise _invalid("Give 0 or more channels, or null for no limit.", field)
+    return value
+
+
+def debit_limit(value: Decimal, field: str = "debitLimit") -> Decimal:
+    if value < 0:
+        raise _invalid("Give 0 (prepaid) or more.", field)
+    return value
+
+
+def percent(value: Decimal, field: str = "taxPercent") -> Decimal:
+    if not 0 <= value <= 100:
+        raise _invalid("Give 0 to 100 percent.", field)
+    return value

@@ -1,0 +1,70 @@
+"""What a client is told of an error: a refusal's code, a document's fault, else just an id."""
+
+import secrets
+from typing import Any
+
+import strawberry
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.extensions import MaskErrors
+
+from domain import refusals
+
+_log = structlog.get_logger("schema")
+
+
+class Masked(MaskErrors):
+    """Refusals and faults of the document pass; all else is logged and masked with its id."""
+
+    def __init__(self) -> None:
+        super().__init__(should_mask_error=lambda _: True)
+
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        original = root_cause(error)
+        if isinstance(original, refusals.Refusal):
+            return _told(error, original.message, of_refusal(original))
+        if isinstance(error, GraphQLSyntaxError):
+            return _told(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
+        if original is None:
+            return _told(
+                error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
+            )
+        id = secrets.token_hex(8)
+        _log.error("internal error", id=id, path=error.path, exc_info=original)
+        return _told(error, f"Internal error {id}", {"code": "INTERNAL", "id": id})
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's, but quiet: `Masked` has logged what deserves it."""
+
+    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
+        pass
+
+
+def of_refusal(refusal: refusals.Refusal) -> dict[str, Any]:
+    """A refusal as an error's `extensions`."""
+    field = {} if refusal.field is None else {"field": refusal.field}
+    return {"code": refusal.code} | field
+
+
+def root_cause(error: GraphQLError) -> Exception | None:
+    """What was raised below any number of GraphQLErrors; None if nothing else was."""
+    cause: Exception | None = error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause
+
+
+def _extensions(error: GraphQLError) -> dict[str, Any]:
+    return dict(error.extensions or {})
+
+
+def _told(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
+    return GraphQLError(
+        message=message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )
