@@ -6,6 +6,7 @@ import typer
 
 COMMANDS = {
     "demo": "server.cli.demo",
+    "test": "server.cli.test",
     "up": "server.cli.up",
     "serve": "server.cli.serve",
     "worker": "server.cli.worker",
@@ -37,7 +38,7 @@ def build(arguments: list[str]) -> typer.Typer:
 def _about() -> None:
     """Callboard: live channels, exact summaries and invoices for a voice carrier's customers.
 
-    `./callboard test` runs the tests. Start with `./callboard demo`.
+    Start with ./callboard demo
     """
 
 

@@ -1,0 +1,43 @@
+"""`test`: the test suite, and its part on a real switch."""
+
+import os
+import shutil
+
+import typer
+
+from runtime.settings import ROOT
+
+commands = typer.Typer()
+
+_PROGRAMS = ("kamailio", "sipp")
+_HOW = (
+    "On Debian or Ubuntu: apt-get install kamailio kamailio-extra-modules"
+    " kamailio-redis-modules kamailio-utils-modules sip-tester; then ./callboard test switch"
+)
+_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Runs the tests; further arguments go to pytest. `test switch` runs those on a real switch.
+
+    Example: ./callboard test tests/domain -q
+    """
+    import pytest  # here, so that an installation without it has its --help
+
+    os.chdir(ROOT)
+    arguments = context.args
+    missing = [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
+    if arguments[:1] == ["switch"]:
+        if missing:
+            typer.secho(f"These are missing: {' and '.join(missing)}.", err=True, fg="red")
+            typer.echo(_HOW, err=True)
+            raise typer.Exit(1)
+        raise typer.Exit(pytest.main(["-m", "switch", *arguments[1:]]))
+    code = pytest.main(["-m", "not switch", *arguments])
+    typer.echo("The part on a real switch (Kamailio and SIPp) was not run.")
+    if missing:
+        typer.echo(f"Missing here: {' and '.join(missing)}. {_HOW}")
+    else:
+        typer.echo("Both are here; run it by ./callboard test switch")
+    raise typer.Exit(code)
