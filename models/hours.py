@@ -1,0 +1,191 @@
+"""Hours: from marks and records to sums, versions and ledger.
+
+An hour is rebuilt from its records, never incremented. One advisory lock an hour keeps rebuilds of
+it apart; the snapshot that a rebuild reads holds marks and records of the same instant, because
+ingest writes both in one transaction.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import asyncpg
+
+from domain import periods
+from models import db, ledger, rollup_sql
+
+_RETRIES = 20
+
+
+class Hour(NamedTuple):
+    account_id: int
+    customer_id: int
+    hour: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The hour's version now (0: it never had a call) and whether a sum differed."""
+
+    version: int
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An hour's version and sums; `charge` and `posted_charge` in the customer's currency."""
+
+    hour: datetime
+    version: int
+    attempts: int
+    answered: int
+    talk_us: int
+    billed_seconds: int
+    charge: Decimal
+    unrated: int
+    posted_charge: Decimal
+    posted_version: int
+    frozen: bool
+
+
+_HEAD = ", ".join(Head.__dataclass_fields__)
+
+
+async def marked(limit: int) -> list[Hour]:
+    """Hours of every account that wait for a rebuild, the longest waiting first."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT account_id, customer_id, hour FROM hour_marks"
+            " GROUP BY 1, 2, 3 ORDER BY min(marked_at) LIMIT $1",
+            limit,
+        )
+    return [Hour(*row) for row in rows]
+
+
+async def rebuild(account_id: int, customer_id: int, hour: datetime, now: datetime) -> Rebuilt:
+    """Makes the hour's sums equal its records, waiting for whoever is at it.
+
+    Not inside `db.transaction()`: it needs a transaction and a snapshot of its own.
+    """
+    which = Hour(account_id, customer_id, hour)
+    async with db.connection() as conn, _locked(conn, which, wait=True):
+        return await _rebuild(conn, which, now)
+
+
+async def try_rebuild(
+    account_id: int, customer_id: int, hour: datetime, now: datetime
+) -> Rebuilt | None:
+    """`rebuild`, or None at once if somebody else is rebuilding the hour."""
+    which = Hour(account_id, customer_id, hour)
+    async with db.connection() as conn, _locked(conn, which, wait=False) as got:
+        return await _rebuild(conn, which, now) if got else None
+
+
+async def rebuild_marked(
+    account_id: int, customer_id: int, hours: Sequence[datetime], now: datetime
+) -> None:
+    """Rebuilds those of the hours that are marked; what invoicing does before it locks."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT DISTINCT hour FROM hour_marks"
+            " WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3) ORDER BY hour",
+            account_id,
+            customer_id,
+            list(hours),
+        )
+    for row in rows:
+        await rebuild(account_id, customer_id, row["hour"], now)
+
+
+async def lock(
+    conn: db.Connection, account_id: int, customer_id: int, hours: Sequence[datetime]
+) -> list[Head]:
+    """The heads of those of the hours that have one, oldest first, held until the commit."""
+    rows = await conn.fetch(
+        f"SELECT {_HEAD} FROM hours WHERE account_id = $1 AND customer_id = $2"
+        " AND hour = ANY($3) ORDER BY hour FOR UPDATE",
+        account_id,
+        customer_id,
+        list(hours),
+    )
+    return [Head(*row) for row in rows]
+
+
+async def freeze_before(instant: datetime, now: datetime) -> int:
+    """Rebuilds what is marked before the instant, then freezes those hours; how many were new.
+
+    To be called before records are dropped: frozen hours are never rebuilt again.
+    """
+    while waiting := await _marked_before(instant):
+        for which in waiting:
+            await rebuild(*which, now)
+    async with db.connection() as conn:
+        done: str = await conn.execute(
+            "UPDATE hours SET frozen = true WHERE hour < $1 AND NOT frozen", instant
+        )
+    return int(done.split()[-1])
+
+
+async def _marked_before(instant: datetime) -> list[Hour]:
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT DISTINCT account_id, customer_id, hour FROM hour_marks WHERE hour < $1", instant
+        )
+    return [Hour(*row) for row in rows]
+
+
+@asynccontextmanager
+async def _locked(conn: db.Connection, which: Hour, *, wait: bool) -> AsyncIterator[bool]:
+    """A lock of the session, since a transaction's first query already takes its snapshot."""
+    take = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
+    key = f"hour:{which.account_id}:{which.customer_id}:{which.hour.timestamp():.0f}"
+    got = await conn.fetchval(f"SELECT {take}(hashtextextended($1, 0))", key)
+    try:
+        yield wait or got
+    finally:
+        if (wait or got) and not conn.is_closed():
+            await conn.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+
+
+async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+    for attempt in range(_RETRIES):
+        try:
+            async with conn.transaction(isolation="repeatable_read"):
+                return await _rebuild_once(conn, which, now)
+        except asyncpg.SerializationError:  # posting of closed hours touched the head meanwhile
+            if attempt == _RETRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+    await conn.execute(rollup_sql.MEMORY)
+    version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
+    changed = None
+    if not frozen:
+        changed = await conn.fetchval(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
+    removed: str = await conn.execute(
+        "DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3", *which
+    )
+    if frozen:
+        await _note_frozen(conn, which, int(removed.split()[-1]), now)
+    await ledger.post_hour(conn, *which, now)
+    return Rebuilt(changed or version, changed is not None)
+
+
+async def _note_frozen(conn: db.Connection, which: Hour, marks: int, now: datetime) -> None:
+    """Records came for an hour whose other records are gone: staff must see that they count
+    nowhere."""
+    if marks:
+        await conn.execute(
+            "INSERT INTO audit_log (account_id, at, actor, action, subject, detail)"
+            " VALUES ($1, $2, 'system', 'hour.frozen', $3,"
+            " jsonb_build_object('marks', $4::bigint))",
+            which.account_id,
+            now,
+            f"hour:{which.customer_id}:{which.hour:%Y-%m-%dT%H:%M:%SZ}",
+            marks,
+        )
