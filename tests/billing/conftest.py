@@ -1,0 +1,7 @@
+import pytest
+from books import Books, open_books
+
+
+@pytest.fixture
+async def books(database: str) -> Books:
+    return await open_books()
