@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+import msgspec
+
 NO_CARRIER = 0  # stored where no carrier was chosen; null for whoever asks
 
 
@@ -78,8 +80,7 @@ class Snapshot:
     lease_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One leg's call detail record, valid and rated: what is stored.
 
     `revision` is 0, the number of a correction, or None for "a correction, whichever comes next".

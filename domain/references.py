@@ -1,0 +1,85 @@
+"""What the references in an event stand for: customers, carriers, switches, rate cards."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from domain import calls, rating, refusals
+
+AHEAD = timedelta(minutes=5)  # how far a switch's clock may be ahead of the receiver's
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """`zone`: of its stamps that name none; None: those are refused."""
+
+    zone: ZoneInfo | None
+    lease_seconds: int
+
+
+CardInForce: TypeAlias = Callable[[int, datetime], rating.Card | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What references stand for, and the times (`oldest` to `latest`) that are believed.
+
+    `oldest` None: setups as old as wanted (an import).
+    `only_customer`: the one customer its reporter may speak of; None: the whole account.
+    """
+
+    customers: Mapping[str, Customer]
+    carriers: Mapping[str, int]
+    switches: Mapping[str, Switch]
+    card_in_force: CardInForce
+    latest: datetime
+    oldest: datetime | None
+    only_customer: int | None = None
+
+    def customer(self, reference: str) -> Customer:
+        found = self.customers.get(reference)
+        if self.only_customer is not None and (found is None or found.id != self.only_customer):
+            raise refusals.Refusal(
+                "OTHER_CUSTOMER", "This key may report calls of its own customer only.", "customer"
+            )
+        if found is None:
+            raise refusals.Refusal(
+                "UNKNOWN_CUSTOMER",
+                f"No customer has the reference {reference!r}; create it, then send this again.",
+                "customer",
+            )
+        return found
+
+    def carrier(self, reference: str | None) -> int:
+        if not reference:
+            return calls.NO_CARRIER
+        found = self.carriers.get(reference)
+        if found is None:
+            raise refusals.Refusal(
+                "UNKNOWN_CARRIER",
+                f"No carrier has the reference {reference!r}; create it, then send this again.",
+                "carrier",
+            )
+        return found
+
+    def timely(self, at: datetime, field: str) -> None:
+        if at > self.latest:
+            raise refusals.Refusal(
+                "TIME_AHEAD",
+                f"{field} is more than 5 minutes ahead of this server's clock; check the switch's.",
+                field,
+            )
+        if self.oldest is not None and at < self.oldest:
+            raise refusals.Refusal(
+                "TOO_OLD",
+                f"{field} is older than call records are kept; use the import for old records.",
+                field,
+            )
