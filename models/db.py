@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from tortoise import Tortoise
 from tortoise.connection import get_connection
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.recorder import MigrationRecorder
+from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
 from tortoise.transactions import in_transaction
 
 # asyncpg's Connection, which ships without types.
@@ -66,13 +68,30 @@ async def migrate() -> None:
     async with client.acquire_connection() as conn:
         await conn.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
         try:
-            await _migrate_once(client)
+            await _migrate_once()
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
 
 
-async def _migrate_once(client: Any) -> None:
-    await MigrationExecutor(client, {"models": _APP}).migrate(direction="forward")
+async def _migrate_once() -> None:
+    client: Any = get_connection("default")
+    await MigrationRecorder(client).ensure_schema(AsyncpgSchemaEditor(client, atomic=False))
+    # One transaction around the steps and their record: a process killed here leaves neither.
+    async with in_transaction("default") as tx:
+        await MigrationExecutor(tx, {"models": _APP}).migrate(direction="forward")
+
+
+async def pending_migrations() -> list[str]:
+    """Names of the migrations the opened database still lacks; changes nothing."""
+    client: Any = get_connection("default")
+    plan = await MigrationExecutor(client, {"models": _APP}).plan()
+    return [step.migration.name for step in plan]
+
+
+async def server_version() -> str:
+    """PostgreSQL's version, such as `18.4`."""
+    async with connection() as conn:
+        return str(await conn.fetchval("SHOW server_version"))
 
 
 @asynccontextmanager
