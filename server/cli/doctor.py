@@ -1,0 +1,170 @@
+"""`doctor`: what is configured, reachable and missing, and how to mend it."""
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from models import db
+from runtime import embedded_processes, services
+from runtime.settings import Settings, settings
+from server import cli
+
+commands = typer.Typer()
+
+_OLDEST_POSTGRES, _OLDEST_REDIS = 15, 7
+_LEAST_FREE_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `bad` is an error, `note` is worth knowing; both say what to do."""
+
+    state: Literal["good", "note", "bad"]
+    subject: str
+    detail: str
+
+
+@commands.command()
+def doctor(
+    data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
+    as_json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
+) -> None:
+    """Says what is configured, what is reachable, what is missing and how to mend it.
+
+    Ends with 1 where something must be mended. Example: ./callboard doctor
+    """
+    findings = [*_machine(data_dir), *_programs(), *_services(data_dir)]
+    if as_json:
+        typer.echo(json.dumps([{n: getattr(f, n) for n in Finding.__slots__} for f in findings]))
+    else:
+        console = Console(highlight=False)
+        marks = {"good": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
+        for finding in findings:
+            detail = escape(finding.detail)
+            console.print(f"{marks[finding.state]} {finding.subject:<14} {detail}", soft_wrap=True)
+    raise typer.Exit(1 if any(finding.state == "bad" for finding in findings) else 0)
+
+
+def _machine(data_dir: Path) -> Iterator[Finding]:
+    yield Finding("good", "Python", f"{platform.python_version()} on {platform.machine()}")
+    yield Finding("good", "settings", _configured(settings()))
+    existing = next(p for p in (data_dir.resolve(), *data_dir.resolve().parents) if p.exists())
+    if not os.access(existing, os.W_OK):
+        advice = f"{data_dir} cannot be written; give --data-dir a folder of yours"
+        yield Finding("bad", "data folder", advice)
+        return
+    free = shutil.disk_usage(existing).free
+    state: Literal["good", "note"] = "good" if free > _LEAST_FREE_BYTES else "note"
+    yield Finding(state, "data folder", f"{data_dir}, {free / 2**30:.1f} GiB free on its disk")
+
+
+def _configured(found: Settings) -> str:
+    """Which settings differ from their defaults; never the value of one that may be secret."""
+    names = sorted(f"CALLBOARD_{name.upper()}" for name in found.model_fields_set)
+    return f"set: {', '.join(names)}" if names else "none set; all defaults"
+
+
+def _programs() -> Iterator[Finding]:
+    try:
+        postgres = embedded_processes.postgres_folder() / "bin" / "postgres"
+        for binary in (postgres, embedded_processes.valkey_binary()):
+            said = subprocess.run(
+                [str(binary), "--version"], capture_output=True, text=True, check=True
+            )
+            yield Finding("good", binary.name, said.stdout.strip())
+    except (embedded_processes.ServerError, OSError, subprocess.CalledProcessError) as error:
+        advice = f"{error}; remove .venv and start ./callboard again, or configure both URLs"
+        yield Finding("bad", "embedded", advice)
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    missing = [name for name in ("kamailio", "sipp") if shutil.which(name, path=path) is None]
+    if missing:
+        advice = f"{' and '.join(missing)} not here; only ./callboard test switch needs them"
+        yield Finding("note", "switch tests", advice)
+    else:
+        yield Finding("good", "switch tests", "Kamailio and SIPp are here")
+
+
+def _services(data_dir: Path) -> list[Finding]:
+    try:
+        with services.configured(data_dir) as found:
+            return [*asyncio.run(_reached(found)), _web(found)]
+    except (embedded_processes.ServerError, OSError) as error:
+        advice = f"{error}. See {data_dir}/logs, or configure CALLBOARD_DATABASE_URL and _REDIS_URL"
+        return [Finding("bad", "embedded", advice)]
+
+
+async def _reached(found: Settings) -> list[Finding]:
+    return [await _database(found.database_url or ""), await _redis(found.redis_url or "")]
+
+
+async def _database(url: str) -> Finding:
+    try:
+        await db.open_database(url, pool=2)
+        try:
+            version = await db.server_version()
+            pending = await db.pending_migrations()
+        finally:
+            await db.close_database()
+    except Exception as error:  # whatever the driver says is the finding
+        advice = f"{_shown(url)}: {error}. Is it running, and is CALLBOARD_DATABASE_URL right?"
+        return Finding("bad", "database", advice)
+    if int(version.split(".")[0]) < _OLDEST_POSTGRES:
+        advice = f"PostgreSQL {version} at {_shown(url)} is too old; {_OLDEST_POSTGRES} is needed"
+        return Finding("bad", "database", advice)
+    if pending:
+        advice = f"PostgreSQL {version}, {len(pending)} migrations behind: ./callboard migrate"
+        return Finding("note", "database", advice)
+    return Finding("good", "database", f"PostgreSQL {version} at {_shown(url)}, current schema")
+
+
+async def _redis(url: str) -> Finding:
+    from redis.asyncio import Redis
+
+    client: Redis = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+    try:
+        about = await client.info("server")
+    except Exception as error:  # whatever the driver says is the finding
+        advice = f"{_shown(url)}: {error}. Is it running, and is CALLBOARD_REDIS_URL right?"
+        return Finding("bad", "Redis", advice)
+    finally:
+        await client.aclose()
+    version = str(about.get("valkey_version") or about["redis_version"])
+    if int(version.split(".")[0]) < _OLDEST_REDIS:
+        advice = f"{version} at {_shown(url)} is too old; {_OLDEST_REDIS} is needed"
+        return Finding("bad", "Redis", advice)
+    return Finding("good", "Redis", f"{version} at {_shown(url)}")
+
+
+def _web(found: Settings) -> Finding:
+    url = found.public_url
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=3) as answer:
+            return Finding("good", "web", f"{url} is ready ({answer.status})")
+    except urllib.error.HTTPError as error:
+        detail = error.read(500).decode(errors="replace")
+        return Finding("bad", "web", f"{url} runs but is not ready ({error.code}): {detail}")
+    except (urllib.error.URLError, OSError):
+        return Finding("note", "web", f"nothing answers at {url}; ./callboard up starts it")
+
+
+def _shown(url: str) -> str:
+    """The URL without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username}:…@{host}").geturl()
