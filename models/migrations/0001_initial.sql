@@ -282,6 +282,7 @@ CREATE TABLE hours (
     PRIMARY KEY (account_id, customer_id, hour)
 );
 CREATE INDEX hours_unposted ON hours (account_id, hour) WHERE posted_version < version;
+CREATE INDEX hours_hour ON hours (account_id, hour);              -- the account's summary
 
 CREATE TABLE rollups (
     account_id     bigint NOT NULL,
@@ -308,6 +309,7 @@ CREATE TABLE rollups (
     uncosted       bigint NOT NULL,                     -- legs answered whose cost is not known
     PRIMARY KEY (account_id, customer_id, slot, carrier_id)
 );
+CREATE INDEX rollups_slot ON rollups (account_id, slot);          -- the account's graphs
 
 -- What invoices group by destination: final legs only.
 CREATE TABLE rollup_destinations (
