@@ -12,13 +12,13 @@ from models import db
 # Drafts have no position: where they are asked for, they follow, in the order of their making.
 _AFTER_ALL = 2**62
 
-_COLUMNS = """
+COLUMNS = """
 id, customer_id, kind, status, number, position, granularity, period_start, period_end, currency,
 subtotal, tax_percent, tax, rounding, total, content_hash, created_at, issued_at
 """
-BY_ID = f"SELECT {_COLUMNS} FROM invoices WHERE account_id = $1 AND id = $2"
+BY_ID = f"SELECT {COLUMNS} FROM invoices WHERE account_id = $1 AND id = $2"
 _PAGE = f"""
-SELECT {_COLUMNS} FROM invoices
+SELECT {COLUMNS} FROM invoices
 WHERE account_id = $1 AND status = ANY($2) AND ($3::bigint IS NULL OR customer_id = $3)
   AND (coalesce(position, {_AFTER_ALL}), id) > ($4, $5)
 ORDER BY coalesce(position, {_AFTER_ALL}), id

@@ -1,0 +1,186 @@
+"""Reconciled: records = rows = ledger in every hour without a mark, and last billed + pending
+adjustment = row in every invoiced hour. What is marked, open or not invoiced yet is pending.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from domain import billing, money
+
+
+class Reason(StrEnum):
+    """Why an hour is not settled yet, the first that holds."""
+
+    MARKED = "MARKED"  # records came since it was rebuilt
+    OPEN = "OPEN"  # not over, or its charge not posted yet
+    ADJUSTMENT_PENDING = "ADJUSTMENT_PENDING"  # its charge changed since it was last billed
+    NOT_INVOICED = "NOT_INVOICED"  # it has calls, and no issued invoice holds it
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    hour: datetime
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    hour: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    calls: int
+    charge: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """All that is stored of one hour of a customer. `version` is 0 without a head.
+
+    `counts` of rows and head: attempts, answered, talk µs, billed seconds, unrated, in this order.
+    """
+
+    hour: datetime
+    records: Sums
+    rows: Sums
+    row_counts: Sequence[int]
+    head: Sums
+    head_counts: Sequence[int]
+    version: int
+    posted_charge: Decimal
+    posted_version: int
+    frozen: bool
+    destinations: Sums
+    code_calls: int
+    ledger: Decimal
+    currencies: Sequence[str]
+    marked: bool
+    open: bool
+    billed_version: int | None
+    billed_charge: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The sums of one customer and period side by side, what is pending, what does not agree.
+
+    `frozen_hours` have no records any more: they are in the rows and not in the records.
+    """
+
+    currency: str
+    records: Sums
+    rows: Sums
+    ledger: Decimal
+    invoiced: Decimal
+    pending: Sequence[Pending]
+    differences: Sequence[Difference]
+    frozen_hours: int
+
+    @property
+    def balanced(self) -> bool:
+        return not self.differences
+
+
+def pending(hour: Hour) -> Reason | None:
+    if hour.marked:
+        return Reason.MARKED
+    if not hour.version:
+        return None
+    if hour.open or hour.posted_version < hour.version:
+        return Reason.OPEN
+    if hour.billed_version is None:
+        return Reason.NOT_INVOICED if hour.head.calls or hour.head.charge else None
+    if hour.billed_version < hour.version and hour.billed_charge != hour.head.charge:
+        return Reason.ADJUSTMENT_PENDING
+    return None
+
+
+def differences(hour: Hour, currency: str) -> Iterator[Difference]:
+    """What does not agree within an hour. Records count where nothing is marked or frozen."""
+    for detail in (*_records(hour), *_rows(hour), *_ledger(hour, currency), *_billed(hour)):
+        yield Difference(hour.hour, detail)
+
+
+def _records(hour: Hour) -> Iterator[str]:
+    if hour.marked or hour.frozen:
+        return
+    if hour.records.calls != hour.rows.calls:
+        yield f"records have {hour.records.calls} calls, rows {hour.rows.calls}"
+    if hour.records.charge != hour.rows.charge:
+        yield f"records charge {_text(hour.records.charge)}, rows {_text(hour.rows.charge)}"
+
+
+def _rows(hour: Hour) -> Iterator[str]:
+    if hour.rows != hour.head or list(hour.row_counts) != list(hour.head_counts):
+        yield f"rows ({_sums(hour.rows)}) are not the hour's sums ({_sums(hour.head)})"
+    if hour.destinations != hour.head:
+        yield f"destinations ({_sums(hour.destinations)}) are not the hour's sums"
+    if hour.code_calls != hour.head.calls:
+        yield f"SIP codes have {hour.code_calls} calls, the hour {hour.head.calls}"
+
+
+def _ledger(hour: Hour, currency: str) -> Iterator[str]:
+    if hour.ledger != hour.posted_charge:
+        posted = f"{_text(hour.posted_charge)} was posted"
+        yield f"the ledger has {_text(hour.ledger)}, and {posted}"
+    if hour.posted_version > hour.version:
+        yield f"version {hour.posted_version} was posted, the hour is at {hour.version}"
+    if hour.posted_version == hour.version and hour.posted_charge != hour.head.charge:
+        posted = f"{_text(hour.posted_charge)} was posted"
+        yield f"the hour charges {_text(hour.head.charge)}, and {posted} of this version"
+    if any(found != currency for found in hour.currencies):
+        yield f"the ledger has entries in {', '.join(hour.currencies)} beside {currency}"
+
+
+def _billed(hour: Hour) -> Iterator[str]:
+    if hour.billed_version is None:
+        return
+    if hour.billed_version > hour.version:
+        yield f"version {hour.billed_version} was billed, the hour is at {hour.version}"
+    elif hour.billed_version == hour.version and hour.billed_charge != hour.head.charge:
+        billed = f"{_text(hour.billed_charge)} was billed"
+        yield f"{billed} of version {hour.version}, which charges {_text(hour.head.charge)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An issued invoice with what it pinned, adjusted (in the order of its lines) and posted."""
+
+    invoice: billing.Invoice
+    pins: Sequence[billing.Pin]
+    changes: Sequence[billing.Change]
+    posted_tax: Decimal
+    posted_rounding: Decimal
+
+
+def faults(issued: Issued) -> Iterator[str]:
+    """What an invoice says that its own lines, pins or posts deny."""
+    invoice = issued.invoice
+    usage = [line for line in invoice.lines if line.kind is billing.LineKind.USAGE]
+    adjusted = [line for line in invoice.lines if line.kind is billing.LineKind.ADJUSTMENT]
+    if billing.subtotal(invoice.lines) != invoice.subtotal:
+        yield "its lines do not sum to its subtotal"
+    if billing.subtotal(usage) != money.add(pin.charge for pin in issued.pins):
+        yield "its usage lines do not sum to its hours"
+    if [line.amount for line in adjusted] != [change.amount for change in issued.changes]:
+        yield "its adjustment lines are not the differences of their hours"
+    said = billing.Totals(invoice.subtotal, invoice.tax, invoice.rounding, invoice.total)
+    if billing.totals(invoice.subtotal, invoice.tax_percent, invoice.currency) != said:
+        yield "its tax, rounding and total do not follow from its subtotal"
+    if (issued.posted_tax, issued.posted_rounding) != (invoice.tax, invoice.rounding):
+        yield "the ledger has other sums of its tax and rounding"
+    if billing.content_hash(invoice, issued.pins, issued.changes) != invoice.content_hash:
+        yield "its content is not what its hash was made of"
+
+
+def _sums(sums: Sums) -> str:
+    return f"{sums.calls} calls, {_text(sums.charge)}"
+
+
+def _text(amount: Decimal) -> str:
+    return money.plain(amount)

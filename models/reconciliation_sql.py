@@ -1,0 +1,195 @@
+"""The questions of reconciliation. Parameters: $1 account, $2 customer, $3 from, $4 to.
+
+They reach the sums by another way than the rebuild does: each starts from the stored records.
+"""
+
+from models import invoices
+
+_OF = "account_id = $1 AND customer_id = $2"
+_RECORDS = f"FROM call_records WHERE {_OF} AND setup_at >= $3 AND setup_at < $4"
+
+# A row for each hour of which anything is stored.
+HOURS = f"""
+WITH records AS (
+    SELECT date_trunc('hour', setup_at) AS hour, count(*) AS calls, sum(charge) AS charge
+    {_RECORDS} AND final GROUP BY 1
+), rows AS (
+    SELECT date_trunc('hour', slot) AS hour, sum(attempts) AS attempts, sum(answered) AS answered,
+           sum(talk_us) AS talk_us, sum(billed_seconds) AS billed_seconds,
+           sum(unrated) AS unrated, sum(charge) AS charge
+    FROM rollups WHERE {_OF} AND slot >= $3 AND slot < $4 GROUP BY 1
+), heads AS (
+    SELECT * FROM hours WHERE {_OF} AND hour >= $3 AND hour < $4
+), destinations AS (
+    SELECT hour, sum(attempts) AS calls, sum(charge) AS charge
+    FROM rollup_destinations WHERE {_OF} AND hour >= $3 AND hour < $4 GROUP BY 1
+), codes AS (
+    SELECT hour, sum(attempts) AS calls
+    FROM rollup_codes WHERE {_OF} AND hour >= $3 AND hour < $4 GROUP BY 1
+), posted AS (
+    SELECT hour, sum(amount) AS amount, array_agg(DISTINCT currency) AS currencies
+    FROM ledger_entries
+    WHERE {_OF} AND kind = 'CHARGE' AND hour >= $3 AND hour < $4 GROUP BY 1
+), marks AS (
+    SELECT DISTINCT hour FROM hour_marks WHERE {_OF} AND hour >= $3 AND hour < $4
+), billed AS (
+    SELECT p.hour, coalesce(a.to_version, p.version) AS version,
+           coalesce(a.charge, p.charge) AS charge
+    FROM invoice_hours p
+    LEFT JOIN LATERAL (
+        SELECT to_version, charge FROM invoice_adjustments a
+        WHERE a.account_id = p.account_id AND a.customer_id = p.customer_id AND a.hour = p.hour
+        ORDER BY to_version DESC LIMIT 1
+    ) a ON true
+    WHERE {_OF} AND p.version IS NOT NULL AND p.hour >= $3 AND p.hour < $4
+)
+SELECT hour,
+       coalesce(records.calls, 0) AS record_calls, coalesce(records.charge, 0) AS record_charge,
+       coalesce(rows.attempts, 0) AS row_calls, coalesce(rows.charge, 0) AS row_charge,
+       coalesce(rows.answered, 0) AS row_answered, coalesce(rows.talk_us, 0) AS row_talk_us,
+       coalesce(rows.billed_seconds, 0) AS row_billed_seconds,
+       coalesce(rows.unrated, 0) AS row_unrated,
+       coalesce(heads.attempts, 0) AS head_calls, coalesce(heads.charge, 0) AS head_charge,
+       coalesce(heads.answered, 0) AS head_answered, coalesce(heads.talk_us, 0) AS head_talk_us,
+       coalesce(heads.billed_seconds, 0) AS head_billed_seconds,
+       coalesce(heads.unrated, 0) AS head_unrated,
+       coalesce(heads.version, 0) AS version, coalesce(heads.frozen, false) AS frozen,
+       coalesce(heads.posted_charge, 0) AS posted_charge,
+       coalesce(heads.posted_version, 0) AS posted_version,
+       coalesce(destinations.calls, 0) AS destination_calls,
+       coalesce(destinations.charge, 0) AS destination_charge,
+       coalesce(codes.calls, 0) AS code_calls,
+       coalesce(posted.amount, 0) AS ledger, coalesce(posted.currencies, '{{}}') AS currencies,
+       marks.hour IS NOT NULL AS marked,
+       billed.version AS billed_version, coalesce(billed.charge, 0) AS billed_charge
+FROM heads
+FULL JOIN records USING (hour) FULL JOIN rows USING (hour) FULL JOIN destinations USING (hour)
+FULL JOIN codes USING (hour) FULL JOIN posted USING (hour) FULL JOIN marks USING (hour)
+FULL JOIN billed USING (hour)
+ORDER BY hour
+"""
+
+_SLOT = """date_trunc('hour', setup_at)
+    + interval '15 minutes' * floor(extract(minute FROM setup_at) / 15)"""
+_CUSTOMER_VIEW = {
+    "attempts": "count(*) FILTER (WHERE final)",
+    "answered": "count(*) FILTER (WHERE final AND answer_at IS NOT NULL)",
+    "talk_us": "sum(talk_us) FILTER (WHERE final)",
+    "billed_seconds": "sum(billed_seconds) FILTER (WHERE final)",
+    "charge": "sum(charge) FILTER (WHERE final)",
+}
+_SLOT_SUMS = {
+    **_CUSTOMER_VIEW,
+    "unrated": "count(*) FILTER (WHERE final AND charge IS NULL)",
+    "dtmf_answered": "count(*) FILTER (WHERE final AND answer_at IS NOT NULL AND dtmf_digits > 0)",
+    "pdd_us": "sum(extract(epoch FROM ringing_at - setup_at) * 1000000) FILTER (WHERE final)",
+    "pdd_count": "count(ringing_at) FILTER (WHERE final)",
+    "legs": "count(*)",
+    "legs_answered": "count(answer_at)",
+    "legs_talk_us": "sum(talk_us)",
+    "legs_pdd_us": "sum(extract(epoch FROM ringing_at - offered_at) * 1000000)",
+    "legs_pdd_count": "count(ringing_at)",
+    "cost": "sum(cost)",
+    "uncosted": "count(*) FILTER (WHERE answer_at IS NOT NULL AND cost IS NULL)",
+}
+_CODE_SUMS = {"attempts": "count(*) FILTER (WHERE final)", "legs": "count(*)"}
+_DESTINATION = """CASE WHEN rated_by = 'SWITCH' THEN 'switch'
+    WHEN rated_by = 'CARD' THEN 'prefix:' || prefix ELSE 'unrated' END"""
+
+
+def _unequal(table: str, time: str, keys: dict[str, str], sums: dict[str, str]) -> str:
+    """The hours and columns in which a table of sums is not what the records say."""
+    names = ", ".join(keys)
+    places = ", ".join(str(n) for n in range(1, len(keys) + 1))
+    unequal = ", ".join(
+        f"CASE WHEN coalesce(r.{name}, 0) <> coalesce(t.{name}, 0) THEN '{name}' END"
+        for name in sums
+    )
+    return f"""
+    WITH r AS (
+        SELECT {", ".join(f"{sql} AS {name}" for name, sql in keys.items())},
+               {", ".join(f"{sql} AS {name}" for name, sql in sums.items())}
+        {_RECORDS} GROUP BY {places}
+    ), t AS (
+        SELECT {names}, {", ".join(sums)} FROM {table}
+        WHERE {_OF} AND {time} >= $3 AND {time} < $4
+    )
+    SELECT date_trunc('hour', {time}) AS hour, array_agg(DISTINCT name ORDER BY name) AS names
+    FROM r FULL JOIN t USING ({names}), unnest(ARRAY[{unequal}]) AS name
+    WHERE name IS NOT NULL
+    GROUP BY 1 ORDER BY 1
+    """
+
+
+UNEQUAL = {
+    "rows": _unequal("rollups", "slot", {"slot": _SLOT, "carrier_id": "carrier_id"}, _SLOT_SUMS),
+    "destinations": _unequal(
+        "rollup_destinations",
+        "hour",
+        {"hour": "date_trunc('hour', setup_at)", "destination": _DESTINATION},
+        _CUSTOMER_VIEW,
+    ),
+    "SIP codes": _unequal(
+        "rollup_codes",
+        "hour",
+        {
+            "hour": "date_trunc('hour', setup_at)",
+            "carrier_id": "carrier_id",
+            "sip_code": "coalesce(sip_code, 0)",
+        },
+        _CODE_SUMS,
+    ),
+}
+
+_SAME_CALL = """
+r.account_id = k.account_id AND r.switch = k.switch AND r.call_id = k.call_id AND r.leg = k.leg
+AND r.customer_id = k.customer_id AND r.setup_at = k.setup_at AND r.final = k.final
+"""
+KEYS_WITHOUT_RECORD = f"""
+SELECT date_trunc('hour', setup_at) AS hour, count(*) AS calls FROM record_keys k
+WHERE {_OF} AND setup_at >= $3 AND setup_at < $4
+  AND NOT EXISTS (SELECT FROM call_records r WHERE {_SAME_CALL})
+GROUP BY 1 ORDER BY 1
+"""
+RECORDS_WITHOUT_KEY = f"""
+SELECT date_trunc('hour', setup_at) AS hour, count(*) AS calls FROM call_records r
+WHERE {_OF} AND setup_at >= $3 AND setup_at < $4
+  AND NOT EXISTS (SELECT FROM record_keys k WHERE {_SAME_CALL})
+GROUP BY 1 ORDER BY 1
+"""
+
+# Issued invoices of the period, and those that adjust an hour of it.
+INVOICES = f"""
+SELECT {invoices.COLUMNS} FROM invoices i
+WHERE i.account_id = $1 AND i.customer_id = $2 AND i.status IN ('ISSUED', 'PAID') AND (
+    (i.period_start < $4 AND i.period_end > $3) OR i.id IN (
+        SELECT invoice_id FROM invoice_adjustments WHERE {_OF} AND hour >= $3 AND hour < $4
+    )
+)
+ORDER BY i.position
+"""
+# Below, $2 are the ids of invoices.
+PINS = """
+SELECT invoice_id, hour, version, calls, billed_seconds, charge FROM invoice_hours
+WHERE account_id = $1 AND invoice_id = ANY($2) AND version IS NOT NULL ORDER BY hour
+"""
+CHANGES = """
+SELECT a.invoice_id, a.hour, a.from_version, coalesce(b.charge, p.charge, 0) AS from_charge,
+       a.to_version, a.calls, a.billed_seconds, a.charge
+FROM invoice_adjustments a
+LEFT JOIN invoice_adjustments b
+    ON b.account_id = a.account_id AND b.customer_id = a.customer_id AND b.hour = a.hour
+    AND b.to_version = a.from_version
+LEFT JOIN invoice_hours p
+    ON p.account_id = a.account_id AND p.customer_id = a.customer_id AND p.hour = a.hour
+    AND p.version = a.from_version
+WHERE a.account_id = $1 AND a.invoice_id = ANY($2)
+ORDER BY a.invoice_id, a.line
+"""
+POSTS = """
+SELECT invoice_id, coalesce(sum(amount) FILTER (WHERE kind = 'TAX'), 0) AS tax,
+       coalesce(sum(amount) FILTER (WHERE kind = 'ROUNDING'), 0) AS rounding
+FROM ledger_entries
+WHERE account_id = $1 AND customer_id = $3 AND invoice_id = ANY($2)
+GROUP BY 1
+"""

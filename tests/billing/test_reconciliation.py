@@ -1,0 +1,261 @@
+"""Records, rows, ledger and invoices beside each other, and what is found when one was changed."""
+
+import asyncio
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from books import NOW, Books, at, open_customer
+
+from domain import reconciliation as rules
+from domain.refusals import Refusal
+from models import hours, reconciliation
+
+START, END = at(1, 0), at(21, 0)
+
+
+async def prove(books: Books, start: datetime = START, end: datetime = END) -> rules.Proof:
+    return await reconciliation.reconcile(books.account_id, books.customer_id, start, end, NOW)
+
+
+async def billed_books(books: Books) -> None:
+    """Three days of calls, the first two billed, the first adjusted with the second."""
+    for n in range(12):
+        await books.call(at(2 + n % 3, n), f"0.{n + 1:04d}", prefix="44" if n % 2 else None)
+    await books.generate(2)
+    await books.call(at(2, 0), "0.5", talk_seconds=7)
+    await books.generate(3)
+    await books.rebuild()
+
+
+async def test_everything_agrees_after_calls_invoices_and_adjustments(books: Books) -> None:
+    await billed_books(books)
+    proof = await prove(books)
+    assert proof.differences == []
+    assert proof.balanced
+    assert proof.records == proof.rows == rules.Sums(13, Decimal("0.5078"))
+    assert proof.ledger == Decimal("0.5078")
+    third = Decimal("0.0003") + Decimal("0.0006") + Decimal("0.0009") + Decimal("0.0012")
+    assert proof.invoiced == Decimal("0.5078") - third
+    assert proof.pending == [
+        rules.Pending(at(4, hour), rules.Reason.NOT_INVOICED) for hour in (2, 5, 8, 11)
+    ]
+
+
+async def test_nothing_at_all_agrees(books: Books) -> None:
+    proof = await prove(books)
+    assert proof.balanced
+    assert (proof.records, proof.pending) == (rules.Sums(0, Decimal(0)), [])
+
+
+async def test_marked_open_and_changed_hours_are_pending_and_no_difference(books: Books) -> None:
+    await books.call(at(2, 9), "1")
+    await books.generate(2)
+    await books.call(at(2, 9), "0.25")
+    await books.call(NOW - timedelta(minutes=1), "1")
+    await books.rebuild()
+    await books.call(at(5, 1), "1")
+    proof = await prove(books)
+    assert proof.balanced
+    assert proof.pending == [
+        rules.Pending(at(2, 9), rules.Reason.ADJUSTMENT_PENDING),
+        rules.Pending(at(5, 1), rules.Reason.MARKED),
+        rules.Pending(at(20, 12), rules.Reason.OPEN),
+    ]
+    assert (proof.records.calls, proof.rows.calls) == (4, 3)
+
+
+async def test_another_customers_calls_do_not_count(books: Books) -> None:
+    other = await open_customer(books, "second")
+    await books.call(at(2), "1", customer_id=other)
+    await books.rebuild()
+    assert (await prove(books)).rows.calls == 0
+
+
+async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> None:
+    await billed_books(books)
+    await books.sql("UPDATE rollups SET charge = charge + 1 WHERE slot = $1", at(4, 2))
+    assert (await prove(books, at(2, 0), at(4, 0))).balanced
+    assert not (await prove(books, at(4, 2), at(4, 3))).balanced
+
+
+@pytest.mark.parametrize(
+    ("statement", "hour", "detail"),
+    [
+        (
+            "UPDATE rollups SET charge = charge + 0.000001 WHERE slot = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "rows differ from the records in charge",
+        ),
+        (
+            "UPDATE rollups SET legs_talk_us = 1 WHERE slot = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "rows differ from the records in legs_talk_us",
+        ),
+        (
+            "UPDATE rollups SET carrier_id = 2 WHERE slot = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "rows differ from the records in answered, attempts, billed_seconds, charge,"
+            " legs, legs_answered, legs_talk_us, talk_us, uncosted",
+        ),
+        (
+            "DELETE FROM rollups WHERE slot = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "records have 1 calls, rows 0",
+        ),
+        (
+            "UPDATE call_records SET charge = 7 WHERE setup_at = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "records charge 7, rows 0.0003",
+        ),
+        (
+            "UPDATE call_records SET setup_at = setup_at + interval '5 minutes'"
+            " WHERE setup_at = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "1 record keys have no record",
+        ),
+        (
+            "DELETE FROM call_records WHERE setup_at = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "1 record keys have no record",
+        ),
+        (
+            "DELETE FROM record_keys WHERE setup_at = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "1 records have no key",
+        ),
+        (
+            "UPDATE hours SET charge = 9 WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "rows (1 calls, 0.0003) are not the hour's sums (1 calls, 9)",
+        ),
+        (
+            "DELETE FROM hours WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "the ledger has 0.0003, and 0 was posted",
+        ),
+        (
+            "UPDATE rollup_destinations SET destination = 'prefix:9'"
+            " WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "destinations differ from the records in answered, attempts, billed_seconds, charge,"
+            " talk_us",
+        ),
+        (
+            "UPDATE rollup_codes SET attempts = 3 WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "SIP codes have 3 calls, the hour 1",
+        ),
+        (
+            "UPDATE ledger_entries SET amount = 5 WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "the ledger has 5, and 0.0003 was posted",
+        ),
+        (
+            "DELETE FROM ledger_entries WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "the ledger has 0, and 0.0003 was posted",
+        ),
+        (
+            "UPDATE hours SET posted_charge = 5 WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "the hour charges 0.0003, and 5 was posted of this version",
+        ),
+        (
+            "UPDATE ledger_entries SET currency = 'USD' WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "the ledger has entries in USD beside EUR",
+        ),
+        (
+            "UPDATE invoice_hours SET charge = 8 WHERE hour = '2026-11-03 01:00Z'",
+            at(3, 1),
+            "8 was billed of version 1, which charges 0.0002",
+        ),
+        (
+            "UPDATE invoice_hours SET version = 2 WHERE hour = '2026-11-03 01:00Z'",
+            at(3, 1),
+            "version 2 was billed, the hour is at 1",
+        ),
+        (
+            "UPDATE invoice_lines SET amount = amount + 1 WHERE kind = 'USAGE'",
+            at(2, 0),
+            "INV-000001: its lines do not sum to its subtotal",
+        ),
+        (
+            "UPDATE invoice_lines SET description = 'Calls' WHERE kind = 'USAGE'",
+            at(2, 0),
+            "INV-000001: its content is not what its hash was made of",
+        ),
+        (
+            "UPDATE invoice_lines SET amount = amount + 1 WHERE kind = 'ADJUSTMENT'",
+            at(2, 0),
+            "INV-000002: its adjustment lines are not the differences of their hours",
+        ),
+        (
+            "UPDATE invoices SET total = total - 1, rounding = rounding - 1 WHERE position = 1",
+            at(2, 0),
+            "INV-000001: its tax, rounding and total do not follow from its subtotal",
+        ),
+        (
+            "UPDATE ledger_entries SET amount = amount + 1 WHERE kind = 'TAX'",
+            at(2, 0),
+            "INV-000001: the ledger has other sums of its tax and rounding",
+        ),
+        (
+            "DELETE FROM invoice_hours WHERE invoice_id IN"
+            " (SELECT id FROM invoices WHERE position = 1)",
+            at(1, 0),
+            "INV-000001: its usage lines do not sum to its hours",
+        ),
+    ],
+)
+async def test_what_was_changed_behind_callboards_back_is_named(
+    books: Books, statement: str, hour: datetime, detail: str
+) -> None:
+    await billed_books(books)
+    await books.sql(statement)
+    proof = await prove(books)
+    assert not proof.balanced
+    assert rules.Difference(hour, detail) in proof.differences
+
+
+async def test_frozen_hours_agree_without_their_records_and_are_counted(books: Books) -> None:
+    await billed_books(books)
+    await hours.freeze_before(at(3, 0), NOW)
+    await books.sql("DELETE FROM call_records WHERE setup_at < $1", at(3, 0))
+    proof = await prove(books)
+    assert proof.differences == []
+    assert proof.frozen_hours == 4
+    assert (proof.records.calls, proof.rows.calls) == (8, 13)
+
+
+async def test_a_reconciliation_reads_one_snapshot_while_calls_come_and_are_rebuilt(
+    books: Books,
+) -> None:
+    stored = asyncio.create_task(_store(books))
+    while not stored.done():
+        assert (await prove(books)).differences == []
+    await stored
+
+
+async def _store(books: Books) -> None:
+    for n in range(25):
+        await books.call(at(2, n % 3), "0.01")
+        await books.rebuild()
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(at(2, 0), at(2, 0)), (at(2, 1), at(2, 0)), (at(2, 0, 30), at(3, 0)), (at(2, 0), at(2, 0, 1))],
+)
+async def test_periods_that_are_not_whole_hours_are_refused(
+    books: Books, start: datetime, end: datetime
+) -> None:
+    with pytest.raises(Refusal, match="whole UTC hours"):
+        await prove(books, start, end)
+
+
+async def test_a_customer_of_another_account_is_not_there(books: Books) -> None:
+    with pytest.raises(Refusal) as caught:
+        await reconciliation.reconcile(books.account_id + 1, books.customer_id, at(1), at(2), NOW)
+    assert caught.value.code == "NOT_FOUND"
