@@ -1,0 +1,151 @@
+"""Which content of a record counts: the highest revision, in whatever order they come.
+
+Source of the rules: docs/rules, "Records".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from domain import calls
+
+Key: TypeAlias = tuple[str, str, int]  # switch, call id, leg
+
+
+class Verdict(StrEnum):
+    """What became of a record. The last three are refusals."""
+
+    ACCEPTED = "ACCEPTED"
+    DUPLICATE = "DUPLICATE"
+    CORRECTED = "CORRECTED"
+    STALE = "STALE"  # an earlier revision than the current one: kept, not counted
+    HELD = "HELD"  # other content under a revision that is known: kept for review, not counted
+    SECOND_FINAL_LEG = "SECOND_FINAL_LEG"
+    OTHER_CUSTOMER = "OTHER_CUSTOMER"
+    RECORD_ARCHIVED = "RECORD_ARCHIVED"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The content that counts. `content` is its row as JSON; None: it has been archived."""
+
+    revision: int
+    digest: bytes
+    customer_id: int
+    setup_at: datetime
+    final: bool
+    content: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A content that does not count: SUPERSEDED, STALE or HELD."""
+
+    key: Key
+    digest: bytes
+    revision: int
+    state: str
+    content: str
+
+
+class Book:
+    """The records of some calls, loaded; enters more and knows what there is to write.
+
+    `current` holds every leg of those calls, `seen` the digests and revisions of their contents
+    that do not count. `only_customer`: whose records may be replaced; None: anyone's.
+    """
+
+    def __init__(
+        self,
+        current: Mapping[Key, Current],
+        seen: Mapping[Key, Mapping[bytes, int]],
+        only_customer: int | None = None,
+    ) -> None:
+        self.before = dict(current)
+        self.records: dict[Key, calls.Record] = {}  # the new contents that count
+        self.kept: list[Kept] = []
+        self._current = dict(current)
+        self._seen = {key: dict(digests) for key, digests in seen.items()}
+        self._finals = {key[:2]: key[2] for key, held in current.items() if held.final}
+        self._only_customer = only_customer
+
+    def enter(self, record: calls.Record) -> Verdict:
+        key = key_of(record)
+        now = self._current.get(key)
+        seen = self._seen.setdefault(key, {})
+        if record.digest in seen or (now is not None and now.digest == record.digest):
+            return Verdict.DUPLICATE
+        if now is None:
+            numbered = with_revision(record, 1)
+            if self._has_other_final(record):
+                return Verdict.SECOND_FINAL_LEG
+            self._put(key, numbered)
+            return Verdict.ACCEPTED
+        if self._only_customer is not None and now.customer_id != self._only_customer:
+            return Verdict.OTHER_CUSTOMER
+        numbered = with_revision(record, 1 + max(now.revision, *seen.values(), 0))
+        if number_of(numbered) > now.revision:
+            return self._replace(key, now, numbered)
+        known = number_of(numbered) == now.revision or number_of(numbered) in seen.values()
+        state = Verdict.HELD if known else Verdict.STALE
+        self._keep(key, numbered.digest, number_of(numbered), state, as_json(numbered))
+        return state
+
+    def _replace(self, key: Key, now: Current, record: calls.Record) -> Verdict:
+        if now.content is None:
+            return Verdict.RECORD_ARCHIVED
+        if self._has_other_final(record):
+            return Verdict.SECOND_FINAL_LEG
+        self._keep(key, now.digest, now.revision, "SUPERSEDED", now.content)
+        self._put(key, record)
+        return Verdict.CORRECTED
+
+    def _has_other_final(self, record: calls.Record) -> bool:
+        final = self._finals.get((record.switch, record.call_id))
+        return record.final and final is not None and final != record.leg
+
+    def _put(self, key: Key, record: calls.Record) -> None:
+        call = key[:2]
+        if record.final:
+            self._finals[call] = record.leg
+        elif self._finals.get(call) == record.leg:
+            del self._finals[call]
+        self.records[key] = record
+        self._current[key] = Current(
+            number_of(record),
+            record.digest,
+            record.customer_id,
+            record.setup_at,
+            record.final,
+            as_json(record),
+        )
+
+    def _keep(self, key: Key, digest: bytes, revision: int, state: str, content: str) -> None:
+        self._seen[key][digest] = revision
+        self.kept.append(Kept(key, digest, revision, state, content))
+
+
+def key_of(record: calls.Record) -> Key:
+    return record.switch, record.call_id, record.leg
+
+
+def with_revision(record: calls.Record, next_revision: int) -> calls.Record:
+    """Numbers a correction that left its number open."""
+    if record.revision is not None:
+        return record
+    return msgspec.structs.replace(record, revision=next_revision)
+
+
+def number_of(record: calls.Record) -> int:
+    """The revision of a record whose number is settled."""
+    if record.revision is None:
+        raise ValueError("the revision is not settled")
+    return record.revision
+
+
+def as_json(record: calls.Record) -> str:
+    return msgspec.json.encode(record).decode()

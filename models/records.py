@@ -1,0 +1,249 @@
+"""Call records: stored once by their key, whatever is repeated, reordered or corrected.
+
+`insert` claims the keys that are new in one statement and copies their records in (the usual
+case); what is left has a key already and is decided by `domain.revisions`. Keys are taken in
+order, so that clients with overlapping batches wait for each other instead of deadlocking.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, TypeVar
+
+from domain import calls, periods, revisions
+from domain.revisions import Key, Verdict
+from models import db, faults, partitions, record_sql
+
+T = TypeVar("T")
+
+_ATTEMPTS = 8
+_FIELDS = (
+    *("customer_id", "setup_at", "switch", "call_id", "leg", "revision", "carrier_id", "final"),
+    *("source", "destination", "source_ip", "direction", "offered_at", "ringing_at", "answer_at"),
+    *("end_at", "talk_us", "sip_code", "sip_reason", "q850_cause", "released_by", "dtmf_digits"),
+    *("rated_by", "prefix", "rate_card_id", "billed_seconds", "charge", "cost"),
+)
+_COLUMNS = ("account_id", *_FIELDS)
+_values = attrgetter(*_FIELDS)
+_key_values = attrgetter(
+    "switch", "call_id", "leg", "setup_at", "customer_id", "revision", "digest", "final"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What became of each record, in the order they were given."""
+
+    verdicts: Sequence[Verdict]
+
+    def count(self, verdict: Verdict) -> int:
+        return self.verdicts.count(verdict)
+
+    def indexes(self, *verdicts: Verdict) -> list[int]:
+        return [index for index, verdict in enumerate(self.verdicts) if verdict in verdicts]
+
+
+async def insert(
+    account_id: int,
+    records: Sequence[calls.Record],
+    now: datetime,
+    *,
+    only_customer: int | None = None,
+) -> Inserted:
+    """Stores records durably and marks their hours; a repeat of any of it changes nothing.
+
+    `only_customer`: the one customer whose records may be replaced; None: anyone's.
+    """
+    if not records:
+        return Inserted(())
+    by_key = _in_key_order(records)
+    firsts = [indexes[0] for indexes in by_key.values()]
+    claimed = await _retried(lambda: _claim(account_id, [records[i] for i in firsts], now), records)
+    verdicts = [Verdict.ACCEPTED if key in claimed else None for key in map(_key, records)]
+    rest = [
+        index
+        for key, indexes in by_key.items()
+        for index in (indexes[1:] if key in claimed else indexes)
+    ]
+    rest.sort()
+    if rest:
+        known = [records[index] for index in rest]
+        decided = await _retried(lambda: _decide(account_id, known, now, only_customer), known)
+        for index, verdict in zip(rest, decided, strict=True):
+            verdicts[index] = verdict
+    return Inserted([verdict for verdict in verdicts if verdict is not None])
+
+
+_key = attrgetter("switch", "call_id", "leg")
+
+
+def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
+    """Indexes by key, the keys sorted, the records of a key as they came."""
+    by_key: dict[Key, list[int]] = {}
+    for index, key in enumerate(map(_key, records)):
+        by_key.setdefault(key, []).append(index)
+    return {key: by_key[key] for key in sorted(by_key)}
+
+
+async def _retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record]) -> T:
+    """Runs a transaction again that met a missing partition or another transaction."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return await work()
+        except faults.NoPartition:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            await partitions.make(partitions.days_of(record.setup_at for record in records))
+        except faults.COLLISION:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(random.uniform(0.2, 1.0) * 0.01 * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _claim(account_id: int, records: Sequence[calls.Record], now: datetime) -> set[Key]:
+    """Stores the records whose keys are new; returns those keys."""
+    numbered = [revisions.with_revision(record, 1) for record in records]
+    async with db.connection() as conn, conn.transaction():
+        claimed = await _claim_keys(conn, account_id, numbered)
+        if claimed:
+            new = [record for record in numbered if _key(record) in claimed]
+            await _copy(conn, account_id, new)
+            await _mark(conn, account_id, _hours_of(new), _ended(new), now)
+    return claimed
+
+
+async def _claim_keys(
+    conn: db.Connection, account_id: int, records: Sequence[calls.Record]
+) -> set[Key]:
+    columns = zip(*map(_key_values, records), strict=True)
+    return {tuple(row) for row in await conn.fetch(record_sql.CLAIM, account_id, *columns)}
+
+
+async def _copy(conn: db.Connection, account_id: int, records: Iterable[calls.Record]) -> None:
+    rows = [(account_id, *_values(record)) for record in records]
+    await conn.copy_records_to_table("call_records", records=rows, columns=_COLUMNS)
+
+
+async def _mark(
+    conn: db.Connection,
+    account_id: int,
+    hours: set[tuple[int, datetime]],
+    ended: set[tuple[str, str]],
+    now: datetime,
+) -> None:
+    customers, starts = zip(*hours, strict=True)
+    switches, call_ids = zip(*ended, strict=True) if ended else ((), ())
+    await conn.execute(record_sql.MARK, account_id, customers, starts, now, switches, call_ids)
+
+
+def _hours_of(records: Iterable[calls.Record]) -> set[tuple[int, datetime]]:
+    return {(record.customer_id, periods.hour_of(record.setup_at)) for record in records}
+
+
+def _ended(records: Iterable[calls.Record]) -> set[tuple[str, str]]:
+    return {(record.switch, record.call_id) for record in records if record.final}
+
+
+async def _decide(
+    account_id: int, records: Sequence[calls.Record], now: datetime, only_customer: int | None
+) -> list[Verdict]:
+    """The verdicts over records whose key (or whose call's final leg) was there already."""
+    known = await _digests(account_id, records)
+    verdicts = [
+        Verdict.DUPLICATE if known.get(_key(record)) == record.digest else None
+        for record in records
+    ]
+    if None not in verdicts:
+        return [Verdict.DUPLICATE] * len(records)
+    async with db.connection() as conn, conn.transaction():
+        undecided = [r for r, verdict in zip(records, verdicts, strict=True) if verdict is None]
+        book = await _load(conn, account_id, undecided, only_customer)
+        decided = [
+            book.enter(record) if verdict is None else verdict
+            for record, verdict in zip(records, verdicts, strict=True)
+        ]
+        await _write(conn, account_id, book, now)
+    return decided
+
+
+async def _digests(account_id: int, records: Sequence[calls.Record]) -> dict[Key, bytes]:
+    async with db.connection() as conn:
+        rows = await conn.fetch(record_sql.DIGESTS, account_id, *_key_columns(map(_key, records)))
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def _key_columns(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return list(zip(*keys, strict=True))
+
+
+async def _load(
+    conn: db.Connection,
+    account_id: int,
+    records: Sequence[calls.Record],
+    only_customer: int | None,
+) -> revisions.Book:
+    wanted = dict.fromkeys(map(_key, records))
+    called = sorted({key[:2] for key in wanted})
+    locked = await conn.fetch(record_sql.LOCK_CALLS, account_id, *_key_columns(called))
+    rows = {(row["switch"], row["call_id"], row["leg"]): row for row in locked}
+    contents = await _contents(conn, account_id, {k: rows[k] for k in wanted if k in rows})
+    current = {
+        key: revisions.Current(
+            row["revision"],
+            row["digest"],
+            row["customer_id"],
+            row["setup_at"],
+            row["final"],
+            contents.get(key),
+        )
+        for key, row in rows.items()
+    }
+    seen: dict[Key, dict[bytes, int]] = {}
+    for row in await conn.fetch(record_sql.SEEN, account_id, *_key_columns(wanted)):
+        seen.setdefault((row[0], row[1], row[2]), {})[row["digest"]] = row["revision"]
+    return revisions.Book(current, seen, only_customer)
+
+
+async def _contents(
+    conn: db.Connection, account_id: int, rows: Mapping[Key, Any]
+) -> dict[Key, str]:
+    if not rows:
+        return {}
+    places = [(*key, row["customer_id"], row["setup_at"]) for key, row in rows.items()]
+    found = await conn.fetch(record_sql.CONTENTS, account_id, *_key_columns(places))
+    return {(row[0], row[1], row[2]): row["content"] for row in found}
+
+
+async def _write(conn: db.Connection, account_id: int, book: revisions.Book, now: datetime) -> None:
+    await conn.executemany(
+        record_sql.KEEP,
+        [
+            (account_id, *kept.key, kept.digest, kept.revision, kept.state, kept.content, now)
+            for kept in book.kept
+        ],
+    )
+    if not book.records:
+        return
+    old = {key: book.before[key] for key in book.records if key in book.before}
+    await conn.executemany(
+        record_sql.DELETE,
+        [(account_id, was.customer_id, was.setup_at, *key) for key, was in old.items()],
+    )
+    # First what stops being final: at no instant may two legs of a call be.
+    await conn.executemany(
+        record_sql.UNFINAL, [(account_id, *key) for key, was in old.items() if was.final]
+    )
+    await conn.executemany(
+        record_sql.REVISE, [(account_id, *_key_values(book.records[key])) for key in old]
+    )
+    new = [record for key, record in sorted(book.records.items()) if key not in old]
+    if new and len(await _claim_keys(conn, account_id, new)) < len(new):
+        raise faults.OvertakenError
+    await _copy(conn, account_id, book.records.values())
+    left = {(was.customer_id, periods.hour_of(was.setup_at)) for was in old.values()}
+    hours = left | _hours_of(book.records.values())
+    await _mark(conn, account_id, hours, _ended(book.records.values()), now)
