@@ -12,11 +12,13 @@ MIN_PASSWORD = 10
 _MAX_PASSWORD = 1024
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f<>,;]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])")
+_EMAIL = re.compile(
+    r"[^\s@\x00-\x1f\x7f\ud800-\udfff<>,;]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])"
+)
 _MOBILE = re.compile(r"\+[1-9][0-9]{6,14}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SIP_URI = re.compile(r"sips?:[!-~]{1,250}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # surrogates: JSON can smuggle them in
 
 
 def _invalid(message: str, field: str) -> refusals.Refusal:

@@ -206,6 +206,29 @@ async def carriers(caller: callers.Caller, after: int | None, limit: int) -> lis
     return await stored.carriers_page(caller.account_id, after, limit)
 
 
+async def contact(caller: callers.Caller, contact_id: int) -> Contact | None:
+    """Itself, one of its customer's, or any for staff; None where there is none."""
+    found = await stored.contact(caller.account_id, contact_id)
+    if found is None or caller.kind is callers.Kind.KEY:
+        return None
+    return found if caller.customer_id in (None, found.customer_id) else None
+
+
+async def staff(caller: callers.Caller, staff_id: int) -> Staff | None:
+    """None where there is none, and to all but staff."""
+    if caller.kind is not callers.Kind.STAFF:
+        return None
+    return await stored.staff(caller.account_id, staff_id)
+
+
+async def api_key(caller: callers.Caller, key_id: int) -> ApiKey | None:
+    """None where there is none; a key sees itself, staff see all."""
+    own = caller.kind is callers.Kind.KEY and caller.id == key_id
+    if not own and caller.kind is not callers.Kind.STAFF:
+        return None
+    return await credentials.key(caller.account_id, key_id)
+
+
 async def sees_carrier_names(caller: callers.Caller) -> bool:
     """False for whoever sees one customer, if the account hides its carriers."""
     if caller.customer_id is None:

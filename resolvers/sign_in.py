@@ -31,7 +31,7 @@ class SignedIn:
 
 async def hash_password(password: str) -> str:
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads, _hasher.hash, password)
+    return await loop.run_in_executor(_threads, _hasher.hash, _bytes(password))
 
 
 async def login(email: str, password: str, now: datetime) -> SignedIn:
@@ -72,10 +72,15 @@ def _nobodys_hash() -> str:
 
 def _verify(stored_hash: str | None, password: str) -> bool:
     try:
-        _hasher.verify(stored_hash or _nobodys_hash(), password[:2000])
+        _hasher.verify(stored_hash or _nobodys_hash(), _bytes(password[:2000]))
     except (VerificationError, InvalidHashError):
         return False
     return stored_hash is not None
+
+
+def _bytes(password: str) -> bytes:
+    # JSON can hold half a surrogate pair, which plain UTF-8 refuses.
+    return password.encode("utf-8", "surrogatepass")
 
 
 def _is_email(text: str) -> bool:

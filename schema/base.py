@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
 
 import strawberry
 from redis.asyncio import Redis
@@ -60,6 +60,17 @@ class Context:
 Info: TypeAlias = strawberry.Info[Context, None]
 
 
+@strawberry.type
+class Scoped:
+    """What a customer and an account have in common: whose numbers they show.
+
+    `customer_id` None is the whole account. Fields of both are written once, in a subclass.
+    """
+
+    account_id: strawberry.Private[int]
+    customer_id: strawberry.Private[int | None]
+
+
 # Ids -----------------------------------------------------------------------------------------
 
 
@@ -93,11 +104,15 @@ def decode_parts(global_id: str, kind: str, account_id: int, field: str = "id") 
 
 def decode_id(global_id: str, kind: str, account_id: int, field: str = "id") -> int:
     """The number an id of `encode_id(kind, account_id, number)` stands for, else NOT_FOUND."""
-    parts = decode_parts(global_id, kind, account_id, field)
-    number = as_number(parts[0]) if len(parts) == 1 else None
+    number = single(decode_parts(global_id, kind, account_id, field))
     if number is None:
         raise not_found(kind, field)
     return number
+
+
+def single(parts: tuple[str, ...]) -> int | None:
+    """The number of an id that has just one, else None."""
+    return as_number(parts[0]) if len(parts) == 1 else None
 
 
 def as_number(text: str) -> int | None:
@@ -175,8 +190,10 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "EMAIL_TAKEN": Conflict,
     "NAME_TAKEN": Conflict,
     "ROW_OPEN": Conflict,
-    "ROW_CHANGED": Conflict,
-    "ALREADY_INVOICED": Conflict,
+    "SUBTOTAL_CHANGED": Conflict,
+    "HOURS_ALREADY_INVOICED": Conflict,
+    "NOT_A_DRAFT": Conflict,
+    "DRAFT_DISCARDED": Conflict,
     "UNRATED_CALLS": Conflict,
     "IDEMPOTENCY_KEY_REUSED": Conflict,
 }
@@ -192,6 +209,12 @@ class RefusalHandler(strawberry.ExceptionHandler[refusals.Refusal, NotPermitted]
 # Connections ---------------------------------------------------------------------------------
 
 MAX_PAGE = 100
+First: TypeAlias = Annotated[
+    int, strawberry.argument(description=f"How many at most, 1 to {MAX_PAGE}.")
+]
+After: TypeAlias = Annotated[
+    str | None, strawberry.argument(description="A cursor: what follows it; null: from the start.")
+]
 
 
 @strawberry.type(description="Where a page of a list stands.")
@@ -261,3 +284,11 @@ def paged(
     return edges, PageInfo(
         has_next_page=len(rows) > first, end_cursor=edges[-1].cursor if edges else None
     )
+
+
+def page(
+    rows: Sequence[V], first: int, cursor: Callable[[V], str], node: Callable[[V], T]
+) -> Connection[T]:
+    """`paged` as a connection."""
+    edges, page_info = paged(rows, first, cursor, node)
+    return Connection(edges=edges, page_info=page_info)

@@ -29,9 +29,7 @@ class Masked(MaskErrors):
             return _told(
                 error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
             )
-        id = secrets.token_hex(8)
-        _log.error("internal error", id=id, path=error.path, exc_info=original)
-        return _told(error, f"Internal error {id}", {"code": "INTERNAL", "id": id})
+        return _told(error, *masked(original, error.path))
 
 
 class Schema(strawberry.Schema):
@@ -39,6 +37,13 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         pass
+
+
+def masked(error: Exception, path: Any = None) -> tuple[str, dict[str, Any]]:
+    """Logs an error that is none of the client's business; what the client is told of it."""
+    id = secrets.token_hex(8)
+    _log.error("internal error", id=id, path=path, exc_info=error)
+    return f"Internal error {id}", {"code": "INTERNAL", "id": id}
 
 
 def of_refusal(refusal: refusals.Refusal) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def plain(value: Decimal) -> str:
 
 
 def _read_decimal(value: object) -> Decimal:
+    if isinstance(value, int) and not isinstance(value, bool):  # exact, unlike a float
+        value = str(value)
     if not isinstance(value, str) or not _PLAIN.fullmatch(value):
         raise GraphQLError(
             'Decimal must be a string such as "12.50": at most 18 digits before the point'

@@ -1,0 +1,15 @@
+"""`python -m schema` writes the committed SDL anew."""
+
+from pathlib import Path
+
+from schema import root
+
+SDL = Path(__file__).with_name("schema.graphql")
+
+
+def text() -> str:
+    return root.schema.as_str() + "\n"
+
+
+if __name__ == "__main__":
+    SDL.write_text(text(), "utf-8")

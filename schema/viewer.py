@@ -1,0 +1,86 @@
+"""Signing in and out, and who one is."""
+
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from domain import callers
+from models import credentials
+from models import people as stored
+from resolvers import sign_in
+from schema import base, people
+
+Viewer: TypeAlias = Annotated[
+    people.Staff | people.Contact | people.ApiKey,
+    strawberry.union("Viewer", description="Who is asking."),
+]
+
+
+@strawberry.type(description="A login that holds for 30 days, however often it is used.")
+class Session:
+    token: str = strawberry.field(
+        description="Send it as `Authorization: Bearer <token>`. Shown once."
+    )
+    expires_at: datetime = strawberry.field(description="When it ends by itself.")
+
+
+@strawberry.type(description="The session has ended.")
+class LoggedOut:
+    at: datetime = strawberry.field(description="When it ended.")
+
+
+@strawberry.input(description="E-mail and password of a person.")
+class LoginInput:
+    email: str = strawberry.field(description="The login's e-mail address.")
+    password: str = strawberry.field(description="Its password.")
+    otp: str | None = strawberry.field(
+        default=None, description="The second factor's code; not looked at while it has none."
+    )
+
+
+LoginResult: TypeAlias = Annotated[
+    Session | base.Refused,
+    strawberry.union("LoginResult", description="A session, or why there is none."),
+]
+LogoutResult: TypeAlias = Annotated[
+    LoggedOut | base.Refused,
+    strawberry.union("LogoutResult", description="Whether the session has ended."),
+]
+
+
+@strawberry.type
+class ViewerQuery:
+    @strawberry.field(description="Who is asking.")
+    async def viewer(self, info: base.Info) -> Viewer:
+        caller = info.context.signed_in()
+        if caller.kind is callers.Kind.STAFF:
+            staff = await stored.staff(caller.account_id, caller.id)
+            assert staff is not None
+            return people.Staff.of(staff)
+        if caller.kind is callers.Kind.CONTACT:
+            contact = await stored.contact(caller.account_id, caller.id)
+            assert contact is not None
+            return people.Contact.of(contact)
+        key = await credentials.key(caller.account_id, caller.id)
+        assert key is not None
+        return people.ApiKey.of(key)
+
+
+@strawberry.type
+class ViewerMutation:
+    @strawberry.mutation(
+        description="Signs a person in. Refused as WRONG_CREDENTIALS, known e-mail or not."
+    )
+    async def login(
+        self,
+        info: base.Info,
+        input: Annotated[LoginInput, strawberry.argument(description="Who signs in.")],
+    ) -> LoginResult:
+        signed_in = await sign_in.login(input.email, input.password, info.context.now)
+        return Session(token=signed_in.token, expires_at=signed_in.expires_at)
+
+    @strawberry.mutation(description="Ends the session that asks; within a second everywhere.")
+    async def logout(self, info: base.Info) -> LogoutResult:
+        await sign_in.logout(info.context.signed_in(), info.context.now)
+        return LoggedOut(at=info.context.now)

@@ -1,0 +1,1 @@
+"""GraphQL over HTTP and WebSocket: a thin view and handler on Strawberry's."""
