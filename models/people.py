@@ -81,6 +81,12 @@ async def customer(account_id: int, customer_id: int) -> Customer | None:
     return await Customer.get_or_none(account_id=account_id, id=customer_id)
 
 
+async def customers(account_id: int, customer_ids: Sequence[int]) -> dict[int, Customer]:
+    """The account's customers among these ids, by id."""
+    found = await Customer.filter(account_id=account_id, id__in=list(set(customer_ids)))
+    return {customer.id: customer for customer in found}
+
+
 async def customers_page(account_id: int, after: int | None, limit: int) -> list[Customer]:
     """Customers in order of their ids, those after `after`."""
     query = Customer.filter(account_id=account_id, id__gt=after or 0)

@@ -8,7 +8,7 @@ SDL = Path(__file__).with_name("schema.graphql")
 
 
 def text() -> str:
-    return root.schema.as_str() + "\n"
+    return root.api.as_str() + "\n"
 
 
 if __name__ == "__main__":

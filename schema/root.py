@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from schema import base, errors, limits, people, setup, viewer
+from schema import base, billing, errors, limits, people, reconciliation, setup, viewer
 
 # What `node(id:)` finds, by the kind an id names. Each is given the id's parts, and answers None
 # for what does not exist or not for the caller.
@@ -16,12 +16,19 @@ NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
     "Carrier": people.carrier_node,
     "Contact": people.contact_node,
     "Customer": people.customer_node,
+    "Invoice": billing.invoice_node,
+    "Invoice": billing.invoice_node,
     "Staff": people.staff_node,
 }
 
 
 @strawberry.type(description="What can be asked.")
-class Query(viewer.ViewerQuery, people.PeopleQuery):
+class Query(
+    viewer.ViewerQuery,
+    people.PeopleQuery,
+    billing.BillingQuery,
+    reconciliation.ReconciliationQuery,
+):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."
     )
@@ -40,11 +47,11 @@ class Query(viewer.ViewerQuery, people.PeopleQuery):
 
 
 @strawberry.type(description="What can be done. Each answers its success or an expected refusal.")
-class Mutation(viewer.ViewerMutation, setup.SetupMutation):
+class Mutation(viewer.ViewerMutation, setup.SetupMutation, billing.BillingMutation):
     pass
 
 
-schema = errors.Schema(
+api = errors.Schema(
     query=Query,
     mutation=Mutation,
     types=[base.InvalidInput, base.NotFound, base.NotPermitted, base.Conflict],

@@ -30,9 +30,7 @@ class View(GraphQL[base.Context, None]):
     """The `/graphql` endpoint. What it talks to is the app's state, opened with the app."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        super().__init__(
-            root.schema, graphql_ide=None, subscription_protocols=(GRAPHQL_SSE_PROTOCOL,)
-        )
+        super().__init__(root.api, graphql_ide=None, subscription_protocols=(GRAPHQL_SSE_PROTOCOL,))
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +51,7 @@ class View(GraphQL[base.Context, None]):
             await self.reject_websocket(socket)
             return
         context = partial(self._context, socket)
-        await Handler(socket, root.schema, context, self.clock).serve()
+        await Handler(socket, root.api, context, self.clock).serve()
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
