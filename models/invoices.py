@@ -17,6 +17,7 @@ id, customer_id, kind, status, number, position, granularity, period_start, peri
 subtotal, tax_percent, tax, rounding, total, content_hash, created_at, issued_at
 """
 BY_ID = f"SELECT {COLUMNS} FROM invoices WHERE account_id = $1 AND id = $2"
+_BY_IDS = f"SELECT {COLUMNS} FROM invoices WHERE account_id = $1 AND id = ANY($2)"
 _PAGE = f"""
 SELECT {COLUMNS} FROM invoices
 WHERE account_id = $1 AND status = ANY($2) AND ($3::bigint IS NULL OR customer_id = $3)
@@ -59,9 +60,7 @@ class Page:
 
 
 async def find(account_id: int, invoice_id: int) -> billing.Invoice | None:
-    async with db.connection() as conn:
-        row = await conn.fetchrow(BY_ID, account_id, invoice_id)
-        return (await with_lines(conn, account_id, [row]))[0] if row else None
+    return (await by_ids(account_id, [invoice_id])).get(invoice_id)
 
 
 async def get(account_id: int, invoice_id: int) -> billing.Invoice:
@@ -70,6 +69,13 @@ async def get(account_id: int, invoice_id: int) -> billing.Invoice:
     if invoice is None:
         raise Refusal("NOT_FOUND", "There is no such invoice. Check its id.")
     return invoice
+
+
+async def by_ids(account_id: int, ids: Sequence[int]) -> dict[int, billing.Invoice]:
+    """Those of the invoices that there are."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(_BY_IDS, account_id, ids)
+        return {invoice.id: invoice for invoice in await with_lines(conn, account_id, rows)}
 
 
 async def page(

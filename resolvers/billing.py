@@ -1,0 +1,95 @@
+"""Invoices: who may make, issue, discard and read them, and of which rows."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from domain import billing, callers, periods
+from domain.refusals import Refusal
+from models import invoices, invoicing
+from resolvers import access
+from resolvers.access import Capability
+
+MAX_ROWS = 400  # a year of days and more
+BILLABLE = (periods.Granularity.DAILY, periods.Granularity.WEEKLY, periods.Granularity.MONTHLY)
+
+
+async def generate(
+    caller: callers.Caller,
+    customer_id: int,
+    rows: Sequence[periods.RowKey],
+    *,
+    key: str,
+    issue: bool,
+    expected: Decimal | None,
+    now: datetime,
+) -> billing.Invoice:
+    access.require_customer(caller, Capability.INVOICE, customer_id)
+    return await invoicing.generate(
+        caller.account_id,
+        _selection(customer_id, rows),
+        key=key,
+        issue=issue,
+        expected=expected,
+        now=now,
+    )
+
+
+async def issue(
+    caller: callers.Caller, invoice_id: int, *, key: str, now: datetime
+) -> billing.Invoice:
+    await _mine_to_make(caller, invoice_id)
+    return await invoicing.issue_draft(caller.account_id, invoice_id, key=key, now=now)
+
+
+async def discard(caller: callers.Caller, invoice_id: int) -> billing.Invoice:
+    """Removes a draft; what it was."""
+    draft = await _mine_to_make(caller, invoice_id)
+    await invoicing.discard_draft(caller.account_id, invoice_id)
+    return draft
+
+
+async def page(
+    caller: callers.Caller,
+    customer_id: int | None,
+    statuses: Iterable[billing.Status],
+    after: invoices.Cursor,
+    first: int,
+) -> invoices.Page:
+    """The feed: of the named customer, or of all that the caller sees."""
+    access.require(caller, Capability.SEE_BILLING)
+    if customer_id is not None:
+        access.require_customer(caller, Capability.SEE_BILLING, customer_id)
+    of = caller.customer_id if customer_id is None else customer_id
+    return await invoices.page(caller.account_id, of, statuses, after, first)
+
+
+async def invoice(caller: callers.Caller, invoice_id: int) -> billing.Invoice | None:
+    access.require(caller, Capability.SEE_BILLING)
+    found = await invoices.find(caller.account_id, invoice_id)
+    return found if found is not None and caller.customer_id in (None, found.customer_id) else None
+
+
+async def _mine_to_make(caller: callers.Caller, invoice_id: int) -> billing.Invoice:
+    access.require(caller, Capability.INVOICE)
+    found = await invoices.find(caller.account_id, invoice_id)
+    if found is None or caller.customer_id not in (None, found.customer_id):
+        raise Refusal("NOT_FOUND", "There is no such invoice. Check its id.", "invoiceId")
+    return found
+
+
+def _selection(customer_id: int, rows: Sequence[periods.RowKey]) -> invoicing.Selection:
+    if not rows:
+        raise Refusal("EMPTY_SELECTION", "Select at least one row.", "rowIds")
+    if len(rows) > MAX_ROWS:
+        raise Refusal("TOO_MANY_ROWS", f"Select at most {MAX_ROWS} rows.", "rowIds")
+    granularity = rows[0].granularity
+    if any(row.customer_id != customer_id or row.granularity != granularity for row in rows):
+        raise Refusal(
+            "MIXED_ROWS", "Select rows of this one customer and of one granularity.", "rowIds"
+        )
+    if granularity not in BILLABLE:
+        names = ", ".join(BILLABLE)
+        raise Refusal("ROWS_NOT_BILLABLE", f"Invoice rows of {names}, not of LIVE.", "rowIds")
+    spans = sorted({row.period for row in rows})
+    return invoicing.Selection(customer_id, granularity, spans)
