@@ -17,7 +17,6 @@ NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
     "Contact": people.contact_node,
     "Customer": people.customer_node,
     "Invoice": billing.invoice_node,
-    "Invoice": billing.invoice_node,
     "Staff": people.staff_node,
 }
 
