@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from domain import periods, refusals
+from domain import money, periods, refusals
 
 AVERAGE_PLACES = 20
 _MICRO = Decimal("0.000001")
-# Far more digits than an average shows, so that a mean of quotients is rounded once only.
-_EXACT = Context(prec=120, rounding=ROUND_HALF_UP)
+_ROUND = Context(prec=120, rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Row:
 
     @property
     def charge(self) -> Decimal:
-        return sum(self.charges.values(), Decimal(0))
+        return money.add(self.charges.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,16 @@ class Column:
     money: bool = False
 
 
-def _talk(row: Row) -> Decimal:
-    return _EXACT.multiply(Decimal(row.talk_us), _MICRO)
+def talk_seconds(row: Row) -> Decimal:
+    return money.multiply(_MICRO, row.talk_us)
 
 
 COLUMNS = (
     Column("ATTEMPTS", lambda r: Decimal(r.attempts)),
     Column("ANSWERED", lambda r: Decimal(r.answered)),
     Column("ASR", lambda r: Decimal(100 * r.answered), lambda r: Decimal(r.attempts)),
-    Column("ACD_SECONDS", _talk, lambda r: Decimal(r.answered)),
-    Column("TALK_SECONDS", _talk),
+    Column("ACD_SECONDS", talk_seconds, lambda r: Decimal(r.answered)),
+    Column("TALK_SECONDS", talk_seconds),
     Column("BILLED_SECONDS", lambda r: Decimal(r.billed_seconds)),
     Column("CHARGE", lambda r: r.charge, money=True),
 )
@@ -80,12 +79,12 @@ def select(column: Column, rows: Sequence[Row]) -> Selection:
         raise _mixed("These rows are in several currencies; select rows of one currency.")
     tops = [column.top(row) for row in rows]
     if column.bottom is None:
-        total = _sum(tops)
-        return Selection(len(rows), _text(total), _quotient_text(total, Decimal(len(rows))), None)
+        total = money.add(tops)
+        return Selection(len(rows), money.plain(total), _quotient(total, Decimal(len(rows))), None)
     pairs = [(t, b) for t, b in zip(tops, map(column.bottom, rows), strict=True) if b]
-    values = [_EXACT.divide(t, b) for t, b in pairs]
-    weighted = _quotient_text(_sum([t for t, _ in pairs]), _sum([b for _, b in pairs]))
-    average = _quotient_text(_sum(values), Decimal(len(values)))
+    values = [money.divide(top, bottom) for top, bottom in pairs]
+    average = _quotient(money.add(values), Decimal(len(values)))
+    weighted = _quotient(money.add(t for t, _ in pairs), money.add(b for _, b in pairs))
     return Selection(len(rows), None, average, weighted)
 
 
@@ -93,21 +92,8 @@ def _mixed(message: str) -> refusals.Refusal:
     return refusals.Refusal("MIXED_ROWS", message, "rowIds")
 
 
-def _sum(values: Sequence[Decimal]) -> Decimal:
-    total = Decimal(0)
-    for value in values:
-        total = _EXACT.add(total, value)
-    return total
-
-
-def _quotient_text(top: Decimal, bottom: Decimal) -> str | None:
+def _quotient(top: Decimal, bottom: Decimal) -> str | None:
     if not bottom:
         return None
-    places = Decimal(1).scaleb(-AVERAGE_PLACES)
-    return _text(_EXACT.quantize(_EXACT.divide(top, bottom), places))
-
-
-def _text(value: Decimal) -> str:
-    """Without exponent and without trailing zeros."""
-    text = f"{value:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    quotient = money.divide(top, bottom)
+    return money.plain(_ROUND.quantize(quotient, Decimal(1).scaleb(-AVERAGE_PLACES)))

@@ -84,22 +84,6 @@ async def try_rebuild(
         return await _rebuild(conn, which, now) if got else None
 
 
-async def rebuild_marked(
-    account_id: int, customer_id: int, hours: Sequence[datetime], now: datetime
-) -> None:
-    """Rebuilds those of the hours that are marked; what invoicing does before it locks."""
-    async with db.connection() as conn:
-        rows = await conn.fetch(
-            "SELECT DISTINCT hour FROM hour_marks"
-            " WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3) ORDER BY hour",
-            account_id,
-            customer_id,
-            list(hours),
-        )
-    for row in rows:
-        await rebuild(account_id, customer_id, row["hour"], now)
-
-
 async def lock(
     conn: db.Connection, account_id: int, customer_id: int, hours: Sequence[datetime]
 ) -> list[Head]:
@@ -112,29 +96,6 @@ async def lock(
         list(hours),
     )
     return [Head(*row) for row in rows]
-
-
-async def freeze_before(instant: datetime, now: datetime) -> int:
-    """Rebuilds what is marked before the instant, then freezes those hours; how many were new.
-
-    To be called before records are dropped: frozen hours are never rebuilt again.
-    """
-    while waiting := await _marked_before(instant):
-        for which in waiting:
-            await rebuild(*which, now)
-    async with db.connection() as conn:
-        done: str = await conn.execute(
-            "UPDATE hours SET frozen = true WHERE hour < $1 AND NOT frozen", instant
-        )
-    return int(done.split()[-1])
-
-
-async def _marked_before(instant: datetime) -> list[Hour]:
-    async with db.connection() as conn:
-        rows = await conn.fetch(
-            "SELECT DISTINCT account_id, customer_id, hour FROM hour_marks WHERE hour < $1", instant
-        )
-    return [Hour(*row) for row in rows]
 
 
 @asynccontextmanager

@@ -124,7 +124,9 @@ async def test_the_customer_view_counts_final_legs_and_the_carrier_view_every_le
 
 async def test_a_frozen_hour_is_not_rebuilt_and_the_mark_is_noted_for_staff() -> None:
     await days.put([Leg("a")])
-    assert await hours.freeze_before(NEXT, CLOSED) == 1
+    await rebuild_all()
+    async with db.connection() as conn:
+        await conn.execute("UPDATE hours SET frozen = true")
     await days.put([Leg("b")])
     assert await hours.rebuild(ACCOUNT, 1, HOUR, CLOSED) == hours.Rebuilt(1, False)
     assert await marks() == 0

@@ -1,0 +1,39 @@
+"""Graphs: the stored slots of a quarter of an hour, summed between given edges."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from domain import stats
+from models import db
+
+_SUMS = """
+SELECT width_bucket(slot, $2::timestamptz[]) - 1 AS bucket, carrier_id,
+       sum(attempts)::bigint AS attempts, sum(answered)::bigint AS answered,
+       sum(talk_us)::bigint AS talk_us, sum(dtmf_answered)::bigint AS dtmf_answered,
+       sum(pdd_us)::bigint AS pdd_us, sum(pdd_count)::bigint AS pdd_count
+FROM rollups
+WHERE account_id = $1 AND slot >= $3 AND slot < $4
+  AND ($5::bigint[] IS NULL OR carrier_id = ANY($5)) {customer}
+GROUP BY bucket, carrier_id
+"""
+
+
+async def sums(
+    account_id: int,
+    customer_id: int | None,
+    edges: Sequence[datetime],
+    carrier_ids: Sequence[int] | None,
+) -> dict[tuple[int, int], stats.Sums]:
+    """Sums by (bucket, carrier) of those that have rows; bucket n is from edge n to edge n + 1.
+
+    `customer_id` None: the whole account. `carrier_ids` None: every carrier and none (0).
+    """
+    sql = _SUMS.format(customer="" if customer_id is None else "AND customer_id = $6")
+    values: list[Any] = [account_id, list(edges[:-1]), edges[0], edges[-1]]
+    values.append(None if carrier_ids is None else list(carrier_ids))
+    if customer_id is not None:
+        values.append(customer_id)
+    async with db.connection() as conn:
+        rows = await conn.fetch(sql, *values)
+    return {(row["bucket"], row["carrier_id"]): stats.Sums(*tuple(row)[2:]) for row in rows}

@@ -1,0 +1,126 @@
+"""The summary: hours read as periods, of a customer or of the whole account."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from domain import cells, periods
+from domain.periods import Granularity, Period
+from models import db
+
+_UNIT = {
+    Granularity.LIVE: "hour",
+    Granularity.DAILY: "day",
+    Granularity.WEEKLY: "week",
+    Granularity.MONTHLY: "month",
+}
+
+# Jumps from the newest hour of one period to the newest before that period: an index look-up each.
+_STARTS = """
+WITH RECURSIVE found (hour, number) AS (
+    SELECT (SELECT max(hour) FROM hours WHERE account_id = $1 {customer} AND hour < $2), 1
+    UNION ALL
+    SELECT (SELECT max(hour) FROM hours WHERE account_id = $1 {customer}
+            AND hour < date_trunc($3, found.hour, 'UTC')), number + 1
+    FROM found WHERE hour IS NOT NULL AND number < $4
+)
+SELECT hour FROM found WHERE hour IS NOT NULL ORDER BY number
+"""
+_SUMS = """
+SELECT p.start, c.currency, sum(h.version)::bigint AS version, sum(h.attempts)::bigint AS attempts,
+       sum(h.answered)::bigint AS answered, sum(h.talk_us)::bigint AS talk_us,
+       sum(h.billed_seconds)::bigint AS billed_seconds, sum(h.charge) AS charge
+FROM unnest($2::timestamptz[], $3::timestamptz[]) AS p (start, stop)
+JOIN hours h ON h.account_id = $1 {customer} AND h.hour >= p.start AND h.hour < p.stop
+JOIN customers c ON c.account_id = h.account_id AND c.id = h.customer_id
+GROUP BY p.start, c.currency
+"""
+_INVOICES = """
+SELECT p.start, max(h.invoice_id) AS invoice_id
+FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (start, stop)
+JOIN invoice_hours h ON h.account_id = $1 AND h.customer_id = $2
+    AND h.hour >= p.start AND h.hour < p.stop
+GROUP BY p.start
+"""
+_CHANGED = """
+SELECT hour, version, rebuilt_at FROM hours
+WHERE account_id = $1 AND customer_id = $2 AND rebuilt_at >= $3 ORDER BY hour
+"""
+
+
+class Change(NamedTuple):
+    hour: datetime
+    version: int
+    rebuilt_at: datetime
+
+
+async def starts(
+    account_id: int,
+    customer_id: int | None,
+    granularity: Granularity,
+    before: datetime | None,
+    limit: int,
+) -> list[datetime]:
+    """Starts of the periods that have hours, newest first, earlier than `before`."""
+    end = before or datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+    sql, extra = _scoped(_STARTS, customer_id, place=5)
+    async with db.connection() as conn:
+        rows = await conn.fetch(sql, account_id, end, _UNIT[granularity], limit, *extra)
+    return [periods.containing(granularity, row["hour"]).start for row in rows]
+
+
+async def rows(
+    account_id: int,
+    customer_id: int | None,
+    granularity: Granularity,
+    wanted: Sequence[datetime],
+) -> list[cells.Row]:
+    """Rows of the periods with these starts, in their order; one without hours has version 0."""
+    spans = [periods.containing(granularity, start) for start in wanted]
+    sql, extra = _scoped(_SUMS, customer_id, place=4)
+    async with db.connection() as conn:
+        found = await conn.fetch(sql, account_id, *_edges(spans), *extra)
+    parts = defaultdict(list)
+    for part in found:
+        parts[part["start"]].append(part)
+    return [_row(periods.RowKey(account_id, customer_id, granularity, s), parts[s]) for s in wanted]
+
+
+def _row(key: periods.RowKey, parts: Sequence[Mapping[str, Any]]) -> cells.Row:
+    """Of the sums by currency."""
+    return cells.Row(
+        key,
+        version=sum(part["version"] for part in parts),
+        attempts=sum(part["attempts"] for part in parts),
+        answered=sum(part["answered"] for part in parts),
+        talk_us=sum(part["talk_us"] for part in parts),
+        billed_seconds=sum(part["billed_seconds"] for part in parts),
+        charges={part["currency"]: part["charge"] for part in parts},
+    )
+
+
+async def invoices(account_id: int, customer_id: int, spans: Sequence[Period]) -> dict[Period, int]:
+    """The live invoice (the newest, where there are several) that holds hours of a period."""
+    async with db.connection() as conn:
+        found = await conn.fetch(_INVOICES, account_id, customer_id, *_edges(spans))
+    by_start = {row["start"]: row["invoice_id"] for row in found}
+    return {span: by_start[span.start] for span in spans if span.start in by_start}
+
+
+async def changed_since(account_id: int, customer_id: int, instant: datetime) -> list[Change]:
+    """Hours whose sums changed at or after the instant, oldest hour first."""
+    async with db.connection() as conn:
+        return [
+            Change(*row) for row in await conn.fetch(_CHANGED, account_id, customer_id, instant)
+        ]
+
+
+def _edges(spans: Sequence[Period]) -> tuple[list[datetime], list[datetime]]:
+    return [span.start for span in spans], [span.end for span in spans]
+
+
+def _scoped(sql: str, customer_id: int | None, place: int) -> tuple[str, tuple[int, ...]]:
+    if customer_id is None:
+        return sql.format(customer=""), ()
+    return sql.format(customer=f"AND customer_id = ${place}"), (customer_id,)

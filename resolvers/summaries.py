@@ -1,0 +1,88 @@
+"""The summary as a caller may see it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain import callers, cells, periods, refusals
+from domain.periods import Granularity
+from models import people, summaries
+from resolvers import access
+from resolvers.access import Capability
+
+MAX_CELLS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`rows` holds one more than was asked for where there are more.
+
+    `currency` is the customer's; None for the account, whose rows have any number of them.
+    """
+
+    rows: list[cells.Row]
+    currency: str | None
+    as_of: datetime
+    billable: bool
+
+
+async def page(
+    caller: callers.Caller,
+    customer_id: int | None,
+    granularity: Granularity,
+    first: int,
+    before: datetime | None,
+    now: datetime,
+) -> Page:
+    """Rows newest first, of a customer or (None) of the account, of periods before `before`.
+
+    LIVE has its 24 rows always; the others have a row for every period with hours.
+    """
+    access.require_scope(caller, Capability.SEE_STATS, customer_id)
+    scope = caller.account_id, customer_id, granularity
+    currency = await _currency(caller.account_id, customer_id)
+    if granularity is Granularity.LIVE:
+        starts = [p.start for p in periods.live(now) if before is None or p.start < before]
+    else:
+        starts = await summaries.starts(*scope, before, first + 1)
+    rows = await summaries.rows(*scope, starts[: first + 1])
+    billable = customer_id is not None and granularity is not Granularity.LIVE
+    return Page(rows, currency, now, billable)
+
+
+async def select(
+    caller: callers.Caller, keys: Sequence[periods.RowKey], column: cells.Column
+) -> cells.Selection:
+    """Sum and averages of a column over rows; NOT_FOUND, MIXED_ROWS, TOO_MANY_ROWS."""
+    chosen = cells.distinct(keys)
+    if not 1 <= len(chosen) <= MAX_CELLS:
+        message = f"Select 1 to {MAX_CELLS} rows, not {len(chosen)}."
+        raise refusals.Refusal("TOO_MANY_ROWS" if chosen else "EMPTY_SELECTION", message, "rowIds")
+    return cells.select(column, await _rows(caller, chosen))
+
+
+async def _rows(caller: callers.Caller, keys: Sequence[periods.RowKey]) -> list[cells.Row]:
+    """Rows of one table; NOT_FOUND where a caller may not see it or a row has no hours."""
+    key = keys[0]
+    access.require_scope(caller, Capability.SEE_STATS, key.customer_id)
+    if key.account_id != caller.account_id:
+        raise _unknown("SummaryRow", "rowIds")
+    await _currency(key.account_id, key.customer_id)
+    starts = [key.start for key in keys]
+    rows = await summaries.rows(key.account_id, key.customer_id, key.granularity, starts)
+    if key.granularity is not Granularity.LIVE and not all(row.version for row in rows):
+        raise _unknown("SummaryRow", "rowIds")
+    return rows
+
+
+async def _currency(account_id: int, customer_id: int | None) -> str | None:
+    if customer_id is None:
+        return None
+    customer = await people.customer(account_id, customer_id)
+    if customer is None:
+        raise _unknown("Customer", "customerId")
+    return customer.currency
+
+
+def _unknown(kind: str, field: str) -> refusals.Refusal:
+    return refusals.Refusal("NOT_FOUND", f"There is no such {kind}; check its id.", field)
