@@ -68,30 +68,44 @@ class _Member:
     def __init__(self, data_dir: Path, *, durable: bool) -> None:
         self.data_dir = data_dir
         self.durable = durable
-        self.leaving = False
+        self.leaving = threading.Event()
+        self.lock = threading.Lock()
         self.connection, self.urls = self._join()
         self.watch = threading.Thread(target=self._watch, name="embedded servers", daemon=True)
         self.watch.start()
 
     def leave(self) -> None:
         """Lets go and, if nobody else holds on, waits until the servers have stopped."""
-        self.leaving = True
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
+        with self.lock:
+            self.leaving.set()
+            self._let_go()
         self.watch.join(_STOP_SECONDS)
         self.connection.close()
 
+    def _let_go(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+
     def _watch(self) -> None:
         while True:
-            try:
-                if self.connection.recv(1):
-                    continue
-            except OSError:
-                pass
-            if self.leaving:
+            with suppress(OSError):
+                self.connection.recv(1)
+            if self.leaving.is_set():
                 return
             self.connection.close()
-            self.connection, _ = self._join()
+            connection = self._join_again()
+            with self.lock:
+                self.connection = connection
+                if self.leaving.is_set():
+                    self._let_go()
+
+    def _join_again(self) -> socket.socket:
+        while True:
+            try:
+                return self._join()[0]
+            except (ServerError, OSError, subprocess.SubprocessError) as error:
+                print(f"callboard: {error}; trying again", file=sys.stderr)
+                time.sleep(1)
 
     def _join(self) -> tuple[socket.socket, Urls]:
         deadline = time.monotonic() + _JOIN_SECONDS
@@ -129,12 +143,19 @@ class _Member:
         return ours
 
 
-def _connect(data_dir: Path) -> socket.socket | None:
+def sockets(data_dir: Path) -> Path | None:
+    """The folder of the running servers' sockets, as recorded in the data folder."""
     try:
-        folder = json.loads((data_dir / RECORD).read_text())["sockets"]
-        connection = socket.socket(socket.AF_UNIX)
-    except (OSError, ValueError, KeyError):
+        return Path(json.loads((data_dir / RECORD).read_text())["sockets"])
+    except FileNotFoundError:
         return None
+
+
+def _connect(data_dir: Path) -> socket.socket | None:
+    folder = sockets(data_dir)
+    if folder is None:
+        return None
+    connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(f"{folder}/join.sock")
     except OSError:

@@ -33,7 +33,13 @@ _POSTGRES = {
     "listen_addresses": "",
 }
 _VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-_VALKEY = {"port": "0", "save": "", "appendonly": "no", "unixsocketperm": "700"}
+_VALKEY = {
+    "port": "0",
+    "save": "",
+    "appendonly": "no",
+    "unixsocketperm": "700",
+    "set-proc-title": "no",
+}
 
 _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _RAISE = 8, 47, 2
 _CAP_DAC_OVERRIDE, _CAPABILITY_VERSION_3 = 1, 0x20080522
@@ -262,7 +268,7 @@ class Valkey(Server):
         super().start()
 
     def command(self) -> list[str]:
-        options = _VALKEY | {"unixsocket": str(self.socket)}
+        options = _VALKEY | {"unixsocket": str(self.socket), "dir": str(self.data_dir)}
         flags = [part for key, value in options.items() for part in (f"--{key}", value)]
         return [str(valkey_binary()), *flags]
 
