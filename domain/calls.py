@@ -80,6 +80,17 @@ class Snapshot:
     lease_seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class LostCall:
+    """A call closed in the count whose end nobody reported; it is never billed by that."""
+
+    switch: str
+    call_id: str
+    customer_id: int
+    setup_at: datetime | None
+    reason: Literal["SNAPSHOT", "LEASE"]
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One leg's call detail record, valid and rated: what is stored.
 

@@ -10,6 +10,7 @@ from decimal import (
     Context,
     Decimal,
     DivisionByZero,
+    Inexact,
     InvalidOperation,
     Overflow,
 )
@@ -23,6 +24,7 @@ FRACTION_DIGITS = 12
 
 _ZERO = Decimal(0)
 _TRAPS = [InvalidOperation, DivisionByZero, Overflow, Clamped]
+_LOSSLESS = Context(prec=120, traps=[*_TRAPS, Inexact])
 # Wide enough that sums and products of such amounts are exact.
 _EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN, traps=_TRAPS)
 
@@ -67,19 +69,18 @@ def checked(amount: Decimal, field: str) -> Decimal:
         raise refusals.Refusal("BAD_AMOUNT", f"{field} has to be a finite number.", field)
     if amount < 0:
         raise refusals.Refusal("BAD_AMOUNT", f"{field} may not be negative.", field)
-    exponent = amount.as_tuple().exponent
-    # adjusted() is the power of ten of the first digit, so it is cheap for 1E+999999 too.
-    if isinstance(exponent, int) and -exponent > FRACTION_DIGITS:
-        amount = _shortened(amount)
+    try:
+        if amount.adjusted() >= WHOLE_DIGITS:  # the power of ten of its first digit
+            raise Inexact
         exponent = amount.as_tuple().exponent
-    if amount.adjusted() >= WHOLE_DIGITS or (
-        isinstance(exponent, int) and -exponent > FRACTION_DIGITS
-    ):
+        if isinstance(exponent, int) and exponent < -FRACTION_DIGITS:
+            return amount.quantize(_STEPS[FRACTION_DIGITS], context=_LOSSLESS)
+    except (Inexact, InvalidOperation):
         raise refusals.Refusal(
             "BAD_AMOUNT",
             f"{field} may have {WHOLE_DIGITS} digits before the point and {FRACTION_DIGITS} after.",
             field,
-        )
+        ) from None
     return amount
 
 
@@ -141,9 +142,3 @@ def plain(amount: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def _shortened(amount: Decimal) -> Decimal:
-    """Without trailing zeros, as long as there are few enough digits to look at."""
-    digits = len(amount.as_tuple().digits)
-    return amount.normalize(_EXACT) if digits <= _EXACT.prec else amount

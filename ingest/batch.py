@@ -1,0 +1,114 @@
+"""A batch on its way: what each of its events has become so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from domain import calls, events, intake, references, refusals
+from domain.revisions import Verdict
+from ingest import body
+from ingest.switches import callboard
+from models import quarantine
+from models import records as stored_records
+
+_REFUSED = {
+    Verdict.SECOND_FINAL_LEG: "Another leg of this call is its final one; correct that one first.",
+    Verdict.OTHER_CUSTOMER: "This key may correct the calls of its own customer only.",
+    Verdict.RECORD_ARCHIVED: "The record this would correct has been archived with its hour.",
+}
+_HELD = "Another content is stored under this key and revision; this one is kept for review."
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything is by the index of the event in the request."""
+
+    raws: Sequence[body.Raw]
+    said: dict[int, events.Event] = field(default_factory=dict)
+    listed: dict[int, events.Listed] = field(default_factory=dict)
+    records: dict[int, calls.Record] = field(default_factory=dict)
+    live: dict[int, calls.LiveEvent | calls.Beat] = field(default_factory=dict)
+    up: dict[int, calls.SnapshotCall] = field(default_factory=dict)
+    refused: dict[int, refusals.Refusal] = field(default_factory=dict)
+    held: list[int] = field(default_factory=list)
+    accepted: int = 0
+    duplicates: int = 0
+    corrected: int = 0
+
+    def parse(self, index: int) -> None:
+        try:
+            self.said[index] = callboard.event(self.raws[index])
+        except refusals.Refusal as refusal:
+            self.refused[index] = refusal
+
+    def check(self, index: int, known: references.Known) -> None:
+        said = self.said[index]
+        try:
+            if isinstance(said, events.End):
+                record = intake.record(said, known)
+                self.records[index] = record
+                lease_seconds = known.switches[said.switch].lease_seconds
+                self.live[index] = intake.ended(said, record, lease_seconds)
+            elif isinstance(said, events.Beat):
+                self.live[index] = intake.beat(said, known)
+                self.accepted += 1
+            else:
+                self.live[index] = intake.live_event(said, known)
+                self.accepted += 1
+        except refusals.Refusal as refusal:
+            self.refused[index] = refusal
+
+    def parse_listed(self, index: int) -> None:
+        try:
+            self.listed[index] = callboard.listed(self.raws[index])
+        except refusals.Refusal as refusal:
+            self.refused[index] = refusal
+
+    def check_listed(
+        self, index: int, at: datetime, zone: ZoneInfo | None, known: references.Known
+    ) -> None:
+        try:
+            self.up[index] = intake.listed(self.listed[index], at, zone, known)
+            self.accepted += 1
+        except refusals.Refusal as refusal:
+            self.refused[index] = refusal
+
+    def stored(self, inserted: stored_records.Inserted) -> None:
+        """Counts what became of the records; they were inserted in the order of `records`."""
+        self.accepted += inserted.count(Verdict.ACCEPTED) + inserted.count(Verdict.STALE)
+        self.duplicates = inserted.count(Verdict.DUPLICATE)
+        self.corrected = inserted.count(Verdict.CORRECTED)
+        places = list(self.records)
+        self.held = [places[n] for n in inserted.indexes(Verdict.HELD)]
+        for verdict, message in _REFUSED.items():
+            for n in inserted.indexes(verdict):
+                self.refused[places[n]] = refusals.Refusal(verdict.value, message)
+        for n in inserted.indexes(Verdict.OTHER_CUSTOMER):
+            del self.live[places[n]]
+
+    def switches(self) -> set[str]:
+        return {said.switch for said in self.said.values()}
+
+    def quarantined(self) -> list[quarantine.Refused]:
+        return [
+            quarantine.Refused(bytes(self.raws[index]), refusal)
+            for index, refusal in self.refused.items()
+        ]
+
+    def answer(self, snapshot_wanted: Sequence[str]) -> dict[str, Any]:
+        """What the reporter is told, as JSON values. Every event is counted once."""
+        return {
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "corrected": self.corrected,
+            "held": [
+                {"index": index, "code": "HELD", "message": _HELD} for index in sorted(self.held)
+            ],
+            "refused": [
+                {"index": index, "code": refusal.code, "message": refusal.message}
+                for index, refusal in sorted(self.refused.items())
+            ],
+            "snapshotWanted": snapshot_wanted,
+        }

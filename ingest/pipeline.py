@@ -1,0 +1,154 @@
+"""From a batch of events to durable records, the live picture and the answer.
+
+Refused events are in the quarantine and records stored before anything is answered or counted
+live; Redis may be away all the while.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+
+from domain import callers, calls, events, intake, references, refusals
+from ingest import batch, body, live_side
+from ingest.switches import callboard
+from live import channels
+from models import quarantine, rates, records, switches
+from models import references as stored_references
+
+_SLICE = 250  # events worked on before other requests get a turn
+
+
+class Pipeline:
+    """One a process. `records_days`: how long call records are kept; None: any age is taken."""
+
+    def __init__(self, redis: Redis, records_days: int | None) -> None:
+        self._live = live_side.LiveSide(redis)
+        self._kept = None if records_days is None else timedelta(days=records_days)
+
+    async def take_calls(
+        self, caller: callers.Caller, raws: Sequence[body.Raw], now: datetime
+    ) -> dict[str, Any]:
+        """The answer to `/ingest/calls`, once all of it is durable."""
+        taken = batch.Batch(raws)
+        await _in_slices(range(len(raws)), taken.parse)
+        found = await switches.known(caller.account_id, taken.switches(), now)
+        said = [one for one in taken.said.values() if not isinstance(one, events.Beat)]
+        known = await self._known(caller, said, found.switches, now)
+        await _in_slices(taken.said, lambda index: taken.check(index, known))
+        taken.stored(
+            await records.insert(
+                caller.account_id,
+                list(taken.records.values()),
+                now,
+                only_customer=caller.customer_id,
+            )
+        )
+        await quarantine.add(caller.account_id, taken.quarantined(), now)
+        wanted = await self._count_live(caller, taken, found, now)
+        if taken.records:
+            await self._live.wake_worker(now)
+        return taken.answer(_told(caller, wanted))
+
+    async def take_snapshot(
+        self, caller: callers.Caller, raw: bytes, now: datetime
+    ) -> dict[str, Any]:
+        """The answer to `/ingest/snapshot`, its calls counted as events of `/ingest/calls` are.
+
+        Raises Refusal where it is not a snapshot, or not its sender's to make.
+        """
+        if caller.customer_id is not None:
+            raise refusals.Refusal(
+                "FORBIDDEN", "A key of one customer cannot speak for a whole switch."
+            )
+        said = callboard.snapshot(raw)
+        found = await switches.known(caller.account_id, {said.switch}, now)
+        switch = found.switches[said.switch]
+        at = intake.instant(said.at, switch.zone, "at")
+        taken = batch.Batch(said.calls)
+        await _in_slices(range(len(said.calls)), taken.parse_listed)
+        known = await self._known(caller, list(taken.listed.values()), found.switches, now)
+        known.timely(at, "at")
+        await _in_slices(taken.listed, lambda i: taken.check_listed(i, at, switch.zone, known))
+        await quarantine.add(caller.account_id, taken.quarantined(), now)
+        snapshot = calls.Snapshot(
+            switch=said.switch,
+            at=at,
+            numbered=intake.numbered(said),
+            calls=list(taken.up.values()),
+            lease_seconds=switch.lease_seconds,
+        )
+        applied = await self._live.apply_snapshot(caller.account_id, snapshot, now)
+        wanted = await self._settle(caller.account_id, {said.switch}, found, applied, now)
+        return taken.answer(_told(caller, wanted))
+
+    async def _known(
+        self,
+        caller: callers.Caller,
+        said: Collection[
+            events.Start | events.Ringing | events.Answer | events.End | events.Listed
+        ],
+        found: Mapping[str, references.Switch],
+        now: datetime,
+    ) -> references.Known:
+        account_id = caller.account_id
+        customers = await stored_references.customers(account_id, {one.customer for one in said})
+        carriers = await stored_references.carriers(
+            account_id, {one.carrier for one in said if one.carrier}
+        )
+        cards = await rates.in_force(account_id, customers.values())
+        return references.Known(
+            customers=customers,
+            carriers=carriers,
+            switches=found,
+            card_in_force=cards.at,
+            latest=now + references.AHEAD,
+            oldest=None if self._kept is None else now - self._kept,
+            only_customer=caller.customer_id,
+        )
+
+    async def _count_live(
+        self, caller: callers.Caller, taken: batch.Batch, found: switches.Known, now: datetime
+    ) -> frozenset[str]:
+        counted = [taken.live[index] for index in sorted(taken.live)]
+        if not counted:
+            return found.wanted
+        applied = await self._live.apply(caller.account_id, counted, now)
+        spoke = {event.switch for event in counted}
+        return await self._settle(caller.account_id, spoke, found, applied, now)
+
+    async def _settle(
+        self,
+        account_id: int,
+        spoke: set[str],
+        found: switches.Known,
+        applied: channels.Applied | None,
+        now: datetime,
+    ) -> frozenset[str]:
+        """Keeps in PostgreSQL of which switches a snapshot is wanted now, and returns them."""
+        if applied is None:
+            reasons = dict.fromkeys(spoke, "REDIS_AWAY")
+            settled: frozenset[str] = frozenset()
+        else:
+            reasons = dict(applied.snapshot_wanted)
+            settled = (applied.settled & found.wanted) - reasons.keys()
+            await switches.note_lost(account_id, applied.lost, now)
+            await switches.snapshots_settled(account_id, settled)
+        await switches.want_snapshots(
+            account_id, {name: reasons[name] for name in reasons.keys() - found.wanted}, now
+        )
+        return (found.wanted | reasons.keys()) - settled
+
+
+def _told(caller: callers.Caller, wanted: frozenset[str]) -> list[str]:
+    """A key of one customer cannot send a snapshot, so it is asked for none."""
+    return sorted(wanted) if caller.customer_id is None else []
+
+
+async def _in_slices(indexes: Iterable[int], work: Callable[[int], None]) -> None:
+    for count, index in enumerate(indexes, 1):
+        work(index)
+        if count % _SLICE == 0:
+            await asyncio.sleep(0)

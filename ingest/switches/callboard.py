@@ -1,0 +1,89 @@
+"""The native format: the call events of docs, "Call events"."""
+
+import msgspec
+
+from domain import events, refusals
+from ingest import body
+
+_events = msgspec.json.Decoder(events.Event)
+_calls = msgspec.json.Decoder(events.Listed)
+
+
+class Snapshot(events.Said, frozen=True, kw_only=True, tag=False):
+    """All that a switch has up; each call is decoded by itself."""
+
+    at: events.Instant
+    calls: list[msgspec.Raw]
+
+
+_snapshots = msgspec.json.Decoder(Snapshot)
+
+
+def event(raw: body.Raw) -> events.Event:
+    """Raises Refusal for whatever is wrong with this event alone."""
+    try:
+        said: events.Event = _events.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(error) from None
+    check_text(said, raw)
+    return said
+
+
+def listed(raw: body.Raw) -> events.Listed:
+    """Raises Refusal for whatever is wrong with this call alone."""
+    try:
+        said = _calls.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(error) from None
+    check_text(said, raw)
+    return said
+
+
+def snapshot(raw: bytes) -> Snapshot:
+    """Raises Refusal."""
+    try:
+        said = _snapshots.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(error) from None
+    check_text(said, raw)
+    return said
+
+
+def check_text(said: msgspec.Struct, raw: body.Raw) -> None:
+    """Refuses NUL characters, which no text in the database can hold."""
+    if b"\\u0000" not in memoryview(raw).tobytes():
+        return
+    for name in said.__struct_fields__:
+        value = getattr(said, name)
+        if isinstance(value, str) and "\0" in value:
+            raise refusals.Refusal("BAD_TEXT", f"{name} holds a NUL character.", name)
+
+
+def _refusal(error: Exception) -> refusals.Refusal:
+    """From msgspec's words ("Expected `int`, got `str` - at `$.leg`") to a code and the field."""
+    if not isinstance(error, msgspec.ValidationError):
+        return refusals.Refusal(
+            "BAD_JSON",
+            "This is not valid JSON: texts are UTF-8 without lone surrogates, numbers are finite.",
+        )
+    words, _, path = str(error).partition(" - at `$.")
+    field = path.rstrip("`") or None
+    if "missing required field" in words:
+        field = words.rsplit("`", 2)[1]
+        return refusals.Refusal("MISSING_FIELD", f"The field {field} is missing.", field)
+    message = f"{field}: {words[:1].lower()}{words[1:]}." if field else f"{words}."
+    return refusals.Refusal(_code(words, field), message, field)
+
+
+def _code(words: str, field: str | None) -> str:
+    if field == "type":
+        return "UNKNOWN_TYPE"
+    if "RFC3339" in words:
+        return "BAD_TIME"
+    if "of length <=" in words:
+        return "TOO_LONG"
+    if words.startswith("Expected") and ("<=" in words or ">=" in words):
+        return "OUT_OF_RANGE"
+    if words.startswith("Expected"):
+        return "WRONG_TYPE"
+    return "BAD_VALUE"

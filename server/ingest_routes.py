@@ -1,0 +1,94 @@
+"""What switches post: call events and snapshots. `app.state.ingest` is the process's Pipeline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain import callers, refusals
+from ingest import body, pipeline
+from models import faults
+from runtime import clock
+from server import auth
+
+_SECONDS = 30.0  # a batch that takes longer is not acknowledged
+_RETRY_AFTER = "1"  # seconds
+_STATUS = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "TOO_LARGE": 413,
+    "TOO_MANY_EVENTS": 413,
+    "UNKNOWN_ENCODING": 415,
+}
+
+_Taken = Callable[[pipeline.Pipeline, callers.Caller, bytes], Awaitable[dict[str, Any]]]
+
+
+async def _calls(request: Request) -> Response:
+    return await _answered(request, _take_calls)
+
+
+async def _snapshot(request: Request) -> Response:
+    return await _answered(request, _take_snapshot)
+
+
+routes = [
+    Route("/ingest/calls", _calls, methods=["POST"]),
+    Route("/ingest/snapshot", _snapshot, methods=["POST"]),
+]
+
+
+async def _take_calls(
+    into: pipeline.Pipeline, caller: callers.Caller, content: bytes
+) -> dict[str, Any]:
+    return await into.take_calls(caller, body.split(content), clock.now())
+
+
+async def _take_snapshot(
+    into: pipeline.Pipeline, caller: callers.Caller, content: bytes
+) -> dict[str, Any]:
+    return await into.take_snapshot(caller, content, clock.now())
+
+
+async def _answered(request: Request, take: _Taken) -> Response:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            caller = await auth.authenticate(request.headers.get("authorization"), clock.now())
+            if callers.Scope.INGEST not in caller.scopes:
+                raise refusals.Refusal("FORBIDDEN", "This needs an API key of the scope INGEST.")
+            content = await _content(request)
+            answer = await take(request.app.state.ingest, caller, content)
+    except refusals.Refusal as refusal:
+        return _json(_refusal(refusal), _STATUS.get(refusal.code, 400))
+    except faults.AWAY:
+        away = refusals.Refusal("UNAVAILABLE", "The database cannot be reached; send it again.")
+        return _json(_refusal(away), 503, {"Retry-After": _RETRY_AFTER})
+    return _json(answer, 200)
+
+
+async def _content(request: Request) -> bytes:
+    """The body, decompressed. Raises Refusal."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise refusals.Refusal("UNKNOWN_ENCODING", "Send the body plain or with gzip.")
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > body.BYTES_MAX:
+            raise body.too_large()
+    if encoding == "gzip":
+        return await asyncio.to_thread(body.unzip, bytes(received))
+    return bytes(received)
+
+
+def _refusal(refusal: refusals.Refusal) -> dict[str, str]:
+    return {"code": refusal.code, "message": refusal.message}
+
+
+def _json(value: dict[str, Any], status: int, headers: dict[str, str] | None = None) -> Response:
+    content = msgspec.json.encode(value)
+    return Response(content, status, headers, media_type="application/json")

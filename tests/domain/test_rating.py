@@ -1,0 +1,120 @@
+"""Increments, connect fee, longest prefix and the one rounding of a call."""
+
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import money, rating
+
+SECOND = 1_000_000
+
+
+def rate(
+    minimum: int = 1, increment: int = 1, per_minute: str = "0.60", fee: str = "0", prefix: str = ""
+) -> rating.Rate:
+    return rating.Rate(prefix, Decimal(per_minute), Decimal(fee), minimum, increment)
+
+
+def card(*rates: rating.Rate, places: int = 6) -> rating.Card:
+    return rating.Card.of(1, "EUR", money.Rounding.HALF_UP, places, rates)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "increment", "talked", "billed"),
+    [
+        *((30, 6, 7, 30), (30, 6, 30, 30), (30, 6, 31, 36), (30, 6, 57, 60), (30, 6, 61, 66)),
+        *((45, 30, 46, 75), (60, 60, 1, 60), (60, 60, 60, 60), (60, 60, 61, 120)),
+        *((1, 1, 1, 1), (1, 1, 59, 59), (0, 6, 1, 6), (0, 6, 6, 6), (30, 6, 0, 0)),
+    ],
+)
+def test_talk_is_billed_by_minimum_and_increment(
+    minimum: int, increment: int, talked: int, billed: int
+) -> None:
+    assert rating.billed_seconds(talked * SECOND, rate(minimum, increment)) == billed
+
+
+def test_a_31_second_call_on_30_6_bills_36_seconds() -> None:
+    assert rating.billed_seconds(31 * SECOND, rate(30, 6)) == 36
+
+
+def test_one_microsecond_beyond_a_second_is_the_next_second() -> None:
+    assert rating.billed_seconds(30 * SECOND + 1, rate(30, 6)) == 36
+    assert rating.billed_seconds(1, rate(1, 1)) == 1
+
+
+talks = st.integers(0, 10**6 * 90_000)
+rates = st.builds(
+    rating.Rate,
+    prefix=st.just(""),
+    per_minute=st.decimals(0, 100, places=6),
+    connect_fee=st.decimals(0, 10, places=4),
+    minimum=st.integers(0, 120),
+    increment=st.integers(1, 120),
+    round_up_seconds=st.booleans(),
+)
+
+
+@given(talks, rates)
+def test_billed_seconds_cover_the_talk_by_less_than_an_increment(
+    talk_us: int, at: rating.Rate
+) -> None:
+    billed = rating.billed_seconds(talk_us, at)
+    if talk_us == 0:
+        assert billed == 0
+        return
+    assert billed * SECOND >= talk_us
+    assert (billed - at.minimum) % at.increment == 0
+    assert billed == at.minimum or (billed - at.increment) * SECOND < talk_us
+
+
+@given(talks, rates, st.integers(0, 12), st.sampled_from(money.Rounding))
+def test_a_charge_is_the_exact_one_rounded_once(
+    talk_us: int, at: rating.Rate, places: int, rounding: money.Rounding
+) -> None:
+    billed = rating.billed_seconds(talk_us, at)
+    exact = Fraction(at.connect_fee) + Fraction(at.per_minute) * billed / 60
+    charged = Fraction(rating.charge(billed, at, places, rounding))
+    step = Fraction(1, 10**places)
+    match rounding:
+        case money.Rounding.HALF_UP:
+            assert charged == ((exact / step + Fraction(1, 2)) // 1) * step
+        case money.Rounding.HALF_EVEN:
+            assert charged == round(exact / step) * step
+        case money.Rounding.UP:
+            assert charged == ceil(exact / step) * step
+        case money.Rounding.DOWN:
+            assert charged == (exact // step) * step
+
+
+@given(st.sets(st.text("0123456789", max_size=6), max_size=30), st.text("0123456789", max_size=12))
+def test_the_longest_prefix_rates_a_number(prefixes: set[str], number: str) -> None:
+    found = card(*(rate(prefix=prefix) for prefix in prefixes)).match("+" + number)
+    matching = [prefix for prefix in prefixes if number.startswith(prefix)]
+    assert (found.prefix if found else None) == (max(matching, key=len) if matching else None)
+
+
+def test_a_minute_and_a_fee_are_charged_together() -> None:
+    rated = rating.by_card(61 * SECOND, "+15550100", card(rate(30, 6, "0.10", "0.05", "1")))
+    assert rated == rating.Rated("CARD", 66, Decimal("0.160000"), "1", 1)
+
+
+def test_a_call_without_talk_costs_nothing_and_is_rated() -> None:
+    rates_ = card(rate(30, 6, fee="1", prefix="1"))
+    assert rating.by_card(0, "15550100", rates_) == rating.Rated("CARD", 0, Decimal(0), "1", 1)
+    assert rating.by_card(0, "4416", rates_) == rating.Rated("CARD", 0, Decimal(0), "", None)
+    assert rating.by_card(0, "4416", None).charge == 0
+
+
+def test_talk_that_no_prefix_matches_is_unrated() -> None:
+    assert rating.by_card(SECOND, "4416", card(rate(prefix="1"))) == rating.NOT_CHARGED
+    assert rating.by_card(SECOND, "4416", None).charge is None
+
+
+def test_a_charge_of_the_switch_is_kept_with_whole_seconds() -> None:
+    amount = Decimal("0.0123")
+    assert rating.by_switch(1_500_000, amount, None) == rating.Rated("SWITCH", 2, amount)
+    assert rating.by_switch(1_500_000, amount, 60) == rating.Rated("SWITCH", 60, amount)
