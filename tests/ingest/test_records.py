@@ -1,0 +1,196 @@
+"""A record is stored once, the highest revision counts, and the hours it touches are marked."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made import NOW, SETUP, account, marked, record, rows, stored
+
+from domain.revisions import Verdict
+from models import records
+
+pytestmark = pytest.mark.usefixtures("database")
+HOUR = SETUP.replace(minute=0)
+
+
+async def test_a_new_record_is_stored_and_its_hour_marked() -> None:
+    mine = await account()
+    inserted = await records.insert(mine, [record("a"), record("b")], NOW)
+    assert inserted.verdicts == [Verdict.ACCEPTED, Verdict.ACCEPTED]
+    assert len(await stored(mine)) == 2
+    assert await marked(mine) == [(1, HOUR)]
+
+
+async def test_a_batch_sent_again_changes_nothing() -> None:
+    mine = await account()
+    batch = [record(name) for name in "abc"]
+    await records.insert(mine, batch, NOW)
+    inserted = await records.insert(mine, batch, NOW)
+    assert inserted.count(Verdict.DUPLICATE) == 3
+    assert await marked(mine) == [(1, HOUR)]
+
+
+async def test_the_same_key_twice_in_a_batch_is_decided_in_order() -> None:
+    mine = await account()
+    batch = [record(), record(), record(talk=31), record(talk=32, revision=1)]
+    inserted = await records.insert(mine, batch, NOW)
+    assert inserted.verdicts == [
+        *(Verdict.ACCEPTED, Verdict.DUPLICATE, Verdict.HELD, Verdict.CORRECTED)
+    ]
+    ((_, _, revision, _, talk_us, _),) = (await stored(mine)).values()
+    assert (revision, talk_us) == (1, 32_000_000)
+
+
+async def test_other_content_under_the_same_revision_is_held_and_not_counted() -> None:
+    mine = await account()
+    await records.insert(mine, [record(talk=30)], NOW)
+    other = record(talk=99)
+    assert (await records.insert(mine, [other], NOW)).indexes(Verdict.HELD) == [0]
+    assert (await records.insert(mine, [other], NOW)).verdicts == [Verdict.DUPLICATE]
+    assert [row[4] for row in (await stored(mine)).values()] == [30_000_000]
+    assert await rows("SELECT state FROM record_revisions") == [("HELD",)]
+
+
+async def test_a_correction_moves_a_call_and_marks_both_hours() -> None:
+    mine = await account()
+    await records.insert(mine, [record()], NOW)
+    moved = record(
+        talk=5, revision=1, customer_id=2, carrier_id=2, setup_at=SETUP - timedelta(days=1)
+    )
+    assert (await records.insert(mine, [moved], NOW)).verdicts == [Verdict.CORRECTED]
+    assert len(await stored(mine)) == 1
+    after = (await marked(mine))[1:]
+    assert sorted(after) == [(1, HOUR), (2, HOUR - timedelta(days=1))]
+    ((state, content),) = await rows("SELECT state, content FROM record_revisions")
+    assert state == "SUPERSEDED"
+    assert '"talk_us": 30000000' in content
+
+
+async def test_an_earlier_revision_that_comes_late_is_kept_and_not_counted() -> None:
+    mine = await account()
+    await records.insert(mine, [record(talk=5, revision=2)], NOW)
+    late = await records.insert(mine, [record(), record(talk=4, revision=1)], NOW)
+    assert late.verdicts == [Verdict.STALE, Verdict.STALE]
+    assert [row[4] for row in (await stored(mine)).values()] == [5_000_000]
+
+
+async def test_an_unnumbered_correction_is_the_next_one_and_its_repeat_a_duplicate() -> None:
+    mine = await account()
+    first, correction = record(), record(talk=31, revision=None)
+    await records.insert(mine, [first], NOW)
+    assert (await records.insert(mine, [correction], NOW)).verdicts == [Verdict.CORRECTED]
+    again = await records.insert(mine, [correction, first], NOW)
+    assert again.verdicts == [Verdict.DUPLICATE, Verdict.DUPLICATE]
+    assert [row[2] for row in (await stored(mine)).values()] == [1]
+
+
+async def test_a_correction_before_its_record_wins_all_the_same() -> None:
+    mine = await account()
+    batch = [record(talk=31, revision=None), record()]
+    assert (await records.insert(mine, batch, NOW)).verdicts == [Verdict.ACCEPTED, Verdict.STALE]
+    assert [row[4] for row in (await stored(mine)).values()] == [31_000_000]
+
+
+async def test_a_second_final_leg_is_refused_until_the_first_is_corrected() -> None:
+    mine = await account()
+    await records.insert(mine, [record(leg=0)], NOW)
+    second = record(leg=1)
+    assert (await records.insert(mine, [second], NOW)).verdicts == [Verdict.SECOND_FINAL_LEG]
+    batch = [record(leg=0, final=False, revision=1), second]
+    assert (await records.insert(mine, batch, NOW)).verdicts == [
+        Verdict.CORRECTED,
+        Verdict.ACCEPTED,
+    ]
+    assert {key[2]: row[3] for key, row in (await stored(mine)).items()} == {0: False, 1: True}
+
+
+async def test_the_final_leg_moves_by_corrections_of_both_legs() -> None:
+    mine = await account()
+    await records.insert(mine, [record(leg=0), record(leg=1, final=False)], NOW)
+    batch = [record(leg=0, final=False, revision=1), record(leg=1, final=True, revision=1)]
+    inserted = await records.insert(mine, batch, NOW)
+    assert inserted.count(Verdict.CORRECTED) == 2
+
+
+async def test_a_key_of_one_customer_cannot_replace_anothers_record() -> None:
+    mine = await account()
+    await records.insert(mine, [record(customer_id=1)], NOW)
+    theirs = record(customer_id=2, revision=1)
+    inserted = await records.insert(mine, [theirs], NOW, only_customer=2)
+    assert inserted.verdicts == [Verdict.OTHER_CUSTOMER]
+
+
+async def test_accounts_do_not_see_each_others_keys() -> None:
+    mine, theirs = await account(), await account()
+    for one in (mine, theirs):
+        assert (await records.insert(one, [record()], NOW)).verdicts == [Verdict.ACCEPTED]
+
+
+async def test_an_end_takes_its_call_off_the_list_of_unknown_ends() -> None:
+    mine = await account()
+    await rows(
+        "INSERT INTO unknown_ends (account_id, switch, call_id, customer_id, reason, noticed_at)"
+        " VALUES ($1, 'edge-1', 'a', 1, 'LEASE', $2), ($1, 'edge-1', 'b', 1, 'LEASE', $2)",
+        mine,
+        NOW,
+    )
+    await records.insert(mine, [record("a")], NOW)
+    assert await rows("SELECT call_id FROM unknown_ends") == [("b",)]
+
+
+async def test_clients_with_overlapping_batches_store_each_record_once() -> None:
+    mine = await account()
+    shared = [record(f"call-{n}", revision=n % 2, talk=n) for n in range(200)]
+    shared += [record(f"call-{n}", revision=2, talk=500 + n) for n in range(0, 200, 3)]
+
+    async def client(seed: int) -> None:
+        order = random.Random(seed)
+        batch = order.sample(shared, len(shared))
+        for start in range(0, len(batch), 50):
+            await records.insert(mine, batch[start : start + 50], NOW)
+
+    await asyncio.gather(*map(client, range(6)))
+    kept = await stored(mine)
+    assert len(kept) == 200
+    assert sum(row[2] == 2 for row in kept.values()) == 67
+
+
+contents = st.tuples(
+    st.integers(0, 2),  # call
+    st.integers(0, 3),  # revision
+)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), said=st.sets(contents, min_size=1))
+async def test_any_order_and_any_repeats_give_the_same_records(
+    data: st.DataObject, said: set[tuple[int, int]]
+) -> None:
+    batch = [
+        record(
+            f"call-{call}",
+            talk=10 * call + revision,
+            revision=revision,
+            customer_id=1 + (call + revision) % 2,
+            setup_at=SETUP - timedelta(hours=13 * revision),
+        )
+        for call, revision in sorted(said)
+    ]
+    results = []
+    for _ in range(2):
+        mine = await account()
+        shuffled = data.draw(st.permutations(batch + data.draw(st.lists(st.sampled_from(batch)))))
+        cut = data.draw(st.integers(0, len(shuffled)))
+        for part in (shuffled[:cut], shuffled[cut:]):
+            await records.insert(mine, part, NOW)
+        results.append(await stored(mine))
+    assert results[0] == results[1]
+    latest = {call: max(r for c, r in said if c == call) for call, _ in said}
+    assert {key[1]: row[2] for key, row in results[0].items()} == {
+        f"call-{call}": revision for call, revision in latest.items()
+    }
