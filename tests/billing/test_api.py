@@ -1,0 +1,245 @@
+"""generateInvoice, the feed and the proof as clients of the API see them."""
+
+from typing import Any
+
+from asking import ask, contact, key, owner
+from books import NOW, Books, at, open_books, open_customer
+
+from domain import callers, periods
+from domain.callers import Scope
+from schema import base
+
+GENERATE = """
+mutation Generate($i: GenerateInvoiceInput!) {
+  generateInvoice(input: $i) {
+    __typename
+    ... on Invoice { id number status total { amount currency } }
+    ... on Refusal { code message field }
+  }
+}
+"""
+FEED = """
+query BillingFeed($after: String, $first: Int!) {
+  invoices(first: $first, after: $after, filter: { statuses: [ISSUED, PAID, VOID] }) {
+    pageInfo { hasNextPage endCursor }
+    edges { cursor node { id kind number status issuedAt periodStart periodEnd
+      customer { id reference } currency subtotal { amount } tax { amount } rounding { amount }
+      total { amount currency } contentHash
+      lines { kind description periodStart periodEnd calls billedSeconds amount { amount } } } }
+  }
+}
+"""
+PROOF = """
+query Proof($c: ID!, $from: DateTime!, $to: DateTime!) {
+  reconciliation(customerId: $c, from: $from, to: $to) {
+    balanced records { calls charge { amount } } rows { calls charge { amount } }
+    ledger { charge { amount } } invoiced { charge { amount } }
+    pending { hour reason } differences { hour detail }
+  }
+}
+"""
+
+
+def customer(books: Books, customer_id: int | None = None) -> str:
+    return base.encode_id("Customer", books.account_id, customer_id or books.customer_id)
+
+
+def row(
+    books: Books,
+    day: int,
+    granularity: periods.Granularity = periods.Granularity.DAILY,
+    customer_id: int | None = None,
+) -> str:
+    start = periods.containing(granularity, at(day)).start
+    of = customer_id or books.customer_id
+    made = periods.RowKey(books.account_id, of, granularity, start)
+    return base.encode_id("SummaryRow", books.account_id, *made.parts())
+
+
+async def generate(
+    books: Books, *rows: str, by: callers.Caller | None = None, **others: Any
+) -> dict[str, Any]:
+    given = {
+        "customerId": customer(books),
+        "rowIds": list(rows),
+        "idempotencyKey": f"rows-{len(rows)}-{hash(rows)}",
+    } | others
+    data = await ask(by or owner(books), GENERATE, i=given)
+    assert "errors" not in data, data["errors"]
+    answer: dict[str, Any] = data["generateInvoice"]
+    return answer
+
+
+async def test_an_invoice_is_made_of_rows_and_read_back_in_the_feed(books: Books) -> None:
+    await books.call(at(2), "0.0000001")
+    await books.call(at(3), "10")
+    made = await generate(books, row(books, 2), row(books, 3))
+    assert made["number"] == "INV-000001"
+    assert made["total"] == {"amount": "11.90", "currency": "EUR"}
+    feed = (await ask(key(books, Scope.BILLING_READ), FEED, first=10))["invoices"]
+    assert feed["pageInfo"]["hasNextPage"] is False
+    node = feed["edges"][0]["node"]
+    assert (node["id"], node["status"], node["kind"]) == (made["id"], "ISSUED", "INVOICE")
+    assert node["customer"] == {"id": customer(books), "reference": "first"}
+    assert node["subtotal"] == {"amount": "10.0000001"}
+    assert node["tax"] == {"amount": "1.900000019"}
+    assert node["rounding"] == {"amount": "-0.000000119"}
+    assert len(node["contentHash"]) == 64
+    assert node["lines"][0] == {
+        "kind": "USAGE",
+        "description": "Calls on 2026-11-02",
+        "periodStart": "2026-11-02T00:00:00.000000Z",
+        "periodEnd": "2026-11-03T00:00:00.000000Z",
+        "calls": 1,
+        "billedSeconds": 60,
+        "amount": {"amount": "0.0000001"},
+    }
+
+
+async def test_the_same_request_has_the_same_answer_byte_for_byte(books: Books) -> None:
+    await books.call(at(2), "1")
+    first = await generate(books, row(books, 2), idempotencyKey="k", expectedSubtotal="1.00")
+    again = await generate(books, row(books, 2), idempotencyKey="k", expectedSubtotal="1.00")
+    assert first == again
+    other = await generate(books, row(books, 2), idempotencyKey="k")
+    assert (other["__typename"], other["code"]) == ("Conflict", "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_the_feed_is_read_page_by_page(books: Books) -> None:
+    for day in range(2, 7):
+        await books.call(at(day), "1")
+        await books.generate(day)
+    numbers, after = [], None
+    while True:
+        feed = (await ask(key(books, Scope.BILLING_READ), FEED, first=2, after=after))["invoices"]
+        numbers += [edge["node"]["number"] for edge in feed["edges"]]
+        after = feed["pageInfo"]["endCursor"] or after
+        if not feed["pageInfo"]["hasNextPage"]:
+            break
+    assert numbers == [f"INV-{n:06d}" for n in range(1, 6)]
+    await books.call(at(7), "1")
+    await books.generate(7)
+    feed = (await ask(key(books, Scope.BILLING_READ), FEED, first=2, after=after))["invoices"]
+    assert [edge["node"]["number"] for edge in feed["edges"]] == ["INV-000006"]
+
+
+async def test_bad_pages_and_cursors_are_refused(books: Books) -> None:
+    for arguments, code in [
+        ({"first": 0}, "BAD_PAGE_SIZE"),
+        ({"first": 101}, "BAD_PAGE_SIZE"),
+        ({"first": 1, "after": "x"}, "BAD_CURSOR"),
+        ({"first": 1, "after": base.encode_cursor("a", 1)}, "BAD_CURSOR"),
+        ({"first": 1, "after": base.encode_cursor(1)}, "BAD_CURSOR"),
+    ]:
+        data = await ask(owner(books), FEED, **arguments)
+        assert data["errors"][0]["extensions"]["code"] == code
+
+
+async def test_selections_that_do_not_belong_together_are_refused(books: Books) -> None:
+    other = await open_customer(books, "second")
+    weekly = row(books, 2, periods.Granularity.WEEKLY)
+    stranger = await open_books()
+    for rows, code in [
+        ([row(books, 2), weekly], "MIXED_ROWS"),
+        ([row(books, 2), row(books, 3, customer_id=other)], "MIXED_ROWS"),
+        ([row(books, 2, periods.Granularity.LIVE)], "ROWS_NOT_BILLABLE"),
+        ([], "EMPTY_SELECTION"),
+        ([row(books, 2)] * 401, "TOO_MANY_ROWS"),
+        ([row(stranger, 2)], "NOT_FOUND"),
+        (["garbage"], "NOT_FOUND"),
+        ([customer(books)], "NOT_FOUND"),
+    ]:
+        assert (await generate(books, *rows, idempotencyKey="k"))["code"] == code
+    for odd in ("", "x" * 201, "a\x00b", "\ud800"):
+        refusal = await generate(books, row(books, 2), idempotencyKey=odd)
+        assert refusal["code"] == "INVALID_IDEMPOTENCY_KEY"
+
+
+async def test_a_row_selected_twice_is_billed_once(books: Books) -> None:
+    await books.call(at(2), "1")
+    made = await generate(books, row(books, 2), row(books, 2))
+    assert made["total"]["amount"] == "1.19"
+
+
+async def test_who_may_make_and_read_invoices(books: Books) -> None:
+    other = await open_customer(books, "second")
+    await books.call(at(2), "1")
+    support = callers.Caller(books.account_id, callers.Kind.STAFF, 1, callers.Role.SUPPORT)
+    for by in (support, key(books, Scope.BILLING_READ), key(books, Scope.INGEST)):
+        assert (await generate(books, row(books, 2), by=by))["code"] == "FORBIDDEN"
+    for by in (contact(books, other), key(books, Scope.BILLING_WRITE, customer_id=other)):
+        assert (await generate(books, row(books, 2), by=by))["code"] == "NOT_FOUND"
+    made = await generate(books, row(books, 2), by=key(books, Scope.BILLING_WRITE))
+    query = "query($id: ID!) { invoice(id: $id) { number } node(id: $id) { id } }"
+    for by, seen in [
+        (support, True),
+        (contact(books, books.customer_id), True),
+        (contact(books, other), False),
+        (key(books, Scope.BILLING_READ, customer_id=other), False),
+        (owner(await open_books()), False),
+    ]:
+        data = await ask(by, query, id=made["id"])
+        assert (data["invoice"] is not None) is seen
+        assert (data["node"] is not None) is seen
+        edges = (await ask(by, FEED, first=5))["invoices"]["edges"]
+        assert len(edges) == (1 if seen else 0)
+    for nobody, code in [(None, "UNAUTHENTICATED"), (key(books, Scope.INGEST), "FORBIDDEN")]:
+        data = await ask(nobody, FEED, first=5)
+        assert data["errors"][0]["extensions"]["code"] == code
+
+
+async def test_a_draft_is_issued_or_discarded_over_the_api(books: Books) -> None:
+    for day in (2, 3):
+        await books.call(at(day), "1")
+    kept = await generate(books, row(books, 2), issue=False)
+    dropped = await generate(books, row(books, 3), issue=False)
+    assert (kept["status"], kept["number"]) == ("DRAFT", None)
+    data = await ask(
+        owner(books),
+        """mutation($a: ID!, $b: ID!) {
+          issueInvoice(input: {invoiceId: $a, idempotencyKey: "i"}) {
+            ... on Invoice { number } ... on Refusal { code } }
+          discardDraft(input: {invoiceId: $b}) { ... on Invoice { id } ... on Refusal { code } }
+        }""",
+        a=kept["id"],
+        b=dropped["id"],
+    )
+    assert data == {"issueInvoice": {"number": "INV-000001"}, "discardDraft": {"id": dropped["id"]}}
+
+
+async def test_the_proof_answers_as_clients_ask_for_it(books: Books) -> None:
+    await books.call(at(2), "1.50")
+    await books.generate(2)
+    await books.call(at(3), "0.25")
+    await books.rebuild()
+    asked = {
+        "c": customer(books),
+        "from": "2026-11-01T00:00:00Z",
+        "to": "2026-11-08T01:00:00+01:00",
+    }
+    data = await ask(contact(books, books.customer_id), PROOF, **asked)
+    assert data["reconciliation"] == {
+        "balanced": True,
+        "records": {"calls": 2, "charge": {"amount": "1.75"}},
+        "rows": {"calls": 2, "charge": {"amount": "1.75"}},
+        "ledger": {"charge": {"amount": "1.75"}},
+        "invoiced": {"charge": {"amount": "1.50"}},
+        "pending": [{"hour": "2026-11-03T09:00:00.000000Z", "reason": "NOT_INVOICED"}],
+        "differences": [],
+    }
+    await books.sql("UPDATE rollups SET charge = 2 WHERE slot = $1", at(3))
+    found = (await ask(owner(books), PROOF, **asked))["reconciliation"]
+    assert found["balanced"] is False
+    assert {one["hour"] for one in found["differences"]} == {"2026-11-03T09:00:00.000000Z"}
+    for bad in ({"to": "2026-10-01T00:00:00Z"}, {"to": "2029-01-01T00:00:00Z"}):
+        data = await ask(owner(books), PROOF, **(asked | bad))
+        assert data["errors"][0]["extensions"]["code"] == "BAD_PERIOD"
+    stranger = owner(await open_books())
+    data = await ask(stranger, PROOF, **asked)
+    assert data["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
+async def test_a_row_that_is_still_open_is_refused(books: Books) -> None:
+    await books.call(at(NOW.day), "1")
+    refusal = await generate(books, row(books, NOW.day))
+    assert (refusal["__typename"], refusal["code"]) == ("Conflict", "ROW_OPEN")
