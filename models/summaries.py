@@ -36,7 +36,7 @@ JOIN hours h ON h.account_id = $1 {customer} AND h.hour >= p.start AND h.hour < 
 JOIN customers c ON c.account_id = h.account_id AND c.id = h.customer_id
 GROUP BY p.start, c.currency
 """
-_INVOICES = """
+_HOLDERS = """
 SELECT p.start, max(h.invoice_id) AS invoice_id
 FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (start, stop)
 JOIN invoice_hours h ON h.account_id = $1 AND h.customer_id = $2
@@ -100,12 +100,14 @@ def _row(key: periods.RowKey, parts: Sequence[Mapping[str, Any]]) -> cells.Row:
     )
 
 
-async def invoices(account_id: int, customer_id: int, spans: Sequence[Period]) -> dict[Period, int]:
-    """The live invoice (the newest, where there are several) that holds hours of a period."""
+async def holders(
+    account_id: int, customer_id: int, granularity: Granularity, wanted: Sequence[datetime]
+) -> dict[datetime, int]:
+    """By start of a period, the live invoice that holds hours of it; the newest of several."""
+    spans = [periods.containing(granularity, start) for start in wanted]
     async with db.connection() as conn:
-        found = await conn.fetch(_INVOICES, account_id, customer_id, *_edges(spans))
-    by_start = {row["start"]: row["invoice_id"] for row in found}
-    return {span: by_start[span.start] for span in spans if span.start in by_start}
+        found = await conn.fetch(_HOLDERS, account_id, customer_id, *_edges(spans))
+    return {row["start"]: row["invoice_id"] for row in found}
 
 
 async def changed_since(account_id: int, customer_id: int, instant: datetime) -> list[Change]:

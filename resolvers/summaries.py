@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import callers, cells, periods, refusals
+from domain import billing, callers, cells, periods, refusals
 from domain.periods import Granularity
-from models import people, summaries
+from models import invoices, people, summaries
 from resolvers import access
 from resolvers.access import Capability
 
@@ -59,6 +59,32 @@ async def select(
         message = f"Select 1 to {MAX_CELLS} rows, not {len(chosen)}."
         raise refusals.Refusal("TOO_MANY_ROWS" if chosen else "EMPTY_SELECTION", message, "rowIds")
     return cells.select(column, await _rows(caller, chosen))
+
+
+async def row(caller: callers.Caller, key: periods.RowKey) -> tuple[cells.Row, str | None]:
+    """A row, with the customer's currency (None: a row of the account)."""
+    (found,) = await _rows(caller, [key])
+    return found, await _currency(key.account_id, key.customer_id)
+
+
+async def holders(keys: Sequence[periods.RowKey]) -> list[billing.Invoice | None]:
+    """The live invoice that holds hours of each customer's row."""
+    found: dict[periods.RowKey, int] = {}
+    tables = {(key.account_id, key.customer_id, key.granularity) for key in keys}
+    for account_id, customer_id, kind in tables:
+        if customer_id is not None:
+            starts = [
+                k.start for k in keys if (k.customer_id, k.granularity) == (customer_id, kind)
+            ]
+            held = await summaries.holders(account_id, customer_id, kind, starts)
+            found |= {
+                periods.RowKey(account_id, customer_id, kind, start): invoice
+                for start, invoice in held.items()
+            }
+    by_id: dict[int, billing.Invoice] = {}
+    for account_id in {key.account_id for key in found}:
+        by_id |= await invoices.by_ids(account_id, list(found.values()))
+    return [by_id.get(found.get(key, 0)) for key in keys]
 
 
 async def _rows(caller: callers.Caller, keys: Sequence[periods.RowKey]) -> list[cells.Row]:

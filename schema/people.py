@@ -12,7 +12,7 @@ from models import ledger, tables
 from models import people as stored
 from resolvers import access, people
 from resolvers.access import Capability
-from schema import base, carriers, live
+from schema import base, carriers, live, stats, summaries
 
 strawberry.enum(callers.Role, name="Role", description="What a person of the account may do.")
 strawberry.enum(callers.Scope, name="Scope", description="What a key may do.")
@@ -50,7 +50,7 @@ class Checklist:
 
 
 @strawberry.type(description="A company that buys from the account.")
-class Customer(live.HasChannels, base.Node):
+class Customer(live.HasChannels, stats.HasStats, summaries.HasSummary, base.Node):
     row: strawberry.Private[tables.Customer]
     reference: str = strawberry.field(description="What switches call it; unique in the account.")
     name: str = strawberry.field(description="The company's name.")
@@ -103,7 +103,7 @@ class Customer(live.HasChannels, base.Node):
 
 
 @strawberry.type(description="The carrier's own tenancy; everything belongs to exactly one.")
-class Account(live.HasChannels, base.Node):
+class Account(live.HasChannels, stats.HasStats, summaries.HasAccountSummary, base.Node):
     name: str = strawberry.field(description="The account's name.")
 
     @classmethod
@@ -168,7 +168,7 @@ class ApiKey(base.Node):
         return Account.of(await stored.account(self.row.account_id))
 
     @strawberry.field(description="The one customer it sees; null for the whole account.")
-    async def customer(self) -> Customer | None:
+    async def restricted_to(self) -> Customer | None:
         if self.row.customer_id is None:
             return None
         row = await stored.customer(self.row.account_id, self.row.customer_id)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from schema import base, billing, errors, limits, people, reconciliation, setup, viewer
+from schema import base, billing, errors, limits, people, reconciliation, setup, summaries, viewer
 
 # What `node(id:)` finds, by the kind an id names. Each is given the id's parts, and answers None
 # for what does not exist or not for the caller.
@@ -18,6 +18,7 @@ NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
     "Customer": people.customer_node,
     "Invoice": billing.invoice_node,
     "Staff": people.staff_node,
+    "SummaryRow": summaries.row_node,
 }
 
 
@@ -27,6 +28,7 @@ class Query(
     people.PeopleQuery,
     billing.BillingQuery,
     reconciliation.ReconciliationQuery,
+    summaries.SummaryQuery,
 ):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."

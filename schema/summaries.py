@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import strawberry
 
-from domain import cells, periods
+from domain import cells, periods, refusals
 from domain import stats as rules
-from resolvers import summaries
-from schema import base
+from resolvers import access, summaries
+from resolvers.access import Capability
+from schema import base, billing
 from schema.stats import as_float
 
 Granularity = strawberry.enum(
@@ -19,7 +20,6 @@ Granularity = strawberry.enum(
     description="LIVE: the current UTC hour and the 23 before it, a row an hour. DAILY, WEEKLY"
     " (ISO weeks, from Monday) and MONTHLY: UTC.",
 )
-T = TypeVar("T")
 
 
 @strawberry.enum(description="A column of the summary.")
@@ -77,6 +77,7 @@ class SummarySums(base.Node):
     " the only data valid for billing."
 )
 class SummaryRow(SummarySums):
+    key: strawberry.Private[periods.RowKey]
     charge: base.Money = strawberry.field(
         description="What the customer pays for these calls: the exact sum of the rounded charges"
         " of its calls."
@@ -84,7 +85,17 @@ class SummaryRow(SummarySums):
 
     @classmethod
     def of(cls, row: cells.Row, currency: str, now: datetime) -> "SummaryRow":
-        return cls(charge=base.Money.of(row.charge, currency), **_sums(row, now))
+        charge = base.Money.of(row.charge, currency)
+        return cls(key=row.key, charge=charge, **_sums(row, now))
+
+    @strawberry.field(
+        description="The live invoice or draft that holds the row's hours (the newest, where"
+        " several hold some of them); null while none does."
+    )
+    async def invoice(self, info: base.Info) -> billing.Invoice | None:
+        access.require(info.context.signed_in(), Capability.SEE_BILLING)
+        held = await info.context.loader(summaries.holders).load(self.key)
+        return None if held is None else billing.Invoice.of(self.key.account_id, held)
 
 
 @strawberry.type(description="A row of the account's summary, over all its customers.")
@@ -119,8 +130,8 @@ def _sums(row: cells.Row, now: datetime) -> dict[str, Any]:
     }
 
 
-@strawberry.type(description="A page of summary rows, the newest first.")
-class SummaryPage(base.Connection[T]):
+@strawberry.type
+class _Facts:
     as_of: datetime = strawberry.field(
         description="When the rows were read. What was recorded up to a minute before is in them."
     )
@@ -128,6 +139,16 @@ class SummaryPage(base.Connection[T]):
         description="Whether invoices can be made from these rows: a customer's DAILY, WEEKLY and"
         " MONTHLY rows, once closed. Nothing else is valid for billing."
     )
+
+
+@strawberry.type(description="A page of a customer's summary rows, the newest first.")
+class SummaryConnection(_Facts, base.Connection[SummaryRow]):
+    pass
+
+
+@strawberry.type(description="A page of the account's summary rows, the newest first.")
+class AccountSummaryConnection(_Facts, base.Connection[AccountSummaryRow]):
+    pass
 
 
 _ABOUT = (
@@ -150,13 +171,13 @@ class HasSummary(base.Scoped):
         granularity: _Granularity,
         first: base.First = 24,
         after: base.After = None,
-    ) -> SummaryPage[SummaryRow]:
+    ) -> SummaryConnection:
         page = await _page(info, self.customer_id, granularity, first, after)
         now, currency = info.context.now, page.currency or ""
         edges, page_info = base.paged(
             page.rows, first, _cursor, lambda row: SummaryRow.of(row, currency, now)
         )
-        return SummaryPage(
+        return SummaryConnection(
             edges=edges, page_info=page_info, as_of=page.as_of, billable=page.billable
         )
 
@@ -170,13 +191,13 @@ class HasAccountSummary(base.Scoped):
         granularity: _Granularity,
         first: base.First = 24,
         after: base.After = None,
-    ) -> SummaryPage[AccountSummaryRow]:
+    ) -> AccountSummaryConnection:
         page = await _page(info, None, granularity, first, after)
         now = info.context.now
         edges, page_info = base.paged(
             page.rows, first, _cursor, lambda row: AccountSummaryRow.of(row, now)
         )
-        return SummaryPage(
+        return AccountSummaryConnection(
             edges=edges, page_info=page_info, as_of=page.as_of, billable=page.billable
         )
 
@@ -253,3 +274,17 @@ _COLUMNS = {column.name: column for column in cells.COLUMNS}
 
 def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+async def row_node(
+    info: base.Info, parts: tuple[str, ...]
+) -> SummaryRow | AccountSummaryRow | None:
+    """What `node(id:)` finds of a row's id."""
+    caller, now = info.context.signed_in(), info.context.now
+    try:
+        row, currency = await summaries.row(caller, periods.RowKey.of(caller.account_id, parts))
+    except refusals.Refusal as refusal:
+        if refusal.code == "NOT_FOUND":
+            return None
+        raise
+    return AccountSummaryRow.of(row, now) if currency is None else SummaryRow.of(row, currency, now)
