@@ -11,6 +11,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from domain import calls, events, money, rating, references, refusals
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -240,18 +242,17 @@ def _rated(
 def digest(said: events.End, times: _Times) -> bytes:
     """16 bytes of BLAKE2b over all that the record says, however it was written."""
     content = (
-        f"{said.switch}\0{said.call_id}\0{said.leg}\0{said.correction or 0!r}\0{said.customer}\0"
-        f"{said.carrier or ''}\0{said.final}\0{said.source}\0{said.destination}\0"
-        f"{said.source_ip}\0{said.direction}\0{times.setup}\0{times.offered}\0{times.ringing}\0"
-        f"{times.answer}\0{times.end}\0{said.sip_code}\0{said.sip_reason}\0{said.q850_cause}\0"
-        f"{said.released_by}\0{said.dtmf_digits}\0{_plain(said.charge)}\0{_plain(said.cost)}\0"
-        f"{said.billed_seconds}\0{said.currency}"
+        *(said.switch, said.call_id, said.leg, said.correction or 0, said.customer),
+        *(said.carrier or "", said.final, said.source, said.destination, said.source_ip),
+        *(said.direction, times.setup, times.offered, times.ringing, times.answer, times.end),
+        *(said.sip_code, said.sip_reason, said.q850_cause, said.released_by, said.dtmf_digits),
+        *(_plain(said.charge), _plain(said.cost), said.billed_seconds, said.currency),
     )
-    return blake2b(content.encode(), digest_size=16).digest()
+    return blake2b(msgspec.msgpack.encode(content), digest_size=16).digest()
 
 
-def _plain(amount: Decimal | None) -> str:
-    return "" if amount is None else money.plain(amount)
+def _plain(amount: Decimal | None) -> str | None:
+    return None if amount is None else money.plain(amount)
 
 
 @lru_cache(maxsize=10_000)
