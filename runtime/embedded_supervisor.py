@@ -23,7 +23,7 @@ from runtime.embedded_processes import Postgres, Server, ServerError, Valkey, un
 
 RECORD = "embedded.json"
 _TICK_SECONDS = 0.25
-_BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 3.0)
+_BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
 _SETTLED_SECONDS = 10.0
 
 
@@ -115,7 +115,7 @@ class Supervisor:
             self.stopping = True
 
     def _mend(self) -> None:
-        """Starts a server that ended, at once the first time, then ever later up to 3 s."""
+        """Starts a server that ended, soon the first time, then ever later up to 3 s."""
         now = time.monotonic()
         for server in self.servers:
             if server.is_running():

@@ -64,3 +64,22 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
             return True
         time.sleep(0.05)
     return condition()
+
+
+def children(parent: int) -> dict[str, int]:
+    """The commands of ours that this process started, by name, with their ids."""
+    found = {}
+    for pid in running("server.cli"):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        status = Path(f"/proc/{pid}/status").read_text()
+        if f"\nPPid:\t{parent}\n" in status:
+            found[words[words.index("server.cli") + 1]] = pid
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; one that ended and waits to be collected does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False

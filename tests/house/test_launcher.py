@@ -1,0 +1,139 @@
+"""./callboard itself: what it installs, what it says when it cannot, and what it hands over to."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import processes
+import pytest
+
+from runtime.settings import ROOT
+
+_METADATA = "Metadata-Version: 2.1\nName: callboard-trifle\nVersion: 1\n"
+_WHEEL = "Wheel-Version: 1.0\nGenerator: none\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+_STARTED = "import sys, trifle; print('started', trifle.WORD, sys.argv[1:])"
+
+
+def launch(*arguments: str, user: str = processes.USERS[0], **environment: str) -> tuple[int, str]:
+    """Exit code and output of the checkout's own launcher."""
+    done = subprocess.run(
+        processes.as_user(user, sys.executable, str(ROOT / "callboard"), *arguments),
+        env=os.environ | environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose lock wants one small package, and whose CLI prints that it started."""
+    shutil.copy(ROOT / "callboard", tmp_path)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel = wheels / "callboard_trifle-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("trifle.py", "WORD = 'here'\n")
+        archive.writestr("callboard_trifle-1.dist-info/METADATA", _METADATA)
+        archive.writestr("callboard_trifle-1.dist-info/WHEEL", _WHEEL)
+        archive.writestr("callboard_trifle-1.dist-info/RECORD", "")
+    lock(tmp_path, hashlib.sha256(wheel.read_bytes()).hexdigest())
+    (tmp_path / "server" / "cli").mkdir(parents=True)
+    (tmp_path / "server" / "cli" / "__main__.py").write_text(_STARTED)
+    return tmp_path
+
+
+def lock(checkout: Path, digest: str) -> None:
+    text = f"callboard-trifle==1 \\\n    --hash=sha256:{digest}\n"
+    (checkout / "requirements.lock").write_text(text)
+
+
+def start(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs that checkout's launcher with pip alone and no package index but its folder."""
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(checkout),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(checkout / "wheels"),
+    }
+    return subprocess.run(
+        [sys.executable, str(checkout / "callboard"), *arguments],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_first_start_installs_the_lock_and_the_second_does_not(checkout: Path) -> None:
+    first = start(checkout, "up", "--port", "1")
+    assert first.stdout == "started here ['up', '--port', '1']\n"
+    assert "installing its packages" in first.stderr
+    second = start(checkout)
+    assert (second.stdout, second.stderr) == ("started here []\n", "")
+
+
+def test_a_package_that_is_not_the_locked_one_is_refused_and_a_new_lock_mends_it(
+    checkout: Path,
+) -> None:
+    right = (checkout / "requirements.lock").read_text()
+    lock(checkout, "0" * 64)
+    refused = start(checkout)
+    assert refused.returncode != 0
+    assert "could not be installed" in refused.stderr
+    assert "started" not in refused.stdout
+    (checkout / "requirements.lock").write_text(right)
+    assert start(checkout).stdout == "started here []\n"
+
+
+def test_help_names_every_command() -> None:
+    code, said = launch("--help")
+    assert code == 0
+    for command in ("demo", "test", "up", "serve", "worker", "migrate", "account", "simulate"):
+        assert f" {command} " in said
+    for command in ("reconcile", "doctor", "bench"):
+        assert f" {command} " in said
+
+
+@pytest.mark.parametrize("user", processes.USERS)
+def test_migrate_runs_on_embedded_servers_for_either_kind_of_user(
+    tmp_path: Path, user: str
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    processes.own(folder, user)
+    code, said = launch("migrate", "--data-dir", str(folder), user=user)
+    assert code == 0, said
+    assert processes.eventually(lambda: not processes.running(str(folder)), 5)
+
+
+def test_doctor_says_what_is_unreachable_and_how_to_mend_it(tmp_path: Path) -> None:
+    code, said = launch(
+        "doctor",
+        "--data-dir",
+        str(tmp_path),
+        CALLBOARD_DATABASE_URL="postgres://carrier:hidden@127.0.0.1:9/callboard",
+        CALLBOARD_REDIS_URL="redis://127.0.0.1:9",
+    )
+    assert code == 1
+    assert "is CALLBOARD_DATABASE_URL right?" in said
+    assert "is CALLBOARD_REDIS_URL right?" in said
+    assert "hidden" not in said
+
+
+def test_doctor_finds_nothing_bad_on_embedded_servers(tmp_path: Path) -> None:
+    code, said = launch(
+        "doctor", "--data-dir", str(tmp_path), CALLBOARD_PUBLIC_URL="http://[::1]:9"
+    )
+    assert code == 0, said
+    assert "PostgreSQL 18" in said

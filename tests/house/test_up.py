@@ -1,0 +1,114 @@
+"""`./callboard up`: web and worker on embedded servers, mended while they run, gone afterwards."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import processes
+import pytest
+from programs import free_port
+
+from runtime.settings import ROOT
+
+
+class Up:
+    """A running `up`; `parts` are its web and worker process."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+
+    @property
+    def parts(self) -> dict[str, int]:
+        return processes.children(self.process.pid)
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def whole(self) -> bool:
+        return self.answers() and set(self.parts) == {"serve", "worker"}
+
+    def back(self, part: str, killed: int) -> bool:
+        return self.parts.get(part, killed) != killed and self.answers()
+
+
+@contextmanager
+def up(data_dir: Path, user: str = processes.USERS[0]) -> Iterator[Up]:
+    port = free_port()
+    arguments = ["up", "--port", str(port), "--data-dir", str(data_dir)]
+    command = processes.as_user(user, sys.executable, str(ROOT / "callboard"), *arguments)
+    with subprocess.Popen(command, text=True, start_new_session=True) as process:
+        try:
+            started = Up(process, port)
+            assert processes.eventually(started.whole, 30)
+            yield started
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cb-up-") as name:
+        yield Path(name)
+        assert processes.eventually(lambda: not processes.running(name), 10)
+
+
+def create_account(data_dir: Path, email: str) -> int:
+    arguments = ["account", "create", "Demo", "--email", email, "--password", "correct horse 7"]
+    return subprocess.run(
+        [sys.executable, str(ROOT / "callboard"), *arguments, "--data-dir", str(data_dir)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    ).returncode
+
+
+@pytest.mark.parametrize("user", processes.USERS)
+def test_ctrl_c_stops_all_of_it_within_10_seconds(data_dir: Path, user: str) -> None:
+    processes.own(data_dir, user)
+    with up(data_dir, user) as running:
+        parts = running.parts
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert running.process.wait(10) == 0
+        assert not [part for part in parts.values() if processes.alive(part)]
+        assert processes.eventually(lambda: not processes.running(str(data_dir)), 2)
+
+
+def test_kill_9_of_it_leaves_nothing_running(data_dir: Path) -> None:
+    with up(data_dir) as running:
+        parts = running.parts
+        running.process.kill()
+        assert processes.eventually(
+            lambda: not any(map(processes.alive, parts.values())), seconds=5
+        )
+        assert processes.eventually(lambda: not processes.running(str(data_dir)), 10)
+
+
+def test_a_killed_part_is_back_within_5_seconds(data_dir: Path) -> None:
+    with up(data_dir) as running:
+        for part in ("serve", "worker"):
+            killed = running.parts[part]
+            os.kill(killed, signal.SIGKILL)
+            assert processes.eventually(partial(running.back, part, killed), 5)
+
+
+def test_other_commands_join_it_and_a_second_start_keeps_the_data(data_dir: Path) -> None:
+    with up(data_dir) as running:
+        assert create_account(data_dir, "owner@demo.example") == 0
+        running.process.terminate()
+        assert running.process.wait(10) == 0
+    with up(data_dir):
+        assert create_account(data_dir, "owner@demo.example") != 0
+        assert create_account(data_dir, "second@demo.example") == 0
