@@ -1,0 +1,57 @@
+"""Asks the schema as a caller, at a settled instant."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from redis.asyncio import Redis
+
+from domain import callers
+from models import people
+from schema import base, root
+
+
+class Asker:
+    def __init__(self, caller: callers.Caller, now: datetime, redis: Redis, bus: Any) -> None:
+        self.caller, self.now, self.redis, self.bus = caller, now, redis, bus
+
+    def context(self) -> base.Context:
+        return base.Context(self.caller, lambda: self.now, self.redis, self.bus)
+
+    async def ask(self, query: str, **values: Any) -> Any:
+        """The data; fails on any error."""
+        answer = await self._answer(query, values)
+        assert answer.errors is None, answer.errors
+        return answer.data
+
+    async def refused(self, query: str, **values: Any) -> str:
+        """The code of the one refusal."""
+        answer = await self._answer(query, values)
+        (error,) = answer.errors
+        assert error.extensions is not None
+        return str(error.extensions["code"])
+
+    async def _answer(self, query: str, values: Mapping[str, Any]) -> Any:
+        return await root.api.execute(
+            query, variable_values=dict(values), context_value=self.context()
+        )
+
+
+def staff(account_id: int) -> callers.Caller:
+    return callers.Caller(account_id, callers.Kind.STAFF, 1, role=callers.Role.OWNER)
+
+
+async def contact(account_id: int, customer_id: int, zone: str, now: datetime) -> callers.Caller:
+    login = await people.insert_login(account_id, f"{zone}@customer.example".lower(), "-", now)
+    row = await people.insert_contact(
+        account_id,
+        customer_id,
+        login,
+        name="A contact",
+        email="contact@customer.example",
+        mobile=None,
+        time_zone=zone,
+        language="en",
+        now=now,
+    )
+    return callers.Caller(account_id, callers.Kind.CONTACT, row.id, customer_id=customer_id)

@@ -1,0 +1,229 @@
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import asking
+import days
+import pytest
+from asking import Asker
+from days import ACCOUNT, HOUR, Leg
+from redis.asyncio import Redis
+
+from domain import cells
+from models import db, hours, people
+from schema import base, summaries
+
+NOW = HOUR + timedelta(minutes=30)  # a Friday morning
+
+SUMMARY = """
+query ($customer: ID!, $granularity: Granularity!, $first: Int!, $after: String) {
+  customer(id: $customer) {
+    summary(granularity: $granularity, first: $first, after: $after) {
+      asOf billable pageInfo { hasNextPage endCursor }
+      edges { cursor node {
+        id periodStart periodEnd open version attempts answered asr acdSeconds talkSeconds talkTime
+        billedSeconds charge { amount currency } invoice { id number }
+      } }
+    }
+  }
+}
+"""
+ACCOUNT_SUMMARY = """
+query ($granularity: Granularity!) {
+  viewer { ... on Staff { account { summary(granularity: $granularity) {
+    billable edges { node { id version attempts charges { amount currency } } }
+  } } } }
+}
+"""
+CELLS = """
+query ($rows: [ID!]!, $column: SummaryColumn!) {
+  summaryCells(rowIds: $rows, column: $column) { count sum cellAverage weightedAverage }
+}
+"""
+
+
+@pytest.fixture
+async def asker(database: str, redis: Redis) -> Asker:
+    await people.insert_account("A carrier", NOW)
+    await days.prepare()
+    login = await people.insert_login(ACCOUNT, "owner@carrier.example", "-", NOW)
+    await people.insert_staff(ACCOUNT, login, "The owner", "OWNER", NOW)
+    return Asker(asking.staff(ACCOUNT), NOW, redis, None)
+
+
+async def store(legs: Sequence[Leg]) -> None:
+    await days.put(legs)
+    for which in await hours.marked(1_000):
+        await hours.rebuild(*which, NOW)
+
+
+def ago(hours: float) -> datetime:
+    return NOW - timedelta(hours=hours)
+
+
+async def summary(asker: Asker, granularity: str, customer: int = 1, **page: Any) -> Any:
+    data = await asker.ask(
+        SUMMARY,
+        customer=base.encode_id("Customer", ACCOUNT, customer),
+        granularity=granularity,
+        **{"first": 50, **page},
+    )
+    return data["customer"]["summary"]
+
+
+def nodes(page: Any) -> list[Any]:
+    return [edge["node"] for edge in page["edges"]]
+
+
+async def test_live_always_has_24_rows_the_open_hour_first(asker: Asker) -> None:
+    await store([Leg("a", setup=ago(2)), Leg("old", setup=ago(24))])
+    page = await summary(asker, "LIVE")
+    rows = nodes(page)
+    assert len(rows) == 24
+    assert [row["open"] for row in rows] == [True] + [False] * 23
+    assert [(row["version"], row["attempts"]) for row in rows[:4]] == [
+        (0, 0),
+        (0, 0),
+        (1, 1),
+        (0, 0),
+    ]
+    assert rows[23]["periodStart"] == "2026-11-19T10:00:00.000000Z"
+    assert (rows[0]["asr"], rows[0]["acdSeconds"], rows[0]["charge"]["amount"]) == (None, None, "0")
+    assert page["billable"] is False
+
+
+async def test_a_row_says_what_its_calls_add_up_to(asker: Asker) -> None:
+    await store(
+        [
+            Leg("a", talk_us=61_500_001, billed=66, charge=Decimal("0.10")),
+            Leg("b", talk_us=1, billed=30, charge=Decimal("0.000001")),
+            Leg("c", charge=Decimal(0), code=486),
+        ]
+    )
+    (row,) = nodes(await summary(asker, "DAILY"))
+    assert (row["attempts"], row["answered"], row["billedSeconds"]) == (3, 2, 96)
+    assert (row["talkSeconds"], row["talkTime"]) == (62, "61.500002")
+    assert row["asr"] == float(Fraction(200, 3))
+    assert row["acdSeconds"] == 30.750001
+    assert row["charge"] == {"amount": "0.100001", "currency": "EUR"}
+    assert (row["open"], row["invoice"]) == (True, None)
+
+
+async def test_longer_rows_sum_the_versions_of_their_hours(asker: Asker) -> None:
+    monday, sunday = HOUR - timedelta(days=4), HOUR - timedelta(days=5)
+    await store([Leg("a", setup=monday), Leg("b", setup=monday + timedelta(hours=1))])
+    await store([Leg("c", setup=monday), Leg("d", setup=sunday)])
+    weeks = nodes(await summary(asker, "WEEKLY"))
+    assert [(w["periodStart"][:10], w["version"], w["attempts"]) for w in weeks] == [
+        ("2026-11-16", 3, 3),
+        ("2026-11-09", 1, 1),
+    ]
+    (month,) = nodes(await summary(asker, "MONTHLY"))
+    assert (month["periodEnd"][:10], month["version"]) == ("2026-12-01", 4)
+
+
+async def test_pages_give_every_row_once_newest_first(asker: Asker) -> None:
+    await store([Leg(f"{n}", setup=HOUR - timedelta(days=3 * n)) for n in range(7)])
+    whole = await summary(asker, "DAILY")
+    assert whole["billable"] is True
+    found: list[str] = []
+    after = None
+    while True:
+        page = await summary(asker, "DAILY", first=3, after=after)
+        found += [node["id"] for node in nodes(page)]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert found == [node["id"] for node in nodes(whole)]
+    assert len(found) == 7
+
+
+async def test_live_pages_end_after_24_rows(asker: Asker) -> None:
+    first = await summary(asker, "LIVE", first=20)
+    rest = await summary(asker, "LIVE", first=20, after=first["pageInfo"]["endCursor"])
+    assert (first["pageInfo"]["hasNextPage"], len(rest["edges"])) == (True, 4)
+    assert rest["pageInfo"]["hasNextPage"] is False
+
+
+async def test_the_account_adds_its_customers_and_lists_money_by_currency(asker: Asker) -> None:
+    async with db.connection() as conn:
+        await conn.execute("UPDATE customers SET currency = 'USD' WHERE id = 2")
+    await store([Leg("a", charge=Decimal(1)), Leg("b", customer=2, charge=Decimal(2))])
+    data = await asker.ask(ACCOUNT_SUMMARY, granularity="DAILY")
+    found = data["viewer"]["account"]["summary"]
+    (row,) = nodes(found)
+    assert (row["version"], row["attempts"], found["billable"]) == (2, 2, False)
+    assert row["charges"] == [
+        {"amount": "1", "currency": "EUR"},
+        {"amount": "2", "currency": "USD"},
+    ]
+    assert await asker.refused(CELLS, rows=[row["id"]], column="CHARGE") == "MIXED_ROWS"
+    got = await asker.ask(CELLS, rows=[row["id"]], column="ATTEMPTS")
+    assert got["summaryCells"]["sum"] == "2"
+
+
+async def test_cells_are_averaged_both_ways(asker: Asker) -> None:
+    await store(
+        [Leg("a", setup=ago(1), talk_us=1), Leg("b", setup=ago(2)), Leg("c", setup=ago(2)),
+         Leg("d", setup=ago(2), talk_us=3)]
+    )  # fmt: skip
+    rows = [node["id"] for node in nodes(await summary(asker, "LIVE"))]
+    got = await asker.ask(CELLS, rows=rows, column="ASR")
+    assert got["summaryCells"] == {
+        "count": 24,
+        "sum": None,
+        "cellAverage": "66.66666666666666666667",
+        "weightedAverage": "50",
+    }
+    got = await asker.ask(CELLS, rows=rows + rows, column="ATTEMPTS")
+    assert got["summaryCells"] == {
+        "count": 24,
+        "sum": "4",
+        "cellAverage": "0.16666666666666666667",
+        "weightedAverage": None,
+    }
+
+
+async def test_rows_that_do_not_belong_together_are_refused(asker: Asker) -> None:
+    await store([Leg("a"), Leg("b", customer=2)])
+    (day,) = nodes(await summary(asker, "DAILY"))
+    (week,) = nodes(await summary(asker, "WEEKLY"))
+    (other,) = nodes(await summary(asker, "DAILY", customer=2))
+    for second in (week, other):
+        rows = [day["id"], second["id"]]
+        assert await asker.refused(CELLS, rows=rows, column="CHARGE") == "MIXED_ROWS"
+    assert await asker.refused(CELLS, rows=[], column="CHARGE") == "EMPTY_SELECTION"
+
+
+async def test_a_row_that_is_not_there_or_not_ones_own_is_not_found(asker: Asker) -> None:
+    await store([Leg("a"), Leg("b", customer=2)])
+    empty = base.encode_id("SummaryRow", ACCOUNT, 1, "DAILY", "2020010100")
+    foreign = base.encode_id("SummaryRow", 99, 1, "DAILY", f"{HOUR:%Y%m%d}00")
+    for row in (empty, foreign, "nonsense", base.encode_id("SummaryRow", ACCOUNT, 1)):
+        assert await asker.refused(CELLS, rows=[row], column="CHARGE") == "NOT_FOUND"
+    (other,) = nodes(await summary(asker, "DAILY", customer=2))
+    asker.caller = await asking.contact(ACCOUNT, 1, "UTC", NOW)
+    assert await asker.refused(CELLS, rows=[other["id"]], column="CHARGE") == "NOT_FOUND"
+
+
+async def test_a_row_is_found_by_its_id(asker: Asker) -> None:
+    await store([Leg("a")])
+    (day,) = nodes(await summary(asker, "DAILY"))
+    ask = "query ($id: ID!) { node(id: $id) { id ... on SummaryRow { attempts } } }"
+    assert (await asker.ask(ask, id=day["id"]))["node"] == {"id": day["id"], "attempts": 1}
+
+
+async def test_a_cursor_of_another_list_is_refused(asker: Asker) -> None:
+    for cursor in ("x", base.encode_cursor(1, 2), base.encode_cursor(2**62)):
+        values = {"customer": base.encode_id("Customer", ACCOUNT, 1), "granularity": "DAILY"}
+        assert await asker.refused(SUMMARY, first=1, after=cursor, **values) == "BAD_CURSOR"
+
+
+def test_every_column_of_the_rules_can_be_asked_for() -> None:
+    assert [c.value for c in summaries.SummaryColumn] == [c.name for c in cells.COLUMNS]
+
+
+def test_the_tests_day_is_a_friday() -> None:
+    assert NOW.astimezone(UTC).isoweekday() == 5
