@@ -21,6 +21,12 @@ async def account(account_id: int) -> Account:
     return await Account.get(id=account_id)
 
 
+async def account_ids() -> list[int]:
+    """Of every account, for what runs on a clock."""
+    async with db.connection() as conn:
+        return [row["id"] for row in await conn.fetch("SELECT id FROM accounts ORDER BY id")]
+
+
 async def insert_login(account_id: int, email: str, password_hash: str, now: datetime) -> int:
     """The new login's id; EMAIL_TAKEN where the installation has that e-mail already."""
     try:
