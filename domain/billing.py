@@ -1,6 +1,6 @@
 """Assembles invoices from hours, exactly: usage lines, adjustment lines, tax, total, content hash.
 
-Source of the rules: docs/rules, "Invoices".
+Page 3 of the design, "Invoices", is the source of these rules.
 """
 
 import hashlib

@@ -1,0 +1,89 @@
+"""Whatever happens in whatever order: every call is billed exactly once, at what it last cost."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from books import NOW, Books, at, open_customer
+
+from domain import reconciliation as rules
+from domain.refusals import Refusal
+from models import invoicing, ledger, reconciliation
+
+HAPPENINGS = ("call", "correct", "rebuild", "invoice", "draft", "issue", "discard")
+
+
+@contextmanager
+def unless_refused() -> Iterator[None]:
+    """Hours that are taken and days without calls make no invoice, which is as it should be."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.code not in ("HOURS_ALREADY_INVOICED", "NOTHING_TO_INVOICE"):
+            raise
+
+
+async def step(books: Books, chance: random.Random, calls: list[str], drafts: list[int]) -> None:
+    """One thing that may happen to a customer's books."""
+    charge = f"{chance.randrange(10**9)}e-6"
+    match chance.choices(HAPPENINGS, (8, *[2] * 6)):
+        case ["call"]:
+            setup_at = at(chance.randint(2, 9), chance.randrange(24), chance.randrange(60))
+            talk = chance.choice((0, 7, 60))
+            calls.append(await books.call(setup_at, charge, talk_seconds=talk))
+        case ["correct"] if calls:
+            await books.correct(chance.choice(calls), charge)
+        case ["rebuild"]:
+            await books.rebuild()
+        case ["invoice"]:
+            await books.generate(*chance.sample(range(2, 9), chance.randint(1, 3)))
+        case ["draft"]:
+            drafts.append((await books.generate(chance.randint(2, 8), issue=False)).id)
+        case ["issue"] if drafts:
+            which = drafts.pop()
+            await invoicing.issue_draft(books.account_id, which, key=f"i{which}", now=NOW)
+        case ["discard"] if drafts:
+            await invoicing.discard_draft(books.account_id, drafts.pop())
+
+
+async def prove(books: Books) -> rules.Proof:
+    of = (books.account_id, books.customer_id)
+    return await reconciliation.reconcile(*of, at(1, 0), at(20, 0), NOW)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_after_any_course_of_things_every_call_is_billed_once(
+    books: Books, seed: int
+) -> None:
+    chance = random.Random(seed)
+    books.account_id, books.customer_id = await _with_grouping(books, chance)
+    calls: list[str] = []
+    drafts: list[int] = []
+    for _ in range(50):
+        with unless_refused():
+            await step(books, chance, calls, drafts)
+        if chance.random() < 0.2:
+            assert (await prove(books)).differences == []
+    for draft in drafts:
+        await invoicing.discard_draft(books.account_id, draft)
+    await books.call(at(10), "1")
+    for day in range(2, 11):
+        with unless_refused():
+            await books.generate(day)
+    proof = await prove(books)
+    assert proof.differences == []
+    assert proof.pending == []
+    assert proof.invoiced == proof.rows.charge == proof.ledger == proof.records.charge
+    billed = "SELECT sum(subtotal) FROM invoices WHERE account_id = $1"
+    assert proof.invoiced == await books.value(billed, books.account_id)
+    owed = await books.value(billed.replace("subtotal", "total"), books.account_id)
+    assert await ledger.balance(books.account_id, books.customer_id) == -Decimal(str(owed))
+
+
+async def _with_grouping(books: Books, chance: random.Random) -> tuple[int, int]:
+    grouping = chance.choice(("DAY", "DESTINATION"))
+    await books.sql("UPDATE accounts SET invoice_grouping = $1", grouping)
+    currency, tax = chance.choice(("EUR", "JPY", "KWD")), f"{chance.randrange(2500)}e-2"
+    return books.account_id, await open_customer(books, "any", currency, tax)
