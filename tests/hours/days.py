@@ -1,11 +1,14 @@
 """Records put straight into the tables with their marks, and the sums Python makes of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+import asyncpg
 
 from models import db
 
@@ -195,3 +198,15 @@ def _columns(leg: Leg) -> tuple[Any, ...]:
         *(leg.talk_us or 0, leg.code, leg.digits, leg.rated_by, leg.prefix, leg.billed),
         *(leg.charge, leg.cost),
     )
+
+
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[db.Connection]:
+    """A connection beside the pool, so that two transactions of one test do not nest."""
+    credentials = db.config(url)["connections"]["default"]["credentials"]
+    names = ("host", "port", "user", "password", "database")
+    own = await asyncpg.connect(**{name: credentials[name] for name in names})
+    try:
+        yield own
+    finally:
+        await own.close()

@@ -159,15 +159,9 @@ async def test_an_hour_somebody_is_rebuilding_is_skipped_by_a_try(database: str)
 @asynccontextmanager
 async def codes_locked(url: str) -> AsyncIterator[db.Connection]:
     """A session of its own that holds a table every rebuild writes to."""
-    credentials = db.config(url)["connections"]["default"]["credentials"]
-    names = ("host", "port", "user", "password", "database")
-    session = await asyncpg.connect(**{name: credentials[name] for name in names})
-    try:
-        async with session.transaction():
-            await session.execute("LOCK TABLE rollup_codes IN ACCESS EXCLUSIVE MODE")
-            yield session
-    finally:
-        await session.close()
+    async with days.session(url) as session, session.transaction():
+        await session.execute("LOCK TABLE rollup_codes IN ACCESS EXCLUSIVE MODE")
+        yield session
 
 
 async def waiting(session: db.Connection) -> int:

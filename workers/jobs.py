@@ -1,0 +1,99 @@
+"""The jobs: each reads, calls the domain or models, writes. What is to do is a table, never a job.
+
+A job that is lost or fails loses nothing: the next tick finds what is left.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from live import bus, channels, topics
+from models import hours, ledger, partitions, people, switches
+
+_BATCH = 200
+_SECONDS = 40
+_AT_ONCE = 3  # rebuilds of one worker; the database does the work
+
+log = structlog.get_logger("worker")
+
+
+@dataclass(slots=True)
+class Tools:
+    """What every job is given, as `ctx["tools"]`."""
+
+    redis: Redis
+    clock: Callable[[], datetime]
+    records_days: int
+    partitions_ahead_days: int
+    rebuilding: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+async def rebuild_marked(ctx: dict[str, Any]) -> None:
+    """Rebuilds until no hour is marked, or most of a job's time is over.
+
+    Does nothing where this process is at it already.
+    """
+    tools: Tools = ctx["tools"]
+    if tools.rebuilding.locked():
+        return
+    async with tools.rebuilding:
+        places, time = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time
+        end = time() + _SECONDS
+        while time() < end and (waiting := await hours.marked(_BATCH)):
+            done = await asyncio.gather(*(_rebuild(tools, which, places) for which in waiting))
+            if not any(done):
+                return  # other workers are at them, or they fail: the next tick looks again
+
+
+async def _rebuild(tools: Tools, which: hours.Hour, places: asyncio.Semaphore) -> bool:
+    """Whether it was rebuilt here. One hour that fails does not keep the others."""
+    async with places:
+        try:
+            rebuilt = await hours.try_rebuild(*which, tools.clock())
+        except Exception:
+            log.exception("hour not rebuilt", **which._asdict())
+            return False
+    if rebuilt and rebuilt.changed:
+        topic = topics.rows(which.account_id, which.customer_id)
+        await bus.publish(tools.redis, topic, rebuilt.version)
+    return rebuilt is not None
+
+
+async def post_closed(ctx: dict[str, Any]) -> None:
+    """Posts the charges of hours that closed since they were rebuilt."""
+    tools: Tools = ctx["tools"]
+    for account_id in await people.account_ids():
+        while await ledger.post_closed(account_id, tools.clock()):
+            pass
+
+
+async def make_partitions(ctx: dict[str, Any]) -> None:
+    tools: Tools = ctx["tools"]
+    today = tools.clock().date()
+    await partitions.ensure(
+        today - timedelta(days=1), today + timedelta(days=tools.partitions_ahead_days)
+    )
+
+
+async def drop_partitions(ctx: dict[str, Any]) -> None:
+    tools: Tools = ctx["tools"]
+    dropped = await partitions.drop_before(
+        tools.clock().date() - timedelta(days=tools.records_days)
+    )
+    if dropped:
+        log.info("records dropped", days=[str(day) for day in dropped])
+
+
+async def sweep_leases(ctx: dict[str, Any]) -> None:
+    """Closes, in the count, calls of which nothing was heard for the length of their lease."""
+    tools: Tools = ctx["tools"]
+    for account_id in await people.account_ids():
+        lost = await channels.sweep(tools.redis, account_id, tools.clock())
+        await switches.note_lost(account_id, lost, tools.clock())
+        if lost:
+            log.warning("leases ran out", account=account_id, calls=len(lost))
