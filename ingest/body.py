@@ -108,10 +108,10 @@ def _after_white(text: str, at: int) -> int:
 
 def _lines(body: bytes) -> Sequence[Raw]:
     lines = [line for line in body.split(b"\n") if line.strip(_WHITE)]
+    if lines and not _is_json(lines[0]) and _is_json(body):
+        return [body]  # one event, printed over several lines
     if any(_is_json(line) for line in lines):
         return lines
-    if _is_json(body):
-        return [body]  # one event, printed over several lines
     raise not_json("neither a JSON array nor a JSON object a line")
 
 

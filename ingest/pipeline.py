@@ -26,6 +26,7 @@ class Pipeline:
 
     def __init__(self, redis: Redis, records_days: int | None) -> None:
         self._live = live_side.LiveSide(redis)
+        self._cards = rates.Cards()
         self._kept = None if records_days is None else timedelta(days=records_days)
 
     async def take_calls(
@@ -98,7 +99,7 @@ class Pipeline:
         carriers = await stored_references.carriers(
             account_id, {one.carrier for one in said if one.carrier}
         )
-        cards = await rates.in_force(account_id, customers.values())
+        cards = await self._cards.in_force(account_id, customers.values())
         return references.Known(
             customers=customers,
             carriers=carriers,

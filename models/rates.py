@@ -12,9 +12,6 @@ from models import db
 
 _CARDS_KEPT = 1_000
 
-# Cards by (account, card, version): a change of its rates raises a card's version.
-_cards: dict[tuple[int, int, int], rating.Card] = {}
-
 
 async def create(
     account_id: int,
@@ -156,37 +153,55 @@ class InForce:
         return self.cards[customer_id][place - 1] if place else None
 
 
-async def in_force(account_id: int, customers: Collection[references.Customer]) -> InForce:
-    if not customers:
-        return InForce()
-    async with db.connection() as conn:
-        rows = await conn.fetch(
-            """
-            SELECT a.customer_id, a.valid_from, a.rate_card_id, c.version
-            FROM rate_card_assignments a
-            JOIN rate_cards c ON c.account_id = a.account_id AND c.id = a.rate_card_id
-            WHERE a.account_id = $1 AND a.customer_id = ANY($2::bigint[])
-            ORDER BY a.customer_id, a.valid_from
-            """,
-            account_id,
-            [customer.id for customer in customers],
-        )
-    starts: dict[int, list[datetime]] = {}
-    cards: dict[int, list[rating.Card]] = {}
-    for row in rows:
-        card = await _card(account_id, row["rate_card_id"], row["version"])
-        starts.setdefault(row["customer_id"], []).append(row["valid_from"])
-        cards.setdefault(row["customer_id"], []).append(card)
-    return InForce(starts, cards)
+class Cards:
+    """Reads the cards in force, keeping what it has read: a card's version rises with its rates."""
 
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int, int], rating.Card] = {}
 
-async def _card(account_id: int, card_id: int, version: int) -> rating.Card:
-    known = _cards.get((account_id, card_id, version))
-    return known or await card(account_id, card_id)
+    async def in_force(
+        self, account_id: int, customers: Collection[references.Customer]
+    ) -> InForce:
+        if not customers:
+            return InForce()
+        async with db.connection() as conn:
+            rows = await conn.fetch(
+                """
+                SELECT a.customer_id, a.valid_from, a.rate_card_id, c.version
+                FROM rate_card_assignments a
+                JOIN rate_cards c ON c.account_id = a.account_id AND c.id = a.rate_card_id
+                WHERE a.account_id = $1 AND a.customer_id = ANY($2::bigint[])
+                ORDER BY a.customer_id, a.valid_from
+                """,
+                account_id,
+                [customer.id for customer in customers],
+            )
+        starts: dict[int, list[datetime]] = {}
+        cards: dict[int, list[rating.Card]] = {}
+        for row in rows:
+            found = await self._card(account_id, row["rate_card_id"], row["version"])
+            starts.setdefault(row["customer_id"], []).append(row["valid_from"])
+            cards.setdefault(row["customer_id"], []).append(found)
+        return InForce(starts, cards)
+
+    async def _card(self, account_id: int, card_id: int, version: int) -> rating.Card:
+        kept = self._kept.get((account_id, card_id, version))
+        if kept is not None:
+            return kept
+        found, read_version = await _read(account_id, card_id)
+        if len(self._kept) >= _CARDS_KEPT:
+            self._kept.clear()
+        self._kept[account_id, card_id, read_version] = found
+        return found
 
 
 async def card(account_id: int, card_id: int) -> rating.Card:
     """The card with all its rates as they are now. Raises Refusal NOT_FOUND."""
+    found, _ = await _read(account_id, card_id)
+    return found
+
+
+async def _read(account_id: int, card_id: int) -> tuple[rating.Card, int]:
     async with db.connection() as conn:
         rows = await conn.fetch(
             """
@@ -208,10 +223,7 @@ async def card(account_id: int, card_id: int) -> rating.Card:
         rows[0]["places"],
         [_rate(row) for row in rows if row["prefix"] is not None],
     )
-    if len(_cards) >= _CARDS_KEPT:
-        _cards.clear()
-    _cards[account_id, card_id, rows[0]["version"]] = found
-    return found
+    return found, rows[0]["version"]
 
 
 def _rate(row: Mapping[str, object]) -> rating.Rate:

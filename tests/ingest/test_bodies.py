@@ -1,0 +1,114 @@
+"""Which bodies, encodings and callers are taken, and what the others are told."""
+
+import gzip
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from posting import Switch, issue_key
+
+from domain import refusals
+from ingest import body
+
+
+def code(answer: httpx2.Response) -> tuple[int, str]:
+    said = answer.json()
+    assert said["message"]
+    return answer.status_code, said["code"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"  \n ", b"hello", b"{broken", b"[1,", b"[1 2]", b"[,]", b"[] []", b"\xff\xfe"),
+        *(b"[" * 100_000, b"[" + b"[" * 50_000 + b"]" * 50_000 + b"]", b'["\\ud800", }', b"[nope]"),
+        b"<html></html>\n<p>",
+    ],
+)
+def test_a_body_that_is_not_json_is_refused_as_a_whole(content: bytes) -> None:
+    with pytest.raises(refusals.Refusal) as refused:
+        body.split(content)
+    assert refused.value.code == "NOT_JSON"
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=())),  # lone surrogates too
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(values, max_size=5), st.sampled_from([None, 2]))
+def test_every_element_of_an_array_is_an_event_by_itself(
+    said: list[Any], indent: int | None
+) -> None:
+    """Also beside elements with NaN and lone surrogates, which are refused later, alone."""
+    events = body.split(json.dumps(said, indent=indent).encode())
+    assert [json.dumps(json.loads(bytes(one))) for one in events] == [json.dumps(v) for v in said]
+
+
+def test_one_event_may_be_printed_over_several_lines() -> None:
+    assert len(body.split(json.dumps({"type": "beat", "x": [1, 2]}, indent=2).encode())) == 1
+
+
+@pytest.mark.parametrize("separator", [b",", b"\n"])
+def test_a_batch_beyond_10_000_events_is_refused(separator: bytes) -> None:
+    def batch(count: int) -> bytes:
+        events = separator.join([b"{}"] * count)
+        return b"[" + events + b"]" if separator == b"," else events
+
+    assert len(body.split(batch(10_000))) == 10_000
+    for count in (10_001, 2_000_000):
+        with pytest.raises(refusals.Refusal, match="10,000"):
+            body.split(batch(count))
+
+
+def test_gzip_in_several_members_is_taken() -> None:
+    assert body.unzip(gzip.compress(b"[") + gzip.compress(b"]")) == b"[]"
+
+
+def test_a_gzip_bomb_is_refused_before_it_is_whole() -> None:
+    bomb = gzip.compress(bytes(200_000_000), 1)
+    with pytest.raises(refusals.Refusal, match="16,000,000"):
+        body.unzip(bomb)
+
+
+@pytest.mark.parametrize(
+    "content", [b"plain", gzip.compress(b"[]")[:-4], gzip.compress(b"[]") + b"x"]
+)
+def test_broken_gzip_is_refused(content: bytes) -> None:
+    with pytest.raises(refusals.Refusal, match="gzip"):
+        body.unzip(content)
+
+
+async def test_each_refusal_of_a_whole_request_has_its_status(switch: Switch) -> None:
+    async def answered(content: bytes = b"[]", **headers: str) -> tuple[int, str]:
+        return code(await switch.post(content, **headers))
+
+    assert await answered(b"nothing") == (400, "NOT_JSON")
+    assert await answered(b"x", **{"Content-Encoding": "gzip"}) == (400, "BAD_GZIP")
+    assert await answered(**{"Content-Encoding": "br"}) == (415, "UNKNOWN_ENCODING")
+    assert await answered(b" " * 16_000_001) == (413, "TOO_LARGE")
+    assert await answered(b"[" + b"{}," * 10_000 + b"{}]") == (413, "TOO_MANY_EVENTS")
+    assert await answered(Authorization="Bearer nobody") == (401, "UNAUTHENTICATED")
+    switch.key = await issue_key(switch.account_id, scopes=["BILLING_READ"])
+    assert await answered() == (403, "FORBIDDEN")
+
+
+async def test_an_empty_batch_is_answered(switch: Switch) -> None:
+    answer = await switch.send()
+    assert answer == {
+        "accepted": 0,
+        "duplicates": 0,
+        "corrected": 0,
+        "held": [],
+        "refused": [],
+        "snapshotWanted": [],
+    }
