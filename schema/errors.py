@@ -7,6 +7,7 @@ import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import MaskErrors
+from strawberry.types import ExecutionResult
 
 from domain import refusals
 
@@ -50,6 +51,12 @@ def of_refusal(refusal: refusals.Refusal) -> dict[str, Any]:
     """A refusal as an error's `extensions`."""
     field = {} if refusal.field is None else {"field": refusal.field}
     return {"code": refusal.code} | field
+
+
+def not_executed(result: ExecutionResult) -> bool:
+    """Whether a result is of a request at fault: no field was asked, so none has a path."""
+    faults = result.errors or ()
+    return result.data is None and bool(faults) and all(error.path is None for error in faults)
 
 
 def root_cause(error: GraphQLError) -> Exception | None:

@@ -1,5 +1,6 @@
-"""How large a document may be. Its refusals say the limit."""
+"""What a document may be: how large, and which operation of it runs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from graphql import (
@@ -12,7 +13,7 @@ from graphql import (
     ValidationContext,
     ValidationRule,
 )
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, SchemaExtension
 
 MAX_TOKENS = 5_000
 MAX_DEPTH = 12
@@ -64,6 +65,20 @@ class DepthRule(ValidationRule):
 class LimitedDepth(AddValidationRules):
     def __init__(self) -> None:
         super().__init__([DepthRule])
+
+
+class NamedOperation(SchemaExtension):
+    """Refuses a document of several operations where none is named; Strawberry runs the first."""
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        definitions = context.graphql_document.definitions if context.graphql_document else ()
+        operations = [one for one in definitions if isinstance(one, OperationDefinitionNode)]
+        if len(operations) > 1 and not context._provided_operation_name:
+            context.pre_execution_errors = [
+                GraphQLError("Name one of the document's operations in `operationName`.")
+            ]
+        yield
 
 
 class LimitedTokens(MaxTokensLimiter):

@@ -56,7 +56,12 @@ api = errors.Schema(
     query=Query,
     mutation=Mutation,
     types=[base.InvalidInput, base.NotFound, base.NotPermitted, base.Conflict],
-    extensions=[errors.Masked, limits.LimitedTokens, limits.LimitedDepth],
+    extensions=[
+        errors.Masked,
+        limits.LimitedTokens,
+        limits.NamedOperation,
+        limits.LimitedDepth,
+    ],
     config=StrawberryConfig(scalar_map=base.SCALARS, relay_max_results=base.MAX_PAGE),
     exception_handlers=[base.RefusalHandler()],
 )

@@ -23,6 +23,7 @@ def create_app(settings: Settings) -> Starlette:
             settings.database_url, settings.redis_url, pool=settings.database_pool
         ) as opened:
             app.state.services = opened
+            app.state.bus = None
             yield
 
     graphql = View(clock.now)

@@ -15,7 +15,7 @@ from typing import Any, cast
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.execution import ExecutionResult
 from strawberry.utils.aio import aclosing
 
 from domain import callers, refusals
@@ -204,7 +204,7 @@ class Handler:
         )
         async with aclosing(results):
             async for result in results:
-                if isinstance(result, PreExecutionError):
+                if errors.not_executed(result):
                     told = [error.formatted for error in result.errors or ()]
                     return {"id": id, "type": "error", "payload": told}
                 await self._recheck(RECHECK_AFTER)

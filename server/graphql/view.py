@@ -12,13 +12,13 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.base import BaseRequestProtocol
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL
 from strawberry.types import ExecutionResult
-from strawberry.types.execution import PreExecutionError
 
 from domain import callers, refusals
-from schema import base, root
+from schema import base, errors, root
 from server import auth
 from server.graphql.handler import Handler
 
@@ -66,6 +66,9 @@ class View(GraphQL[base.Context, None]):
             caller=caller, clock=self.clock, redis=state.services.redis, bus=state.bus
         )
 
+    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
+        return False
+
     async def parse_http_body(
         self, request: AsyncHTTPRequestAdapter
     ) -> GraphQLRequestData | list[GraphQLRequestData]:
@@ -89,7 +92,7 @@ class View(GraphQL[base.Context, None]):
         self, request: Request, result: ExecutionResult
     ) -> GraphQLHTTPResponse:
         data = await super().process_result(request, result)
-        if isinstance(result, PreExecutionError):
+        if errors.not_executed(result):
             data.pop("data", None)  # nothing was executed: there is no data, not even null
             request.state.not_executed = True
         return data

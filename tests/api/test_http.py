@@ -1,0 +1,132 @@
+"""GraphQL over HTTP: https://graphql.github.io/graphql-over-http/draft/"""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from callers import Carrier
+from programs import Program
+
+from schema import limits
+
+OWN_TYPE = "application/graphql-response+json"
+
+
+async def _post(
+    url: str, body: bytes | str, *, accept: str = OWN_TYPE, token: str | None = None
+) -> httpx2.Response:
+    headers = {"Content-Type": "application/json", "Accept": accept}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    async with httpx2.AsyncClient(verify=False) as client:
+        return await client.post(f"{url}/graphql", content=body, headers=headers)
+
+
+async def _get(url: str, **params: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(verify=False) as client:
+        return await client.get(f"{url}/graphql", params=params)
+
+
+def _query(query: str, **more: Any) -> str:
+    return json.dumps({"query": query} | more)
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"), [(OWN_TYPE, 400), ("application/json", 200), ("*/*", 200)]
+)
+async def test_a_document_at_fault_is_answered_in_the_type_asked_for(
+    api: Program, accept: str, status: int
+) -> None:
+    for query, code in [("{", "GRAPHQL_PARSE_FAILED"), ("{ x }", "GRAPHQL_VALIDATION_FAILED")]:
+        answer = await _post(api.url, _query(query), accept=accept)
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith(accept.replace("*/*", "application/json"))
+        assert "data" not in answer.json()
+        assert [error["extensions"]["code"] for error in answer.json()["errors"]] == [code]
+
+
+async def test_an_answer_with_data_is_200_in_either_type(api: Program) -> None:
+    for accept in (OWN_TYPE, "application/json"):
+        answer = await _post(api.url, _query("{ __typename }"), accept=accept)
+        assert (answer.status_code, answer.json()) == (200, {"data": {"__typename": "Query"}})
+        assert answer.headers["content-type"].startswith(accept)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        "null",
+        '"x"',
+        "{}",
+        '{"query": 1}',
+        '{"query": null}',
+        '{"query": ""}',
+        '{"query": "{ __typename }", "variables": []}',
+        '{"query": "{ __typename }", "operationName": 1}',
+        '{"query": "{ __typename }", "extensions": "x"}',
+        '{"query": "query A { __typename } query B { __typename }"}',
+        "[" * 100_000,
+        b"\xff\xfe\x00",
+    ],
+)
+async def test_a_body_that_is_no_request_is_refused_in_json(
+    api: Program, body: bytes | str
+) -> None:
+    answer = await _post(api.url, body)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["message"]
+
+
+async def test_a_body_too_large_is_refused(api: Program) -> None:
+    answer = await _post(api.url, _query("{ __typename }" + " " * 1_000_001))
+    assert answer.status_code == 413
+    assert "1000000" in answer.json()["errors"][0]["message"]
+
+
+async def test_get_answers_queries_and_no_mutations(api: Program) -> None:
+    answer = await _get(
+        api.url,
+        query="query Q($a: Boolean!) { t: __typename @skip(if: $a) }",
+        variables='{"a": false}',
+    )
+    assert answer.json() == {"data": {"t": "Query"}}
+    assert (await _get(api.url, query="mutation { logout { __typename } }")).status_code == 405
+    assert (await _get(api.url)).status_code == 400
+    assert (await _get(api.url, query="{ x }", variables="{")).status_code == 400
+
+
+async def test_a_bad_token_is_401(api: Program) -> None:
+    answer = await _post(api.url, _query("{ __typename }"), token="x")
+    assert answer.status_code == 401
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_document_too_long_is_refused_with_the_limit(api: Program) -> None:
+    answer = await _post(api.url, _query("{ " + "__typename " * limits.MAX_TOKENS + "}"))
+    assert str(limits.MAX_TOKENS) in answer.json()["errors"][0]["message"]
+
+
+async def test_fragments_within_fragments_are_measured_in_no_time(api: Program) -> None:
+    """Each of 60 fragments spreads the next twice: 2^60 ways, 60 measures."""
+    fragments = "".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }} " for n in range(60))
+    query = "{ ...F0 } " + fragments + "fragment F60 on Query { __typename }"
+    answer = await _post(api.url, _query(query))
+    assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_introspection_is_not_too_deep(carrier: Carrier) -> None:
+    from graphql import get_introspection_query
+
+    assert await carrier.owner.ask(get_introspection_query())
+
+
+async def test_health_is_answered(api: Program) -> None:
+    async with httpx2.AsyncClient(verify=False) as client:
+        assert (await client.get(f"{api.url}/healthz")).status_code == 200
+        ready = (await client.get(f"{api.url}/readyz")).json()
+    assert (ready["database"], ready["redis"]) == (True, True)

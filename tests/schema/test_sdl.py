@@ -1,0 +1,77 @@
+from collections.abc import Iterator
+
+import graphql
+
+from schema import __main__ as sdl
+from schema import root
+
+SCHEMA = root.api._schema
+OWN = [type for name, type in SCHEMA.type_map.items() if not name.startswith("__")]
+BUILT_IN = graphql.specified_scalar_types
+
+
+def test_the_committed_sdl_is_current() -> None:
+    assert sdl.SDL.read_text("utf-8") == sdl.text(), "run `python -m schema`"
+
+
+def _undescribed() -> Iterator[str]:
+    for type in OWN:
+        if not type.description and type.name not in BUILT_IN:
+            yield type.name
+        for name, field in getattr(type, "fields", {}).items():
+            if not field.description:
+                yield f"{type.name}.{name}"
+            for argument, definition in getattr(field, "args", {}).items():
+                if not definition.description:
+                    yield f"{type.name}.{name}({argument})"
+
+
+def test_every_type_field_and_argument_is_described() -> None:
+    assert list(_undescribed()) == []
+
+
+def test_every_mutation_returns_a_union_of_its_success_and_the_refusals() -> None:
+    assert SCHEMA.mutation_type is not None
+    refusal = SCHEMA.type_map["Refusal"]
+    assert isinstance(refusal, graphql.GraphQLInterfaceType)
+    for name, field in SCHEMA.mutation_type.fields.items():
+        result = graphql.get_named_type(field.type)
+        assert isinstance(field.type, graphql.GraphQLNonNull)
+        assert isinstance(result, graphql.GraphQLUnionType)
+        assert result.name == name[0].upper() + name[1:] + "Result"
+        refusals = {type for type in result.types if refusal in type.interfaces}
+        assert refusals == set(SCHEMA.get_implementations(refusal).objects)
+        assert len(result.types) - len(refusals) == 1
+
+
+def _lists() -> Iterator[tuple[str, graphql.GraphQLOutputType]]:
+    for type in OWN:
+        if isinstance(type, graphql.GraphQLObjectType):
+            for name, field in type.fields.items():
+                yield f"{type.name}.{name}", field.type
+
+
+def test_a_list_is_never_null_and_never_holds_null() -> None:
+    for place, type in _lists():
+        nullable = graphql.get_nullable_type(type)
+        if isinstance(nullable, graphql.GraphQLList):
+            assert isinstance(type, graphql.GraphQLNonNull), place
+            assert isinstance(nullable.of_type, graphql.GraphQLNonNull), place
+
+
+def test_fields_that_share_a_name_within_a_union_share_their_type() -> None:
+    for union in OWN:
+        if not isinstance(union, graphql.GraphQLUnionType):
+            continue
+        seen: dict[str, str] = {}
+        for type in union.types:
+            for name, field in type.fields.items():
+                own = "!" if isinstance(field.type, graphql.GraphQLNonNull) else ""
+                assert seen.setdefault(name, own) == own, f"{union.name}.{name}"
+
+
+def test_money_is_never_a_float() -> None:
+    for type in OWN:
+        for name, field in getattr(type, "fields", {}).items():
+            if graphql.get_named_type(field.type) is graphql.GraphQLFloat:
+                assert name in {"asr", "acdSeconds", "dtmfPercent", "pddMs", "cps", "ner"}, name
