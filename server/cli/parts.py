@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 import structlog
+import typer
 
 from runtime import child
 from runtime.settings import ROOT
@@ -31,6 +33,17 @@ class Part:
     name: str
     arguments: Sequence[str]
     log: Path | None = None
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Ends the command where another program has the port."""
+    try:
+        with socket.create_server((host, port)):
+            return
+    except OSError as error:
+        typer.secho(f"callboard: port {port} of {host}: {error.strerror}.", err=True, fg="red")
+        typer.echo("Give another by --port, such as --port 8001.", err=True)
+        raise typer.Exit(1) from error
 
 
 class _Running:

@@ -11,7 +11,7 @@ from models import db
 from runtime import logs, services
 from runtime.settings import Settings
 from server import cli
-from server.cli.parts import Part, Parts
+from server.cli.parts import Part, Parts, require_free_port
 
 commands = typer.Typer()
 
@@ -27,6 +27,7 @@ def up(
     Example: ./callboard up --port 8000
     """
     began = time.monotonic()
+    require_free_port(host, port)
     with cli.configured(data_dir) as settings:
         logs.configure(settings.log_level)
         asyncio.run(migrated(settings))

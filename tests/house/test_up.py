@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -112,3 +113,19 @@ def test_other_commands_join_it_and_a_second_start_keeps_the_data(data_dir: Path
     with up(data_dir):
         assert create_account(data_dir, "owner@demo.example") != 0
         assert create_account(data_dir, "second@demo.example") == 0
+
+
+def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        arguments = ["up", "--port", port, "--data-dir", str(tmp_path)]
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "callboard"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr
+    assert "--port" in done.stderr
