@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import count
 
 from domain import billing, periods
-from models import db, hours, invoicing
+from models import db, hours, invoicing, partitions
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)  # a Sunday
@@ -71,6 +71,7 @@ class Books:
         customer = customer_id or self.customer_id
         answer_at = setup_at if talk_seconds else None
         rated_by = None if charge is None else "CARD" if prefix is not None else "SWITCH"
+        await partitions.make([setup_at.date()])
         async with db.transaction() as conn:
             digest = hashlib.sha256(call_id.encode()).digest()
             await conn.execute(_KEY, self.account_id, call_id, setup_at, customer, digest)
@@ -139,11 +140,7 @@ async def open_books(
             grouping,
             FIRST,
         )
-        await conn.execute(
-            "CREATE TABLE IF NOT EXISTS call_records_2026_11 PARTITION OF call_records"
-            " FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')"
-        )
-        books = Books(account_id, 0)
+    books = Books(account_id, 0)
     books.customer_id = await open_customer(books, "first", currency, tax_percent)
     return books
 

@@ -9,7 +9,7 @@ from books import NOW, Books, at, open_customer
 
 from domain import reconciliation as rules
 from domain.refusals import Refusal
-from models import hours, reconciliation
+from models import partitions, reconciliation
 
 START, END = at(1, 0), at(21, 0)
 
@@ -221,8 +221,7 @@ async def test_what_was_changed_behind_callboards_back_is_named(
 
 async def test_frozen_hours_agree_without_their_records_and_are_counted(books: Books) -> None:
     await billed_books(books)
-    await hours.freeze_before(at(3, 0), NOW)
-    await books.sql("DELETE FROM call_records WHERE setup_at < $1", at(3, 0))
+    assert await partitions.drop_before(at(3).date()) == [at(2).date()]
     proof = await prove(books)
     assert proof.differences == []
     assert proof.frozen_hours == 4
