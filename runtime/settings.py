@@ -37,7 +37,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """These settings as the environment of another process of ours."""
-        values = self.model_dump(exclude_none=True)
+        values = self.model_dump(exclude_unset=True, exclude_none=True)
         return {f"CALLBOARD_{name.upper()}": str(value) for name, value in values.items()}
 
 
