@@ -160,7 +160,7 @@ async def reserve(
         raise Refusal(
             "HOURS_ALREADY_INVOICED",
             f"{len(taken)} of the selected hours, from {taken[0]:%Y-%m-%d %H:%M} UTC on, are "
-            f"already on {', '.join(holders)}. Leave those rows out.",
+            f"already on {_listed(holders)}. Leave those rows out.",
             "rowIds",
         )
 
@@ -259,6 +259,11 @@ def _sums(pin: billing.Pin) -> tuple[int, int, Decimal]:
 def _values(line: billing.Line) -> tuple[Any, ...]:
     period = (line.period_start, line.period_end)
     return (line.description, *period, line.calls, line.billed_seconds, line.amount)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def _refuse_unrated(calls: int) -> None:

@@ -32,6 +32,7 @@ async def generate(
         issue=issue,
         expected=expected,
         now=now,
+        actor=caller.actor,
     )
 
 
@@ -39,13 +40,15 @@ async def issue(
     caller: callers.Caller, invoice_id: int, *, key: str, now: datetime
 ) -> billing.Invoice:
     await _mine_to_make(caller, invoice_id)
-    return await invoicing.issue_draft(caller.account_id, invoice_id, key=key, now=now)
+    return await invoicing.issue_draft(
+        caller.account_id, invoice_id, key=key, now=now, actor=caller.actor
+    )
 
 
-async def discard(caller: callers.Caller, invoice_id: int) -> billing.Invoice:
+async def discard(caller: callers.Caller, invoice_id: int, now: datetime) -> billing.Invoice:
     """Removes a draft; what it was."""
     draft = await _mine_to_make(caller, invoice_id)
-    await invoicing.discard_draft(caller.account_id, invoice_id)
+    await invoicing.discard_draft(caller.account_id, invoice_id, now=now, actor=caller.actor)
     return draft
 
 

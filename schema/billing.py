@@ -288,7 +288,8 @@ class BillingMutation:
     ) -> DiscardDraftResult:
         caller = info.context.signed_in()
         invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id, "invoiceId")
-        return Invoice.of(caller.account_id, await resolve.discard(caller, invoice_id))
+        draft = await resolve.discard(caller, invoice_id, info.context.now)
+        return Invoice.of(caller.account_id, draft)
 
 
 async def invoice_node(info: base.Info, parts: tuple[str, ...]) -> Invoice | None:

@@ -45,7 +45,7 @@ async def step(books: Books, chance: random.Random, calls: list[str], drafts: li
             which = drafts.pop()
             await invoicing.issue_draft(books.account_id, which, key=f"i{which}", now=NOW)
         case ["discard"] if drafts:
-            await invoicing.discard_draft(books.account_id, drafts.pop())
+            await invoicing.discard_draft(books.account_id, drafts.pop(), now=NOW)
 
 
 async def prove(books: Books) -> rules.Proof:
@@ -67,7 +67,7 @@ async def test_after_any_course_of_things_every_call_is_billed_once(
         if chance.random() < 0.2:
             assert (await prove(books)).differences == []
     for draft in drafts:
-        await invoicing.discard_draft(books.account_id, draft)
+        await invoicing.discard_draft(books.account_id, draft, now=NOW)
     await books.call(at(10), "1")
     for day in range(2, 11):
         with unless_refused():

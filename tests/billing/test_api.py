@@ -205,6 +205,12 @@ async def test_a_draft_is_issued_or_discarded_over_the_api(books: Books) -> None
         b=dropped["id"],
     )
     assert data == {"issueInvoice": {"number": "INV-000001"}, "discardDraft": {"id": dropped["id"]}}
+    logged = await books.value(
+        "SELECT array_agg(actor || ' ' || action ORDER BY id) FROM audit_log WHERE account_id = $1",
+        books.account_id,
+    )
+    actions = ("made", "made", "issued", "discarded")
+    assert logged == [f"staff:1 invoice.{action}" for action in actions]
 
 
 async def test_the_proof_answers_as_clients_ask_for_it(books: Books) -> None:

@@ -188,11 +188,11 @@ async def test_a_draft_holds_hours_without_a_number_until_it_is_issued(books: Bo
 async def test_a_discarded_draft_frees_its_hours(books: Books) -> None:
     await books.call(at(2), "1")
     draft = await books.generate(2, issue=False, key="d")
-    await invoicing.discard_draft(books.account_id, draft.id)
+    await invoicing.discard_draft(books.account_id, draft.id, now=NOW)
     assert (await refused(books.generate(2, issue=False, key="d"))).code == "DRAFT_DISCARDED"
     issued = await books.generate(2)
     assert issued.number == "INV-000001"
-    refusal = await refused(invoicing.discard_draft(books.account_id, issued.id))
+    refusal = await refused(invoicing.discard_draft(books.account_id, issued.id, now=NOW))
     assert refusal.code == "NOT_A_DRAFT"
 
 
