@@ -189,6 +189,7 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "REFERENCE_TAKEN": Conflict,
     "EMAIL_TAKEN": Conflict,
     "NAME_TAKEN": Conflict,
+    "OTHER_CURRENCY": Conflict,
     "ROW_OPEN": Conflict,
     "SUBTOTAL_CHANGED": Conflict,
     "HOURS_ALREADY_INVOICED": Conflict,

@@ -6,7 +6,18 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from schema import base, billing, errors, limits, people, reconciliation, setup, summaries, viewer
+from schema import (
+    base,
+    billing,
+    errors,
+    limits,
+    people,
+    rates,
+    reconciliation,
+    setup,
+    summaries,
+    viewer,
+)
 
 # What `node(id:)` finds, by the kind an id names. Each is given the id's parts, and answers None
 # for what does not exist or not for the caller.
@@ -28,7 +39,7 @@ class Query(
     people.PeopleQuery,
     billing.BillingQuery,
     reconciliation.ReconciliationQuery,
-    summaries.SummaryQuery,
+    cells.CellsQuery,
 ):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."
@@ -48,7 +59,9 @@ class Query(
 
 
 @strawberry.type(description="What can be done. Each answers its success or an expected refusal.")
-class Mutation(viewer.ViewerMutation, setup.SetupMutation, billing.BillingMutation):
+class Mutation(
+    viewer.ViewerMutation, setup.SetupMutation, rates.RatesMutation, invoicing.BillingMutation
+):
     pass
 
 
