@@ -48,6 +48,9 @@ def simulate(
         for error in rejected.exceptions:
             typer.secho(f"callboard: {error}", err=True, fg="red")
         raise typer.Exit(1) from None
+    except* asyncio.CancelledError:
+        typer.secho("callboard: gave up; not everything was delivered", err=True, fg="red")
+        raise typer.Exit(1) from None
     json.dump(sent, sys.stdout, indent=2)
     print()
 
@@ -69,8 +72,16 @@ async def _run(
     name: str,
 ) -> dict[str, object]:
     stop = asyncio.Event()
+    this = asyncio.current_task()
+
+    def asked_to_stop() -> None:
+        """The first time it hangs up and delivers; the second time it gives up."""
+        if stop.is_set() and this is not None:
+            this.cancel()
+        stop.set()
+
     for signum in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        asyncio.get_running_loop().add_signal_handler(signum, asked_to_stop)
     async with delivery.connect(url, key) as deliver:
         with progress.calls(deliver.answers) as shown:
             return await run.simulate(

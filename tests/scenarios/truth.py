@@ -1,0 +1,152 @@
+"""What the messages of `months` add up to, calculated by DuckDB alone.
+
+Nothing here is shared with Callboard: which content of a record counts, which rate matches, how a
+call is rounded and what a row adds up to are all said again in DuckDB's SQL, on whole numbers and
+DECIMALs.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from months import Message, World, rows
+
+Row = dict[str, Any]
+
+_MESSAGES = """
+CREATE TABLE messages AS SELECT * REPLACE (
+    CAST(charge AS DECIMAL(38, 12)) AS charge, CAST(cost AS DECIMAL(38, 12)) AS cost
+) FROM read_json(?, format = 'newline_delimited', columns = {
+    phase: 'INTEGER', revision: 'INTEGER', held: 'BOOLEAN', switch: 'VARCHAR', call_id: 'VARCHAR',
+    leg: 'INTEGER', customer: 'VARCHAR', final: 'BOOLEAN', destination: 'VARCHAR',
+    carrier: 'VARCHAR', setup_us: 'BIGINT', offered_us: 'BIGINT', ringing_us: 'BIGINT',
+    answer_us: 'BIGINT', end_us: 'BIGINT', sip_code: 'INTEGER', dtmf: 'INTEGER',
+    charge: 'VARCHAR', billed: 'BIGINT', cost: 'VARCHAR'})
+"""
+_SETTINGS = """
+CREATE TABLE customers (customer VARCHAR, currency VARCHAR, minor INTEGER, tax DECIMAL(38, 12));
+CREATE TABLE cards (customer VARCHAR, from_us BIGINT, card VARCHAR);
+CREATE TABLE rounding (card VARCHAR, mode VARCHAR, places INTEGER);
+-- Money in millionths, so that everything up to the one rounding is done in whole numbers.
+CREATE TABLE rates (card VARCHAR, prefix VARCHAR, per_minute HUGEINT, fee HUGEINT,
+                    minimum BIGINT, increment BIGINT, round_up BOOLEAN);
+"""
+# The content of each record that counts once a phase is over.
+_RECORDS = """
+CREATE OR REPLACE TABLE records AS
+WITH ranked AS (
+    SELECT *, row_number() OVER (
+        PARTITION BY switch, call_id, leg
+        ORDER BY revision IS NULL DESC, revision DESC, phase) AS place
+    FROM messages WHERE phase <= ? AND NOT held
+)
+SELECT * EXCLUDE (charge, billed), charge AS said_charge, billed AS said_billed,
+       answer_us IS NOT NULL AS answered,
+       coalesce(end_us - answer_us, 0) AS talk_us,
+       make_timestamp(setup_us) AS setup,
+       row_number() OVER () AS id
+FROM ranked WHERE place = 1
+"""
+_RATED = """
+CREATE OR REPLACE TABLE rated AS
+WITH card_of AS (
+    SELECT r.id, arg_max(c.card, c.from_us) AS card
+    FROM records r JOIN cards c ON c.customer = r.customer AND c.from_us <= r.setup_us
+    WHERE r.final AND r.said_charge IS NULL GROUP BY r.id
+), rate_of AS (
+    SELECT r.id, c.card, arg_max(t, length(t.prefix)) AS rate
+    FROM records r JOIN card_of c USING (id)
+    JOIN rates t ON t.card = c.card AND starts_with(r.destination, t.prefix) GROUP BY ALL
+), counted AS (
+    SELECT o.id, o.card, o.rate, r.talk_us,
+           CASE WHEN o.rate.round_up THEN (r.talk_us + 999999) // 1000000 * 1000000
+                ELSE r.talk_us END - o.rate.minimum * 1000000 AS beyond_us
+    FROM records r JOIN rate_of o USING (id)
+), billed AS (
+    SELECT id, card, rate,
+           CASE WHEN talk_us = 0 THEN 0
+                WHEN beyond_us <= 0 THEN rate.minimum
+                ELSE rate.minimum + (beyond_us + rate.increment * 1000000 - 1)
+                     // (rate.increment * 1000000) * rate.increment END AS billed,
+           CASE WHEN talk_us = 0 THEN 0 ELSE rate.fee END AS fee
+    FROM counted
+), exact AS (  -- charge = above / below, in units of the card's last place
+    SELECT id, billed, mode, places, fee * 60 + rate.per_minute * billed AS above,
+           60 * CAST(power(10, 6 - places) AS HUGEINT) AS below
+    FROM billed JOIN rounding USING (card)
+), rounded AS (
+    SELECT id, billed, places, above // below + CASE mode
+        WHEN 'UP' THEN CAST(above % below > 0 AS INTEGER)
+        WHEN 'DOWN' THEN 0
+        WHEN 'HALF_UP' THEN CAST(2 * (above % below) >= below AS INTEGER)
+        WHEN 'HALF_EVEN' THEN CAST(2 * (above % below) > below
+             OR (2 * (above % below) = below AND (above // below) % 2 = 1) AS INTEGER)
+        END AS units
+    FROM exact
+)
+SELECT r.*, coalesce(r.said_billed, o.billed, 0) AS billed,
+       coalesce(r.said_charge,
+                CAST(CAST(o.units * CAST(power(10, 6 - o.places) AS HUGEINT) AS DECIMAL(38, 0))
+                     * CAST(0.000001 AS DECIMAL(7, 6)) AS DECIMAL(38, 12))) AS charge
+FROM records r LEFT JOIN rounded o USING (id)
+"""
+_SUMS = """
+    count(*) FILTER (final) AS attempts,
+    count(*) FILTER (final AND answered) AS answered,
+    CAST(coalesce(sum(talk_us) FILTER (final), 0) AS BIGINT) AS talk_us,
+    CAST(coalesce(sum(billed) FILTER (final), 0) AS BIGINT) AS billed,
+    coalesce(sum(charge) FILTER (final), 0) AS charge,
+    count(*) FILTER (final AND charge IS NULL AND (answered OR NOT ?)) AS unrated,
+    count(*) FILTER (final AND answered AND dtmf > 0) AS dtmf,
+    CAST(coalesce(sum(ringing_us - setup_us) FILTER (final), 0) AS BIGINT) AS pdd_us,
+    count(*) FILTER (final AND ringing_us IS NOT NULL) AS pdd_count
+"""
+
+
+class Truth:
+    """`at(phase)` is the state once that phase has been posted."""
+
+    def __init__(self, world: World, messages: Sequence[Message], folder: Path) -> None:
+        self.db = duckdb.connect()
+        self.db.execute("SET TimeZone = 'UTC'")
+        path = folder / "messages.ndjson"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows(messages)))
+        self.db.execute(_MESSAGES, [str(path)])
+        self._settings(world)
+
+    def _settings(self, world: World) -> None:
+        self.db.execute(_SETTINGS)
+        for one in world.customers:
+            values = [one.reference, one.currency, one.minor_unit, one.tax_percent]
+            self.db.execute("INSERT INTO customers VALUES (?, ?, ?, ?)", values)
+            for since, card in one.cards:
+                us = int(since.timestamp()) * 1_000_000 + since.microsecond
+                self.db.execute("INSERT INTO cards VALUES (?, ?, ?)", [one.reference, us, card])
+        for card_ in world.cards:
+            self.db.execute(
+                "INSERT INTO rounding VALUES (?, ?, ?)", [card_.name, card_.rounding, card_.places]
+            )
+            for rate in card_.rates:
+                self.db.execute(
+                    "INSERT INTO rates VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        card_.name,
+                        rate.prefix,
+                        int(rate.per_minute * 1_000_000),
+                        int(rate.connect_fee * 1_000_000),
+                        rate.minimum,
+                        rate.increment,
+                        rate.round_up,
+                    ],
+                )
+
+    def at(self, phase: int) -> None:
+        self.db.execute(_RECORDS, [phase])
+        self.db.execute(_RATED)
+
+    def query(self, sql: str, *values: object) -> list[Row]:
+        cursor = self.db.execute(sql, list(values))
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
