@@ -9,7 +9,9 @@ from strawberry.schema.config import StrawberryConfig
 from schema import (
     base,
     billing,
+    cells,
     errors,
+    invoicing,
     limits,
     people,
     rates,

@@ -1,0 +1,110 @@
+"""Making invoices of summary rows: the mutations, their inputs and results."""
+
+from decimal import Decimal
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from domain import periods
+from resolvers import billing as resolve
+from schema import base, billing
+
+
+@strawberry.input(description="Closed rows of one customer and one granularity to be billed.")
+class GenerateInvoiceInput:
+    customer_id: strawberry.ID = strawberry.field(description="Whose rows they are.")
+    row_ids: list[strawberry.ID] = strawberry.field(
+        description=f"Ids of DAILY, WEEKLY or MONTHLY summary rows, at most {resolve.MAX_ROWS}."
+    )
+    idempotency_key: str = strawberry.field(
+        description="The same key and input give the same invoice, however often and late."
+    )
+    issue: bool = strawberry.field(
+        default=True, description="false makes a draft, which holds its hours until issued."
+    )
+    expected_subtotal: Decimal | None = strawberry.field(
+        default=None,
+        description="The sum of the rows' charges as last seen; refused when it has changed."
+        " Adjustments of earlier hours come on top of it.",
+    )
+
+
+@strawberry.input(description="A draft to be issued.")
+class IssueInvoiceInput:
+    invoice_id: strawberry.ID = strawberry.field(description="The draft.")
+    idempotency_key: str = strawberry.field(description="The same key and input issue it once.")
+
+
+@strawberry.input(description="A draft to be removed.")
+class DiscardDraftInput:
+    invoice_id: strawberry.ID = strawberry.field(description="The draft.")
+
+
+GenerateInvoiceResult: TypeAlias = Annotated[
+    billing.Invoice | base.Refused,
+    strawberry.union("GenerateInvoiceResult", description="The invoice, or why there is none."),
+]
+IssueInvoiceResult: TypeAlias = Annotated[
+    billing.Invoice | base.Refused,
+    strawberry.union("IssueInvoiceResult", description="The invoice, or why it is not issued."),
+]
+DiscardDraftResult: TypeAlias = Annotated[
+    billing.Invoice | base.Refused,
+    strawberry.union("DiscardDraftResult", description="What was removed, or why it was not."),
+]
+
+
+@strawberry.type
+class BillingMutation:
+    @strawberry.mutation(
+        description="Bills closed summary rows, each hour once: owner, finance, the customer's"
+        " contacts, keys with BILLING_WRITE. Changes of hours billed before come with it as"
+        " adjustments."
+    )
+    async def generate_invoice(
+        self,
+        info: base.Info,
+        input: Annotated[GenerateInvoiceInput, strawberry.argument(description="What to bill.")],
+    ) -> GenerateInvoiceResult:
+        caller = info.context.signed_in()
+        invoice = await resolve.generate(
+            caller,
+            base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId"),
+            [_row(row_id, caller.account_id) for row_id in input.row_ids],
+            key=input.idempotency_key,
+            issue=input.issue,
+            expected=input.expected_subtotal,
+            now=info.context.now,
+        )
+        return billing.Invoice.of(caller.account_id, invoice)
+
+    @strawberry.mutation(
+        description="Computes a draft anew, pins its hours and gives it its number."
+    )
+    async def issue_invoice(
+        self,
+        info: base.Info,
+        input: Annotated[IssueInvoiceInput, strawberry.argument(description="Which draft.")],
+    ) -> IssueInvoiceResult:
+        caller = info.context.signed_in()
+        invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id, "invoiceId")
+        invoice = await resolve.issue(
+            caller, invoice_id, key=input.idempotency_key, now=info.context.now
+        )
+        return billing.Invoice.of(caller.account_id, invoice)
+
+    @strawberry.mutation(description="Removes a draft and frees its hours.")
+    async def discard_draft(
+        self,
+        info: base.Info,
+        input: Annotated[DiscardDraftInput, strawberry.argument(description="Which draft.")],
+    ) -> DiscardDraftResult:
+        caller = info.context.signed_in()
+        invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id, "invoiceId")
+        draft = await resolve.discard(caller, invoice_id, info.context.now)
+        return billing.Invoice.of(caller.account_id, draft)
+
+
+def _row(row_id: str, account_id: int) -> periods.RowKey:
+    parts = base.decode_parts(row_id, "SummaryRow", account_id, "rowIds")
+    return periods.RowKey.of(account_id, parts)
