@@ -1,0 +1,194 @@
+"""Publish and subscribe: one Redis connection a process, however many listen."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Self
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError, RedisError
+
+_PING_SECONDS = 5.0
+_SILENCE_SECONDS = 12.0  # no answer to two pings: the connection is dead
+_CONNECT_SECONDS = 5.0
+_CONFIRM_SECONDS = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+log = structlog.get_logger()
+
+
+async def publish(redis: Redis, topic: str, sequence: int) -> None:
+    """Says that the topic's state has changed. What it is now, listeners read for themselves."""
+    await redis.publish(topic, sequence)
+
+
+class Listener:
+    """Iterates over "read the state now": at once, then after changes, the last one always.
+
+    Ends when the bus is closed.
+    """
+
+    def __init__(self, min_interval: float, max_interval: float) -> None:
+        self._min_interval = min_interval
+        self.max_interval = max_interval  # seconds; may be changed while listening
+        self._changed = asyncio.Event()
+        self._changed.set()
+        self._closed = False
+        self._last = float("-inf")
+
+    def wake(self) -> None:
+        self._changed.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._changed.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.max_interval):
+                await self._changed.wait()
+        loop = asyncio.get_running_loop()
+        rest = self._last + self._min_interval - loop.time()
+        if rest > 0 and not self._closed:
+            await asyncio.sleep(rest)
+        if self._closed:
+            raise StopAsyncIteration
+        self._changed.clear()  # a change from here on is another one
+        self._last = loop.time()
+
+
+class _Topic:
+    def __init__(self) -> None:
+        self.listeners: set[Listener] = set()
+        self.confirmed = asyncio.Event()
+
+    def wake(self) -> None:
+        for listener in self.listeners:
+            listener.wake()
+
+
+class Bus:
+    """Listens to Redis on behalf of a process. Start it in the loop that uses it.
+
+    While Redis is away listeners wait; when it is back all of them are woken, since nobody knows
+    what they have missed.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._topics: dict[str, _Topic] = {}
+        self._connection: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Does not wait for Redis."""
+        self._task = asyncio.create_task(self._run(), name="bus")
+
+    async def close(self) -> None:
+        """Ends all listening."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        for topic in self._topics.values():
+            for listener in topic.listeners:
+                listener.close()
+
+    def listen(
+        self, topic: str, *, min_interval: float = 0.1, max_interval: float = 5.0
+    ) -> AbstractAsyncContextManager[Listener]:
+        """`async with bus.listen(topic) as changes: async for _ in changes: read the state`.
+
+        Wakes at once, after every change, at most every `min_interval` seconds and at least every
+        `max_interval`: a Redis that was emptied tells nobody what has gone.
+        """
+        return self._listen(topic, Listener(min_interval, max_interval))
+
+    @asynccontextmanager
+    async def _listen(self, name: str, listener: Listener) -> AsyncIterator[Listener]:
+        topic = self._topics.get(name)
+        if topic is None:
+            topic = self._topics[name] = _Topic()
+        topic.listeners.add(listener)
+        try:
+            if len(topic.listeners) == 1:
+                await self._send("SUBSCRIBE", name)
+            # A state read before the subscription stands might miss the change after it. Without
+            # Redis there is nothing to wait for: once it is back everybody is woken.
+            if self._connection is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_CONFIRM_SECONDS):
+                        await topic.confirmed.wait()
+            yield listener
+        finally:
+            topic.listeners.discard(listener)
+            if not topic.listeners and self._topics.get(name) is topic:
+                del self._topics[name]
+                await self._send("UNSUBSCRIBE", name)
+
+    async def _send(self, *command: str) -> None:
+        """Into the open connection. What fails to get there is made good on reconnecting."""
+        connection = self._connection
+        if connection is None:
+            return
+        with suppress(RedisError, OSError):
+            async with self._writing:
+                if connection.is_connected:  # else sending would open it anew, unsubscribed
+                    await connection.send_command(*command, check_health=False)
+
+    async def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        pool: Any = self._redis.connection_pool
+        while True:
+            connection: Any = pool.make_connection()
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    await connection.connect()
+                pause = _FIRST_PAUSE
+                await self._serve(connection)
+            except (RedisError, OSError) as error:
+                log.warning("bus_disconnected", error=str(error), retry_seconds=pause)
+            finally:
+                self._connection = None
+                for topic in self._topics.values():
+                    topic.confirmed.clear()
+                await connection.disconnect(nowait=True)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _serve(self, connection: Any) -> None:
+        self._connection = connection
+        if self._topics:
+            await self._send("SUBSCRIBE", *self._topics)
+        pings = asyncio.create_task(self._ping(), name="bus pings")
+        try:
+            while True:
+                said = await connection.read_response(
+                    disable_decoding=True, timeout=_SILENCE_SECONDS, disconnect_on_error=False
+                )
+                if said is None:
+                    raise ConnectionError("Redis is silent")
+                self._hear(said)
+        finally:
+            pings.cancel()
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(_PING_SECONDS)
+            await self._send("PING")
+
+    def _hear(self, said: object) -> None:
+        """A message, or the confirmation of a subscription: either way the state may be new."""
+        if not isinstance(said, list) or said[0] not in (b"message", b"subscribe"):
+            return
+        topic = self._topics.get(said[1].decode())
+        if topic is not None:
+            if said[0] == b"subscribe":
+                topic.confirmed.set()
+            topic.wake()

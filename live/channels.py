@@ -1,0 +1,191 @@
+"""Live channels: what switches say goes in, how many calls are up comes out.
+
+Events may come in any order and more than once. Every change of a scope (a customer, or the whole
+account) raises its sequence and is published in the same step. All functions raise
+`redis.exceptions.RedisError` where Redis is away; repeating them is harmless.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+from redis.asyncio import Redis
+
+from domain import calls
+from live import keys, scripts
+
+_CHUNK = 1_000  # events a script may take; Redis does nothing else meanwhile
+_IS_UP, _END, _BEAT = 1, 2, 3  # as apply.lua knows them
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WINDOW_SECONDS = 10
+
+_Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None]
+_Lost = tuple[str, str, int, int]
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Calls up in a scope; `by_carrier` always adds up to `in_use`.
+
+    A call stands under the carrier of its highest leg that is up, under None between carriers.
+    `cps` is attempts per second over the last 10 full seconds. `sequence` rises with every change.
+    """
+
+    sequence: int
+    as_of: datetime
+    in_use: int
+    cps: float
+    by_carrier: tuple[tuple[int | None, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LostCall:
+    """A call taken out of the count without an end: its end is unknown, its bill untouched."""
+
+    switch: str
+    call_id: str
+    customer_id: int
+    setup_at: datetime | None
+    reason: Literal["SNAPSHOT", "LEASE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`snapshot_wanted` gives, for each switch that spoke and owes a snapshot, the reason:
+
+    UNKNOWN (nothing, or no longer anything, is known of it), RESTARTED, HOLE (numbers missing for
+    5 s or by more than 1,000) or DIFFERS (its number of calls). It stays until a snapshot is
+    applied; `settled` names the switch whose snapshot was.
+    """
+
+    snapshot_wanted: dict[str, str]
+    settled: frozenset[str] = frozenset()
+    lost: tuple[LostCall, ...] = ()
+
+
+async def apply(
+    redis: Redis, account_id: int, events: Sequence[calls.LiveEvent | calls.Beat], now: datetime
+) -> Applied:
+    """Applies events in steps of 1,000; each step leaves a state that adds up."""
+    now_us, wanted = _us(now), dict[str, str]()
+    for first in range(0, len(events), _CHUNK):
+        groups = _grouped(events[first : first + _CHUNK])
+        answer = await scripts.APPLY.run(redis, account_id, _encode((now_us, groups)))
+        wanted.update(msgspec.msgpack.decode(answer, type=list[tuple[str, str]]))
+    return Applied(wanted)
+
+
+async def apply_snapshot(
+    redis: Redis, account_id: int, snapshot: calls.Snapshot, now: datetime
+) -> Applied:
+    """Makes the count what the switch lists, but for calls with news since the list was taken.
+
+    One of an earlier start of the switch is left aside, and not `settled`.
+    """
+    number = snapshot.numbered
+    listed = [
+        (call.call_id, call.leg, call.customer_id, call.carrier_id, _us(call.setup_at))
+        for call in snapshot.calls
+    ]
+    numbers = (False, False) if number is None else (number.boot, number.seq)
+    said = (_us(now), snapshot.switch, snapshot.lease_seconds * 1_000_000, _us(snapshot.at))
+    answer = await scripts.SNAPSHOT.run(redis, account_id, _encode((*said, *numbers, listed)))
+    applied, wanted, lost = msgspec.msgpack.decode(
+        answer, type=tuple[bool, str | Literal[False], list[_Lost]]
+    )
+    return Applied(
+        {snapshot.switch: wanted} if wanted else {},
+        frozenset({snapshot.switch}) if applied else frozenset(),
+        tuple(_lost(lost, "SNAPSHOT")),
+    )
+
+
+async def sweep(redis: Redis, account_id: int, now: datetime) -> tuple[LostCall, ...]:
+    """Takes out the calls whose lease nobody renewed, and forgets old tombstones."""
+    swept: list[LostCall] = []
+    more = True
+    while more:
+        answer = await scripts.SWEEP.run(redis, account_id, _us(now))
+        more, lost = msgspec.msgpack.decode(answer, type=tuple[bool, list[_Lost]])
+        swept.extend(_lost(lost, "LEASE"))
+    return tuple(swept)
+
+
+async def read(
+    redis: Redis, account_id: int, customer_id: int | None, now: datetime | None = None
+) -> Channels:
+    """The state of a customer, or (None) of the account, as of `now` (default: Redis's time)."""
+    scope = keys.WHOLE_ACCOUNT if customer_id is None else customer_id
+    at = "" if now is None else _us(now)
+    answer = await scripts.READ.run(redis, account_id, scope, at)
+    sequence, as_of, attempts, counts = msgspec.msgpack.decode(
+        answer, type=tuple[int, int, int, list[tuple[int, int]]]
+    )
+    return Channels(
+        sequence=sequence,
+        as_of=_instant(as_of),
+        in_use=sum(count for _, count in counts),
+        cps=attempts / _WINDOW_SECONDS,
+        by_carrier=tuple(
+            (None if carrier == calls.NO_CARRIER else carrier, count)
+            for carrier, count in sorted(counts)
+        ),
+    )
+
+
+def _grouped(
+    events: Sequence[calls.LiveEvent | calls.Beat],
+) -> list[tuple[str, int, list[_Row]]]:
+    """By switch, each in the order of its numbers: then only what is missing is a hole."""
+    groups: dict[str, tuple[str, int, list[_Row]]] = {}
+    for event in events:
+        group = groups.get(event.switch)
+        if group is None:
+            group = (event.switch, event.lease_seconds * 1_000_000, [])
+            groups[event.switch] = group
+        group[2].append(_row(event))
+    for _, _, rows in groups.values():
+        boot = rows[0][8]
+        if boot is not None and all(row[8] == boot for row in rows):
+            rows.sort(key=_seq)
+    return list(groups.values())
+
+
+def _seq(row: _Row) -> int:
+    return row[9] or 0
+
+
+def _row(event: calls.LiveEvent | calls.Beat) -> _Row:
+    number = event.numbered
+    boot, seq = (None, None) if number is None else (number.boot, number.seq)
+    if isinstance(event, calls.Beat):
+        return _BEAT, "", event.active, 0, 0, _us(event.at), 0, True, boot, seq
+    return (
+        _END if event.type is calls.EventType.END else _IS_UP,
+        event.call_id,
+        event.leg,
+        event.customer_id,
+        event.carrier_id,
+        _us(event.at),
+        0 if event.setup_at is None else _us(event.setup_at),
+        event.final,
+        boot,
+        seq,
+    )
+
+
+def _lost(lost: Iterable[_Lost], reason: Literal["SNAPSHOT", "LEASE"]) -> Iterable[LostCall]:
+    for switch, call_id, customer_id, setup in lost:
+        yield LostCall(switch, call_id, customer_id, _instant(setup) if setup else None, reason)
+
+
+def _us(at: datetime) -> int:
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _instant(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)

@@ -1,0 +1,40 @@
+"""Lua scripts, each run in one step by Redis. A script is what it shares and its own file."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from live import keys
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    text: str
+    sha: str
+
+    async def run(self, redis: Redis, account_id: int, *arguments: str | bytes | int) -> bytes:
+        """Raises redis.exceptions.ConnectionError and its like where Redis is away."""
+        execute = cast(Callable[..., Awaitable[bytes]], redis.execute_command)
+        rest = (1, keys.prefix(account_id), *arguments)
+        try:
+            return await execute("EVALSHA", self.sha, *rest)
+        except NoScriptError:
+            return await execute("EVAL", self.text, *rest)
+
+
+def _script(*names: str) -> Script:
+    text = keys.lua() + "\n".join((_FOLDER / f"{name}.lua").read_text() for name in names)
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+APPLY = _script("common", "calls", "apply")
+SNAPSHOT = _script("common", "calls", "snapshot")
+SWEEP = _script("common", "calls", "sweep")
+READ = _script("common", "read")

@@ -1,0 +1,141 @@
+-- Shared by the scripts that change calls: load the records of one switch, change them in Lua,
+-- store what changed. A record's fields:
+local STATE, CUSTOMER, STANDING, BOOT, SEQ, AT, SETUP, LEGS = 1, 2, 3, 4, 5, 6, 7, 8
+-- STANDING: the carrier under which it counts, false: it does not; BOOT, SEQ: number of its last
+-- event (false, 0: none); AT, SETUP: µs (0: not known); LEGS: leg -> carrier, false once ended.
+local UP, ENDED = 'U', 'E'
+local LOST = 'L' -- removed without an end: newer news brings it back
+local WAITING = 'W' -- a leg has ended, no start was seen
+
+local WHOLE_ACCOUNT = 0
+
+local function open_batch(switch, now)
+  return {
+    switch = switch, now = now, calls = {}, was = {}, changed = {}, attempts = {}, scopes = {},
+  }
+end
+
+local function load_calls(batch, ids)
+  local calls = key('calls', batch.switch.name)
+  for first = 1, #ids, SLICE do
+    local last = math.min(first + SLICE - 1, #ids)
+    for i, packed in ipairs(redis.call('HMGET', calls, unpack(ids, first, last))) do
+      local id = ids[first + i - 1]
+      if packed and not batch.calls[id] then
+        local call = cmsgpack.unpack(packed)
+        batch.calls[id] = call
+        batch.was[id] = {call[STATE], call[CUSTOMER], call[STANDING]}
+      end
+    end
+  end
+end
+
+local function set_state(batch, call, state)
+  if call[STATE] == UP then batch.switch.count = batch.switch.count - 1 end
+  if state == UP then batch.switch.count = batch.switch.count + 1 end
+  call[STATE] = state
+end
+
+local function new_call(batch, id, state, customer, setup)
+  local call = {false, customer, false, false, 0, 0, setup, {}}
+  batch.calls[id] = call
+  set_state(batch, call, state)
+  return call
+end
+
+-- Removes a call that did not end; returns what to say of it.
+local function lose(batch, id)
+  local call = batch.calls[id]
+  set_state(batch, call, LOST)
+  batch.changed[id] = true
+  return {batch.switch.name, id, call[CUSTOMER], call[SETUP]}
+end
+
+local function count_attempt(batch, customer)
+  for _, scope in ipairs({customer, WHOLE_ACCOUNT}) do
+    batch.attempts[scope] = (batch.attempts[scope] or 0) + 1
+  end
+end
+
+-- The carrier of the highest leg that is up; 0 between carriers.
+local function standing(call)
+  local highest, carrier = -1, 0
+  for leg, at in pairs(call[LEGS]) do
+    if at and leg > highest then highest, carrier = leg, at end
+  end
+  return carrier
+end
+
+-- moves[scope][carrier] = {SADD = members, SREM = members}
+local function move(moves, command, customer, carrier, member)
+  for _, scope in ipairs({customer, WHOLE_ACCOUNT}) do
+    moves[scope] = moves[scope] or {}
+    local sets = moves[scope]
+    sets[carrier] = sets[carrier] or {SADD = {}, SREM = {}}
+    table.insert(sets[carrier][command], member)
+  end
+end
+
+local function store_moves(batch, moves)
+  for scope, sets in pairs(moves) do
+    batch.scopes[scope] = true
+    for carrier, commands in pairs(sets) do
+      in_slices('SREM', key('standing', scope, carrier), commands.SREM)
+      in_slices('SADD', key('standing', scope, carrier), commands.SADD)
+      if commands.SADD[1] then redis.call('SADD', key('carriers', scope), digits(carrier)) end
+    end
+  end
+end
+
+local function store_attempts(batch)
+  local second = math.floor(batch.now / 1000000)
+  for scope, attempts in pairs(batch.attempts) do
+    batch.scopes[scope] = true
+    redis.call('INCRBY', key('attempts', scope, second), attempts)
+    redis.call('EXPIRE', key('attempts', scope, second), ATTEMPTS_TTL)
+  end
+end
+
+-- Writes every changed call: its record, its place in the switch's order, the sets it stands in.
+local function store_calls(batch)
+  local name, now = batch.switch.name, digits(batch.now)
+  local records, up, not_up, gone, not_gone, moves = {}, {}, {}, {}, {}, {}
+  for id in pairs(batch.changed) do
+    local call, was = batch.calls[id], batch.was[id]
+    local is_up, was_up = call[STATE] == UP, was and was[1] == UP
+    call[STANDING] = is_up and standing(call)
+    if is_up then
+      up[#up + 1] = now
+      up[#up + 1] = id
+      if was and not was_up then not_gone[#not_gone + 1] = id end
+    else
+      gone[#gone + 1] = now
+      gone[#gone + 1] = id
+      if was_up then not_up[#not_up + 1] = id end
+    end
+    if call[STANDING] ~= (was and was[3] or false) or (was_up and call[CUSTOMER] ~= was[2]) then
+      local member = name .. '\0' .. id
+      if was_up then move(moves, 'SREM', was[2], was[3], member) end
+      if is_up then move(moves, 'SADD', call[CUSTOMER], call[STANDING], member) end
+    end
+    records[#records + 1] = id
+    records[#records + 1] = cmsgpack.pack(call)
+  end
+  in_slices('HSET', key('calls', name), records)
+  in_slices('ZADD', key('up', name), up)
+  in_slices('ZREM', key('up', name), not_up)
+  in_slices('ZADD', key('gone', name), gone)
+  in_slices('ZREM', key('gone', name), not_gone)
+  store_moves(batch, moves)
+  store_attempts(batch)
+end
+
+-- Forgets tombstones whose time is over.
+local function trim(name, now)
+  local over = redis.call(
+    'ZRANGEBYSCORE', key('gone', name), '-inf', digits(now - TOMBSTONE_US), 'LIMIT', 0, SLICE)
+  if over[1] then
+    redis.call('ZREM', key('gone', name), unpack(over))
+    redis.call('HDEL', key('calls', name), unpack(over))
+  end
+end
