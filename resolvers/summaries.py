@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain import billing, callers, cells, periods, refusals
 from domain.periods import Granularity
@@ -11,6 +11,7 @@ from resolvers import access
 from resolvers.access import Capability
 
 MAX_CELLS = 10_000
+_LOOK_BACK = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +113,41 @@ async def _currency(account_id: int, customer_id: int | None) -> str | None:
 
 def _unknown(kind: str, field: str) -> refusals.Refusal:
     return refusals.Refusal("NOT_FOUND", f"There is no such {kind}; check its id.", field)
+
+
+class Changes:
+    """Tells which rows of a customer's summary changed since it was last asked.
+
+    Looks back further than that: a rebuild is stamped before it commits, and the clocks of
+    workers differ. What was told already is known by its version.
+    """
+
+    def __init__(self, account_id: int, customer_id: int, granularity: Granularity) -> None:
+        self._scope = account_id, customer_id
+        self._granularity = granularity
+        self._versions: dict[datetime, int] = {}
+        self._asked: datetime | None = None
+
+    async def since_last(self, now: datetime) -> list[cells.Row]:
+        """Oldest first; none at the first time. LIVE tells of its 24 hours only."""
+        since, first = (self._asked or now) - _LOOK_BACK, self._asked is None
+        changes = await summaries.changed_since(*self._scope, since)
+        hours = [c.hour for c in changes if c.version > self._versions.get(c.hour, 0)]
+        self._asked, self._versions = now, {c.hour: c.version for c in changes}
+        starts = {periods.containing(self._granularity, hour).start for hour in hours}
+        if self._granularity is Granularity.LIVE:
+            starts &= {period.start for period in periods.live(now)}
+        if first or not starts:
+            return []
+        return await summaries.rows(*self._scope, self._granularity, sorted(starts))
+
+
+async def changes(
+    caller: callers.Caller, customer_id: int, granularity: Granularity, now: datetime
+) -> tuple[Changes, str]:
+    """What tells of changes from now on, and the customer's currency."""
+    access.require_customer(caller, Capability.SEE_STATS, customer_id)
+    currency = await _currency(caller.account_id, customer_id)
+    follower = Changes(caller.account_id, customer_id, granularity)
+    await follower.since_last(now)
+    return follower, currency or ""

@@ -11,9 +11,12 @@ from asking import Asker
 from days import ACCOUNT, HOUR, Leg
 from redis.asyncio import Redis
 
-from domain import cells
-from models import db, hours, people
-from schema import base, summaries
+from domain import cells, periods
+from domain.periods import Granularity
+from models import db, hours, invoicing, people
+from resolvers.summaries import Changes
+from schema import base
+from schema.cells import SummaryColumn
 
 NOW = HOUR + timedelta(minutes=30)  # a Friday morning
 
@@ -221,8 +224,45 @@ async def test_a_cursor_of_another_list_is_refused(asker: Asker) -> None:
         assert await asker.refused(SUMMARY, first=1, after=cursor, **values) == "BAD_CURSOR"
 
 
+async def test_the_invoice_that_holds_a_row_is_named(asker: Asker) -> None:
+    yesterday = HOUR - timedelta(days=1)
+    await store([Leg("a", setup=yesterday, charge=Decimal("2.50")), Leg("b")])
+    day = periods.containing(Granularity.DAILY, yesterday)
+    selection = invoicing.Selection(1, Granularity.DAILY, [day])
+    invoice = await invoicing.generate(
+        ACCOUNT, selection, key="once", issue=True, expected=None, now=NOW
+    )
+    today, invoiced = nodes(await summary(asker, "DAILY"))
+    assert today["invoice"] is None
+    assert invoiced["invoice"] == {
+        "id": base.encode_id("Invoice", ACCOUNT, invoice.id),
+        "number": invoice.number,
+    }
+
+
+async def test_each_change_of_a_row_is_told_once(asker: Asker) -> None:
+    await store([Leg("before")])
+    follower = Changes(ACCOUNT, 1, Granularity.DAILY)
+    assert await follower.since_last(NOW) == []
+    assert await follower.since_last(NOW) == []
+    await store([Leg("a"), Leg("b", setup=ago(30)), Leg("c", customer=2)])
+    changed = await follower.since_last(NOW + timedelta(seconds=1))
+    assert [(row.key.start.day, row.attempts) for row in changed] == [(19, 1), (20, 2)]
+    assert await follower.since_last(NOW + timedelta(minutes=1)) == []
+    await store([Leg("d", setup=ago(3))])
+    (row,) = await follower.since_last(NOW + timedelta(minutes=1))
+    assert (row.attempts, row.version) == (3, 3)
+
+
+async def test_live_tells_of_no_hour_that_it_does_not_show(asker: Asker) -> None:
+    follower = Changes(ACCOUNT, 1, Granularity.LIVE)
+    await follower.since_last(NOW)
+    await store([Leg("a", setup=ago(24)), Leg("b", setup=ago(23))])
+    assert [row.key.start for row in await follower.since_last(NOW)] == [HOUR - timedelta(hours=23)]
+
+
 def test_every_column_of_the_rules_can_be_asked_for() -> None:
-    assert [c.value for c in summaries.SummaryColumn] == [c.name for c in cells.COLUMNS]
+    assert [c.value for c in SummaryColumn] == [c.name for c in cells.COLUMNS]
 
 
 def test_the_tests_day_is_a_friday() -> None:
