@@ -2,7 +2,7 @@
 
 PostgreSQL refuses to run as root. Started by root, both servers run as the owner of the data
 folder or, where that is root too, as `nobody`; they keep the one capability that lets them reach
-a checkout under a closed folder such as /root. Nothing outside the data folder changes owner.
+a data folder under a closed one such as /root. Nothing outside the data folder changes owner.
 """
 
 import ctypes
@@ -214,7 +214,7 @@ class Postgres(Server):
         super().__init__(data_dir, sockets)
         self.folder = data_dir / "postgres"
         self.durable = durable
-        self.bin = postgres_folder() / "bin"
+        self.bin = self._reachable(postgres_folder()) / "bin"
 
     def initialise(self) -> None:
         """Makes the cluster and the database `callboard` once; half a cluster is thrown away."""
@@ -233,6 +233,19 @@ class Postgres(Server):
             stdin=b"CREATE DATABASE callboard;\n",
         )
         fresh.rename(self.folder)
+
+    def _reachable(self, installed: Path) -> Path:
+        """The installation, copied beside the sockets where a folder above it is closed.
+
+        PostgreSQL looks for its programs with access(2), which no capability helps.
+        """
+        above = [installed, *installed.parents]
+        if self.user is None or all(folder.stat().st_mode & 0o001 for folder in above):
+            return installed
+        copy = self.sockets / "postgres"
+        if not copy.exists():
+            shutil.copytree(installed, copy, ignore=shutil.ignore_patterns("include", "*.a"))
+        return copy
 
     def command(self) -> list[str]:
         options = _POSTGRES | ({} if self.durable else _VOLATILE)
