@@ -82,7 +82,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class LostCall:
-    """A call closed in the count whose end nobody reported; it is never billed by that."""
+    """A call taken out of the count without an end: its end is unknown, its bill untouched."""
 
     switch: str
     call_id: str

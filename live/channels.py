@@ -8,7 +8,7 @@ account) raises its sequence and is published in the same step. All functions ra
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 from redis.asyncio import Redis
@@ -41,15 +41,7 @@ class Channels:
     by_carrier: tuple[tuple[int | None, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LostCall:
-    """A call taken out of the count without an end: its end is unknown, its bill untouched."""
-
-    switch: str
-    call_id: str
-    customer_id: int
-    setup_at: datetime | None
-    reason: Literal["SNAPSHOT", "LEASE"]
+LostCall: TypeAlias = calls.LostCall
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Wakes a worker after a commit: there are marks. A hint only; the truth is the table of marks."""
 
+from collections.abc import Awaitable
+from typing import cast
+
 from redis.asyncio import Redis
 
 _KEY = "cb:wake:marks"
@@ -13,7 +16,7 @@ async def wake(redis: Redis) -> None:
     await pipe.execute()
 
 
-async def woken(redis: Redis, timeout_seconds: float) -> bool:
+async def woken(redis: Redis, timeout_seconds: int) -> bool:
     """Waits for a token and takes it; False where none came in time."""
-    token = await redis.blpop([_KEY], timeout=timeout_seconds)
+    token = await cast("Awaitable[object]", redis.blpop([_KEY], timeout=timeout_seconds))
     return token is not None

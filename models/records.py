@@ -26,8 +26,8 @@ _FIELDS = (
     *("end_at", "talk_us", "sip_code", "sip_reason", "q850_cause", "released_by", "dtmf_digits"),
     *("rated_by", "prefix", "rate_card_id", "billed_seconds", "charge", "cost"),
 )
-_COLUMNS = ("account_id", *_FIELDS)
-_values = attrgetter(*_FIELDS)
+COLUMNS = ("account_id", *_FIELDS)
+values_of = attrgetter(*_FIELDS)
 _key_values = attrgetter(
     "switch", "call_id", "leg", "setup_at", "customer_id", "revision", "digest", "final"
 )
@@ -124,8 +124,8 @@ async def _claim_keys(
 
 
 async def _copy(conn: db.Connection, account_id: int, records: Iterable[calls.Record]) -> None:
-    rows = [(account_id, *_values(record)) for record in records]
-    await conn.copy_records_to_table("call_records", records=rows, columns=_COLUMNS)
+    rows = [(account_id, *values_of(record)) for record in records]
+    await conn.copy_records_to_table("call_records", records=rows, columns=COLUMNS)
 
 
 async def _mark(
