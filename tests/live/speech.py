@@ -1,0 +1,77 @@
+"""What a switch says, in the order it says it; a test delivers it as it likes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from domain import calls
+from domain.calls import EventType
+
+NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
+LEASE = 4 * 3600
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@dataclass
+class Switch:
+    """Numbers what it says from 1 (`boot` None: not at all). Times are seconds after NOW."""
+
+    name: str = "edge-1"
+    boot: int | None = 7
+    seq: int = 0
+    at: float = 0.0
+
+    def _number(self) -> calls.Numbered | None:
+        self.seq += 1
+        return None if self.boot is None else calls.Numbered(self.boot, self.seq)
+
+    def _say(
+        self, type: EventType, call: str, leg: int, customer: int, carrier: int, final: bool = True
+    ) -> calls.LiveEvent:
+        return calls.LiveEvent(
+            type=type,
+            switch=self.name,
+            call_id=call,
+            leg=leg,
+            customer_id=customer,
+            carrier_id=carrier,
+            at=after(self.at),
+            setup_at=after(self.at),
+            final=final,
+            numbered=self._number(),
+            lease_seconds=LEASE,
+        )
+
+    def start(
+        self, call: str, customer: int = 1, carrier: int = 1, leg: int = 0
+    ) -> calls.LiveEvent:
+        return self._say(EventType.START, call, leg, customer, carrier)
+
+    def ringing(
+        self, call: str, customer: int = 1, carrier: int = 1, leg: int = 0
+    ) -> calls.LiveEvent:
+        return self._say(EventType.RINGING, call, leg, customer, carrier)
+
+    def answer(
+        self, call: str, customer: int = 1, carrier: int = 1, leg: int = 0
+    ) -> calls.LiveEvent:
+        return self._say(EventType.ANSWER, call, leg, customer, carrier)
+
+    def end(
+        self, call: str, customer: int = 1, carrier: int = 1, leg: int = 0, final: bool = True
+    ) -> calls.LiveEvent:
+        return self._say(EventType.END, call, leg, customer, carrier, final)
+
+    def beat(self, active: int) -> calls.Beat:
+        return calls.Beat(self.name, active, after(self.at), self._number(), LEASE)
+
+    def snapshot(self, *listed: calls.SnapshotCall) -> calls.Snapshot:
+        """Under the number of what it said last."""
+        number = None if self.boot is None else calls.Numbered(self.boot, self.seq)
+        return calls.Snapshot(self.name, after(self.at), number, listed, LEASE)
+
+
+def up(call: str, customer: int = 1, carrier: int = 1, leg: int = 0) -> calls.SnapshotCall:
+    return calls.SnapshotCall(call, leg, customer, carrier, NOW)

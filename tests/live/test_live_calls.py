@@ -1,0 +1,324 @@
+"""Page 3, Live channels: which calls are up, and under which carrier they count."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+from speech import LEASE, NOW, Switch, after
+
+from domain import calls
+from live import channels
+
+ACCOUNT = 1
+Said = Sequence[calls.LiveEvent | calls.Beat]
+
+
+@pytest.fixture
+def switch() -> Switch:
+    return Switch()
+
+
+async def tell(redis: Redis, *events: calls.LiveEvent | calls.Beat) -> channels.Applied:
+    return await channels.apply(redis, ACCOUNT, events, NOW)
+
+
+async def count(redis: Redis, customer: int | None = 1) -> dict[int | None, int]:
+    """Calls by carrier; adding up to the calls in use is checked on the way."""
+    shown = await channels.read(redis, ACCOUNT, customer)
+    assert shown.in_use == sum(n for _, n in shown.by_carrier)
+    assert all(n > 0 for _, n in shown.by_carrier)
+    return dict(shown.by_carrier)
+
+
+async def test_nothing_is_up_before_anything_was_said(redis: Redis) -> None:
+    shown = await channels.read(redis, ACCOUNT, None)
+    assert (shown.in_use, shown.cps, shown.by_carrier) == (0, 0.0, ())
+
+
+async def test_a_start_adds_and_an_end_removes(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a"))
+    assert await count(redis) == {1: 1}
+    await tell(redis, switch.end("a"))
+    assert await count(redis) == {}
+
+
+async def test_a_customer_and_the_account_see_the_same_calls(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a", 1, 5), switch.start("b", 2, 5), switch.start("c", 2, 6))
+    assert await count(redis, 1) == {5: 1}
+    assert await count(redis, 2) == {5: 1, 6: 1}
+    assert await count(redis, None) == {5: 2, 6: 1}
+
+
+async def test_another_account_sees_nothing(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a"))
+    assert (await channels.read(redis, ACCOUNT + 1, 1)).in_use == 0
+    assert (await channels.read(redis, ACCOUNT + 1, None)).in_use == 0
+
+
+async def test_the_same_call_id_on_two_switches_is_two_calls(redis: Redis) -> None:
+    one, other = Switch("edge-1"), Switch("edge-2")
+    await tell(redis, one.start("a"), other.start("a"))
+    assert await count(redis) == {1: 2}
+    await tell(redis, one.end("a"))
+    assert await count(redis) == {1: 1}
+
+
+@pytest.mark.parametrize("boot", [7, None])
+async def test_what_is_said_twice_counts_once(redis: Redis, boot: int | None) -> None:
+    switch = Switch(boot=boot)
+    started, ended = switch.start("a"), switch.end("a")
+    await tell(redis, started, started)
+    await tell(redis, started)
+    assert await count(redis) == {1: 1}
+    await tell(redis, ended, ended)
+    await tell(redis, started)
+    await tell(redis, ended)
+    assert await count(redis) == {}
+
+
+@pytest.mark.parametrize("late", ["start", "ringing", "answer"])
+async def test_an_end_before_its_start_leaves_a_tombstone(redis: Redis, late: str) -> None:
+    switch = Switch()
+    said = getattr(switch, late)("a")
+    await tell(redis, switch.end("a"))
+    assert await count(redis) == {}
+    await tell(redis, said)
+    assert await count(redis) == {}
+
+
+@pytest.mark.parametrize("first", ["ringing", "answer"])
+async def test_a_call_that_rings_or_answers_is_up_though_its_start_is_late(
+    redis: Redis, first: str
+) -> None:
+    switch = Switch()
+    started = switch.start("a")
+    await tell(redis, getattr(switch, first)("a"))
+    assert await count(redis) == {1: 1}
+    await tell(redis, started)
+    assert await count(redis) == {1: 1}
+
+
+async def test_a_late_ringing_does_not_undo_anything(redis: Redis, switch: Switch) -> None:
+    started, ringing = switch.start("a"), switch.ringing("a")
+    await tell(redis, started, switch.answer("a"))
+    before = await channels.read(redis, ACCOUNT, 1)
+    await tell(redis, ringing)
+    assert await channels.read(redis, ACCOUNT, 1, before.as_of) == before
+
+
+async def test_a_failover_stands_under_no_carrier_between_its_legs(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a", carrier=5))
+    assert await count(redis) == {5: 1}
+    await tell(redis, switch.end("a", carrier=5, final=False))
+    assert await count(redis) == {None: 1}
+    await tell(redis, switch.start("a", carrier=6, leg=1))
+    assert await count(redis) == {6: 1}
+    await tell(redis, switch.end("a", carrier=6, leg=1))
+    assert await count(redis) == {}
+
+
+async def test_a_leg_that_starts_before_the_last_one_ended_counts_once(
+    redis: Redis, switch: Switch
+) -> None:
+    started, ended = switch.start("a", carrier=5), switch.end("a", carrier=5, final=False)
+    await tell(redis, started, switch.start("a", carrier=6, leg=1))
+    assert await count(redis) == {6: 1}
+    await tell(redis, ended)
+    assert await count(redis) == {6: 1}
+
+
+async def test_a_leg_that_ended_before_it_started_stays_ended(
+    redis: Redis, switch: Switch
+) -> None:
+    started = switch.start("a", carrier=5)
+    await tell(redis, switch.end("a", carrier=5, final=False))
+    assert await count(redis) == {}
+    await tell(redis, started)
+    assert await count(redis) == {None: 1}
+
+
+async def test_a_call_without_a_carrier_stands_under_none(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a", carrier=calls.NO_CARRIER))
+    assert await count(redis) == {None: 1}
+    await tell(redis, switch.ringing("a", carrier=5))
+    assert await count(redis) == {5: 1}
+
+
+async def test_a_start_older_than_the_lease_is_not_believed(redis: Redis) -> None:
+    switch = Switch(at=-LEASE - 1)
+    await tell(redis, switch.start("a"), switch.answer("a"))
+    assert await count(redis) == {}
+
+
+async def test_ends_of_long_ago_leave_nothing_behind(redis: Redis) -> None:
+    history = Switch(boot=None, at=-86_400)
+    applied = await tell(redis, *[history.end(f"c{i}") for i in range(2_500)])
+    assert applied == channels.Applied({})
+    assert await redis.dbsize() == 0
+
+
+async def test_a_late_end_of_long_ago_still_ends_its_call(redis: Redis) -> None:
+    switch = Switch(boot=None)
+    await tell(redis, switch.start("a"))
+    switch.at = -2 * LEASE  # such as a switch with a wrong clock
+    await tell(redis, switch.end("a"))
+    assert await count(redis) == {}
+
+
+async def test_a_tombstone_is_forgotten_in_time(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a"), switch.end("a"))
+    await channels.sweep(redis, ACCOUNT, after(899))
+    assert await redis.hlen("live:{a1}:calls:edge-1") == 1  # type: ignore[misc]
+    await channels.sweep(redis, ACCOUNT, after(900))
+    assert await redis.hlen("live:{a1}:calls:edge-1") == 0  # type: ignore[misc]
+
+
+async def test_a_batch_of_10_000_events_is_applied_whole(redis: Redis, switch: Switch) -> None:
+    said = [switch.start(f"c{i}", customer=i % 7 + 1, carrier=i % 3) for i in range(6_000)]
+    said += [switch.end(f"c{i}") for i in range(4_000)]
+    applied = await tell(redis, *said, switch.beat(2_000))
+    assert applied.snapshot_wanted == {}
+    assert sum((await count(redis, None)).values()) == 2_000
+    assert sum([sum((await count(redis, c)).values()) for c in range(1, 8)]) == 2_000
+
+
+# Leases ------------------------------------------------------------------------------------------
+
+
+async def test_a_lease_that_nobody_renews_runs_out_and_is_told(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a", customer=3))
+    assert await channels.sweep(redis, ACCOUNT, after(LEASE - 1)) == ()
+    assert await count(redis, 3) == {1: 1}
+    lost = await channels.sweep(redis, ACCOUNT, after(LEASE))
+    assert lost == (channels.LostCall("edge-1", "a", 3, NOW, "LEASE"),)
+    assert await count(redis, 3) == {}
+    assert await channels.sweep(redis, ACCOUNT, after(LEASE)) == ()
+
+
+async def test_news_of_a_call_renews_its_own_lease(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a"), switch.start("b"))
+    await channels.apply(redis, ACCOUNT, [switch.answer("a")], after(60))
+    lost = await channels.sweep(redis, ACCOUNT, after(LEASE))
+    assert [each.call_id for each in lost] == ["b"]
+
+
+async def test_a_beat_that_agrees_renews_all_leases_and_one_that_differs_does_not(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a"), switch.start("b"))
+    await channels.apply(redis, ACCOUNT, [switch.beat(2)], after(LEASE - 10))
+    assert await channels.sweep(redis, ACCOUNT, after(LEASE)) == ()
+    await channels.apply(redis, ACCOUNT, [switch.beat(3)], after(2 * LEASE - 20))
+    assert len(await channels.sweep(redis, ACCOUNT, after(2 * LEASE - 10))) == 2
+
+
+async def test_more_leases_than_one_step_takes_run_out_together(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, *[switch.start(f"c{i}") for i in range(2_300)])
+    assert len(await channels.sweep(redis, ACCOUNT, after(LEASE))) == 2_300
+    assert await count(redis) == {}
+
+
+async def test_a_call_whose_lease_ran_out_comes_back_with_newer_news_alone(
+    redis: Redis, switch: Switch
+) -> None:
+    started = switch.start("a")
+    await tell(redis, started)
+    late = after(LEASE)
+    await channels.sweep(redis, ACCOUNT, late)
+    await tell(redis, started)
+    assert await count(redis) == {}
+    switch.at = LEASE
+    await channels.apply(redis, ACCOUNT, [switch.answer("a")], late)
+    assert await count(redis) == {1: 1}
+
+
+# Attempts per second -----------------------------------------------------------------------------
+
+
+async def test_cps_is_the_first_starts_of_the_last_10_full_seconds(
+    redis: Redis, switch: Switch
+) -> None:
+    said = [switch.start(f"c{i}") for i in range(20)]
+    said += [switch.ringing("c0"), switch.start("c0", leg=1), switch.end("c1")]
+    await channels.apply(redis, ACCOUNT, said, NOW)
+    shown = [(await channels.read(redis, ACCOUNT, 1, after(s))).cps for s in (0.9, 1, 10.9, 11)]
+    assert shown == [0.0, 2.0, 2.0, 0.0]
+
+
+async def test_a_cps_that_changes_by_itself_is_a_new_state(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a"))
+    states = [await channels.read(redis, ACCOUNT, 1, after(s)) for s in (0, 1, 5, 10.5, 11, 20)]
+    assert [state.cps for state in states] == [0.0, 0.1, 0.1, 0.1, 0.0, 0.0]
+    numbers = [state.sequence for state in states]
+    assert numbers[0] < numbers[1] == numbers[2] == numbers[3] < numbers[4] == numbers[5]
+
+
+async def test_a_backlog_is_not_the_cps_of_now(redis: Redis) -> None:
+    switch = Switch(at=-600)
+    await tell(redis, *[switch.start(f"c{i}") for i in range(10)])
+    shown = await channels.read(redis, ACCOUNT, 1, after(1))
+    assert (shown.in_use, shown.cps) == (10, 0.0)
+
+
+# Any order ---------------------------------------------------------------------------------------
+
+
+def _whole_story(switch: Switch, call: str, legs: int, ended: bool) -> list[calls.LiveEvent]:
+    said = []
+    for leg in range(legs):
+        last = leg == legs - 1
+        where = {"call": call, "customer": 1, "carrier": leg + 1, "leg": leg}
+        said += [switch.start(**where), switch.ringing(**where)]  # type: ignore[arg-type]
+        if not last or ended:
+            said.append(switch.end(**where, final=last))  # type: ignore[arg-type]
+    return said
+
+
+@st.composite
+def _stories(draw: st.DrawFn) -> tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]:
+    """What a switch says of some calls, in order; and the same, shuffled, doubled, in batches."""
+    switch = Switch(boot=draw(st.sampled_from([7, None])))
+    shapes = draw(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=4))
+    said = list(
+        itertools.chain.from_iterable(
+            _whole_story(switch, f"c{i}", legs, ended) for i, (legs, ended) in enumerate(shapes)
+        )
+    )
+    again = draw(st.lists(st.sampled_from(said), max_size=6))
+    shuffled = draw(st.permutations(said + again))
+    size = draw(st.integers(1, 5))
+    return said, [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(_stories())
+def test_any_order_and_any_repetition_comes_to_the_same(
+    services: object, story: tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]
+) -> None:
+    said, batches = story
+
+    async def result(deliveries: list[list[calls.LiveEvent]]) -> object:
+        redis = Redis.from_url(services.redis_url)  # type: ignore[attr-defined]
+        try:
+            await redis.flushdb()
+            for batch in deliveries:
+                await tell(redis, *batch)
+                shown = await count(redis)
+                assert sum(shown.values()) <= len({event.call_id for event in said})
+            return await count(redis)
+        finally:
+            await redis.aclose()
+
+    assert asyncio.run(result(batches)) == asyncio.run(result([said]))
