@@ -13,8 +13,8 @@ _HOUR = timedelta(hours=1)
 
 
 def setups(random: Random, start: datetime, end: datetime, total: int) -> Iterator[datetime]:
-    """About `total` setups in `start <= t < end` (whole UTC hours), in order."""
-    hours = [start + n * _HOUR for n in range((end - start) // _HOUR)]
+    """About `total` setups from `start`, a whole UTC hour, to the end of the hour of `end`."""
+    hours = [start + n * _HOUR for n in range(-((start - end) // _HOUR))]
     weights = [_DAY[hour.hour] * _WEEKDAY[hour.weekday()] for hour in hours]
     each = total / sum(weights)
     for hour, weight in zip(hours, weights, strict=True):

@@ -13,6 +13,7 @@ COMMANDS = {
     "migrate": "server.cli.migrate",
     "account": "server.cli.account",
     "simulate": "server.cli.simulate",
+    "watch": "server.cli.watch",
     "reconcile": "server.cli.reconcile",
     "doctor": "server.cli.doctor",
     "bench": "server.cli.bench",

@@ -1,0 +1,168 @@
+"""`demo`: all of Callboard with a month of history and calls being made now."""
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import typer
+
+from domain import refusals
+from models import hours
+from runtime import clock, logs, services
+from runtime.settings import ROOT, Settings
+from server import cli
+from server.cli import demo_account, demo_text, progress, simulate
+from server.cli.parts import Part, Parts, require_free_port
+from server.cli.up import answers, migrated
+from simulator import calls, delivery, history
+
+commands = typer.Typer()
+
+_DAYS = 31
+_BATCH = 4000
+_SWITCH = "demo-1"
+_TALK_SECONDS = 140.0
+
+
+@commands.command()
+def demo(
+    port: int = typer.Option(8000, help="TCP port of the web process."),
+    cps: float = typer.Option(3.0, min=0.1, max=200, help="Calls the simulated switch makes."),
+    records: int = typer.Option(40_000, min=100, help="Calls of the made-up month, about."),
+    data_dir: cli.DataDir = ROOT / "data" / "demo",
+) -> None:
+    """Shows all of it: an account, 31 days of calls, a switch making more. Ctrl-C stops it.
+
+    What it makes stays in the data folder; delete the folder to begin anew.
+
+    Example: ./callboard demo --port 8000
+    """
+    began = time.monotonic()
+    require_free_port("127.0.0.1", port)
+    url = f"http://127.0.0.1:{port}"
+    with cli.configured(data_dir) as settings:
+        logs.configure("WARNING")  # the parts log to their own files
+        asyncio.run(migrated(settings))
+        environment = settings.environment()
+        with Parts(environment) as parts:
+            parts.add(Part("web", ["serve", "--port", str(port)], _log(data_dir, "web")))
+            parts.add(Part("worker", ["worker"], _log(data_dir, "worker")))
+            if not parts.watch(until=lambda: answers(url)):
+                return
+            filling = _Filling(settings, data_dir, url, records)
+            filling.start()
+            if not parts.watch(until=lambda: not filling.is_alive()):
+                return
+            if filling.error is not None:
+                raise _told(filling.error)
+            credentials = filling.credentials
+            environment["CALLBOARD_INGEST_KEY"] = credentials["keys"]["ingest"]
+            said = ["--url", url, "--cps", str(cps), "--duration", "0", "--switch", "demo-live"]
+            parts.add(Part("switch", ["simulate", *said, "--talk", "60"], _log(data_dir, "switch")))
+            typer.echo(demo_text.welcome(credentials, data_dir, time.monotonic() - began))
+            parts.watch()
+            typer.echo("Stopping.")
+
+
+def _told(error: Exception) -> Exception:
+    """An expected failure as one line; what nobody expected as it is."""
+    if not isinstance(error, demo_account.SetupError | delivery.RejectedError | refusals.Refusal):
+        return error
+    hint = "If an earlier start was broken off, delete the data folder and start again."
+    typer.secho(f"callboard: {error} {hint}", err=True, fg="red")
+    return typer.Exit(1)
+
+
+def _log(data_dir: Path, name: str) -> Path:
+    folder = data_dir / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.log"
+
+
+@dataclass
+class _Filling(threading.Thread):
+    """Makes account and history beside the watching of the parts. What is there, it keeps."""
+
+    settings: Settings
+    data_dir: Path
+    url: str
+    records: int
+    credentials: dict[str, Any] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(name="filling", daemon=True)
+
+    __hash__ = threading.Thread.__hash__
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._fill())
+        except Exception as error:
+            self.error = error
+
+    async def _fill(self) -> None:
+        assert self.settings.database_url is not None
+        assert self.settings.redis_url is not None
+        async with services.open_services(
+            self.settings.database_url, self.settings.redis_url, pool=2
+        ):
+            await self._account()
+            await self._history()
+
+    async def _account(self) -> None:
+        path = self.data_dir / "credentials.json"
+        now = clock.now()
+        found = demo_account.kept(path)
+        if found is None:
+            found = await demo_account.make(self.url, now - timedelta(days=_DAYS + 2), now)
+        self.credentials = found | {"url": self.url}
+        demo_account.keep(path, self.credentials)
+
+    async def _history(self) -> None:
+        """Posts the past once. Broken off, it posts the same records again: they are known."""
+        path = self.data_dir / "history.json"
+        plan = demo_account.kept(path)
+        if plan is None:
+            end = clock.now() - timedelta(minutes=5)
+            plan = {"end": end.isoformat(), "records": self.records, "seed": 1, "done": False}
+            demo_account.keep(path, plan)
+        if plan["done"]:
+            typer.echo(f"Keeping what is in {self.data_dir}; delete it to begin anew.")
+            return
+        await _post(self.url, self.credentials["keys"]["ingest"], plan)
+        await _rebuilt()
+        demo_account.keep(path, plan | {"done": True})
+
+
+async def _post(url: str, key: str, plan: dict[str, Any]) -> None:
+    end, random = datetime.fromisoformat(plan["end"]), Random(plan["seed"])
+    start = (end - timedelta(days=_DAYS)).replace(minute=0, second=0, microsecond=0)
+    mix = calls.Mix(simulate.CUSTOMERS, simulate.CARRIERS, _TALK_SECONDS)
+    planner = calls.Planner(mix, random, _SWITCH)
+    made = history.records(random, planner, _SWITCH, (start, end), plan["records"])
+    with progress.bars() as bars:
+        task = bars.add_task("Posting 31 days of records", total=(end - start).days)
+        async with delivery.connect(url, key) as deliver:
+            while batch := list(islice(made, _BATCH)):
+                await deliver.calls(batch)
+                bars.update(task, completed=(batch[-1]["setup_at"] - start).days)
+        bars.update(task, completed=(end - start).days)
+
+
+async def _rebuilt() -> None:
+    """Waits until the worker has rebuilt every marked hour."""
+    with progress.bars() as bars:
+        task = bars.add_task("Summing up hours", total=None)
+        most = 0
+        while left := len(await hours.marked(100_000)):
+            most = max(most, left)
+            bars.update(task, total=most, completed=most - left)
+            await asyncio.sleep(0.3)
+        bars.update(task, total=most or 1, completed=most or 1)

@@ -1,0 +1,165 @@
+"""The demo's account: its people, customers, carriers, rates and keys, made over GraphQL."""
+
+import json
+import os
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from resolvers import people
+
+NAME = "Example Voice"
+_STAFF = "owner@voice.example"
+# Reference, name, currency, channel limit, debit limit, tax in percent; the busiest first.
+_CUSTOMERS = (
+    ("acme", "Acme Networks", "EUR", 60, "2500", "19"),
+    ("harbour", "Harbour Logistics", "GBP", 40, "1500", "20"),
+    ("maple", "Maple Retail", "USD", 30, "1000", "7.25"),
+    ("summit", "Summit Clinics", "EUR", 25, "500", "19"),
+    ("lantern", "Lantern Media", "GBP", None, "500", "20"),
+)
+_CARRIERS = (
+    ("carrier-a", "Carrier A", "EUR"),
+    ("carrier-b", "Carrier B", "USD"),
+    ("carrier-c", "Carrier C", "GBP"),
+)
+# Prefix, price of a minute, connect fee, minimum, increment, description.
+_RATES = (
+    ("", "0.1900", "0.0200", 60, 60, "Rest of the world"),
+    ("44", "0.0089", "0", 1, 1, "United Kingdom"),
+    ("447", "0.0245", "0", 30, 6, "United Kingdom, mobile"),
+    ("1", "0.0072", "0", 6, 6, "North America"),
+    ("33", "0.0098", "0", 1, 1, "France"),
+    ("336", "0.0310", "0.0050", 30, 6, "France, mobile"),
+)
+_REFUSAL = "... on Refusal { code message }"
+
+Credentials = dict[str, Any]
+
+
+class SetupError(Exception):
+    """The demo's account could not be made; says what to do."""
+
+
+class Api:
+    """GraphQL at one Callboard, as one caller."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._client = client
+
+    async def sign_in(self, email: str, password: str) -> None:
+        wanted = "... on Session { token }"
+        session = await self.do("login", wanted, email=email, password=password)
+        self._client.headers["Authorization"] = f"Bearer {session['token']}"
+
+    async def do(self, mutation: str, wanted: str, **values: object) -> dict[str, Any]:
+        """A mutation's success; raises `SetupError` with its refusal."""
+        kind = mutation[0].upper() + mutation[1:]
+        query = (
+            f"mutation($i: {kind}Input!)"
+            f" {{ {mutation}(input: $i) {{ __typename {wanted} {_REFUSAL} }} }}"
+        )
+        answer = await self._client.post(
+            "/graphql", json={"query": query, "variables": {"i": values}}
+        )
+        found = answer.json()
+        if "errors" in found:
+            raise SetupError(f"{mutation}: {found['errors'][0]['message']}")
+        result: dict[str, Any] = found["data"][mutation]
+        if "code" in result:
+            raise SetupError(f"{mutation}: {result['message']}")
+        return result
+
+
+async def make(url: str, rated_from: datetime, now: datetime) -> Credentials:
+    """Makes all of it at `url`, whose database is opened; returns what to sign in with."""
+    staff = {"email": _STAFF, "password": secrets.token_urlsafe(12)}
+    await people.create_account(NAME, staff["email"], staff["password"], now)
+    async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
+        api = Api(client)
+        await api.sign_in(**staff)
+        for reference, name, currency in _CARRIERS:
+            await api.do(
+                "createCarrier",
+                "... on Carrier { id }",
+                reference=reference,
+                name=name,
+                currency=currency,
+            )
+        contact = await _customers(api, rated_from)
+        keys = {
+            "ingest": await _key(api, "ingest", "INGEST"),
+            "wallboard": await _key(api, "wallboard", "LIVE_READ"),
+            "billing": await _key(api, "billing", "BILLING_READ", "BILLING_WRITE"),
+        }
+    return {"url": url, "contact": contact, "staff": staff, "keys": keys}
+
+
+async def _customers(api: Api, rated_from: datetime) -> dict[str, str]:
+    """Makes customers, a card a currency and a contact each; returns the first contact's login."""
+    cards = {currency: await _card(api, currency) for currency in ("EUR", "GBP", "USD")}
+    logins: list[dict[str, str]] = []
+    for reference, name, currency, channels, debit, tax in _CUSTOMERS:
+        made = await api.do(
+            "createCustomer",
+            "... on Customer { id }",
+            reference=reference,
+            name=name,
+            currency=currency,
+            channelLimit=channels,
+            debitLimit=debit,
+            taxPercent=tax,
+        )
+        await api.do(
+            "assignRateCard",
+            "... on RateCardAssignment { validFrom }",
+            customerId=made["id"],
+            rateCardId=cards[currency],
+            validFrom=rated_from.isoformat(),
+        )
+        login = {"email": f"portal@{reference}.example", "password": secrets.token_urlsafe(12)}
+        await api.do(
+            "createContact",
+            "... on Contact { id }",
+            customerId=made["id"],
+            name="Portal contact",
+            **login,
+        )
+        logins.append(login)
+    return logins[0]
+
+
+async def _card(api: Api, currency: str) -> str:
+    made = await api.do(
+        "createRateCard", "... on RateCard { id }", name=f"Standard {currency}", currency=currency
+    )
+    names = ("prefix", "perMinute", "connectFee", "minimum", "increment", "description")
+    rates = [dict(zip(names, rate, strict=True)) for rate in _RATES]
+    await api.do("addRates", "... on RateCard { id }", rateCardId=made["id"], rates=rates)
+    card_id: str = made["id"]
+    return card_id
+
+
+async def _key(api: Api, name: str, *scopes: str) -> str:
+    made = await api.do("createApiKey", "... on CreatedApiKey { secret }", name=name, scopes=scopes)
+    secret: str = made["secret"]
+    return secret
+
+
+def keep(path: Path, content: object) -> None:
+    """Writes JSON that its owner alone can read, whole or not at all."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+    fresh.replace(path)
+
+
+def kept(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
