@@ -31,8 +31,10 @@ async def ask(
     caller: callers.Caller | None, query: str, *, now: datetime = NOW, **variables: Any
 ) -> dict[str, Any]:
     """The answer's data; `ask(…)["errors"]` where there are any."""
-    nothing: Any = None  # no question of these tests reads Redis
-    context = base.Context(caller=caller, clock=lambda: now, redis=nothing, bus=nothing)
+    nothing: Any = None  # no question of these tests is about what is live
+    context = base.Context(
+        caller=caller, clock=lambda: now, redis=nothing, bus=nothing, feeds=nothing
+    )
     found = await root.api.execute(query, variable_values=variables, context_value=context)
     data = dict(found.data or {})
     if found.errors:
