@@ -1,24 +1,15 @@
-"""The two embedded servers as processes: PostgreSQL and Valkey on Unix sockets.
+"""The two embedded servers as processes: PostgreSQL and Valkey on Unix sockets."""
 
-PostgreSQL refuses to run as root. Started by root, both servers run as the owner of the data
-folder or, where that is root too, as `nobody`; they keep the one capability that lets them reach
-a data folder under a closed one such as /root. Nothing outside the data folder changes owner.
-"""
-
-import ctypes
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from runtime import child
+from runtime import unprivileged
 
 _START_SECONDS = 60.0
 _LOG_BYTES = 8 << 20
@@ -40,9 +31,6 @@ _VALKEY = {
     "unixsocketperm": "700",
     "set-proc-title": "no",
 }
-
-_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _RAISE = 8, 47, 2
-_CAP_DAC_OVERRIDE, _CAPABILITY_VERSION_3 = 1, 0x20080522
 
 
 class ServerError(RuntimeError):
@@ -69,46 +57,6 @@ def _package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def unprivileged_user(data_dir: Path) -> tuple[int, int] | None:
-    """User and group for the servers; none: the ordinary user who started us."""
-    if os.geteuid() != 0:
-        return None
-    kept = data_dir / "postgres"
-    owner = (kept if kept.exists() else data_dir).stat()
-    if owner.st_uid != 0:
-        return owner.st_uid, owner.st_gid
-    nobody = pwd.getpwnam("nobody")
-    return nobody.pw_uid, nobody.pw_gid
-
-
-def _child_setup(user: tuple[int, int] | None, death_signal: int) -> Callable[[], None]:
-    """What a child does before exec: drop root, and die when the supervisor does."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def setup() -> None:
-        if user is not None:
-            if sys.platform == "linux":
-                libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
-            os.setgroups([])
-            os.setgid(user[1])
-            os.setuid(user[0])
-            if sys.platform == "linux":
-                _keep_reaching(libc)
-        child.die_with(parent, death_signal)
-
-    return setup
-
-
-def _keep_reaching(libc: ctypes.CDLL) -> None:
-    """Keeps CAP_DAC_OVERRIDE over the change of user and exec (refused: only open paths work)."""
-    bit = 1 << _CAP_DAC_OVERRIDE
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable
-    if libc.capset(header, sets) == 0:
-        libc.prctl(_PR_CAP_AMBIENT, _RAISE, _CAP_DAC_OVERRIDE, 0, 0)
-
-
 class Server:
     """One server process: started, watched, started again, stopped."""
 
@@ -119,7 +67,7 @@ class Server:
     def __init__(self, data_dir: Path, sockets: Path) -> None:
         self.data_dir = data_dir
         self.sockets = sockets
-        self.user = unprivileged_user(data_dir)
+        self.user = unprivileged.user_for(data_dir)
         self.log = data_dir / "logs" / f"{self.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -139,7 +87,7 @@ class Server:
                 stderr=log,
                 env=_environment(),
                 cwd="/",
-                preexec_fn=_child_setup(self.user, self.death_signal),
+                preexec_fn=unprivileged.before_exec(self.user, self.death_signal),
             )
 
     def wait_ready(self) -> None:
@@ -183,7 +131,7 @@ class Server:
                 stderr=log,
                 env=_environment(),
                 cwd="/",
-                preexec_fn=_child_setup(self.user, signal.SIGKILL),
+                preexec_fn=unprivileged.before_exec(self.user, signal.SIGKILL),
                 check=False,
             )
         if done.returncode != 0:
@@ -214,7 +162,7 @@ class Postgres(Server):
         super().__init__(data_dir, sockets)
         self.folder = data_dir / "postgres"
         self.durable = durable
-        self.bin = self._reachable(postgres_folder()) / "bin"
+        self.bin = unprivileged.reachable(postgres_folder(), self.user, sockets) / "bin"
 
     def initialise(self) -> None:
         """Makes the cluster and the database `callboard` once; half a cluster is thrown away."""
@@ -233,19 +181,6 @@ class Postgres(Server):
             stdin=b"CREATE DATABASE callboard;\n",
         )
         fresh.rename(self.folder)
-
-    def _reachable(self, installed: Path) -> Path:
-        """The installation, copied beside the sockets where a folder above it is closed.
-
-        PostgreSQL looks for its programs with access(2), which no capability helps.
-        """
-        above = [installed, *installed.parents]
-        if self.user is None or all(folder.stat().st_mode & 0o001 for folder in above):
-            return installed
-        copy = self.sockets / "postgres"
-        if not copy.exists():
-            shutil.copytree(installed, copy, ignore=shutil.ignore_patterns("include", "*.a"))
-        return copy
 
     def command(self) -> list[str]:
         options = _POSTGRES | ({} if self.durable else _VOLATILE)

@@ -19,7 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from runtime.embedded_processes import Postgres, Server, ServerError, Valkey, unprivileged_user
+from runtime import unprivileged
+from runtime.embedded_processes import Postgres, Server, ServerError, Valkey
 
 RECORD = "embedded.json"
 _TICK_SECONDS = 0.25
@@ -138,7 +139,7 @@ def _private_folder(data_dir: Path) -> Path:
 
     Reused after a killed supervisor, so that the URLs its users hold stay true.
     """
-    user = unprivileged_user(data_dir) or (os.getuid(), os.getgid())
+    user = unprivileged.user_for(data_dir) or (os.getuid(), os.getgid())
     record = data_dir / RECORD
     if record.exists():
         known = Path(json.loads(record.read_text())["sockets"])

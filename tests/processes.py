@@ -66,13 +66,21 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
+def parent_of(pid: int) -> int:
+    (line,) = (
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("PPid:")
+    )
+    return int(line.split()[1])
+
+
 def children(parent: int) -> dict[str, int]:
     """The commands of ours that this process started, by name, with their ids."""
     found = {}
     for pid in running("server.cli"):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        status = Path(f"/proc/{pid}/status").read_text()
-        if f"\nPPid:\t{parent}\n" in status:
+        if parent_of(pid) == parent:
             found[words[words.index("server.cli") + 1]] = pid
     return found
 

@@ -17,7 +17,7 @@ import pytest
 from redis import Redis, RedisError
 
 from models import db
-from runtime import embedded
+from runtime import embedded, embedded_processes
 from runtime.embedded_processes import ServerError
 from runtime.settings import ROOT
 
@@ -49,10 +49,17 @@ class Holder:
 
 
 @contextmanager
-def holder(data_dir: Path, user: str = processes.USERS[0]) -> Iterator[Holder]:
+def holder(
+    data_dir: Path, user: str = processes.USERS[0], *, packages: Path = ROOT
+) -> Iterator[Holder]:
     command = processes.as_user(user, sys.executable, "-c", _HOLD, str(data_dir))
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(packages)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             yield Holder(process)
@@ -82,7 +89,7 @@ async def _answers(urls: embedded.Urls) -> bool:
     try:
         with Redis.from_url(urls.redis_url) as client:
             return bool(client.ping()) and await _query(urls.database_url, "SELECT 1") == "1"
-    except (OSError, asyncpg.PostgresError, RedisError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError):
         return False
 
 
@@ -95,12 +102,13 @@ async def _back_within(urls: embedded.Urls, seconds: float) -> bool:
 
 
 def _named(data_dir: Path, program: str) -> int:
-    """The one process of that program that belongs to the folder's servers."""
-    (pid,) = (
+    """The first process of that program that belongs to the folder's servers."""
+    found = {
         pid
         for pid in processes.running(str(data_dir))
         if Path(f"/proc/{pid}/exe").resolve().name == program
-    )
+    }
+    (pid,) = (pid for pid in found if processes.parent_of(pid) not in found)
     return pid
 
 
@@ -110,6 +118,16 @@ async def test_the_servers_run_for_either_kind_of_user(data_dir: Path, user: str
     with holder(data_dir, user) as held:
         assert await _answers(held.urls)
         assert (await _query(held.urls.database_url, "SHOW server_version")).startswith("18.")
+
+
+async def test_the_servers_run_from_packages_that_are_closed_to_others(data_dir: Path) -> None:
+    closed = data_dir / "packages"
+    closed.mkdir(mode=0o700)
+    installed = embedded_processes.postgres_folder().parent
+    for name in (installed.name, f"{installed.name}.libs"):
+        (closed / name).symlink_to(installed.with_name(name))
+    with holder(data_dir, packages=closed) as held:
+        assert await _answers(held.urls)
 
 
 async def test_commands_share_the_servers_until_the_last_has_gone(data_dir: Path) -> None:
