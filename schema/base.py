@@ -5,20 +5,19 @@ import binascii
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
 
 import strawberry
 from redis.asyncio import Redis
 from strawberry.dataloader import DataLoader
 
 from domain import callers, refusals
+from live import bus
+from resolvers import live
 from schema.scalars import SCALARS as SCALARS
 from schema.scalars import Long as Long
 from schema.scalars import Money as Money
 from schema.scalars import plain as plain
-
-if TYPE_CHECKING:
-    from live import bus as live_bus
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -35,7 +34,8 @@ class Context:
     caller: callers.Caller | None
     clock: Callable[[], datetime]
     redis: Redis
-    bus: "live_bus.Bus"
+    bus: bus.Bus
+    feeds: live.Feeds
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 

@@ -13,6 +13,7 @@ from schema import (
     errors,
     invoicing,
     limits,
+    live,
     people,
     rates,
     reconciliation,
@@ -67,9 +68,15 @@ class Mutation(
     pass
 
 
+@strawberry.type(description="What can be listened to, over a WebSocket or server-sent events.")
+class Subscription(live.LiveSubscription):
+    pass
+
+
 api = errors.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[base.InvalidInput, base.NotFound, base.NotPermitted, base.Conflict],
     extensions=[
         errors.Masked,

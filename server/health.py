@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from models import db
+from workers import main
 
 _WITHIN = 3.0  # seconds for each
 
@@ -18,8 +19,8 @@ async def live(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """200 with database, Redis and a worker's heartbeat; else 503, naming what is missing."""
-    database, redis = await asyncio.gather(_database(), _redis(request))
-    parts = {"database": database, "redis": redis}
+    database, (redis, worker) = await asyncio.gather(_database(), _redis(request))
+    parts = {"database": database, "redis": redis, "worker": worker}
     good = all(parts.values())
     return JSONResponse(
         {"status": "ok" if good else "unavailable", **parts}, status_code=200 if good else 503
@@ -34,9 +35,11 @@ async def _database() -> bool:
         return False
 
 
-async def _redis(request: Request) -> bool:
+async def _redis(request: Request) -> tuple[bool, bool]:
+    """Whether Redis answers, and whether it has the heartbeat of a worker."""
     try:
         async with asyncio.timeout(_WITHIN):
-            return bool(await request.app.state.services.redis.ping())
+            beating = await request.app.state.services.redis.exists(main.HEARTBEAT)
     except (RedisError, OSError, TimeoutError):
-        return False
+        return False, False
+    return True, bool(beating)

@@ -63,7 +63,11 @@ class View(GraphQL[base.Context, None]):
     def _context(self, connection: HTTPConnection, caller: callers.Caller | None) -> base.Context:
         state = connection.app.state
         return base.Context(
-            caller=caller, clock=self.clock, redis=state.services.redis, bus=state.bus
+            caller=caller,
+            clock=self.clock,
+            redis=state.services.redis,
+            bus=state.bus,
+            feeds=state.feeds,
         )
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
