@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from domain import calls
 from domain.calls import EventType
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 LEASE = 4 * 3600
+
+
+class Services(Protocol):
+    @property
+    def redis_url(self) -> str: ...
 
 
 def after(seconds: float) -> datetime:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
-from speech import LEASE, NOW, Switch, after
+from speech import LEASE, NOW, Services, Switch, after
 
 from domain import calls
 from live import channels
@@ -46,9 +46,7 @@ async def test_a_start_adds_and_an_end_removes(redis: Redis, switch: Switch) -> 
     assert await count(redis) == {}
 
 
-async def test_a_customer_and_the_account_see_the_same_calls(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_a_customer_and_the_account_see_the_same_calls(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a", 1, 5), switch.start("b", 2, 5), switch.start("c", 2, 6))
     assert await count(redis, 1) == {5: 1}
     assert await count(redis, 2) == {5: 1, 6: 1}
@@ -135,9 +133,7 @@ async def test_a_leg_that_starts_before_the_last_one_ended_counts_once(
     assert await count(redis) == {6: 1}
 
 
-async def test_a_leg_that_ended_before_it_started_stays_ended(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_a_leg_that_ended_before_it_started_stays_ended(redis: Redis, switch: Switch) -> None:
     started = switch.start("a", carrier=5)
     await tell(redis, switch.end("a", carrier=5, final=False))
     assert await count(redis) == {}
@@ -305,12 +301,12 @@ def _stories(draw: st.DrawFn) -> tuple[list[calls.LiveEvent], list[list[calls.Li
 @settings(max_examples=60, deadline=None)
 @given(_stories())
 def test_any_order_and_any_repetition_comes_to_the_same(
-    services: object, story: tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]
+    services: Services, story: tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]
 ) -> None:
     said, batches = story
 
     async def result(deliveries: list[list[calls.LiveEvent]]) -> object:
-        redis = Redis.from_url(services.redis_url)  # type: ignore[attr-defined]
+        redis = Redis.from_url(services.redis_url)
         try:
             await redis.flushdb()
             for batch in deliveries:
