@@ -20,16 +20,14 @@ class EventType(StrEnum):
     BEAT = "beat"
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(msgspec.Struct, frozen=True, gc=False):
     """A switch's own number of an event: `boot` names its start, `seq` rises by one from 1."""
 
     boot: int
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class LiveEvent:
+class LiveEvent(msgspec.Struct, frozen=True, gc=False):
     """A start, ringing, answer or end as the live picture needs it, references resolved.
 
     `at` is when it happened. `lease_seconds` is how long the switch's calls are believed without
@@ -49,8 +47,7 @@ class LiveEvent:
     lease_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(msgspec.Struct, frozen=True, gc=False):
     """ "I am alive and have `active` calls up", said by a switch every few seconds."""
 
     switch: str

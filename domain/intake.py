@@ -4,7 +4,6 @@ Source of the rules: docs/rules, "Time", "Records", "Attempts and legs", "Rating
 """
 
 import ipaddress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -165,8 +164,7 @@ def revision(correction: bool | int | None) -> int | None:
     return correction or 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Times:
+class _Times(msgspec.Struct, frozen=True, gc=False):
     setup: datetime
     offered: datetime
     ringing: datetime | None

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from domain import money
 
 PREFIX_DIGITS = 20
@@ -62,8 +64,7 @@ class Card:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
+class Rated(msgspec.Struct, frozen=True, gc=False):
     """A leg's charge. `charge` None: the call is unrated, or its leg is not charged at all.
 
     `prefix` is the one that matched; '' where an unanswered call matched none and so costs 0.

