@@ -67,20 +67,20 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def parent_of(pid: int) -> int:
-    (line,) = (
-        line
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith("PPid:")
-    )
-    return int(line.split()[1])
+    """The id of its parent; 0 if it is gone by now."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))
 
 
 def children(parent: int) -> dict[str, int]:
     """The commands of ours that this process started, by name, with their ids."""
     found = {}
     for pid in running("server.cli"):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
         if parent_of(pid) == parent:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
             found[words[words.index("server.cli") + 1]] = pid
     return found
 

@@ -31,15 +31,15 @@ class Up:
     def parts(self) -> dict[str, int]:
         return processes.children(self.process.pid)
 
-    def answers(self) -> bool:
+    def answers(self, path: str = "/healthz") -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2):
                 return True
         except (urllib.error.URLError, OSError):
             return False
 
     def whole(self) -> bool:
-        return self.answers() and set(self.parts) == {"serve", "worker"}
+        return self.answers("/readyz") and set(self.parts) == {"serve", "worker"}
 
     def back(self, part: str, killed: int) -> bool:
         return self.parts.get(part, killed) != killed and self.answers()
