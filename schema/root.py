@@ -69,7 +69,7 @@ class Mutation(
 
 
 @strawberry.type(description="What can be listened to, over a WebSocket or server-sent events.")
-class Subscription(live.LiveSubscription):
+class Subscription(live.LiveSubscription, summaries.SummarySubscription):
     pass
 
 

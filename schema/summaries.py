@@ -1,5 +1,6 @@
 """The summary, and the push of its changed rows."""
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ import strawberry
 
 from domain import cells, periods, refusals
 from domain import stats as rules
+from live import topics
 from resolvers import access, summaries
 from resolvers.access import Capability
 from schema import base, billing
@@ -227,3 +229,27 @@ async def row_node(
             return None
         raise
     return AccountSummaryRow.of(row, now) if currency is None else SummaryRow.of(row, currency, now)
+
+
+@strawberry.type
+class SummarySubscription:
+    @strawberry.subscription(
+        description="Each row of a customer's summary whose sums have changed, as it is now, at"
+        " most once a second. Nothing at first: subscribe, then query. LIVE: rows of its 24 hours."
+    )
+    async def summary_updated(
+        self,
+        info: base.Info,
+        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Whose summary.")],
+        granularity: _Granularity,
+    ) -> AsyncGenerator[SummaryRow, None]:
+        context = info.context
+        caller = context.signed_in()
+        customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+        changes, currency = await summaries.changes(caller, customer, granularity, context.clock())
+        topic = topics.rows(caller.account_id, customer)
+        async with context.bus.listen(topic, min_interval=1, max_interval=20) as wakes:
+            async for _ in wakes:
+                now = context.clock()
+                for row in await changes.since_last(now):
+                    yield SummaryRow.of(row, currency, now)

@@ -3,7 +3,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import cells
@@ -53,6 +53,7 @@ def close(text: str | None, exact: Fraction | None) -> bool:
     return abs(Fraction(text) - exact) <= Fraction(1, 2 * 10**20)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(COLUMN)), st.lists(rows, min_size=1, max_size=12))
 def test_sums_and_averages_are_those_of_fractions(name: str, chosen: list[Row]) -> None:
     got = cells.select(COLUMN[name], chosen)

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import periods
@@ -20,6 +20,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(granularities, instants)
 def test_an_instant_is_in_the_one_period_that_contains_it(
     granularity: Granularity, instant: datetime
@@ -59,6 +60,7 @@ def test_an_instant_without_a_zone_has_no_period() -> None:
         periods.containing(Granularity.DAILY, datetime(2026, 11, 20))  # noqa: DTZ001
 
 
+@settings(deadline=None)
 @given(st.none() | st.integers(1, 2**63 - 1), granularities, instants)
 def test_a_row_key_comes_back_from_its_parts(
     customer: int | None, granularity: Granularity, instant: datetime

@@ -4,7 +4,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import stats
@@ -61,6 +61,7 @@ def test_hours_step_in_utc_whatever_the_zone() -> None:
     assert {hour.start.minute for hour in hours} == {0}
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(ZONES),
     st.sampled_from(Interval),
@@ -120,6 +121,7 @@ def test_ratios_are_what_page_1_says() -> None:
 counts = st.integers(0, 10**12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(Sums, counts, counts, counts, counts, counts, counts), max_size=5))
 def test_sums_add_column_by_column(parts: list[Sums]) -> None:
     assert stats.total(parts).talk_us == sum(part.talk_us for part in parts)

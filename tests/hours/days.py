@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from models import db
+from models import db, partitions
 
 ACCOUNT = 1
 HOUR = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -147,9 +147,8 @@ async def stored_slots() -> Rows:
 
 
 async def prepare(customers: int = 2) -> None:
-    """Customers 1, 2, … in EUR, and room for records of any time."""
+    """Customers 1, 2, … in EUR."""
     async with db.connection() as conn:
-        await conn.execute("CREATE TABLE call_records_any PARTITION OF call_records DEFAULT")
         await conn.execute(
             "INSERT INTO customers (account_id, id, reference, name, currency, created_at)"
             " SELECT $1, n, 'customer-' || n, 'Customer', 'EUR', $2 FROM generate_series(1, $3) n",
@@ -161,6 +160,7 @@ async def prepare(customers: int = 2) -> None:
 
 async def put(legs: Sequence[Leg], gone: Sequence[Leg] = ()) -> None:
     """Stores records (and takes away what a correction moved) with their marks, in one commit."""
+    await partitions.make(partitions.days_of(leg.setup for leg in legs))
     async with db.transaction() as conn:
         for leg in gone:
             await conn.execute(

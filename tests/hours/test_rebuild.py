@@ -197,6 +197,7 @@ async def test_records_stored_while_their_hour_is_rebuilt_lose_no_mark() -> None
     await assert_equal(legs)
 
 
+FIXTURE = [HealthCheck.function_scoped_fixture]  # emptied for every example
 micros = st.integers(0, 7_200_000_000)
 money = st.decimals(0, 1_000, places=6)
 one_leg = st.builds(
@@ -221,7 +222,9 @@ unrated = one_leg.map(lambda leg: dataclasses.replace(leg, rated_by=None, charge
 some_legs = st.lists(one_leg | unrated, max_size=12)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(batches=st.lists(some_legs, min_size=1, max_size=4), seed=st.randoms(use_true_random=False))
 async def test_sums_equal_the_records_whatever_comes_and_is_corrected(
     batches: list[list[Leg]], seed: random.Random

@@ -1,22 +1,25 @@
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import asking
 import days
 import pytest
-from asking import Asker
+import reader
 from days import ACCOUNT, HOUR, Leg
+from reader import Asker
 from redis.asyncio import Redis
 
 from domain import cells, periods
 from domain.periods import Granularity
+from live import topics
 from models import db, hours, invoicing, people
 from resolvers.summaries import Changes
 from schema import base
 from schema.cells import SummaryColumn
+from workers import jobs
 
 NOW = HOUR + timedelta(minutes=30)  # a Friday morning
 
@@ -53,7 +56,7 @@ async def asker(database: str, redis: Redis) -> Asker:
     await days.prepare()
     login = await people.insert_login(ACCOUNT, "owner@carrier.example", "-", NOW)
     await people.insert_staff(ACCOUNT, login, "The owner", "OWNER", NOW)
-    return Asker(asking.staff(ACCOUNT), NOW, redis, None)
+    return Asker(reader.staff(ACCOUNT), NOW, redis)
 
 
 async def store(legs: Sequence[Leg]) -> None:
@@ -207,7 +210,7 @@ async def test_a_row_that_is_not_there_or_not_ones_own_is_not_found(asker: Asker
     for row in (empty, foreign, "nonsense", base.encode_id("SummaryRow", ACCOUNT, 1)):
         assert await asker.refused(CELLS, rows=[row], column="CHARGE") == "NOT_FOUND"
     (other,) = nodes(await summary(asker, "DAILY", customer=2))
-    asker.caller = await asking.contact(ACCOUNT, 1, "UTC", NOW)
+    asker.caller = await reader.contact(ACCOUNT, 1, "UTC", NOW)
     assert await asker.refused(CELLS, rows=[other["id"]], column="CHARGE") == "NOT_FOUND"
 
 
@@ -259,6 +262,46 @@ async def test_live_tells_of_no_hour_that_it_does_not_show(asker: Asker) -> None
     await follower.since_last(NOW)
     await store([Leg("a", setup=ago(24)), Leg("b", setup=ago(23))])
     assert [row.key.start for row in await follower.since_last(NOW)] == [HOUR - timedelta(hours=23)]
+
+
+UPDATES = """
+subscription ($customer: ID!, $granularity: Granularity!) {
+  summaryUpdated(customerId: $customer, granularity: $granularity) {
+    id periodStart version attempts answered charge { amount currency }
+  }
+}
+"""
+
+
+async def listened_to(redis: Redis, topic: str) -> None:
+    while True:
+        if (await redis.pubsub_numsub(topic))[0][1]:
+            return
+        await asyncio.sleep(0.01)
+
+
+async def test_a_rebuilt_hour_pushes_the_row_that_holds_it(asker: Asker) -> None:
+    await asker.bus.start()
+    pushes = asker.subscribe(
+        UPDATES, customer=base.encode_id("Customer", ACCOUNT, 1), granularity="MONTHLY"
+    )
+    first: asyncio.Task[Any] = asyncio.ensure_future(anext(pushes))
+    await listened_to(asker.redis, topics.rows(ACCOUNT, 1))
+    tools = jobs.Tools(asker.redis, lambda: NOW, records_days=2, partitions_ahead_days=2)
+    await days.put([Leg("a", customer=2), Leg("b", charge=Decimal("0.5")), Leg("c", talk_us=1)])
+    await jobs.rebuild_marked({"tools": tools})
+    async with asyncio.timeout(5):
+        row = (await first)["summaryUpdated"]
+    assert row.pop("id")
+    assert row == {
+        "periodStart": "2026-11-01T00:00:00.000000Z",
+        "version": 1,
+        "attempts": 2,
+        "answered": 1,
+        "charge": {"amount": "0.5", "currency": "EUR"},
+    }
+    await pushes.aclose()
+    await asker.bus.close()
 
 
 def test_every_column_of_the_rules_can_be_asked_for() -> None:

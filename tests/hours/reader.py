@@ -1,28 +1,42 @@
 """Asks the schema as a caller, at a settled instant."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from domain import callers
+from live import bus
 from models import people
+from resolvers import live
 from schema import base, root
 
 
 class Asker:
-    def __init__(self, caller: callers.Caller, now: datetime, redis: Redis, bus: Any) -> None:
-        self.caller, self.now, self.redis, self.bus = caller, now, redis, bus
+    def __init__(self, caller: callers.Caller, now: datetime, redis: Redis) -> None:
+        self.caller, self.now, self.redis = caller, now, redis
+        self.bus = bus.Bus(redis)
 
     def context(self) -> base.Context:
-        return base.Context(self.caller, lambda: self.now, self.redis, self.bus)
+        return base.Context(
+            self.caller, lambda: self.now, self.redis, self.bus, live.Feeds(self.redis, self.bus)
+        )
 
     async def ask(self, query: str, **values: Any) -> Any:
         """The data; fails on any error."""
         answer = await self._answer(query, values)
         assert answer.errors is None, answer.errors
         return answer.data
+
+    async def subscribe(self, query: str, **values: Any) -> AsyncGenerator[Any, None]:
+        """The pushed data; the bus must have been started."""
+        pushes = await root.api.subscribe(
+            query, variable_values=values, context_value=self.context()
+        )
+        async for push in cast("AsyncIterator[Any]", pushes):
+            assert push.errors is None, push.errors
+            yield push.data
 
     async def refused(self, query: str, **values: Any) -> str:
         """The code of the one refusal."""

@@ -1,0 +1,164 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import days
+import pytest
+from days import ACCOUNT, HOUR, Leg
+from programs import Program
+from redis.asyncio import Redis
+
+from domain import calls
+from live import channels, topics, wake
+from models import db, hours, partitions, people
+from workers import jobs, main
+
+NOW = HOUR + timedelta(minutes=30)
+
+
+@pytest.fixture
+async def tools(database: str, redis: Redis) -> jobs.Tools:
+    """Of a worker whose clock says NOW, in a database with one account and its customers."""
+    await people.insert_account("A carrier", NOW)
+    await days.prepare()
+    return jobs.Tools(redis, lambda: NOW, records_days=2, partitions_ahead_days=3)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+async def rebuilt(customer: int = 1, within: float = 5) -> int:
+    """The hour's version, as soon as no mark is left."""
+
+    async def settled() -> bool:
+        return not await hours.marked(1)
+
+    await until(settled, within)
+    async with db.connection() as conn:
+        (head,) = await hours.lock(conn, ACCOUNT, customer, [HOUR])
+    return head.version
+
+
+async def alive(redis: Redis) -> None:
+    async def beats() -> bool:
+        return bool(await redis.exists(main.HEARTBEAT))
+
+    await until(beats, 15)
+
+
+async def test_a_worker_rebuilds_within_a_second_of_being_told(
+    tools: jobs.Tools, worker: Program, redis: Redis
+) -> None:
+    await alive(redis)
+    for version in (1, 2, 3):
+        await days.put([Leg(f"call-{version}")])
+        await wake.wake(redis)
+        assert await rebuilt(within=5) == version  # a slow machine's second
+
+
+async def test_a_killed_worker_loses_nothing_and_its_successor_does_the_work_at_once(
+    tools: jobs.Tools, worker: Program, redis: Redis
+) -> None:
+    await alive(redis)
+    worker.kill()
+    await days.put([Leg("a"), Leg("b", customer=2)])
+    worker.start()
+    assert (await rebuilt(within=15), await rebuilt(customer=2)) == (1, 1)
+
+
+async def test_a_worker_that_loses_redis_ends_at_once(
+    tools: jobs.Tools, worker: Program, redis: Redis
+) -> None:
+    await alive(redis)
+    await redis.client_kill_filter(_type="normal", skipme=True)
+    assert worker.process is not None
+    assert await asyncio.to_thread(worker.process.wait, 5) == 1
+
+
+async def test_a_worker_survives_the_loss_of_its_database_connections(
+    tools: jobs.Tools, worker: Program, redis: Redis
+) -> None:
+    await alive(redis)
+    await days.put([Leg("a")])
+    await wake.wake(redis)
+    assert await rebuilt() == 1
+    async with db.connection() as conn:
+        await conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await conn.execute(
+            "INSERT INTO hour_marks (account_id, customer_id, hour, marked_at)"
+            " SELECT account_id, customer_id, hour, $1 FROM hours",
+            NOW,
+        )
+    await wake.wake(redis)
+    assert await rebuilt(within=25) == 1  # at the latest with the next tick
+    assert worker.process is not None
+    assert worker.process.poll() is None
+
+
+async def test_a_worker_told_to_stop_ends_with_0_and_takes_its_heartbeat_away(
+    tools: jobs.Tools, worker: Program, redis: Redis
+) -> None:
+    await alive(redis)
+    worker.stop()
+    assert worker.process is not None
+    assert worker.process.returncode == 0
+    assert not await redis.exists(main.HEARTBEAT)
+
+
+async def test_a_change_is_published_after_its_commit_and_nothing_else_is(
+    tools: jobs.Tools, redis: Redis
+) -> None:
+    async with redis.pubsub() as heard:
+        await heard.subscribe(topics.rows(ACCOUNT, 1))
+        await heard.get_message(timeout=5)
+        for _ in range(2):  # the second rebuild finds no difference
+            await days.put([Leg("a")] if _ == 0 else [])
+            async with db.transaction() as conn:
+                await days.mark(conn, [Leg("a")])
+            await jobs.rebuild_marked({"tools": tools})
+        assert (await heard.get_message(ignore_subscribe_messages=True, timeout=5))["data"] == b"1"
+        assert await heard.get_message(ignore_subscribe_messages=True, timeout=0.05) is None
+
+
+async def test_one_hour_that_fails_does_not_keep_the_others(tools: jobs.Tools) -> None:
+    await days.put([Leg("a", charge=Decimal("1")), Leg("b", customer=2)])
+    async with db.connection() as conn:
+        await conn.execute("ALTER TABLE hours ADD CHECK (charge < 1)")
+    await jobs.rebuild_marked({"tools": tools})
+    assert [which.customer_id for which in await hours.marked(10)] == [1]
+
+
+async def test_partitions_are_made_ahead_and_dropped_when_their_time_is_over(
+    database: str, redis: Redis
+) -> None:
+    tools = jobs.Tools(redis, lambda: NOW, records_days=2, partitions_ahead_days=3)
+    old, today = date(2026, 11, 17), NOW.date()
+    await partitions.make([old])
+    await jobs.make_partitions({"tools": tools})
+    await jobs.drop_partitions({"tools": tools})
+    made = [today + timedelta(days=n) for n in range(-1, 4)]
+    assert await partitions.existing() == made
+
+
+async def test_a_call_whose_lease_ran_out_is_kept_for_staff(
+    tools: jobs.Tools, redis: Redis
+) -> None:
+    setup = datetime(2026, 11, 20, 5, tzinfo=UTC)
+    start = calls.LiveEvent(
+        type=calls.EventType.START, switch="edge-1", call_id="a", leg=0, customer_id=1,
+        carrier_id=1, at=setup, setup_at=setup, final=True, numbered=None, lease_seconds=60,
+    )  # fmt: skip
+    await channels.apply(redis, ACCOUNT, [start], setup)
+    await jobs.sweep_leases({"tools": tools})
+    async with db.connection() as conn:
+        row = await conn.fetchrow("SELECT call_id, reason, noticed_at FROM unknown_ends")
+    assert tuple(row) == ("a", "LEASE", NOW)
