@@ -7,7 +7,7 @@ from random import Random
 from simulator import calls
 
 # Share of a working day's calls by UTC hour.
-_DAY = (2, 1, 1, 1, 1, 2, 5, 12, 26, 38, 42, 40, 32, 36, 41, 40, 36, 27, 17, 12, 9, 7, 5, 3)
+_DAY = (8, 6, 5, 5, 5, 6, 9, 15, 27, 38, 42, 40, 33, 36, 41, 40, 36, 28, 20, 16, 13, 12, 11, 9)
 _WEEKDAY = (1.0, 1.06, 1.08, 1.04, 0.94, 0.34, 0.26)  # Monday first
 _HOUR = timedelta(hours=1)
 

@@ -28,6 +28,7 @@ _DAYS = 31
 _BATCH = 4000
 _SWITCH = "demo-1"
 _TALK_SECONDS = 140.0
+_START_SECONDS = 90.0
 
 
 @commands.command()
@@ -53,7 +54,7 @@ def demo(
         with Parts(environment) as parts:
             parts.add(Part("web", ["serve", "--port", str(port)], _log(data_dir, "web")))
             parts.add(Part("worker", ["worker"], _log(data_dir, "worker")))
-            if not parts.watch(until=lambda: answers(url)):
+            if not parts.watch(until=lambda: _ready(url, began, data_dir)):
                 return
             filling = _Filling(settings, data_dir, url, records)
             filling.start()
@@ -68,6 +69,16 @@ def demo(
             typer.echo(demo_text.welcome(credentials, data_dir, time.monotonic() - began))
             parts.watch()
             typer.echo("Stopping.")
+            parts.end("switch")  # first, so that its calls end where somebody hears it
+
+
+def _ready(url: str, began: float, data_dir: Path) -> bool:
+    if answers(url):
+        return True
+    if time.monotonic() - began > _START_SECONDS:
+        typer.secho(f"callboard: {url} does not answer; see {data_dir / 'logs'}", err=True)
+        raise typer.Exit(1)
+    return False
 
 
 def _told(error: Exception) -> Exception:

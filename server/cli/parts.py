@@ -109,17 +109,14 @@ class Parts:
             time.sleep(_TICK_SECONDS)
         return False
 
+    def end(self, name: str) -> None:
+        """Ends one part for good while the others go on."""
+        ending = [running for running in self.running if running.part.name == name]
+        self.running = [running for running in self.running if running not in ending]
+        _end(ending)
+
     def stop(self) -> None:
-        processes = [running.process for running in self.running]
-        for process in processes:
-            process.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(self.running)
 
     def _ask(self, signum: int, frame: FrameType | None) -> None:
         self.asked_to_stop = True
@@ -137,3 +134,17 @@ class Parts:
         self.stop()
         for signum, handler in self.previous.items():
             signal.signal(signum, handler)
+
+
+def _end(ending: Sequence[_Running]) -> None:
+    """Asks all at once; kills what has not ended in time."""
+    processes = [running.process for running in ending]
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + _STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
