@@ -1,0 +1,135 @@
+"""What Callboard answers of the account that the switch reports to."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from api.callers import Carrier
+from redis.asyncio import Redis
+
+from live import channels
+from models import db
+from runtime import clock
+
+_STATS = """
+query Stats($c: ID!, $from: DateTime!, $to: DateTime!) {
+  customer(id: $c) {
+    stats(from: $from, to: $to, interval: HOUR) { total { attempts answered acdSeconds } }
+    summary(granularity: LIVE) { edges { node { attempts answered talkTime } } }
+  }
+}
+"""
+
+
+@dataclass
+class Callboard:
+    """An account with its customers and carriers, by reference."""
+
+    account: Carrier
+    token: str  # of the key that the switch has
+    redis: Redis
+    customers: dict[str, str]  # reference -> id in the API
+    numbers: dict[int, str]  # a carrier's number in the tables -> reference
+
+    @classmethod
+    async def open(
+        cls, url: str, redis: Redis, customers: dict[str, int | None], carriers: list[str]
+    ) -> Self:
+        """`customers` gives channel limits."""
+        account = await Carrier.create(url, clock.now())
+        made = {
+            reference: await account.customer(reference=reference, channelLimit=limit)
+            for reference, limit in customers.items()
+        }
+        for reference in carriers:
+            wanted = {"name": reference, "reference": reference, "currency": "EUR"}
+            await account.owner.do("createCarrier", "Carrier", "id", **wanted)
+        async with db.connection() as conn:
+            rows = await conn.fetch(
+                "SELECT id, reference FROM carriers WHERE account_id = $1", account.account_id
+            )
+        key = await account.key("INGEST")
+        assert key.token is not None
+        return cls(account, key.token, redis, made, {row["id"]: row["reference"] for row in rows})
+
+    async def in_use(self) -> int:
+        """Channels up in the account."""
+        return (await channels.read(self.redis, self.account.account_id, None)).in_use
+
+    async def answered_by_customer(self) -> dict[str, tuple[int, int, float]]:
+        """Attempts, answered, talk in seconds, from the summary; the graphs say the same."""
+        now = clock.now()
+        found = {}
+        for reference, id in self.customers.items():
+            data = await self.account.owner.ask(
+                _STATS,
+                c=id,
+                **{
+                    "from": (now - timedelta(hours=3)).isoformat(),
+                    "to": (now + timedelta(hours=1)).isoformat(),
+                },
+            )
+            points = data["customer"]["stats"]["total"]
+            rows = [edge["node"] for edge in data["customer"]["summary"]["edges"]]
+            attempts = sum(row["attempts"] for row in rows)
+            answered = sum(row["answered"] for row in rows)
+            assert attempts == sum(point["attempts"] for point in points)
+            assert answered == sum(point["answered"] for point in points)
+            found[reference] = (attempts, answered, sum(float(row["talkTime"]) for row in rows))
+        return found
+
+    async def attempts(self) -> int:
+        return sum(one[0] for one in (await self.answered_by_customer()).values())
+
+    async def codes(self) -> Counter[int]:
+        """Attempts by SIP code, from the rollups."""
+        rows = await self.rows(
+            "SELECT sip_code, sum(attempts)::bigint AS n FROM rollup_codes"
+            " WHERE account_id = $1 GROUP BY sip_code HAVING sum(attempts) > 0"
+        )
+        return Counter({row["sip_code"]: row["n"] for row in rows})
+
+    async def legs(self) -> Counter[str]:
+        """Legs by carrier, from the rollups; those without one under `none`."""
+        rows = await self.rows(
+            "SELECT carrier_id, sum(legs)::bigint AS n FROM rollups"
+            " WHERE account_id = $1 GROUP BY carrier_id HAVING sum(legs) > 0"
+        )
+        return Counter({self.numbers.get(row["carrier_id"], "none"): row["n"] for row in rows})
+
+    async def records(self) -> list[dict[str, Any]]:
+        """Stored legs, with the carrier's reference, in order."""
+        rows = await self.rows(
+            "SELECT * FROM call_records WHERE account_id = $1 ORDER BY call_id, leg"
+        )
+        return [row | {"carrier": self.numbers.get(row["carrier_id"])} for row in rows]
+
+    async def finals(self) -> dict[str, dict[str, Any]]:
+        """The final leg of each call."""
+        return {row["call_id"]: row for row in await self.records() if row["final"]}
+
+    async def count(self, table: str) -> int:
+        [row] = await self.rows(f"SELECT count(*) AS n FROM {table} WHERE account_id = $1")
+        n: int = row["n"]
+        return n
+
+    async def rows(self, sql: str) -> list[dict[str, Any]]:
+        async with db.connection() as conn:
+            return [dict(row) for row in await conn.fetch(sql, self.account.account_id)]
+
+
+async def until(
+    what: Callable[[], Coroutine[Any, Any, Any]], wanted: object, seconds: float
+) -> None:
+    """Waits until `what` answers `wanted`; fails with its last answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        said = await what()
+        if said == wanted:
+            return
+        assert time.monotonic() < deadline, f"still {said}, not {wanted}, after {seconds} s"
+        await asyncio.sleep(0.1)

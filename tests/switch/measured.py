@@ -1,0 +1,98 @@
+"""SIPp's numbers beside Callboard's."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from callboard import Callboard
+from traffic import Outcome
+
+from runtime import clock
+
+TALK_TOLERANCE = 0.010  # seconds a call, on average
+_LAG = timedelta(seconds=1)  # how far behind the calls the count may be, on a busy machine
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    asked_at: datetime
+    answered_at: datetime
+    in_use: int
+
+
+async def sampled(board: Callboard, go_on: Callable[[], bool]) -> list[Sample]:
+    """The number of channels up, about five times a second."""
+    samples = []
+    while go_on():
+        asked_at = clock.now()
+        in_use = await board.in_use()
+        samples.append(Sample(asked_at, clock.now(), in_use))
+        await asyncio.sleep(0.2)
+    return samples
+
+
+def check_samples(outcome: Outcome, samples: list[Sample]) -> None:
+    """Each count is one that the callers saw within the lag before it."""
+    assert len(samples) > 20
+    wrong = []
+    for sample in samples:
+        at, seen = sample.asked_at - _LAG, []
+        while at <= sample.answered_at:
+            seen.append(outcome.up(at))
+            at += timedelta(milliseconds=10)
+        if not min(seen) <= sample.in_use <= max(seen):
+            wrong.append((sample, min(seen), max(seen)))
+    assert not wrong, wrong
+
+
+async def compare(board: Callboard, outcome: Outcome, into: Path) -> None:
+    """Writes and prints both sides; every number has to be the same."""
+    calls = outcome.reported()
+    answered = [call for call in calls.values() if call.answer_at is not None]
+    by_customer = await board.answered_by_customer()
+    rows = [
+        ("attempts", len(calls), sum(one[0] for one in by_customer.values())),
+        ("answered", len(answered), sum(one[1] for one in by_customer.values())),
+        *_beside("SIP", outcome.codes(), await board.codes()),
+        *_beside("legs", outcome.legs(), await board.legs()),
+    ]
+    talk = sum(call.talk for call in answered)
+    said_talk = sum(one[2] for one in by_customer.values())
+    apart = await _talk_apart(board, outcome)
+    lines = [f"{'':<20}{'SIPp':>12}{'Callboard':>12}"]
+    lines += [f"{what:<20}{seen:>12}{said:>12}" for what, seen, said in rows]
+    lines.append(f"{'talk, seconds':<20}{talk:>12.3f}{said_talk:>12.3f}")
+    lines.append(f"talk apart, a call on average: {1000 * apart:.2f} ms")
+    report = "\n".join(lines)
+    into.write_text(report + "\n")
+    print(f"\n{report}")
+    assert all(seen == said for _, seen, said in rows), report
+    assert apart <= TALK_TOLERANCE, report
+
+
+def _beside(
+    what: str, seen: Counter[Any], said: Counter[Any]
+) -> Iterator[tuple[str, int, int]]:
+    for key in sorted(seen | said):
+        yield f"{what} {key}", seen[key], said[key]
+
+
+async def _talk_apart(board: Callboard, outcome: Outcome) -> float:
+    """Seconds between SIPp's and Callboard's talk time of a call, on average."""
+    said = {id: row["talk_us"] / 1e6 for id, row in (await board.finals()).items()}
+    return fmean(
+        abs(call.talk - said[id])
+        for id, call in outcome.reported().items()
+        if call.answer_at is not None
+    )
+
+
+async def check_nothing_is_doubted(board: Callboard) -> None:
+    """No record was refused, repeated with other content, or closed without an end."""
+    for table in ("quarantine", "record_revisions", "unknown_ends"):
+        assert await board.count(table) == 0, table
