@@ -2,18 +2,22 @@
 
 Both run alternately in one run on the same data; the baseline makes the rebuild's finest grouping
 into one table and keeps nothing else. Prints the medians and their ratio (goal: at most 2).
-Run: `./callboard bench rollup`.
+Run: `./callboard bench rollup [RECORDS]`.
 """
 
 import asyncio
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from models import db, hours, rollup_sql
+from runtime import services
 
 HOUR = datetime(2026, 11, 22, 3, tzinfo=UTC)
 NOW = HOUR + timedelta(hours=2)
@@ -107,23 +111,45 @@ async def timed(work: Callable[[], Awaitable[None]]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-async def measure(url: str, records: int, rounds: int) -> None:
-    await db.open_database(url)
-    try:
-        await prepare(records)
-        first = await timed(rebuild)
-        times: dict[str, list[float]] = {"bare": [], "rebuild": []}
-        for _ in range(rounds):
-            await dirty()
-            times["bare"].append(await timed(bare))
-            times["rebuild"].append(await timed(rebuild))
-    finally:
-        await db.close_database()
+async def measure(records: int, rounds: int) -> None:
+    await prepare(records)
+    first = await timed(rebuild)
+    times: dict[str, list[float]] = {"bare": [], "rebuild": []}
+    for _ in range(rounds):
+        await dirty()
+        times["bare"].append(await timed(bare))
+        times["rebuild"].append(await timed(rebuild))
     base, ours = (statistics.median(times[name]) for name in ("bare", "rebuild"))
     print(f"records {records}, rounds {rounds}, first rebuild {first:.0f} ms")
     print(f"bare {base:.0f} ms, rebuild {ours:.0f} ms, ratio {ours / base:.2f} (goal 2)")
 
 
+async def run(records: int, rounds: int) -> None:
+    """In a database of its own, on the server that is configured or else an embedded one."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
+        services.configured(Path(folder)) as settings,
+    ):
+        assert settings.database_url is not None
+        name = f"callboard_bench_{os.getpid()}"
+        url = urlunsplit(urlsplit(settings.database_url)._replace(path=f"/{name}"))
+        await execute(settings.database_url, f'CREATE DATABASE "{name}"')
+        try:
+            await db.open_database(url)
+            await measure(records, rounds)
+        finally:
+            await db.close_database()
+            await execute(settings.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def execute(url: str, sql: str) -> None:
+    await db.open_database(url)
+    try:
+        async with db.connection() as conn:
+            await conn.execute(sql)
+    finally:
+        await db.close_database()
+
+
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    asyncio.run(measure(os.environ["CALLBOARD_DATABASE_URL"], count, 9))
+    asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, 9))
