@@ -83,11 +83,15 @@ class Bus:
         self._topics: dict[str, _Topic] = {}
         self._connection: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._first_connected = asyncio.Event()
         self._writing = asyncio.Lock()
 
     async def start(self) -> None:
-        """Does not wait for Redis."""
+        """Waits a second for Redis at most, and goes on trying afterwards."""
         self._task = asyncio.create_task(self._run(), name="bus")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                await self._first_connected.wait()
 
     async def close(self) -> None:
         """Ends all listening."""
@@ -164,6 +168,7 @@ class Bus:
 
     async def _serve(self, connection: Any) -> None:
         self._connection = connection
+        self._first_connected.set()
         if self._topics:
             await self._send("SUBSCRIBE", *self._topics)
         pings = asyncio.create_task(self._ping(), name="bus pings")

@@ -1,0 +1,238 @@
+"""Publish and subscribe on a real Redis: coalesced, never missing the last state."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from speech import NOW, Switch
+
+from live import bus, channels, topics
+
+TOPIC = topics.channels(1, None)
+
+
+@pytest.fixture
+async def open_bus(redis: Redis) -> AsyncIterator[bus.Bus]:
+    opened = bus.Bus(redis)
+    await opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def subscribed(redis: Redis, number: int) -> None:
+    """Waits until so many connections are subscribed."""
+    async with asyncio.timeout(10):
+        while await _subscribers(redis) != number:  # noqa: ASYNC110 - Redis tells nobody of it
+            await asyncio.sleep(0.005)
+
+
+async def _client_count(redis: Redis, kind: str) -> int:
+    return len(await redis.client_list(kind))
+
+
+async def _subscribers(redis: Redis, topic: str = TOPIC) -> int:
+    found: list[tuple[bytes, int]] = await redis.pubsub_numsub(topic)
+    return int(found[0][1])
+
+
+async def woken(changes: bus.Listener, within: float = 5.0) -> None:
+    async with asyncio.timeout(within):
+        await anext(changes)
+
+
+async def asleep(changes: bus.Listener, for_seconds: float = 0.15) -> None:
+    with pytest.raises(TimeoutError):
+        await woken(changes, for_seconds)
+
+
+async def test_a_listener_is_woken_at_once_and_then_by_every_change(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    async with open_bus.listen(TOPIC, min_interval=0) as changes:
+        await woken(changes)
+        await asleep(changes)
+        await bus.publish(redis, TOPIC, 1)
+        await woken(changes)
+        await asleep(changes)
+
+
+async def test_a_change_of_the_channels_wakes_their_customer_and_no_other(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    async with (
+        open_bus.listen(topics.channels(1, 5), min_interval=0) as its,
+        open_bus.listen(topics.channels(1, 6), min_interval=0) as other,
+    ):
+        await woken(its)
+        await woken(other)
+        await channels.apply(redis, 1, [Switch().start("a", customer=5)], NOW)
+        await woken(its)
+        await asleep(other)
+        assert (await channels.read(redis, 1, 5)).in_use == 1
+
+
+async def test_nothing_published_after_the_first_wake_is_missed(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    for sequence in range(50):
+        async with open_bus.listen(f"t{sequence}", min_interval=0) as changes:
+            await woken(changes)
+            await bus.publish(redis, f"t{sequence}", sequence)
+            await woken(changes)
+
+
+async def test_many_listeners_share_one_subscription_of_one_connection(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    async with open_bus.listen(TOPIC) as one, open_bus.listen(TOPIC) as other:
+        assert await _subscribers(redis) == 1
+        assert await _client_count(redis, "pubsub") == 1
+        await woken(one)
+        await woken(other)
+        await bus.publish(redis, TOPIC, 1)
+        await woken(one)
+        await woken(other)
+
+
+async def test_the_last_listener_to_leave_ends_the_subscription(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    async with open_bus.listen(TOPIC):
+        async with open_bus.listen(TOPIC) as changes:
+            await woken(changes)
+        assert await _subscribers(redis) == 1
+    await subscribed(redis, 0)
+
+
+async def test_leaving_and_coming_back_at_once_misses_nothing(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    for sequence in range(30):
+        async with open_bus.listen(TOPIC, min_interval=0) as changes:
+            await woken(changes)
+            await bus.publish(redis, TOPIC, sequence)
+            await woken(changes)
+
+
+async def test_a_flood_of_changes_is_coalesced_and_the_last_state_arrives(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    seen: list[int] = []
+    loop = asyncio.get_running_loop()
+    wakes: list[float] = []
+
+    async def watch() -> None:
+        async with open_bus.listen(TOPIC, max_interval=60) as changes:
+            async for _ in changes:
+                wakes.append(loop.time())
+                seen.append(int(await redis.get("state") or 0))
+                if seen[-1] == 1_500:
+                    return
+
+    watching = asyncio.create_task(watch())
+    await subscribed(redis, 1)
+    began = loop.time()
+    for sequence in range(1, 1_501):
+        await redis.set("state", sequence)
+        await bus.publish(redis, TOPIC, sequence)
+    async with asyncio.timeout(5):
+        await watching
+    assert seen == sorted(seen)
+    assert len(seen) <= (wakes[-1] - began) * 10 + 3
+    assert all(later - earlier > 0.09 for earlier, later in itertools.pairwise(wakes))
+
+
+async def test_a_listener_is_woken_every_max_interval_though_nothing_is_said(
+    open_bus: bus.Bus,
+) -> None:
+    async with open_bus.listen(TOPIC, min_interval=0, max_interval=0.05) as changes:
+        for _ in range(4):
+            await woken(changes)
+        changes.max_interval = 60
+        await asleep(changes)
+
+
+async def test_a_lost_connection_comes_back_and_wakes_every_listener(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    async with (
+        open_bus.listen(TOPIC, min_interval=0, max_interval=60) as one,
+        open_bus.listen("other", min_interval=0, max_interval=60) as other,
+    ):
+        await woken(one)
+        await woken(other)
+        for sequence in range(3):
+            await redis.client_kill_filter(_type="pubsub")
+            await redis.publish(TOPIC, sequence)  # into nothing
+            await woken(one)
+            await woken(other)
+            await subscribed(redis, 1)
+            await bus.publish(redis, TOPIC, sequence)
+            await woken(one)
+
+
+async def test_a_bus_started_without_redis_wakes_its_listeners_once_it_is_there(
+    redis: Redis, unused_tcp_port: int
+) -> None:
+    """A relay to the real Redis opens on the port only later, and closes again."""
+    opened = bus.Bus(_through(redis, unused_tcp_port))
+    await opened.start()
+    try:
+        async with opened.listen(TOPIC, min_interval=0, max_interval=60) as changes:
+            await woken(changes)
+            await asleep(changes)
+            for sequence in range(2):
+                relay = await _relay(redis, unused_tcp_port)
+                await woken(changes)
+                await bus.publish(redis, TOPIC, sequence)
+                await woken(changes)
+                relay.close()
+                await redis.client_kill_filter(_type="pubsub")
+                await relay.wait_closed()
+                await asleep(changes)
+    finally:
+        await opened.close()
+
+
+def _through(redis: Redis, port: int) -> Redis:
+    number = redis.connection_pool.connection_kwargs.get("db", 0)
+    return Redis(host="127.0.0.1", port=port, db=number)
+
+
+async def _relay(redis: Redis, port: int) -> asyncio.Server:
+    where: dict[str, Any] = redis.connection_pool.connection_kwargs
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if "path" in where:
+            back, forth = await asyncio.open_unix_connection(where["path"])
+        else:
+            back, forth = await asyncio.open_connection(where["host"], where.get("port", 6379))
+        await asyncio.gather(pump(reader, forth), pump(back, writer))
+
+    return await asyncio.start_server(relay, "127.0.0.1", port)
+
+
+async def test_closing_the_bus_ends_all_listening(redis: Redis) -> None:
+    opened = bus.Bus(redis)
+    await opened.start()
+    async with opened.listen(TOPIC, min_interval=0) as changes:
+        await woken(changes)
+        await opened.close()
+        async with asyncio.timeout(5):
+            assert [None async for _ in changes] == []
+    assert await _client_count(redis, "pubsub") == 0
