@@ -1,0 +1,68 @@
+"""The Dashboard query of the design's page 4, word for word."""
+
+from datetime import timedelta
+
+import days
+import pytest
+import reader
+from days import ACCOUNT, HOUR, Leg
+from reader import Asker
+from redis.asyncio import Redis
+
+from models import hours, people
+
+NOW = HOUR + timedelta(minutes=30)
+
+DASHBOARD = """
+query Dashboard($from: DateTime!, $to: DateTime!, $carriers: [ID!]) {
+  viewer {
+    __typename
+    ... on Staff   { id name role account { id name } }
+    ... on ApiKey  { id name scopes account { id name } }
+    ... on Contact {
+      id name email emailVerifiedAt mobile mobileVerifiedAt language timeZone
+      customer {
+        id reference name currency status paymentUrl
+        balance { amount currency }  debitLimit { amount currency }
+        checklist { outstanding items { code title detail } }
+        channels { inUse limit sequence asOf byCarrier { carrier { id name } inUse } }
+        stats(from: $from, to: $to, interval: HOUR, carrierIds: $carriers) {
+          timeZone
+          total     { at attempts answered asr acdSeconds dtmfPercent pddMs channelsMax cps }
+          byCarrier {
+            carrier { id name }
+            points { at attempts answered asr acdSeconds dtmfPercent channelsMax }
+          }
+        }
+        summary(granularity: LIVE, first: 24) {
+          asOf billable
+          edges { cursor node {
+            id periodStart periodEnd open version attempts answered asr acdSeconds talkSeconds
+            billedSeconds charge { amount currency } invoice { id number }
+          } }
+          pageInfo { hasNextPage endCursor }
+        }
+      }
+    }
+  }
+}
+"""
+
+
+@pytest.mark.usefixtures("database")
+async def test_a_contact_sees_its_dashboard_in_one_query(redis: Redis) -> None:
+    await people.insert_account("A carrier", NOW)
+    await days.prepare()
+    await days.put([Leg("a", talk_us=60_000_000), Leg("b", customer=2)])
+    for which in await hours.marked(10):
+        await hours.rebuild(*which, NOW)
+    asker = Asker(await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW), NOW, redis)
+    times = {"from": (NOW - timedelta(hours=3)).isoformat(), "to": NOW.isoformat()}
+    viewer = (await asker.ask(DASHBOARD, carriers=None, **times))["viewer"]
+    customer = viewer["customer"]
+    assert (viewer["__typename"], viewer["timeZone"]) == ("Contact", "Europe/Berlin")
+    assert [point["attempts"] for point in customer["stats"]["total"]] == [0, 0, 0, 1]
+    assert customer["stats"]["timeZone"] == "Europe/Berlin"
+    rows = [edge["node"] for edge in customer["summary"]["edges"]]
+    assert (len(rows), rows[0]["attempts"], rows[0]["talkSeconds"]) == (24, 1, 60)
+    assert customer["summary"]["pageInfo"]["hasNextPage"] is False
