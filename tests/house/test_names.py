@@ -28,3 +28,8 @@ def test_every_room_is_imported_from_the_checkout() -> None:
 def test_every_package_of_the_checkout_is_a_declared_room() -> None:
     found = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert found - {"tests", "bench"} == _rooms()
+
+
+def test_no_two_test_files_or_helpers_share_a_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
