@@ -19,6 +19,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.utils.aio import aclosing
 
 from domain import callers, refusals
+from models import faults
 from schema import base, errors
 from server import auth
 
@@ -27,7 +28,7 @@ WRITE_WITHIN = 30.0  # seconds; a reader that stalls longer is given up
 MAX_MESSAGE = 1_000_000  # characters
 MAX_OPERATIONS = 100  # at once on a socket
 # A socket's token is asked about anew when it is this old and there is something to push.
-RECHECK_AFTER = timedelta(seconds=5)
+RECHECK_AFTER = timedelta(seconds=2)
 
 _log = structlog.get_logger("server")
 
@@ -37,6 +38,7 @@ Context = Callable[[callers.Caller | None], base.Context]
 class Close(IntEnum):
     """The protocol's close codes."""
 
+    TRY_AGAIN = 1013
     BAD_REQUEST = 4400
     UNAUTHORIZED = 4401
     FORBIDDEN = 4403
@@ -236,9 +238,9 @@ class Handler:
             self.caller = await auth.authenticate(self.authorization, now)
         except refusals.Refusal as refusal:
             raise Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message) from refusal
-        except OSError:
+        except faults.AWAY as error:
             if self.caller is None:
-                raise
+                raise Closed(Close.TRY_AGAIN, "The database is away; try again") from error
         self.checked_at = now
 
     # Messages out --------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL
 from strawberry.types import ExecutionResult
 
 from domain import callers, refusals
+from models import faults
 from schema import base, errors, root
 from server import auth
 from server.graphql.handler import Handler
@@ -44,6 +45,9 @@ class View(GraphQL[base.Context, None]):
             response = _refused(error.status_code, error.reason, "BAD_REQUEST")
         except refusals.Refusal as refusal:
             response = _refused(401, refusal.message, refusal.code)
+        except faults.AWAY as error:
+            message, _ = errors.masked(error)
+            response = _refused(503, message, "UNAVAILABLE")
         await response(scope, receive, send)
 
     async def _serve_socket(self, socket: WebSocket) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +11,8 @@ from gql import Client, GraphQLRequest
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 from redis.asyncio import Redis
+from switches import Calls, number
 
-from domain import calls
-from live import channels
 from models.tables import Account
 from runtime import clock
 from schema import base
@@ -60,38 +58,6 @@ async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator
             await results.aclose()
 
 
-def _number(id: str) -> int:
-    split = base.split_id(id)
-    assert split is not None
-    return int(split[2][0])
-
-
-class Calls:
-    """A switch of the account, told straight to the live picture."""
-
-    def __init__(self, redis: Redis, carrier: Carrier, customer: str, over: int = 0) -> None:
-        self.redis, self.carrier = redis, carrier
-        self.customer, self.over = _number(customer), over
-
-    async def say(self, type: calls.EventType, *ids: int) -> None:
-        now = clock.now()
-        await channels.apply(
-            self.redis, self.carrier.account_id, [self._event(type, id, now) for id in ids], now
-        )
-
-    async def start(self, *ids: int) -> None:
-        await self.say(calls.EventType.START, *ids)
-
-    async def end(self, *ids: int) -> None:
-        await self.say(calls.EventType.END, *ids)
-
-    def _event(self, type: calls.EventType, id: int, now: datetime) -> calls.LiveEvent:
-        setup_at = now - timedelta(seconds=1)
-        return calls.LiveEvent(
-            type, "edge-1", f"call-{id}", 0, self.customer, self.over, now, setup_at, True, None, 60
-        )
-
-
 async def test_the_whole_state_comes_at_once_and_at_every_change(
     carrier: Carrier, api_redis: Redis
 ) -> None:
@@ -99,7 +65,7 @@ async def test_the_whole_state_comes_at_once_and_at_every_change(
     made = await carrier.owner.do(
         "createCarrier", "Carrier", "id", name="Carrier A", reference="a", currency="EUR"
     )
-    switch = Calls(api_redis, carrier, customer, over=_number(made["id"]))
+    switch = Calls(api_redis, carrier, customer, over=number(made["id"]))
     await switch.start(1, 2)
     async with watching(await carrier.contact(customer), customer) as watched:
         [first] = await watched.until(2)
@@ -163,7 +129,7 @@ async def test_the_sequence_rises_even_when_redis_has_lost_everything(
     await switch.start(1)
     async with watching(carrier.owner) as watched:
         await watched.until(1)
-        await api_redis.flushall()
+        await api_redis.flushdb()
         await watched.until(0)
 
 
@@ -175,7 +141,7 @@ async def test_carriers_that_the_account_hides_have_no_names_for_its_customers(
         "createCarrier", "Carrier", "id", name="Carrier A", reference="a", currency="EUR"
     )
     await Account.filter(id=carrier.account_id).update(hide_carriers=True)
-    await Calls(api_redis, carrier, customer, over=_number(made["id"])).start(1)
+    await Calls(api_redis, carrier, customer, over=number(made["id"])).start(1)
     for caller, name in [
         (await carrier.contact(customer), None),
         (await carrier.key("LIVE_READ", customer_id=customer), None),

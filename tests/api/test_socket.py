@@ -1,16 +1,22 @@
 """graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md"""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import httpx2
 import pytest
 from callers import Carrier
 from programs import Program
+from redis.asyncio import Redis
+from switches import Calls
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
+
+from models import db
 
 INIT = {"type": "connection_init"}
 ACK = {"type": "connection_ack"}
@@ -159,3 +165,67 @@ async def test_a_login_over_the_socket_works_before_signing_in(carrier: Carrier)
         query = "mutation { logout { __typename ... on Refusal { code } } }"
         await _say(socket, _subscribe("1", query))
         assert (await _hear(socket))["payload"]["data"]["logout"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_socket_whose_key_is_revoked_is_closed_with_its_next_push(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    customer = await carrier.customer()
+    made = await carrier.owner.do(
+        "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
+    )
+    switch = Calls(api_redis, carrier, customer)
+    async with _socket(carrier.url) as socket:
+        await _say(socket, INIT | {"payload": {"authorization": f"Bearer {made['secret']}"}})
+        await _say(socket, _subscribe("1", "subscription { liveChannels { inUse } }"))
+        assert await _hear(socket) == ACK
+        assert (await _hear(socket))["type"] == "next"
+        await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+        closed = asyncio.create_task(_closed(socket))
+        for number in range(100):
+            await switch.start(number)
+            await asyncio.wait([closed], timeout=0.1)
+            if closed.done():
+                break
+        assert await closed == 4403
+
+
+async def test_an_error_that_is_not_the_clients_business_is_masked_everywhere(
+    carrier: Carrier,
+) -> None:
+    query = "{ customers { edges { node { balance { amount } } } } }"
+    await carrier.customer()
+    async with db.connection() as connection:
+        await connection.execute("ALTER TABLE ledger_entries RENAME TO ledger_hidden")
+    try:
+        over_http = await carrier.owner.send(query)
+        async with _socket(carrier.url) as socket:
+            init = {"payload": {"authorization": f"Bearer {carrier.owner.token}"}}
+            await _say(socket, INIT | init, _subscribe("1", query))
+            await _hear(socket)
+            over_socket = (await _hear(socket))["payload"]
+    finally:
+        async with db.connection() as connection:
+            await connection.execute("ALTER TABLE ledger_hidden RENAME TO ledger_entries")
+    for answer in (over_http, over_socket):
+        [error] = answer["errors"]
+        assert error["message"] == f"Internal error {error['extensions']['id']}"
+        assert "ledger" not in json.dumps(answer)
+
+
+async def test_server_sent_events_push_what_the_socket_does(carrier: Carrier) -> None:
+    headers = carrier.owner.headers | {"Accept": "text/event-stream"}
+    async with (
+        httpx2.AsyncClient(verify=False) as client,
+        client.stream(
+            "POST",
+            f"{carrier.url}/graphql",
+            json={"query": "subscription { liveChannels { inUse } }"},
+            headers=headers,
+        ) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line.startswith("data:") and line != "data:":
+                data = json.loads(line.removeprefix("data:"))
+                assert data == {"data": {"liveChannels": {"inUse": 0}}}
+                break
