@@ -22,7 +22,9 @@ def bench(
     """
     names = sorted(path.stem for path in (ROOT / "bench").glob("[a-z]*.py"))
     if name not in names:
-        typer.echo(f"Measurements: {', '.join(names)}", err=bool(name))
+        typer.echo(
+            f"Measurements: {', '.join(names) or 'none in this installation'}", err=bool(name)
+        )
         raise typer.Exit(2 if name else 0)
     os.chdir(ROOT)
     sys.argv = [f"bench/{name}.py", *context.args]

@@ -23,8 +23,11 @@ def test(context: typer.Context) -> None:
 
     Example: ./callboard test tests/domain -q
     """
-    import pytest  # here, so that an installation without it has its --help
-
+    try:
+        import pytest  # here, so that an installation without it has its --help
+    except ImportError as error:
+        typer.secho("The tests are not part of this installation; clone it.", err=True, fg="red")
+        raise typer.Exit(1) from error
     os.chdir(ROOT)
     arguments = context.args
     missing = [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]

@@ -1,3 +1,7 @@
+import urllib.request
+
+import processes
+from programs import Program
 from redis.asyncio import Redis
 
 from models import db
@@ -21,3 +25,24 @@ async def test_redis_is_empty_at_the_start(redis: Redis) -> None:
 
 async def test_nothing_of_another_test_is_in_redis(redis: Redis) -> None:
     assert await redis.get("left_behind") is None
+
+
+def test_a_killed_web_process_answers_again_once_started(web: Program) -> None:
+    first = web.pid
+    web.kill()
+    assert not processes.alive(first)
+    web.start()
+    assert web.pid != first
+    with urllib.request.urlopen(f"{web.url}/healthz", timeout=5) as answer:
+        assert answer.status == 200
+
+
+def test_web_is_ready_while_a_worker_beats(web: Program, worker: Program) -> None:
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(f"{web.url}/readyz", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    assert processes.eventually(ready, 20)
