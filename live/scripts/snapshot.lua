@@ -65,7 +65,7 @@ local function settle(switch)
     switch.high = switch.ahead[#switch.ahead][2]
   end
   absorb(switch, now)
-  switch.known, switch.wanted, switch.renewed = true, nil, now
+  switch.known, switch.wanted = true, nil
   switch.based = math.max(switch.based, at)
 end
 

@@ -226,9 +226,11 @@ async def test_more_leases_than_one_step_takes_run_out_together(
     assert await count(redis) == {}
 
 
+@pytest.mark.parametrize("boot", [7, None])
 async def test_a_call_whose_lease_ran_out_comes_back_with_newer_news_alone(
-    redis: Redis, switch: Switch
+    redis: Redis, boot: int | None
 ) -> None:
+    switch = Switch(boot=boot)
     started = switch.start("a")
     await tell(redis, started)
     late = after(LEASE)

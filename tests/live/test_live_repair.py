@@ -97,6 +97,18 @@ async def test_a_wanted_snapshot_is_named_in_every_answer_until_it_comes(
     assert await tell(redis, switch.beat(1)) == {}
 
 
+async def test_what_was_told_beyond_a_hole_is_no_news_when_told_again(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.beat(0))
+    switch.seq += 1
+    started = switch.start("a")
+    await tell(redis, started, switch.end("a"))
+    await channels.sweep(redis, ACCOUNT, after(900))  # the tombstone is forgotten
+    await tell(redis, started, at=900)
+    assert await count(redis) == {}
+
+
 # Beats -------------------------------------------------------------------------------------------
 
 
@@ -199,9 +211,55 @@ async def test_a_snapshot_repeated_or_late_changes_nothing(redis: Redis, switch:
     first = switch.snapshot(up("a"), up("b"))
     await tell(redis, switch.end("a"))
     second = switch.snapshot(up("b"))
-    for snapshot in (first, second, first, second, second):
+    for snapshot in (first, second, first, second, second, first):
         await show(redis, snapshot)
         assert await count(redis) == {1: 1}
+    assert await tell(redis, switch.beat(1)) == {}
+    assert await tell(redis, switch.beat(1), at=60) == {}
+
+
+@pytest.mark.parametrize("boot", [7, None])
+async def test_a_late_snapshot_does_not_bring_back_what_a_newer_one_closed(
+    redis: Redis, boot: int | None
+) -> None:
+    switch = Switch(boot=boot)
+    await tell(redis, switch.start("a"), switch.start("b"))
+    late = switch.snapshot(up("a"), up("b"))
+    switch.at += 1
+    switch.seq += 1  # the end of "a" is lost
+    await show(redis, switch.snapshot(up("b")))
+    await show(redis, late)
+    assert await count(redis) == {1: 1}
+
+
+async def test_an_unnumbered_start_older_than_the_snapshot_adds_nothing(redis: Redis) -> None:
+    switch = Switch(boot=None)
+    late = switch.start("a")
+    switch.at = 1
+    await show(redis, switch.snapshot())
+    await tell(redis, late)
+    assert await count(redis) == {}
+    await tell(redis, switch.start("b"))
+    assert await count(redis) == {1: 1}
+
+
+async def test_a_listed_call_is_up_though_only_the_end_of_a_leg_was_heard(
+    redis: Redis, switch: Switch
+) -> None:
+    switch.seq = 1  # its start is lost
+    taken = switch.snapshot(up("a"))
+    await tell(redis, switch.end("a", final=False))
+    await show(redis, taken)
+    assert await count(redis) == {None: 1}
+
+
+async def test_a_snapshot_without_a_number_closes_every_hole(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a"))
+    switch.seq += 3
+    await tell(redis, switch.beat(1))
+    await show(redis, Switch(boot=None, at=1).snapshot(up("a")), at=1)
+    assert await tell(redis, switch.beat(1), at=60) == {}
+    assert await tell(redis, switch.beat(2), at=61) == {"edge-1": "DIFFERS"}
 
 
 async def test_a_snapshot_does_not_bring_back_a_leg_that_ended(
@@ -313,6 +371,27 @@ async def test_a_call_restored_after_a_crash_is_up_until_its_second_end(redis: R
     assert await count(redis) == {1: 1}
     await tell(redis, restored.end("a"))
     assert await count(redis) == {}
+
+
+async def test_a_call_that_came_back_outlives_its_old_tombstone(redis: Redis) -> None:
+    before = Switch()
+    await tell(redis, before.start("a"), before.end("a"))
+    restored = Switch(boot=8)
+    await show(redis, restored.snapshot(up("a")))
+    assert await channels.sweep(redis, ACCOUNT, after(1_000)) == ()
+    restored.at = 1_000
+    assert [each.call_id for each in await show(redis, restored.snapshot(), at=1_000)] == ["a"]
+    assert await count(redis) == {}
+
+
+async def test_a_snapshot_moves_a_call_to_the_customer_it_names(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a", customer=1))
+    await show(redis, switch.snapshot(up("a", customer=2)))
+    assert await count(redis, 1) == {}
+    assert await count(redis, 2) == {1: 1}
+    assert await count(redis) == {1: 1}
 
 
 # Redis loses everything --------------------------------------------------------------------------
