@@ -157,7 +157,8 @@ class Bus:
                 pause = _FIRST_PAUSE
                 await self._serve(connection)
             except (RedisError, OSError) as error:
-                log.warning("bus_disconnected", error=str(error), retry_seconds=pause)
+                if pause == _FIRST_PAUSE:  # once, not at every try
+                    log.warning("listening interrupted", error=str(error))
             finally:
                 self._connection = None
                 for topic in self._topics.values():

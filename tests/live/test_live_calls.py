@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from speech import LEASE, NOW, Services, Switch, after
 
 from domain import calls
@@ -184,6 +185,16 @@ async def test_a_batch_of_10_000_events_is_applied_whole(redis: Redis, switch: S
     assert applied.snapshot_wanted == {}
     assert sum((await count(redis, None)).values()) == 2_000
     assert sum([sum((await count(redis, c)).values()) for c in range(1, 8)]) == 2_000
+
+
+async def test_a_redis_that_is_away_is_said_to_be_away(
+    switch: Switch, unused_tcp_port: int
+) -> None:
+    async with Redis(host="127.0.0.1", port=unused_tcp_port) as away:
+        with pytest.raises(RedisConnectionError):
+            await tell(away, switch.start("a"))
+        with pytest.raises(RedisConnectionError):
+            await channels.read(away, ACCOUNT, None)
 
 
 # Leases ------------------------------------------------------------------------------------------
