@@ -137,3 +137,15 @@ def test_doctor_finds_nothing_bad_on_embedded_servers(tmp_path: Path) -> None:
     )
     assert code == 0, said
     assert "PostgreSQL 18" in said
+
+
+def test_the_tests_run_by_the_launcher_and_end_with_what_was_left_out() -> None:
+    code, said = launch("test", "tests/house/test_names.py", "-q")
+    assert code == 0, said
+    assert "passed" in said
+    assert "The part on a real switch (Kamailio and SIPp) was not run." in said.splitlines()[-2]
+
+
+def test_a_failed_test_run_is_a_failed_command() -> None:
+    code, said = launch("test", "tests/house/test_names.py", "-q", "-k", "no_such_test")
+    assert code == 5, said
