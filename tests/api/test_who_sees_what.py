@@ -9,21 +9,24 @@ from callers import Caller, Carrier
 from schema import root
 
 OWN = """query Q($id: ID!) { customer(id: $id) { %s } }"""
+TIMES = 'from: "2026-11-22T03:00:00Z", to: "2026-11-22T05:00:00Z"'
 FIELDS = {
     "name": "name",
     "balance": "balance { amount }",
     "channels": "channels { inUse }",
     "checklist": "checklist { outstanding }",
+    "stats": f"stats({TIMES}, interval: HOUR) {{ timeZone }}",
+    "summary": "summary(granularity: DAILY) { billable }",
 }
-STAFF = {"name", "balance", "channels", "checklist"}
+STAFF = set(FIELDS)
 SEES = {
     "owner": STAFF,
     "support": STAFF,
     "finance": STAFF,
     "contact": STAFF,
-    "LIVE_READ": {"name", "channels", "checklist"},
-    "BILLING_READ": {"name", "balance", "checklist"},
-    "BILLING_WRITE": {"name", "balance", "checklist"},
+    "LIVE_READ": {"name", "channels", "checklist", "stats", "summary"},
+    "BILLING_READ": {"name", "balance", "checklist", "stats", "summary"},
+    "BILLING_WRITE": {"name", "balance", "checklist", "stats", "summary"},
     "INGEST": set(),
 }
 MAKES = {
@@ -62,6 +65,19 @@ async def test_each_caller_sees_just_what_is_its_own(carrier: Carrier, who: str)
 
 
 @pytest.mark.parametrize("who", SEES)
+async def test_who_sees_no_balance_sees_no_bills(carrier: Carrier, who: str) -> None:
+    mine = await carrier.customer()
+    caller = await _caller(carrier, who, mine)
+    proof = f"query Q($id: ID!) {{ reconciliation(customerId: $id, {TIMES}) {{ balanced }} }}"
+    for query in ("{ invoices { edges { cursor } } }", proof):
+        answer = await caller.send(query, id=mine)
+        if "balance" in SEES[who]:
+            assert "errors" not in answer, answer
+        else:
+            assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN", answer
+
+
+@pytest.mark.parametrize("who", SEES)
 async def test_each_caller_makes_just_what_it_may(carrier: Carrier, who: str) -> None:
     caller = await _caller(carrier, who, await carrier.customer())
     for mutation, input in INPUTS.items():
@@ -81,6 +97,8 @@ async def test_who_sees_one_customer_sees_no_other(carrier: Carrier, who: str) -
         else await carrier.key("LIVE_READ", "BILLING_READ", customer_id=mine)
     )
     assert await caller.ask(OWN % "id", id=others) == {"customer": None}
+    proof = f"query Q($id: ID!) {{ reconciliation(customerId: $id, {TIMES}) {{ balanced }} }}"
+    assert await caller.code(proof, id=others) == "NOT_FOUND"
     assert await caller.ask("query Q($id: ID!) { node(id: $id) { id } }", id=others) == {
         "node": None
     }
