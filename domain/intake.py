@@ -44,6 +44,11 @@ def numbered(said: events.Said) -> calls.Numbered | None:
     return calls.Numbered(said.boot, said.seq)
 
 
+def _own_number(said: events.Said, known: references.Known) -> calls.Numbered | None:
+    """None from a reporter of one customer, who cannot number a whole switch's events."""
+    return numbered(said) if known.only_customer is None else None
+
+
 _TYPES = {
     events.Start: calls.EventType.START,
     events.Ringing: calls.EventType.RINGING,
@@ -71,12 +76,12 @@ def live_event(said: events.Progress, known: references.Known) -> calls.LiveEven
         at=at,
         setup_at=setup_at,
         final=True,
-        numbered=numbered(said),
+        numbered=_own_number(said, known),
         lease_seconds=switch.lease_seconds,
     )
 
 
-def ended(said: events.End, record: calls.Record, lease_seconds: int) -> calls.LiveEvent:
+def ended(said: events.End, record: calls.Record, known: references.Known) -> calls.LiveEvent:
     """What the live picture needs of an end that has passed its checks."""
     return calls.LiveEvent(
         type=calls.EventType.END,
@@ -88,8 +93,8 @@ def ended(said: events.End, record: calls.Record, lease_seconds: int) -> calls.L
         at=record.end_at,
         setup_at=record.setup_at,
         final=record.final,
-        numbered=numbered(said),
-        lease_seconds=lease_seconds,
+        numbered=_own_number(said, known),
+        lease_seconds=known.switches[said.switch].lease_seconds,
     )
 
 

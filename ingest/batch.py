@@ -49,8 +49,7 @@ class Batch:
             if isinstance(said, events.End):
                 record = intake.record(said, known)
                 self.records[index] = record
-                lease_seconds = known.switches[said.switch].lease_seconds
-                self.live[index] = intake.ended(said, record, lease_seconds)
+                self.live[index] = intake.ended(said, record, known)
             elif isinstance(said, events.Beat):
                 self.live[index] = intake.beat(said, known)
                 self.accepted += 1

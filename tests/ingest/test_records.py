@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made import NOW, SETUP, account, marked, record, rows, stored
 
 from domain.revisions import Verdict
-from models import records
+from models import partitions, records
 
 pytestmark = pytest.mark.usefixtures("database")
 HOUR = SETUP.replace(minute=0)
@@ -156,6 +156,26 @@ async def test_clients_with_overlapping_batches_store_each_record_once() -> None
     kept = await stored(mine)
     assert len(kept) == 200
     assert sum(row[2] == 2 for row in kept.values()) == 67
+
+
+async def test_missing_partitions_are_made_once_by_many_at_a_time() -> None:
+    first = SETUP.date() - timedelta(days=9)
+    made_days = await asyncio.gather(
+        *(partitions.ensure(first + timedelta(days=n), SETUP.date()) for n in range(5))
+    )
+    assert len([day for days in made_days for day in days]) == 10
+    assert await partitions.existing() == [first + timedelta(days=n) for n in range(10)]
+
+
+async def test_a_day_is_dropped_with_its_hours_frozen_once_none_of_them_is_marked() -> None:
+    mine = await account()
+    await records.insert(mine, [record()], NOW)
+    assert await partitions.drop_before(NOW.date() + timedelta(days=1)) == []
+    await rows("DELETE FROM hour_marks")
+    assert await partitions.drop_before(NOW.date()) == []
+    assert await partitions.drop_before(NOW.date() + timedelta(days=1)) == [SETUP.date()]
+    again = await records.insert(mine, [record(), record(talk=5, revision=1)], NOW)
+    assert again.verdicts == [Verdict.DUPLICATE, Verdict.RECORD_ARCHIVED]
 
 
 contents = st.tuples(
