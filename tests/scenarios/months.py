@@ -56,7 +56,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`revision` None: a correction that comes after whatever is there. `held`: not to be counted."""
+    """`revision` None: a correction after whatever is there. `held`: never to be counted."""
 
     phase: int
     revision: int | None

@@ -1,0 +1,91 @@
+"""What the answers must be, asked of the independent calculation in `truth`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from truth import Truth
+
+UNITS = {"LIVE": "hour", "HOUR": "hour", "DAILY": "day", "WEEKLY": "week", "MONTHLY": "month"}
+_ROWS = """
+SELECT date_trunc('{unit}', setup) AS start,
+       count(*) AS attempts,
+       count(*) FILTER (answered) AS answered,
+       CAST(sum(talk_us) AS BIGINT) AS talk_us,
+       CAST(sum(billed) AS BIGINT) AS billed,
+       coalesce(sum(charge), 0) AS charge,
+       count(*) FILTER (answered AND dtmf > 0) AS dtmf,
+       CAST(coalesce(sum(ringing_us - setup_us), 0) AS BIGINT) AS pdd_us,
+       count(ringing_us) AS pdd_count
+FROM rated WHERE customer = ? AND final {more} GROUP BY ALL
+"""
+
+Sums = dict[str, Any]
+
+
+def rows(truth: Truth, customer: str, granularity: str, more: str = "") -> dict[datetime, Sums]:
+    """Sums by the start of the period; periods without a call are not there."""
+    sql = _ROWS.format(unit=UNITS[granularity], more=more)
+    return {row["start"].replace(tzinfo=UTC): row for row in truth.query(sql, customer)}
+
+
+def by_carrier(truth: Truth, customer: str, since: datetime) -> dict[tuple[str | None, int], Sums]:
+    """By carrier (None: none was chosen) and microsecond of the hour's start, from `since` on."""
+    found = truth.query(
+        "SELECT carrier, epoch_us(date_trunc('hour', setup)) AS hour, count(*) AS attempts,"
+        " count(*) FILTER (answered) AS answered"
+        " FROM rated WHERE customer = ? AND final AND setup >= ? GROUP BY ALL",
+        customer,
+        since.replace(tzinfo=None),
+    )
+    return {(row["carrier"], row["hour"]): row for row in found}
+
+
+def invoice(
+    truth: Truth, customer: str, periods: list[tuple[datetime, datetime]], adjusted: Decimal
+) -> dict[str, Decimal]:
+    """Subtotal, tax, rounding and total of usage in the periods and of adjustments."""
+    spans = " OR ".join(
+        f"(setup >= TIMESTAMP '{start:%Y-%m-%d %H:%M:%S}'"
+        f" AND setup < TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}')"
+        for start, end in periods
+    )
+    [found] = truth.query(
+        f"""
+        WITH sums AS (
+            SELECT CAST(coalesce(sum(charge), 0) AS DECIMAL(24, 12)) + CAST(? AS DECIMAL(24, 12))
+                   AS subtotal
+            FROM rated WHERE customer = ? AND final AND ({spans})
+        ), taxed AS (
+            SELECT subtotal, minor,
+                   CAST(subtotal AS DECIMAL(22, 12)) * CAST(tax AS DECIMAL(6, 2))
+                   * CAST(0.01 AS DECIMAL(3, 2)) AS tax
+            FROM sums, customers WHERE customer = ?
+        )
+        SELECT subtotal, tax, minor, subtotal + tax AS exact FROM taxed
+        """,
+        str(adjusted),
+        customer,
+        customer,
+    )
+    unit = Decimal(1).scaleb(-found["minor"])
+    # Half up, of amounts that are never negative here.
+    total = (found["exact"] / unit + Decimal("0.5")).to_integral_value("ROUND_FLOOR") * unit
+    return {
+        "subtotal": found["subtotal"],
+        "tax": found["tax"],
+        "total": total,
+        "rounding": total - found["exact"],
+    }
+
+
+def billed_hours(
+    truth: Truth, customer: str, periods: list[tuple[datetime, datetime]]
+) -> Mapping[datetime, tuple[int, int, Decimal]]:
+    """Calls, billed seconds and charge of each hour of the periods."""
+    return {
+        start: (sums["attempts"], sums["billed"], sums["charge"])
+        for start, sums in rows(truth, customer, "HOUR").items()
+        if any(begin <= start < end for begin, end in periods)
+    }

@@ -1,0 +1,241 @@
+"""Every part of a running Callboard fails in turn while a switch makes 50 calls a second."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import months
+import processes
+from board import PASSWORD, Board
+from programs import free_port
+
+from runtime import clock
+from runtime.settings import ROOT
+from simulator import calls, delivery, run
+from simulator.switch import Switch
+
+CPS = 50
+SECONDS = 45
+OUTAGE = 3.0
+EMAIL = "owner@voice.example"
+CUSTOMERS = ("acme", "birch", "cedar")
+# Two hundred milliseconds of events are under way, and the question takes its time.
+SLACK = CPS // 2
+
+
+async def test_nothing_is_lost_or_doubled_when_every_part_fails_in_turn() -> None:
+    with tempfile.TemporaryDirectory(prefix="cb-survival-") as name, up(Path(name)) as here:
+        async with prepared(here) as (board, key):
+            switches: list[Switch] = []
+            simulation = asyncio.create_task(simulate(here.url, key, switches))
+            for fail in (here.kill_web, here.kill_worker, here.lose_redis, here.lose_postgres):
+                await asyncio.sleep(4)
+                await asyncio.to_thread(fail)
+                await live_count_is_right(board, switches[0], 30)
+            assert not simulation.done(), "the calls ended before the failures did"
+            sent = await simulation
+            await live_count_is_right(board, switches[0], 30, slack=0)
+            await summaries_are_right(board, sent, 60)
+    assert await asyncio.to_thread(processes.eventually, lambda: not processes.running(name), 10)
+
+
+async def simulate(url: str, key: str, switches: list[Switch]) -> dict[str, Any]:
+    mix = calls.Mix(CUSTOMERS, ("carrier-a", "carrier-b", "carrier-c"), talk_seconds=12)
+    async with delivery.connect(url, key) as deliver:
+        return await run.simulate(
+            deliver,
+            mix,
+            name="edge-1",
+            cps=CPS,
+            stop=asyncio.Event(),
+            duration=SECONDS,
+            seed=7,
+            watch=switches.append,
+        )
+
+
+async def live_count_is_right(
+    board: Board, switch: Switch, seconds: float, *, slack: int = SLACK
+) -> None:
+    """Until the account's channels are the switch's own count of calls up."""
+    query = "{ viewer { ... on Staff { account { channels { inUse } } } } }"
+    found: int | None = None
+    for _ in deadline(seconds):
+        data = await asked(board, query)
+        if data is not None:
+            found = int(data["viewer"]["account"]["channels"]["inUse"])
+            if abs(found - switch.active) <= slack:
+                return
+        await asyncio.sleep(0.25)
+    raise AssertionError(f"{found} calls are shown, {switch.active} are up")
+
+
+async def summaries_are_right(board: Board, sent: dict[str, Any], seconds: float) -> None:
+    """Until rows and balances say what the switch sent; then the proof has to balance."""
+    said = None
+    for _ in deadline(seconds):
+        said = {customer: await totals(board, customer) for customer in CUSTOMERS}
+        if said == sent["customers"]:
+            break
+        await asyncio.sleep(0.5)
+    assert said == sent["customers"]
+    assert sum(each["attempts"] for each in sent["customers"].values()) == sent["attempts"]
+    assert not sent["refused"], sent["refusals"]
+    assert not sent["held"]
+    start = datetime.fromisoformat(sent["from"]).replace(minute=0, second=0, microsecond=0)
+    for customer in CUSTOMERS:
+        proof = await board.proof(customer, start, start + timedelta(hours=2))
+        assert proof["balanced"], proof["differences"]
+        assert proof["records"]["calls"] == sent["customers"][customer]["attempts"]
+        data = await board.ask(
+            "query($c: ID!) { customer(id: $c) { balance { amount } } }",
+            c=board.customers[customer],
+        )
+        owed = Decimal(proof["rows"]["charge"]["amount"])
+        assert Decimal(data["customer"]["balance"]["amount"]) == -owed
+        assert owed > 0
+
+
+async def totals(board: Board, customer: str) -> dict[str, int]:
+    """What the live rows add up to, as the switch counts it."""
+    rows = await board.rows(customer, "LIVE")
+    return {
+        "attempts": sum(row["attempts"] for row in rows),
+        "answered": sum(row["answered"] for row in rows),
+        "talkUs": int(sum(Decimal(row["talkTime"]) for row in rows) * 1_000_000),
+    }
+
+
+async def asked(board: Board, query: str) -> dict[str, Any] | None:
+    """The answer's data; None while a part of Callboard is away."""
+    try:
+        answer = await board.client.post("/graphql", json={"query": query}, timeout=3)
+        data: dict[str, Any] | None = answer.json()["data"]
+    except (httpx2.TransportError, ValueError, KeyError):
+        return None
+    return data
+
+
+def deadline(seconds: float) -> Iterator[float]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield end - time.monotonic()
+
+
+# A running `up` and how its parts fail ----------------------------------------------------------
+
+
+@dataclass
+class Here:
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill_web(self) -> None:
+        self._killed("serve")
+
+    def kill_worker(self) -> None:
+        self._killed("worker")
+
+    def lose_redis(self) -> None:
+        self._stopped("valkey", signal.SIGKILL)
+
+    def lose_postgres(self) -> None:
+        self._stopped("postgres", signal.SIGINT)
+
+    def _killed(self, part: str) -> None:
+        """kill -9; another one runs within 5 s."""
+        pid = processes.children(self.process.pid)[part]
+        os.kill(pid, signal.SIGKILL)
+        assert processes.eventually(
+            lambda: processes.children(self.process.pid).get(part, pid) != pid, 5
+        )
+
+    def _stopped(self, server: str, how: signal.Signals) -> None:
+        """Stops an embedded server, keeps it away for a while, lets it be started again."""
+        supervisor = json.loads((self.data_dir / "embedded.json").read_text())["supervisor"]
+        [pid] = [pid for pid in processes.running(server) if processes.parent_of(pid) == supervisor]
+        os.kill(supervisor, signal.SIGSTOP)
+        try:
+            os.kill(pid, how)
+            assert processes.eventually(lambda: not processes.alive(pid), 10)
+            time.sleep(OUTAGE)
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+
+
+@contextmanager
+def up(data_dir: Path) -> Iterator[Here]:
+    port = free_port()
+    with (data_dir / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            command("up", "--port", str(port), "--data-dir", str(data_dir)),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=ROOT,
+        )
+    here = Here(process, data_dir, port)
+    try:
+        yield here
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "server.cli", *arguments]
+
+
+@asynccontextmanager
+async def prepared(here: Here) -> AsyncIterator[tuple[Board, str]]:
+    """The board with an account, its customers, and a key for a switch."""
+    account = ["create", "Example Voice", "--email", EMAIL, "--password", PASSWORD]
+    await asyncio.to_thread(
+        subprocess.run,
+        command("account", *account, "--data-dir", str(here.data_dir)),
+        check=True,
+        capture_output=True,
+        timeout=60,
+        cwd=ROOT,
+    )
+    board = Board(here.url)
+    try:
+        assert await asyncio.to_thread(processes.eventually, ready(here), 30)
+        await board.sign_in(EMAIL)
+        await board.settle(months.world(clock.now()))
+        yield board, await board.key("INGEST")
+    finally:
+        await board.close()
+
+
+def ready(here: Here) -> Callable[[], bool]:
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"{here.url}/readyz", timeout=2):
+                return True
+        except OSError:
+            return False
+
+    return answers
