@@ -15,6 +15,7 @@ from live import channels
 from models import db
 from runtime import clock
 
+CARRIERS = ["carrier-a", "carrier-b", "carrier-c"]
 _STATS = """
 query Stats($c: ID!, $from: DateTime!, $to: DateTime!) {
   customer(id: $c) {

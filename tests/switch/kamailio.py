@@ -88,7 +88,7 @@ class Kamailio:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-S", str(_LEASH), kamailio, "-DD", "-E"),
+                    *(sys.executable, "-P", "-S", str(_LEASH), kamailio, "-DD", "-E", "-M", "64"),
                     *("-f", str(CONFIGURATION), "-Y", folder, "-w", folder),
                 ],
                 env={**os.environ, **self._environment},
@@ -97,25 +97,29 @@ class Kamailio:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_until_it_answers()
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
 
     def kill(self) -> None:
         """kill -9 to all its processes."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
-            return
         try:
             self._end(signal.SIGTERM)
         except subprocess.TimeoutExpired:
             self._end(signal.SIGKILL)
 
     def _end(self, signum: int) -> None:
-        assert self.process is not None
+        if self.process is None:
+            return
         assert self.process.stdin is not None
-        os.killpg(self.process.pid, signum)
-        self.process.wait(_STOP_SECONDS)
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signum)
+            self.process.wait(_STOP_SECONDS)
         self.process.stdin.close()
 
     def _wait_until_it_answers(self) -> None:

@@ -58,10 +58,6 @@ class Sipp:
         names, *rows = [line.split(";") for line in self._statistics.read_text().splitlines()]
         return int(rows[-1][names.index(column)])
 
-    def wait(self, seconds: float) -> None:
-        """Until all its calls are over."""
-        self.process.wait(seconds)
-
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGUSR1)  # as the key q: ends when no call is left

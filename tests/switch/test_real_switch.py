@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callboard import Callboard, until
+from callboard import CARRIERS, Callboard, until
 from measured import Sample, check_nothing_is_doubted, check_samples, compare, sampled
 from programs import Program
 from redis.asyncio import Redis
@@ -56,8 +56,7 @@ async def run(
     web: Program, worker: Program, redis: Redis, tmp_path: Path
 ) -> AsyncIterator[Run]:
     """All the loads at once, over and settled."""
-    carriers = ["carrier-a", "carrier-b", "carrier-c"]
-    board = await Callboard.open(web.url, redis, {"acme": None, "globex": LIMIT}, carriers)
+    board = await Callboard.open(web.url, redis, {"acme": None, "globex": LIMIT}, CARRIERS)
     with site(tmp_path, web.url, board.token, LOADS) as place:
         for load in LOADS:
             place.call(load)

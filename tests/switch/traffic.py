@@ -58,6 +58,11 @@ class Site:
     def calling(self) -> bool:
         return any(one.process.poll() is None for one in self.callers.values())
 
+    def wait(self, seconds: float) -> None:
+        """Until all calls that were placed are over; `seconds` for each load."""
+        for one in self.callers.values():
+            one.process.wait(seconds)
+
     def check_callers(self) -> None:
         for one in self.callers.values():
             assert one.process.returncode == 0, one.complaint()
@@ -111,6 +116,17 @@ class Outcome:
 
     def of(self, *names: str) -> dict[str, sipp.Seen]:
         return {id: call for name in names for id, call in self.calls[name].items()}
+
+    def without(self, load: str) -> "Outcome":
+        """As if those calls had never been."""
+        ids = self.calls[load].keys()
+        return Outcome(
+            {name: calls for name, calls in self.calls.items() if name != load},
+            {
+                name: {id: call for id, call in offers.items() if id not in ids}
+                for name, offers in self.offers.items()
+            },
+        )
 
     def reported(self) -> dict[str, sipp.Seen]:
         """Those a switch has to report: all but the stranger's."""
