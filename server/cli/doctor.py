@@ -136,7 +136,7 @@ async def _redis(url: str) -> Finding:
 
     client: Redis = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
     try:
-        about = await client.info("server")
+        about = await client.info()
     except Exception as error:  # whatever the driver says is the finding
         advice = f"{_shown(url)}: {error}. Is it running, and is CALLBOARD_REDIS_URL right?"
         return Finding("bad", "Redis", advice)
@@ -145,6 +145,9 @@ async def _redis(url: str) -> Finding:
     version = str(about.get("valkey_version") or about["redis_version"])
     if int(version.split(".")[0]) < _OLDEST_REDIS:
         advice = f"{version} at {_shown(url)} is too old; {_OLDEST_REDIS} is needed"
+        return Finding("bad", "Redis", advice)
+    if about["maxmemory"] and about["maxmemory_policy"] != "noeviction":
+        advice = f"{version} at {_shown(url)} may evict live calls: set maxmemory-policy noeviction"
         return Finding("bad", "Redis", advice)
     return Finding("good", "Redis", f"{version} at {_shown(url)}")
 

@@ -22,6 +22,7 @@ from server import cli
 commands = typer.Typer()
 
 _SHOWN = 20  # differences of a customer in the table; --json has all
+_WIDE = 150  # columns
 
 
 @commands.command()
@@ -95,6 +96,7 @@ async def _customers(account_id: int) -> AsyncIterator[tables.Customer]:
 
 def _show(proofs: list[tuple[tables.Customer, rules.Proof]]) -> None:
     console = Console(highlight=False)
+    console.width = max(console.width, _WIDE)  # no digit of an amount is ever cut off
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("customer")
     for heading in ("records", "charge", "rows", "charge", "ledger", "invoiced"):
