@@ -42,6 +42,7 @@ def config(url: str, *, pool: int = 10) -> dict[str, Any]:
         "maxsize": pool,
         # Sums are compared and printed in UTC; a day is a UTC day.
         "server_settings": {"timezone": "UTC", "application_name": "callboard"},
+        "reset": _keep_as_it_is,
     }
     return {
         "connections": {
@@ -51,6 +52,13 @@ def config(url: str, *, pool: int = 10) -> dict[str, Any]:
         "use_tz": True,
         "timezone": "UTC",
     }
+
+
+async def _keep_as_it_is(_: Connection) -> None:
+    """No RESET ALL, a round trip a query: nothing here is set for longer than a transaction.
+
+    asyncpg has rolled back what was left open before it calls this.
+    """
 
 
 async def open_database(url: str, *, pool: int = 10) -> None:

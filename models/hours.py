@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -103,12 +103,21 @@ async def _locked(conn: db.Connection, which: Hour, *, wait: bool) -> AsyncItera
     """A lock of the session, since a transaction's first query already takes its snapshot."""
     take = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
     key = f"hour:{which.account_id}:{which.customer_id}:{which.hour.timestamp():.0f}"
-    got = await conn.fetchval(f"SELECT {take}(hashtextextended($1, 0))", key)
+    got = await _or_closed(conn, f"SELECT {take}(hashtextextended($1, 0))", key)
     try:
         yield wait or got
     finally:
         if (wait or got) and not conn.is_closed():
-            await conn.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+            await _or_closed(conn, "SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+
+
+async def _or_closed(conn: db.Connection, statement: str, key: str) -> Any:
+    """Closes a connection of which it is no longer sure whether it holds the lock."""
+    try:
+        return await conn.fetchval(statement, key)
+    except BaseException:
+        conn.terminate()
+        raise
 
 
 async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
