@@ -324,7 +324,7 @@ async def bill_the_second_month(
     first: dict[str, list[Period]],
     as_billed: dict[str, Any],
 ) -> None:
-    """Each late difference is an adjustment line of the next invoice, and of no other."""
+    """Each late difference of money is an adjustment line of the next invoice, and of no other."""
     half = middle(world) + timedelta(days=15)
     nothing = (0, 0, Decimal(0))
     for customer in BILLED:
@@ -338,7 +338,7 @@ async def bill_the_second_month(
         rows = await closed_rows(board, customer, middle(world), last(world) if monthly else half)
         document = await issue(board, customer, rows)
         assert lines(document, "ADJUSTMENT") == {
-            hour: line for hour, line in differences.items() if any(line)
+            hour: line for hour, line in differences.items() if line[2]
         }
         assert lines(document, "ADJUSTMENT"), "the months hold no late record: another seed"
         check_document(document, truth, customer, periods(rows))

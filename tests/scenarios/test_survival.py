@@ -38,7 +38,10 @@ SLACK = CPS // 2
 
 
 async def test_nothing_is_lost_or_doubled_when_every_part_fails_in_turn() -> None:
-    with tempfile.TemporaryDirectory(prefix="cb-survival-") as name, up(Path(name)) as here:
+    with (
+        tempfile.TemporaryDirectory(prefix="cb-survival-", ignore_cleanup_errors=True) as name,
+        up(Path(name)) as here,
+    ):
         async with prepared(here) as (board, key):
             switches: list[Switch] = []
             simulation = asyncio.create_task(simulate(here.url, key, switches))
@@ -93,6 +96,8 @@ async def summaries_are_right(board: Board, sent: dict[str, Any], seconds: float
             break
         await asyncio.sleep(0.5)
     assert said == sent["customers"]
+    assert sent["retries"] > 0, "nothing has failed"
+    assert sent["snapshots"] > 0, "nobody asked for a snapshot"
     assert sum(each["attempts"] for each in sent["customers"].values()) == sent["attempts"]
     assert not sent["refused"], sent["refusals"]
     assert not sent["held"]
@@ -202,6 +207,7 @@ def up(data_dir: Path) -> Iterator[Here]:
             process.wait(20)
         finally:
             process.kill()
+            process.wait()
 
 
 def command(*arguments: str) -> list[str]:

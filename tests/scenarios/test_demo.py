@@ -1,0 +1,121 @@
+"""`./callboard demo`: a cold start to real numbers, and what it leaves behind."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import processes
+from programs import free_port
+
+from runtime.settings import ROOT
+
+DASHBOARD = """
+{ viewer { __typename ... on Contact { name customer { reference balance { amount currency }
+  channels { inUse limit sequence byCarrier { carrier { name } inUse } }
+  summary(granularity: DAILY, first: 40) {
+    edges { node { open attempts answered charge { amount } } } }
+} } } }
+"""
+
+
+@contextmanager
+def demo(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    arguments = ["demo", "--port", str(port), "--data-dir", str(data_dir), "--records", "1500"]
+    with (data_dir / "said.txt").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.cli", *arguments],
+            cwd=ROOT,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        assert processes.eventually(
+            lambda: "Ctrl-C" in (data_dir / "said.txt").read_text() or process.poll() is not None,
+            60,
+        )
+        assert process.poll() is None, (data_dir / "said.txt").read_text()
+        yield process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(25) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answered(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
+    answer = httpx2.post(
+        f"{url}/graphql",
+        json={"query": query, "variables": variables},
+        headers={} if token is None else {"Authorization": f"Bearer {token}"},
+        timeout=20,
+    )
+    found: dict[str, Any] = answer.json()
+    assert "errors" not in found, found
+    data: dict[str, Any] = found["data"]
+    return data
+
+
+def signed_in(url: str, login: dict[str, str]) -> str:
+    query = "mutation($i: LoginInput!) { login(input: $i) { ... on Session { token } } }"
+    token: str = answered(url, None, query, i=login)["login"]["token"]
+    return token
+
+
+def test_the_demo_shows_a_month_and_calls_that_move_and_keeps_them() -> None:
+    with tempfile.TemporaryDirectory(prefix="cb-demo-", ignore_cleanup_errors=True) as name:
+        data_dir, port = Path(name), free_port()
+        path = data_dir / "credentials.json"
+        with demo(data_dir, port):
+            credentials = json.loads(path.read_text())
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            url = f"http://127.0.0.1:{port}"
+            assert credentials["url"] == url
+            assert set(credentials) == {"url", "contact", "staff", "keys"}
+            before = dashboard(url, credentials)
+            assert len(before["summary"]["edges"]) >= 28
+            watch_the_channels(url, credentials["keys"]["wallboard"])
+        with demo(data_dir, port):
+            assert json.loads(path.read_text()) == credentials
+            after = dashboard(url, credentials)
+            assert closed(after) == closed(before)
+        assert processes.eventually(lambda: not processes.running(name), 10)
+
+
+def dashboard(url: str, credentials: dict[str, Any]) -> dict[str, Any]:
+    viewer = answered(url, signed_in(url, credentials["contact"]), DASHBOARD)["viewer"]
+    customer: dict[str, Any] = viewer["customer"]
+    assert customer["reference"] == "acme"
+    assert float(customer["balance"]["amount"]) < 0
+    return customer
+
+
+def closed(customer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [e["node"] for e in customer["summary"]["edges"] if not e["node"]["open"]]
+
+
+def watch_the_channels(url: str, key: str) -> None:
+    """`./callboard watch` prints states whose sequence rises."""
+    said = subprocess.run(
+        [sys.executable, "-m", "server.cli", "watch", "--url", url, "--count", "3"],
+        env=os.environ | {"CALLBOARD_KEY": key},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    states = [json.loads(line)["liveChannels"] for line in said.stdout.splitlines()]
+    sequences = [state["sequence"] for state in states]
+    assert sequences == sorted(set(sequences))
+    assert len(states) == 3

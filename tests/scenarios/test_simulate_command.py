@@ -1,0 +1,72 @@
+"""`./callboard simulate`: what it prints is what Callboard shows."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import months
+import pytest
+from board import Board
+from programs import Program
+
+from runtime import clock
+from runtime.settings import ROOT
+
+
+@pytest.fixture
+async def board(database: str, web: Program, worker: Program) -> AsyncIterator[Board]:
+    board = Board(web.url)
+    await board.open_account(clock.now())
+    await board.settle(months.world(clock.now()))
+    try:
+        yield board
+    finally:
+        await board.close()
+
+
+async def simulate(url: str, key: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "server.cli", "simulate", "--url", url, *more],
+        env=os.environ | {"CALLBOARD_INGEST_KEY": key},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_what_simulate_prints_is_what_the_summary_shows(board: Board) -> None:
+    ended = await simulate(
+        board.url,
+        await board.key("INGEST"),
+        *("--cps", "40", "--duration", "4", "--seed", "1", "--talk", "2"),
+        *("--customers", "acme,birch", "--carriers", "carrier-a,carrier-b"),
+    )
+    assert ended.returncode == 0, ended.stderr
+    sent = json.loads(ended.stdout)
+    assert sent["attempts"] > 100
+    assert sent["accepted"] == sent["events"]
+    shown: dict[str, Any] = {}
+    for _ in range(120):
+        shown = {customer: await attempts(board, customer) for customer in sent["customers"]}
+        if shown == {name: counts["attempts"] for name, counts in sent["customers"].items()}:
+            return
+        await asyncio.sleep(0.25)
+    raise AssertionError(f"{shown} is shown, sent was {sent['customers']}")
+
+
+async def attempts(board: Board, customer: str) -> int:
+    return sum(row["attempts"] for row in await board.rows(customer, "LIVE"))
+
+
+async def test_simulate_says_what_is_wrong_with_its_key(board: Board) -> None:
+    ended = await simulate(board.url, await board.key("BILLING_READ"), "--duration", "2")
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert "403" in ended.stderr
