@@ -9,13 +9,17 @@ from datetime import timedelta
 from typing import Any, Self
 
 from api.callers import Carrier
-from redis.asyncio import Redis
 
-from live import channels
 from models import db
 from runtime import clock
 
 CARRIERS = ["carrier-a", "carrier-b", "carrier-c"]
+_CHANNELS = """
+query Channels($c: ID!) {
+  viewer { ... on Staff { account { channels { inUse byCarrier { inUse } } } } }
+  customer(id: $c) { channels { inUse } }
+}
+"""
 _STATS = """
 query Stats($c: ID!, $from: DateTime!, $to: DateTime!) {
   customer(id: $c) {
@@ -32,14 +36,11 @@ class Callboard:
 
     account: Carrier
     token: str  # of the key that the switch has
-    redis: Redis
     customers: dict[str, str]  # reference -> id in the API
     numbers: dict[int, str]  # a carrier's number in the tables -> reference
 
     @classmethod
-    async def open(
-        cls, url: str, redis: Redis, customers: dict[str, int | None], carriers: list[str]
-    ) -> Self:
+    async def open(cls, url: str, customers: dict[str, int | None], carriers: list[str]) -> Self:
         """`customers` gives channel limits."""
         account = await Carrier.create(url, clock.now())
         made = {
@@ -55,11 +56,20 @@ class Callboard:
             )
         key = await account.key("INGEST")
         assert key.token is not None
-        return cls(account, key.token, redis, made, {row["id"]: row["reference"] for row in rows})
+        return cls(account, key.token, made, {row["id"]: row["reference"] for row in rows})
 
     async def in_use(self) -> int:
         """Channels up in the account."""
-        return (await channels.read(self.redis, self.account.account_id, None)).in_use
+        account, _ = await self.channels(next(iter(self.customers)))
+        return account
+
+    async def channels(self, customer: str) -> tuple[int, int]:
+        """Channels up in the account and, of these, the customer's."""
+        data = await self.account.owner.ask(_CHANNELS, c=self.customers[customer])
+        account = data["viewer"]["account"]["channels"]
+        in_use: int = account["inUse"]
+        assert in_use == sum(carrier["inUse"] for carrier in account["byCarrier"])
+        return in_use, data["customer"]["channels"]["inUse"]
 
     async def answered_by_customer(self) -> dict[str, tuple[int, int, float]]:
         """Attempts, answered, talk in seconds, from the summary; the graphs say the same."""

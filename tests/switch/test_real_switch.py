@@ -9,7 +9,6 @@ import pytest
 from callboard import CARRIERS, Callboard, until
 from measured import Sample, check_nothing_is_doubted, check_samples, compare, sampled
 from programs import Program
-from redis.asyncio import Redis
 from traffic import ANSWERED, BUSY, HUNG_UP_THERE, RINGS, UNKNOWN, Load, Outcome, site
 
 pytestmark = pytest.mark.switch
@@ -52,15 +51,13 @@ class Run:
 
 
 @pytest.fixture
-async def run(
-    web: Program, worker: Program, redis: Redis, tmp_path: Path
-) -> AsyncIterator[Run]:
+async def run(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[Run]:
     """All the loads at once, over and settled."""
-    board = await Callboard.open(web.url, redis, {"acme": None, "globex": LIMIT}, CARRIERS)
+    board = await Callboard.open(web.url, {"acme": None, "globex": LIMIT}, CARRIERS)
     with site(tmp_path, web.url, board.token, LOADS) as place:
         for load in LOADS:
             place.call(load)
-        samples = await sampled(board, lambda: place.calling)
+        samples = await sampled(board, lambda: place.calling, "globex")
         place.check_callers()
         await until(board.in_use, 0, 10)
         outcome = place.outcome()
@@ -92,6 +89,7 @@ def check_digits(run: Run) -> None:
 
 def check_channel_limit(run: Run) -> None:
     """As many as there are channels went through; the others had no carrier."""
+    assert max(sample.of_customer for sample in run.samples) == LIMIT
     rows = [run.finals[id] for id in run.outcome.of("too many")]
     assert sum(row["answer_at"] is not None for row in rows) == LIMIT
     for row in rows:

@@ -46,11 +46,10 @@ def hung(web: Program) -> Iterator[None]:
 async def test_nothing_is_lost_or_felt_while_callboard_is_away(
     web: Program,
     worker: Program,
-    redis: Redis,
     tmp_path: Path,
     away: Callable[[Program], AbstractContextManager[None]],
 ) -> None:
-    board = await Callboard.open(web.url, redis, {"acme": None}, CARRIERS)
+    board = await Callboard.open(web.url, {"acme": None}, CARRIERS)
     with site(tmp_path, web.url, board.token, LOADS) as place:
         for load in LOADS:
             place.call(load)
@@ -81,9 +80,9 @@ AFTER = Load("after", "talk", ANSWERED, 20, 10)
 
 
 async def test_a_switch_that_is_killed_starts_anew_without_false_numbers(
-    web: Program, worker: Program, redis: Redis, tmp_path: Path
+    web: Program, worker: Program, tmp_path: Path
 ) -> None:
-    board = await Callboard.open(web.url, redis, {"acme": None}, CARRIERS)
+    board = await Callboard.open(web.url, {"acme": None}, CARRIERS)
     with site(tmp_path, web.url, board.token, [BEFORE, THROUGH, AFTER]) as place:
         place.call(BEFORE)
         place.wait(20)
@@ -106,3 +105,24 @@ async def test_a_switch_that_is_killed_starts_anew_without_false_numbers(
     assert {row["reason"] for row in lost} == {"SNAPSHOT"}
     await compare(board, told, tmp_path / "comparison.txt")
     assert await board.count("quarantine") == await board.count("record_revisions") == 0
+
+
+STAYING = Load("staying", "hold", ANSWERED, 12, 40, carriers=3, options=("-d", "8000"))
+
+
+async def test_a_count_that_redis_lost_is_the_switchs_again(
+    web: Program, worker: Program, redis: Redis, tmp_path: Path
+) -> None:
+    board = await Callboard.open(web.url, {"acme": None}, CARRIERS)
+    with site(tmp_path, web.url, board.token, [STAYING]) as place:
+        place.call(STAYING)
+        await until(board.in_use, STAYING.count, 4)
+        await redis.flushdb()
+        await until(board.in_use, STAYING.count, 6)
+        place.wait(20)
+        place.check_callers()
+        await until(board.in_use, 0, 10)
+        outcome = place.outcome()
+        await until(board.attempts, STAYING.count, 30)
+    await compare(board, outcome, tmp_path / "comparison.txt")
+    await check_nothing_is_doubted(board)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sipp
@@ -66,9 +66,12 @@ class Site:
     def check_callers(self) -> None:
         for one in self.callers.values():
             assert one.process.returncode == 0, one.complaint()
+            assert one.failed == 0, one.complaint()
 
     def outcome(self) -> "Outcome":
         calls = {name: sipp.seen(one.trace) for name, one in self.callers.items()}
+        for name, one in self.callers.items():
+            assert len(calls[name]) == one.succeeded  # as SIPp itself counted
         offers = {name: sipp.seen(one.trace) for name, one in self.carriers.items()}
         return Outcome(calls, offers)
 
@@ -142,11 +145,14 @@ class Outcome:
         found["none"] = len(self.reported().keys() - offered)
         return +found
 
-    def up(self, at: datetime) -> int:
-        return sum(
-            call.invite_at <= at and (call.end_at is None or at < call.end_at)
-            for call in self.reported().values()
-        )
+    def up(self, at: datetime, under_way: timedelta) -> tuple[int, int]:
+        """Fewest and most calls up at the switch then, each message being under way that long."""
+        fewest = most = 0
+        for call in self.reported().values():
+            end_at = call.end_at or datetime.max.replace(tzinfo=UTC) - under_way
+            fewest += call.invite_at + under_way <= at < end_at - under_way
+            most += call.invite_at <= at < end_at + under_way
+        return fewest, most
 
     def delays(self) -> list[float]:
         """Seconds from INVITE to the first 180, where one came."""
