@@ -13,7 +13,7 @@ from api.callers import Carrier
 from models import db
 from runtime import clock
 
-CARRIERS = ["carrier-a", "carrier-b", "carrier-c"]
+CARRIERS = ["carrier-a", "carrier-b", "carrier-c", "carrier-d"]
 _CHANNELS = """
 query Channels($c: ID!) {
   viewer { ... on Staff { account { channels { inUse byCarrier { inUse } } } } }

@@ -72,6 +72,7 @@ class Kamailio:
             "CALLBOARD_CUSTOMERS": _written(folder / "customers.list", lines),
             "CALLBOARD_CARRIERS": _written(folder / "carriers.list", routes),
             "CALLBOARD_RPC_FIFO": str(folder / "rpc.fifo"),
+            "CALLBOARD_NO_REPLY_MS": "1000",
             "CALLBOARD_NO_ANSWER_MS": "2000",
             "CALLBOARD_BEAT": "2",
         } | settings

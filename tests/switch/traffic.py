@@ -10,6 +10,12 @@ from pathlib import Path
 import sipp
 from kamailio import Kamailio, Line, Route, free_udp_port
 
+SCENARIOS = {
+    "carrier-a": "carrier",
+    "carrier-b": "carrier",
+    "carrier-c": "full",
+    "carrier-d": "silent",
+}
 ANSWERED, HUNG_UP_THERE, BUSY, UNKNOWN, RINGS = (f"1555010{digit}" for digit in "01236")
 
 
@@ -30,9 +36,9 @@ class Load:
 
 @dataclass(slots=True)
 class Site:
-    """A switch with carriers a and b that take calls, c that has no room.
+    """A switch with carriers a and b that take calls, c that has no room, d that says nothing.
 
-    Sets of carriers: 1 is a, 2 is b, 3 is c before b, 4 is c alone.
+    Sets of carriers: 1 is a, 2 is b, 3 is c before b, 4 is c alone, 5 is d before c before a.
     """
 
     folder: Path
@@ -84,7 +90,7 @@ class Site:
 def site(folder: Path, url: str, key: str, loads: Sequence[Load]) -> Iterator[Site]:
     """Starts carriers and switch; ends all that was started."""
     ports = {load.name: free_udp_port() for load in loads}
-    at = {name: free_udp_port() for name in ("carrier-a", "carrier-b", "carrier-c")}
+    at = {name: free_udp_port() for name in SCENARIOS}
     lines = [
         Line(ports[load.name], load.customer, load.carriers, load.more)
         for load in loads
@@ -96,13 +102,15 @@ def site(folder: Path, url: str, key: str, loads: Sequence[Load]) -> Iterator[Si
         Route(3, at["carrier-c"], 20, "carrier-c"),
         Route(3, at["carrier-b"], 10, "carrier-b"),
         Route(4, at["carrier-c"], 10, "carrier-c"),
+        Route(5, at["carrier-d"], 30, "carrier-d"),
+        Route(5, at["carrier-c"], 20, "carrier-c"),
+        Route(5, at["carrier-a"], 10, "carrier-a"),
     ]
     switch = Kamailio(folder / "switch", url, key, lines, routes)
     made = Site(folder, switch, ports, {})
     try:
         for name, port in at.items():
-            scenario = "full" if name == "carrier-c" else "carrier"
-            made.carriers[name] = sipp.carrier(folder, name, scenario, port)
+            made.carriers[name] = sipp.carrier(folder, name, SCENARIOS[name], port)
         sipp.wait_until_bound(*at.values())
         with switch:
             yield made
