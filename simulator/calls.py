@@ -99,7 +99,7 @@ class Planner:
             source=f"{random.choice(_SOURCES)}{random.randrange(1000):03d}",
             destination=f"{prefix}{random.randrange(10**digits):0{digits}d}",
             setup_at=at,
-            legs=self._legs(at, answered=random.random() < 0.68 - 0.05 * place % 0.25),
+            legs=self._legs(at, answered=random.random() < 0.62 - 0.05 * place % 0.25),
         )
 
     def _legs(self, at: datetime, *, answered: bool) -> tuple[Leg, ...]:

@@ -15,10 +15,10 @@ NAME = "Example Voice"
 _STAFF = "owner@voice.example"
 # Reference, name, currency, channel limit, debit limit, tax in percent; the busiest first.
 _CUSTOMERS = (
-    ("acme", "Acme Networks", "EUR", 60, "2500", "19"),
-    ("harbour", "Harbour Logistics", "GBP", 40, "1500", "20"),
-    ("maple", "Maple Retail", "USD", 30, "1000", "7.25"),
-    ("summit", "Summit Clinics", "EUR", 25, "500", "19"),
+    ("acme", "Acme Networks", "EUR", 150, "2500", "19"),
+    ("harbour", "Harbour Logistics", "GBP", 90, "1500", "20"),
+    ("maple", "Maple Retail", "USD", 60, "1000", "7.25"),
+    ("summit", "Summit Clinics", "EUR", 45, "500", "19"),
     ("lantern", "Lantern Media", "GBP", None, "500", "20"),
 )
 _CARRIERS = (

@@ -164,7 +164,7 @@ class Here:
         self._stopped("valkey", signal.SIGKILL)
 
     def lose_postgres(self) -> None:
-        self._stopped("postgres", signal.SIGINT)
+        self._stopped("postgres", signal.SIGQUIT)  # as a crash: it has to recover
 
     def _killed(self, part: str) -> None:
         """kill -9; another one runs within 5 s."""
