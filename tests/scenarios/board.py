@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 
 import httpx2
-from months import Message, World
+from months import Message
+from worlds import World
 
 from resolvers import people
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-import months
 import pytest
+import worlds
 from board import Board
 from programs import Program
 
@@ -21,7 +21,7 @@ from runtime.settings import ROOT
 async def board(database: str, web: Program, worker: Program) -> AsyncIterator[Board]:
     board = Board(web.url)
     await board.open_account(clock.now())
-    await board.settle(months.world(clock.now()))
+    await board.settle(worlds.world(clock.now()))
     try:
         yield board
     finally:

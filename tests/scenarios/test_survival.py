@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import months
 import processes
+import worlds
 from board import PASSWORD, Board
 from programs import free_port
 
@@ -230,7 +230,7 @@ async def prepared(here: Here) -> AsyncIterator[tuple[Board, str]]:
     try:
         assert await asyncio.to_thread(processes.eventually, ready(here), 30)
         await board.sign_in(EMAIL)
-        await board.settle(months.world(clock.now()))
+        await board.settle(worlds.world(clock.now()))
         yield board, await board.key("INGEST")
     finally:
         await board.close()

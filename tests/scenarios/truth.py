@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from months import Message, World, rows
+from months import Message, rows
+from worlds import World
 
 Row = dict[str, Any]
 

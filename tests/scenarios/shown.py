@@ -1,0 +1,162 @@
+"""Rows, cells and graphs as GraphQL answers them, against the independent calculation."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import expected
+import pytest
+import worlds
+from board import Answer, Board
+from truth import Truth
+
+from runtime import clock
+
+_SEED = 1
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+async def check_rows(board: Board, truth: Truth, world: worlds.World) -> None:
+    for customer in world.customers:
+        for granularity in ("DAILY", "WEEKLY", "MONTHLY", "LIVE"):
+            wanted = expected.rows(truth, customer.reference, granularity)
+            answered = await board.rows(customer.reference, granularity)
+            if granularity == "LIVE":
+                assert len(answered) == 24
+                kept = {at(row["periodStart"]) for row in answered}
+                wanted = {start: sums for start, sums in wanted.items() if start in kept}
+            found = {at(row["periodStart"]): row for row in answered if row["attempts"]}
+            assert found.keys() == wanted.keys(), (customer.reference, granularity)
+            for start, sums in wanted.items():
+                check_row(found[start], sums, customer.currency)
+
+
+def check_row(row: Answer, sums: expected.Sums, currency: str) -> None:
+    assert row["attempts"] == sums["attempts"]
+    assert row["answered"] == sums["answered"]
+    assert row["billedSeconds"] == sums["billed"]
+    assert Decimal(row["talkTime"]) * 1_000_000 == sums["talk_us"]
+    assert Decimal(row["charge"]["amount"]) == sums["charge"]
+    assert row["charge"]["currency"] == currency
+    check_ratios(row, sums)
+
+
+def check_ratios(row: Answer, sums: expected.Sums) -> None:
+    assert row["asr"] == pytest.approx(100 * sums["answered"] / sums["attempts"], rel=1e-12)
+    if not sums["answered"]:
+        assert row["acdSeconds"] is None
+        return
+    acd = sums["talk_us"] / sums["answered"] / 1_000_000
+    assert row["acdSeconds"] == pytest.approx(acd, rel=1e-12)
+
+
+async def check_account(board: Board, truth: Truth) -> None:
+    """The account's months: all customers together, a charge a currency."""
+    data = await board.ask(
+        "{ viewer { ... on Staff { account { summary(granularity: MONTHLY) { edges { node"
+        " { periodStart attempts charges { amount currency } } } } } } } }"
+    )
+    found = {
+        at(edge["node"]["periodStart"]): edge["node"]
+        for edge in data["viewer"]["account"]["summary"]["edges"]
+    }
+    for row in truth.query(
+        "SELECT epoch_ms(date_trunc('month', setup)) AS ms, currency, sum(charge) AS charge"
+        " FROM rated JOIN customers USING (customer) WHERE final GROUP BY ALL"
+    ):
+        [node] = [node for start, node in found.items() if start.timestamp() * 1000 == row["ms"]]
+        charges = {each["currency"]: Decimal(each["amount"]) for each in node["charges"]}
+        assert charges[row["currency"]] == row["charge"]
+
+
+async def check_cells(board: Board, truth: Truth) -> None:
+    random = Random(_SEED)
+    values: dict[str, Any] = {
+        "ATTEMPTS": lambda s: Fraction(s["attempts"]),
+        "TALK_SECONDS": lambda s: Fraction(s["talk_us"], 1_000_000),
+        "BILLED_SECONDS": lambda s: Fraction(s["billed"]),
+        "CHARGE": lambda s: Fraction(s["charge"]),
+        "ASR": lambda s: Fraction(100 * s["answered"], s["attempts"]),
+        "ACD_SECONDS": lambda s: (
+            Fraction(s["talk_us"], 1_000_000 * s["answered"]) if s["answered"] else None
+        ),
+    }
+    for customer in worlds.BILLED:
+        wanted = expected.rows(truth, customer, "DAILY")
+        rows = [row for row in await board.rows(customer, "DAILY") if row["attempts"]]
+        chosen = random.sample(rows, 25)
+        sums = [wanted[at(row["periodStart"])] for row in chosen]
+        for column, value in values.items():
+            data = await board.ask(
+                "query($r: [ID!]!, $c: SummaryColumn!) { summaryCells(rowIds: $r, column: $c)"
+                " { count sum cellAverage weightedAverage } }",
+                r=[row["id"] for row in chosen],
+                c=column,
+            )
+            check_selection(data["summaryCells"], column, sums, value)
+
+
+def check_selection(found: Answer, column: str, sums: list[expected.Sums], value: Any) -> None:
+    cells = [each for each in map(value, sums) if each is not None]
+    assert found["count"] == len(sums)
+    assert Decimal(found["cellAverage"]) == rounded(sum(cells) / len(cells))
+    if column not in ("ASR", "ACD_SECONDS"):
+        assert Fraction(Decimal(found["sum"])) == sum(cells)
+        assert found["weightedAverage"] is None
+        return
+    assert found["sum"] is None
+    whole = {name: sum(each[name] for each in sums) for name in ("attempts", "answered", "talk_us")}
+    assert Decimal(found["weightedAverage"]) == rounded(value(whole))
+
+
+def rounded(exact: Fraction) -> Decimal:
+    """Half up to 20 places, of numbers that are not negative."""
+    units = (exact * 10**20 + Fraction(1, 2)).__floor__()
+    return Decimal((0, tuple(int(digit) for digit in str(units)), -20))
+
+
+async def check_graphs(board: Board, truth: Truth, world: worlds.World) -> None:
+    now = clock.now()
+    since = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
+    until = now + timedelta(hours=1)
+    query = """
+    query($c: ID!, $from: DateTime!, $to: DateTime!) { customer(id: $c) {
+      stats(from: $from, to: $to, interval: HOUR) {
+        total { at attempts answered asr acdSeconds dtmfPercent pddMs }
+        byCarrier { carrier { id } points { at attempts answered } } } } }"""
+    names = {id: reference for reference, id in board.carriers.items()}
+    for customer in worlds.BILLED:
+        span = {"from": since.isoformat(), "to": until.isoformat()}
+        data = await board.ask(query, c=board.customers[customer], **span)
+        stats = data["customer"]["stats"]
+        wanted = expected.rows(truth, customer, "HOUR")
+        points = {at(point["at"]): point for point in stats["total"]}
+        for start, sums in wanted.items():
+            if start >= since:
+                check_point(points.pop(start), sums)
+        assert not any(point["attempts"] for point in points.values())
+        found = {
+            (
+                None if graph["carrier"] is None else names[graph["carrier"]["id"]],
+                round(at(point["at"]).timestamp() * 1_000_000),
+            ): (point["attempts"], point["answered"])
+            for graph in stats["byCarrier"]
+            for point in graph["points"]
+            if point["attempts"]
+        }
+        carriers = expected.by_carrier(truth, customer, since)
+        assert found == {key: (s["attempts"], s["answered"]) for key, s in carriers.items()}
+
+
+def check_point(point: Answer, sums: expected.Sums) -> None:
+    assert (point["attempts"], point["answered"]) == (sums["attempts"], sums["answered"])
+    check_ratios(point, sums)
+    dtmf = 100 * sums["dtmf"] / sums["answered"] if sums["answered"] else None
+    assert point["dtmfPercent"] == pytest.approx(dtmf, rel=1e-12)
+    pdd = sums["pdd_us"] / sums["pdd_count"] / 1000 if sums["pdd_count"] else None
+    assert point["pddMs"] == pytest.approx(pdd, rel=1e-12)
