@@ -1,40 +1,17 @@
 """Page 3, Live channels: the numbers of events, beats, and the order of a gauge."""
 
 import pytest
+from hearing import ACCOUNT, count, show, tell
 from redis.asyncio import Redis
 from speech import LEASE, NOW, Switch, after, up
 
 from domain import calls
 from live import channels, topics
 
-ACCOUNT = 1
-
 
 @pytest.fixture
 def switch() -> Switch:
     return Switch()
-
-
-async def tell(
-    redis: Redis, *events: calls.LiveEvent | calls.Beat, at: float = 0.0
-) -> dict[str, str]:
-    """The snapshots wanted after these events, told `at` seconds after NOW."""
-    return (await channels.apply(redis, ACCOUNT, events, after(at))).snapshot_wanted
-
-
-async def show(
-    redis: Redis, snapshot: calls.Snapshot, at: float = 0.0
-) -> tuple[channels.LostCall, ...]:
-    applied = await channels.apply_snapshot(redis, ACCOUNT, snapshot, after(at))
-    assert applied.settled == {snapshot.switch}
-    assert applied.snapshot_wanted == {}
-    return applied.lost
-
-
-async def count(redis: Redis, customer: int | None = None) -> dict[int | None, int]:
-    shown = await channels.read(redis, ACCOUNT, customer)
-    assert shown.in_use == sum(n for _, n in shown.by_carrier)
-    return dict(shown.by_carrier)
 
 
 # Numbers -----------------------------------------------------------------------------------------
