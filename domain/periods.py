@@ -9,6 +9,7 @@ from domain import refusals
 
 HOUR = timedelta(hours=1)
 LIVE_HOURS = 24
+_LARGEST_ID = 2**63 - 1
 
 
 class Granularity(StrEnum):
@@ -90,7 +91,8 @@ class RowKey:
             customer, granularity, start = parts
             hour = datetime.strptime(start, "%Y%m%d%H").replace(tzinfo=UTC)
             key = cls(account_id, int(customer) or None, Granularity(granularity), hour)
-            if key.period.start == hour and tuple(map(str, key.parts())) == tuple(parts):
+            known = int(customer) <= _LARGEST_ID and key.period.start == hour
+            if known and tuple(map(str, key.parts())) == tuple(parts):
                 return key
         except (ValueError, OverflowError):
             pass

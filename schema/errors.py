@@ -6,10 +6,16 @@ from typing import Any
 import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from domain import refusals
+
+# A request without an operation that may be run.
+NO_OPERATION = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
 _log = structlog.get_logger("schema")
 
@@ -24,6 +30,8 @@ class Masked(MaskErrors):
         original = root_cause(error)
         if isinstance(original, refusals.Refusal):
             return _told(error, original.message, of_refusal(original))
+        if isinstance(original, NO_OPERATION):
+            return _told(error, error.message, {"code": "BAD_REQUEST"})
         if isinstance(error, GraphQLSyntaxError):
             return _told(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
         if original is None:
@@ -35,6 +43,12 @@ class Masked(MaskErrors):
 
 class Schema(strawberry.Schema):
     """Strawberry's, but quiet: `Masked` has logged what deserves it."""
+
+    async def execute(self, *args: Any, **kwargs: Any) -> Any:
+        """Of queries and mutations only: what a subscription tells has to be streamed."""
+        allowed = set(kwargs.get("allowed_operation_types") or OperationType)
+        kwargs["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
+        return await super().execute(*args, **kwargs)
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         pass

@@ -126,10 +126,7 @@ class Handler:
             case "connection_init":
                 await self._connection_init(_payload(message))
             case "ping":
-                payload = _payload(message)
-                await self.send(
-                    {"type": "pong"} | ({} if payload is None else {"payload": payload})
-                )
+                await self._pong(_payload(message))
             case "pong":
                 _payload(message)
             case "subscribe":
@@ -138,6 +135,12 @@ class Handler:
                 self._cancel(_id(message))
             case _:
                 raise Closed(Close.BAD_REQUEST, "Unknown message type")
+
+    async def _pong(self, payload: dict[str, Any] | None) -> None:
+        try:
+            await self.send({"type": "pong"} | ({} if payload is None else {"payload": payload}))
+        except RecursionError:  # it could just be read
+            raise Closed(Close.BAD_REQUEST, "The payload is nested too deeply") from None
 
     async def _connection_init(self, payload: dict[str, Any] | None) -> None:
         if self.initialised:

@@ -1,11 +1,13 @@
 """GraphQL over HTTP: Strawberry's view, with our context, media types, statuses and body limit."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from graphql import GraphQLError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -16,6 +18,8 @@ from strawberry.http.base import BaseRequestProtocol
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import SubscriptionExecutionResult
+from strawberry.types.graphql import OperationType
 
 from domain import callers, refusals
 from models import faults
@@ -25,6 +29,9 @@ from server.graphql.handler import Handler
 
 MAX_BODY = 1_000_000  # bytes
 _RESPONSE_JSON = "application/graphql-response+json"
+_HOW_TO_SUBSCRIBE = (
+    "Subscribe over a WebSocket (graphql-transport-ws), or accept text/event-stream."
+)
 
 
 class View(GraphQL[base.Context, None]):
@@ -82,7 +89,7 @@ class View(GraphQL[base.Context, None]):
     ) -> GraphQLRequestData | list[GraphQLRequestData]:
         try:
             data = await super().parse_http_body(request)
-        except (AttributeError, UnicodeDecodeError, RecursionError) as error:
+        except (AttributeError, ValueError, RecursionError) as error:
             raise HTTPException(400, "Send a JSON object with a `query`.") from error
         if isinstance(data, GraphQLRequestData) and not isinstance(data.operation_name, str | None):
             raise HTTPException(400, "The `operationName` must be a string or null.")
@@ -92,9 +99,34 @@ class View(GraphQL[base.Context, None]):
         try:
             return await super().execute_single(*args, **kwargs)
         except HTTPException as error:
-            if isinstance(error.__cause__, InvalidOperationTypeError):
-                raise HTTPException(405, error.reason) from error
-            raise
+            cause = error.__cause__
+            if not isinstance(cause, InvalidOperationTypeError):
+                raise
+            if cause.operation_type is OperationType.SUBSCRIPTION:
+                raise HTTPException(400, _HOW_TO_SUBSCRIBE) from error
+            raise HTTPException(405, error.reason) from error
+
+    async def execute_operation(self, *args: Any, **kwargs: Any) -> Any:
+        result = await super().execute_operation(*args, **kwargs)
+        if isinstance(result, SubscriptionExecutionResult):
+            return self._while_in_force(kwargs["request"], result)
+        return result
+
+    async def _while_in_force(self, request: Request, results: Any) -> AsyncGenerator[Any, None]:
+        """A stream's results, until the token it was asked for with is in force no more."""
+        authorization = request.headers.get("authorization")
+        async with aclosing(results):
+            async for result in results:
+                try:
+                    if authorization:
+                        await auth.authenticate(authorization, self.clock())
+                except refusals.Refusal as refusal:
+                    told = GraphQLError(refusal.message, extensions=errors.of_refusal(refusal))
+                    yield ExecutionResult(data=None, errors=[told])
+                    return
+                except faults.AWAY:
+                    pass  # who was believed stays believed
+                yield result
 
     async def process_result(
         self, request: Request, result: ExecutionResult

@@ -71,6 +71,8 @@ async def test_an_answer_with_data_is_200_in_either_type(api: Program) -> None:
         '{"query": "{ __typename }", "extensions": "x"}',
         '{"query": "query A { __typename } query B { __typename }"}',
         "[" * 100_000,
+        '{"query": "{ __typename }", "x": ' + "1" * 5_000 + "}",
+        '{"query": "subscription { liveChannels { inUse } }"}',
         b"\xff\xfe\x00",
     ],
 )

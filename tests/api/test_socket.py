@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import httpx2
 import pytest
 from callers import Carrier
 from programs import Program
@@ -123,6 +122,7 @@ async def test_a_ping_is_answered_with_its_payload_even_before_the_init(api: Pro
         '{"type": "complete"}',
         "[" * 50_000,
         "1" * 5_000,
+        '{"type": "ping", "payload": {"a": ' + "[" * 960 + "]" * 960 + "}}",
     ],
 )
 async def test_an_odd_message_closes_with_4400(api: Program, odd: str | bytes) -> None:
@@ -146,6 +146,21 @@ async def test_each_fault_has_its_close_code(carrier: Carrier) -> None:
             assert await _closed(socket) == code
     async with _socket(carrier.url, "graphql-ws") as socket:
         assert await _closed(socket) == 4406
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [("", None), ("fragment F on Query { __typename }", None), ("query A { __typename }", "B")],
+)
+async def test_a_document_without_the_operation_is_refused_as_such(
+    api: Program, query: str, name: str | None
+) -> None:
+    async with _socket(api.url) as socket:
+        await _say(socket, INIT, _subscribe("1", query, operationName=name))
+        await _hear(socket)
+        told = await _hear(socket)
+        assert told["type"] == "error"
+        assert [error["extensions"]["code"] for error in told["payload"]] == ["BAD_REQUEST"]
 
 
 async def test_an_id_is_free_again_after_complete(api: Program) -> None:
@@ -211,21 +226,3 @@ async def test_an_error_that_is_not_the_clients_business_is_masked_everywhere(
         [error] = answer["errors"]
         assert error["message"] == f"Internal error {error['extensions']['id']}"
         assert "ledger" not in json.dumps(answer)
-
-
-async def test_server_sent_events_push_what_the_socket_does(carrier: Carrier) -> None:
-    headers = carrier.owner.headers | {"Accept": "text/event-stream"}
-    async with (
-        httpx2.AsyncClient(verify=False) as client,
-        client.stream(
-            "POST",
-            f"{carrier.url}/graphql",
-            json={"query": "subscription { liveChannels { inUse } }"},
-            headers=headers,
-        ) as answer,
-    ):
-        async for line in answer.aiter_lines():
-            if line.startswith("data:") and line != "data:":
-                data = json.loads(line.removeprefix("data:"))
-                assert data == {"data": {"liveChannels": {"inUse": 0}}}
-                break

@@ -81,6 +81,7 @@ def test_a_row_key_comes_back_from_its_parts(
         ("01", "DAILY", "2026112000"),
         ("-1", "DAILY", "2026113200"),
         ("1", "DAILY", "99999999999999"),
+        (str(2**63), "DAILY", "2026112000"),
     ],
 )
 def test_what_is_no_row_key_is_refused(parts: tuple[str, ...]) -> None:
