@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
 from api.callers import Carrier
+from httpx2 import TimeoutException
 
 from models import db
 from runtime import clock
@@ -138,8 +140,10 @@ async def until(
 ) -> None:
     """Waits until `what` answers `wanted`; fails with its last answer."""
     deadline = time.monotonic() + seconds
+    said = None
     while True:
-        said = await what()
+        with suppress(TimeoutException):
+            said = await what()
         if said == wanted:
             return
         assert time.monotonic() < deadline, f"still {said}, not {wanted}, after {seconds} s"

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,12 +11,13 @@ from statistics import fmean
 from typing import Any
 
 from callboard import Callboard
+from httpx2 import TimeoutException
 from traffic import Outcome
 
 from runtime import clock
 
 TALK_TOLERANCE = 0.010  # seconds a call, on average
-_LAG = timedelta(seconds=1)  # how far behind the switch the count may be, on a busy machine
+_LAG = timedelta(seconds=2)  # how far behind the switch the count may be, on a busy machine
 _UNDER_WAY = timedelta(seconds=0.1)  # between SIPp and the switch
 
 
@@ -34,8 +36,9 @@ async def sampled(
     samples = []
     while go_on():
         asked_at = clock.now()
-        said = await board.channels(customer)
-        samples.append(Sample(asked_at, clock.now(), *said))
+        with suppress(TimeoutException):  # a machine that is too busy: no sample, not a wrong one
+            said = await board.channels(customer)
+            samples.append(Sample(asked_at, clock.now(), *said))
         await asyncio.sleep(0.2)
     return samples
 

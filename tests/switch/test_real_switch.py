@@ -62,7 +62,7 @@ async def run(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[Ru
             place.call(load)
         samples = await sampled(board, lambda: place.calling, "globex")
         place.check_callers()
-        await until(board.in_use, 0, 10)
+        await until(board.in_use, 0, 30)
         outcome = place.outcome()
         await until(board.attempts, len(outcome.reported()), 30)
         yield Run(board, outcome, samples, await board.finals())

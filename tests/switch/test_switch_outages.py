@@ -18,7 +18,7 @@ from runtime import clock
 pytestmark = pytest.mark.switch
 
 AWAY_SECONDS = 5
-FELT_SECONDS = 1.0  # a call that waits this long for its 180 has felt something
+FELT_SECONDS = 2.0  # a call that waits this long for its 180 has felt something
 LOADS = [
     Load("talk", "talk", ANSWERED, 90, 8),
     Load("hung up there", "listen", HUNG_UP_THERE, 33, 3, carriers=2),
@@ -85,17 +85,17 @@ async def test_a_switch_that_is_killed_starts_anew_without_false_numbers(
     board = await Callboard.open(web.url, {"acme": None}, CARRIERS)
     with site(tmp_path, web.url, board.token, [BEFORE, THROUGH, AFTER]) as place:
         place.call(BEFORE)
-        place.wait(20)
+        place.wait(30)
         place.call(THROUGH)
-        await until(board.in_use, THROUGH.count, 6)
+        await until(board.in_use, THROUGH.count, 8)
         place.switch.kill()
         place.switch.start()
-        await until(board.in_use, 0, 10)
+        await until(board.in_use, 0, 30)
         place.call(AFTER)
         samples = await sampled(board, lambda: place.callers["after"].process.poll() is None)
         place.wait(30)
         place.check_callers()  # also those whose call lived on through the new switch
-        await until(board.in_use, 0, 10)
+        await until(board.in_use, 0, 30)
         everything = place.outcome()
         told = everything.without("through")
         await until(board.attempts, len(told.reported()), 30)
@@ -107,7 +107,7 @@ async def test_a_switch_that_is_killed_starts_anew_without_false_numbers(
     assert await board.count("quarantine") == await board.count("record_revisions") == 0
 
 
-STAYING = Load("staying", "hold", ANSWERED, 12, 40, carriers=3, options=("-d", "8000"))
+STAYING = Load("staying", "hold", ANSWERED, 12, 40, carriers=3, options=("-d", "12000"))
 
 
 async def test_a_count_that_redis_lost_is_the_switchs_again(
@@ -116,12 +116,12 @@ async def test_a_count_that_redis_lost_is_the_switchs_again(
     board = await Callboard.open(web.url, {"acme": None}, CARRIERS)
     with site(tmp_path, web.url, board.token, [STAYING]) as place:
         place.call(STAYING)
-        await until(board.in_use, STAYING.count, 4)
+        await until(board.in_use, STAYING.count, 5)
         await redis.flushdb()
         await until(board.in_use, STAYING.count, 6)
-        place.wait(20)
+        place.wait(30)
         place.check_callers()
-        await until(board.in_use, 0, 10)
+        await until(board.in_use, 0, 30)
         outcome = place.outcome()
         await until(board.attempts, STAYING.count, 30)
     await compare(board, outcome, tmp_path / "comparison.txt")
