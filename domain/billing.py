@@ -52,9 +52,8 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one destination (`prefix:<digits>`, `switch` or `unrated`) has of an hour."""
+    """What one destination (`prefix:<digits>`, `switch` or `unrated`) has of the hours."""
 
-    hour: datetime
     destination: str
     calls: int
     billed_seconds: int

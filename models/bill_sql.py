@@ -25,8 +25,10 @@ JOIN accounts a ON a.id = i.account_id
 WHERE i.account_id = $1 AND i.id = $2
 """
 SHARES = """
-SELECT hour, destination, attempts, billed_seconds, charge FROM rollup_destinations
+SELECT destination, sum(attempts)::bigint, sum(billed_seconds)::bigint, sum(charge)
+FROM rollup_destinations
 WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3)
+GROUP BY destination
 """
 # Hours of issued invoices whose charge is no more what was last billed: their pin, or the latest
 # adjustment of them.

@@ -105,11 +105,12 @@ async def compute(conn: db.Connection, account_id: int, invoice_id: int) -> Bill
     heads = {h.hour: h for h in await hours.lock(conn, account_id, customer_id, wanted)}
     known = [hour for hour in held if hour in heads]
     _refuse_unrated(sum(heads[hour].unrated for hour in known))
-    shares = await conn.fetch(bill_sql.SHARES, account_id, customer_id, known)
+    grouping, of = heading["invoice_grouping"], (account_id, customer_id, known)
+    shares = await conn.fetch(bill_sql.SHARES, *of) if grouping == "DESTINATION" else []
     pins = [_pin(heads[hour]) if hour in heads else billing.Pin(hour) for hour in held]
     changes = [_change(row, heads[row["hour"]]) for row in changed]
     lines = billing.lines(
-        heading["invoice_grouping"],
+        grouping,
         pins,
         [billing.Share(*row) for row in shares],
         changes,

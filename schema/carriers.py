@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import strawberry
 
-from domain import calls
 from models import people as stored
 from models import tables
 from resolvers import people
@@ -29,20 +28,10 @@ class Carrier(base.Node):
         )
 
 
-async def of(info: base.Info, carrier_id: int) -> Carrier | None:
-    """The carrier of a number as the caller may see it; None for calls.NO_CARRIER."""
-    if carrier_id == calls.NO_CARRIER:
-        return None
+async def of(info: base.Info, carrier_ids: Sequence[int]) -> list[Carrier | None]:
+    """The carriers of these numbers as the caller may see them; None for calls.NO_CARRIER."""
     caller = info.context.signed_in()
-    row = await info.context.loader(_load).load((caller.account_id, carrier_id))
-    if row is None:
-        return None
-    return Carrier.of(row, named=await people.sees_carrier_names(caller))
-
-
-async def _load(keys: list[tuple[int, int]]) -> Sequence[tables.Carrier | None]:
-    by_account = {
-        account_id: await stored.carriers(account_id, [id for own, id in keys if own == account_id])
-        for account_id in {account_id for account_id, _ in keys}
-    }
-    return [by_account[account_id].get(id) for account_id, id in keys]
+    rows = await stored.carriers(caller.account_id, carrier_ids)
+    named = await people.sees_carrier_names(caller)
+    found = {id: Carrier.of(row, named=named) for id, row in rows.items()}
+    return [found.get(id) for id in carrier_ids]

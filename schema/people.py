@@ -272,7 +272,7 @@ async def account_node(info: base.Info, parts: tuple[str, ...]) -> Account | Non
 async def carrier_node(info: base.Info, parts: tuple[str, ...]) -> carriers.Carrier | None:
     access.require(info.context.signed_in(), Capability.SEE_LIVE)
     number = base.single(parts)
-    return None if number is None else await carriers.of(info, number)
+    return None if number is None else (await carriers.of(info, [number]))[0]
 
 
 async def contact_node(info: base.Info, parts: tuple[str, ...]) -> Contact | None:

@@ -92,12 +92,13 @@ class Stats:
     )
     async def by_carrier(self, info: base.Info) -> list[CarrierStats]:
         stats.require_few(self.graph)
+        found = await carriers.of(info, self.graph.carriers)
         return [
             CarrierStats(
-                carrier=await carriers.of(info, carrier_id),
+                carrier=carrier,
                 points=[StatsPoint.of(point) for point in self.graph.of_carrier(carrier_id)],
             )
-            for carrier_id in self.graph.carriers
+            for carrier_id, carrier in zip(self.graph.carriers, found, strict=True)
         ]
 
 

@@ -30,9 +30,7 @@ def hours(draw: st.DrawFn) -> list[tuple[billing.Pin, list[billing.Share]]]:
     for n in draw(st.sets(st.integers(0, 167), max_size=12)):
         hour = FIRST + n * billing.HOUR
         names = draw(st.sets(st.sampled_from(["prefix:44", "prefix:", "switch", "unrated"])))
-        shares = [
-            billing.Share(hour, name, draw(counts), draw(counts), draw(amounts)) for name in names
-        ]
+        shares = [billing.Share(name, draw(counts), draw(counts), draw(amounts)) for name in names]
         pin = billing.Pin(
             hour,
             draw(st.integers(1, 9)),
@@ -118,7 +116,7 @@ def test_days_without_calls_and_changes_without_an_amount_have_no_line() -> None
 
 def test_destinations_that_are_not_the_hours_sums_are_never_billed() -> None:
     pin = billing.Pin(FIRST, 1, 1, 60, Decimal(2))
-    share = billing.Share(FIRST, "prefix:44", 1, 60, Decimal(1))
+    share = billing.Share("prefix:44", 1, 60, Decimal(1))
     with pytest.raises(ValueError, match="do not add up"):
         billing.lines("DESTINATION", [pin], [share], [], PERIOD)
 

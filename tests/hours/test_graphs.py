@@ -46,6 +46,15 @@ async def asker(database: str, redis: Redis) -> Asker:
     return Asker(reader.staff(ACCOUNT), NOW, redis)
 
 
+async def questions(asker: Asker, query: str, **variables: Any) -> int:
+    """How many queries the database is asked to answer this one."""
+    asked: list[str] = []
+    async with db.transaction() as conn:
+        conn.add_query_logger(lambda record: asked.append(record.query))
+        await asker.ask(query, **variables)
+    return len(asked)
+
+
 async def store(legs: Sequence[Leg]) -> None:
     await days.put(legs)
     for which in await hours.marked(1_000):
@@ -154,3 +163,18 @@ async def test_points_hold_the_calls_of_their_time(
                 if (count := sum(b.start <= at < b.end for at in setups))
             }
             assert {k: (s.attempts, s.talk_us) for k, s in sums.items()} == expected
+
+
+async def test_a_graph_of_twenty_carriers_asks_the_database_no_more_than_one_of_two(
+    asker: Asker,
+) -> None:
+    contact = Asker(await reader.contact(ACCOUNT, 1, "UTC", NOW), NOW, asker.redis)
+    await store([Leg("a", carrier=1), Leg("b", carrier=2)])
+    few = await questions(contact, STATS, **values(HOUR, NOW))
+    for number in range(3, 21):
+        name = f"carrier-{number}"
+        await people.insert_carrier(
+            ACCOUNT, reference=name, name=name, currency="EUR", sip_uri=None, now=NOW
+        )
+    await store([Leg(f"c{number}", carrier=number) for number in range(3, 21)])
+    assert 0 < await questions(contact, STATS, **values(HOUR, NOW)) <= few
