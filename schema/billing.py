@@ -69,6 +69,7 @@ class InvoiceLine:
 class Invoice(base.Node):
     account_id: strawberry.Private[int]
     customer_id: strawberry.Private[int]
+    content: strawberry.Private[Sequence[billing.Line]]
     kind: billing.Kind = strawberry.field(description="Invoice or credit note.")
     status: billing.Status = strawberry.field(description="Where it stands now.")
     number: str | None = strawberry.field(
@@ -90,7 +91,6 @@ class Invoice(base.Node):
     content_hash: str | None = strawberry.field(
         description="SHA-256 (hex) of what was issued, pinned hours too; null while a draft."
     )
-    lines: list[InvoiceLine] = strawberry.field(description="Usage first, then adjustments.")
 
     @classmethod
     def of(cls, account_id: int, invoice: billing.Invoice) -> "Invoice":
@@ -100,6 +100,7 @@ class Invoice(base.Node):
         return cls(
             account_id=account_id,
             customer_id=invoice.customer_id,
+            content=invoice.lines,
             id=base.encode_id("Invoice", account_id, invoice.id),
             kind=invoice.kind,
             status=invoice.status,
@@ -116,8 +117,11 @@ class Invoice(base.Node):
             rounding=money(invoice.rounding),
             total=money(invoice.total),
             content_hash=invoice.content_hash,
-            lines=[InvoiceLine.of(line, invoice.currency) for line in invoice.lines],
         )
+
+    @strawberry.field(description="Usage first, then adjustments.")
+    def lines(self) -> list[InvoiceLine]:
+        return [InvoiceLine.of(line, self.currency) for line in self.content]
 
     @strawberry.field(description="Who owes it.")
     async def customer(
