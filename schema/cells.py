@@ -42,8 +42,9 @@ class SummaryCells:
 @strawberry.type
 class CellsQuery:
     @strawberry.field(
-        description="Sum and averages of a column over rows of one customer (or of the account),"
-        " one granularity and one currency, else MIXED_ROWS. A row named twice counts once."
+        description="Sum and averages of a column over rows of one customer (or of the account)"
+        " and one granularity, of CHARGE also of one currency, else MIXED_ROWS. A row named twice"
+        " counts once."
         f" At most {summaries.MAX_CELLS} rows, else TOO_MANY_ROWS."
     )
     async def summary_cells(

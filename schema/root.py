@@ -46,6 +46,7 @@ class Query(
 ):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."
+        " FORBIDDEN to a caller that may see nothing of its kind."
     )
     async def node(
         self,
