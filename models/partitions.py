@@ -32,8 +32,10 @@ async def make(days: Iterable[date]) -> list[date]:
         await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         missing = sorted(set(wanted) - set(await existing()))
         for day in missing:
+            # Attached, since CREATE … PARTITION OF waits for whoever reads or writes records.
+            await conn.execute(f"CREATE TABLE {name(day)} (LIKE call_records INCLUDING ALL)")
             await conn.execute(
-                f"CREATE TABLE {name(day)} PARTITION OF call_records"
+                f"ALTER TABLE call_records ATTACH PARTITION {name(day)}"
                 f" FOR VALUES FROM ('{_start(day)}') TO ('{_start(day + _DAY)}')"
             )
     return missing

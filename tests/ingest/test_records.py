@@ -4,6 +4,7 @@ import asyncio
 import random
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -165,6 +166,20 @@ async def test_missing_partitions_are_made_once_by_many_at_a_time() -> None:
     )
     assert len([day for days in made_days for day in days]) == 10
     assert await partitions.existing() == [first + timedelta(days=n) for n in range(10)]
+
+
+async def test_a_partition_is_made_while_others_read_and_write(database: str) -> None:
+    mine = await account()
+    await records.insert(mine, [record()], NOW)
+    other = await asyncpg.connect(database)
+    try:
+        async with other.transaction(), asyncio.timeout(5):
+            await other.execute("UPDATE call_records SET sip_code = 200")
+            await partitions.make([SETUP.date() - timedelta(days=1)])
+    finally:
+        await other.close()
+    yesterdays = record("b", setup_at=SETUP - timedelta(days=1))
+    assert (await records.insert(mine, [yesterdays], NOW)).verdicts == [Verdict.ACCEPTED]
 
 
 async def test_a_day_is_dropped_with_its_hours_frozen_once_none_of_them_is_marked() -> None:
