@@ -127,7 +127,7 @@ def record(said: events.End, known: references.Known) -> calls.Record:
     customer = known.customer(said.customer)
     carrier_id = known.carrier(said.carrier)
     times = _times(said, known)
-    _check_money(said, customer)
+    said = _with_checked_money(said, customer)
     rated = _rated(said, customer.id, times, known)
     return calls.Record(
         switch=said.switch,
@@ -218,17 +218,20 @@ def _check_order(
         last, last_field = at, field
 
 
-def _check_money(said: events.End, customer: references.Customer) -> None:
+def _with_checked_money(said: events.End, customer: references.Customer) -> events.End:
     if said.currency is not None and said.currency != customer.currency:
         raise refusals.Refusal(
             "OTHER_CURRENCY",
             f"The customer's currency is {customer.currency}, the record's {said.currency!r}.",
             "currency",
         )
-    if said.charge is not None:
-        money.checked(said.charge, "charge")
-    if said.cost is not None:
-        money.checked(said.cost, "cost")
+    if said.charge is None and said.cost is None:
+        return said
+    return msgspec.structs.replace(
+        said,
+        charge=None if said.charge is None else money.checked(said.charge, "charge"),
+        cost=None if said.cost is None else money.checked(said.cost, "cost"),
+    )
 
 
 def _rated(

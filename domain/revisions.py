@@ -87,7 +87,7 @@ class Book:
             return Verdict.ACCEPTED
         if self._only_customer is not None and now.customer_id != self._only_customer:
             return Verdict.OTHER_CUSTOMER
-        numbered = with_revision(record, 1 + max(now.revision, *seen.values(), 0))
+        numbered = with_revision(record, now.revision + 1)
         if number_of(numbered) > now.revision:
             return self._replace(key, now, numbered)
         known = number_of(numbered) == now.revision or number_of(numbered) in seen.values()

@@ -18,13 +18,20 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 _WHITE = b" \t\r\n"
 # More separators than any batch within the limits has: refused before each is made an object.
 _SEPARATORS_MAX = 100 * EVENTS_MAX
+_GZIP_MEMBERS_MAX = 100  # each costs a copy of all that follows it
+# Numbers stay texts: only where an element ends is wanted, and a long one is slow to convert.
+_scanner = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 def unzip(body: bytes) -> bytes:
     """Raises Refusal BAD_GZIP, TOO_LARGE (beyond 16 MB decompressed)."""
-    parts = []
+    parts: list[bytes] = []
     size = 0
     while body:
+        if len(parts) == _GZIP_MEMBERS_MAX:
+            raise refusals.Refusal(
+                "BAD_GZIP", f"A gzip body may have {_GZIP_MEMBERS_MAX} members; compress it whole."
+            )
         inflater = zlib.decompressobj(wbits=31)
         try:
             part = inflater.decompress(body, BYTES_MAX + 1 - size)
@@ -79,7 +86,6 @@ def _elements(body: bytes) -> Sequence[Raw]:
 def _lenient_elements(body: bytes) -> Sequence[Raw]:
     """Of an array in which one element holds a lone surrogate or a NaN: refused, the others not."""
     text = body.decode("utf-8", "surrogateescape")
-    decoder = json.JSONDecoder()
     elements: list[Raw] = []
     at = _after_white(text, 1)
     try:
@@ -88,7 +94,7 @@ def _lenient_elements(body: bytes) -> Sequence[Raw]:
                 if not text.startswith(",", at):
                     raise not_json(f"a comma or ] is missing at character {at}")
                 at = _after_white(text, at + 1)
-            _, end = decoder.raw_decode(text, at)
+            _, end = _scanner.raw_decode(text, at)
             elements.append(text[at:end].encode("utf-8", "surrogateescape"))
             at = _after_white(text, end)
     except json.JSONDecodeError as error:

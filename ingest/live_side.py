@@ -18,6 +18,7 @@ from live import channels, wake
 T = TypeVar("T")
 
 PATIENCE = 1.0  # seconds a batch waits for Redis
+SNAPSHOT_PATIENCE = 5.0  # seconds: one of 100,000 calls takes Redis more than one
 PAUSE = timedelta(seconds=2)  # how long Redis is left alone after it failed
 
 
@@ -39,17 +40,21 @@ class LiveSide:
     ) -> channels.Applied | None:
         """None: Redis is away and nothing is known to have been applied."""
         return await self._within_patience(
-            lambda: channels.apply_snapshot(self._redis, account_id, snapshot, now), now
+            lambda: channels.apply_snapshot(self._redis, account_id, snapshot, now),
+            now,
+            SNAPSHOT_PATIENCE,
         )
 
     async def wake_worker(self, now: datetime) -> None:
         await self._within_patience(lambda: wake.wake(self._redis), now)
 
-    async def _within_patience(self, work: Callable[[], Awaitable[T]], now: datetime) -> T | None:
+    async def _within_patience(
+        self, work: Callable[[], Awaitable[T]], now: datetime, patience: float = PATIENCE
+    ) -> T | None:
         if self._left_alone_until is not None and now < self._left_alone_until:
             return None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 done = await work()
         except (RedisError, OSError, TimeoutError):
             self._left_alone_until = now + PAUSE

@@ -22,6 +22,7 @@ _STATUS = {
     "FORBIDDEN": 403,
     "TOO_LARGE": 413,
     "TOO_MANY_EVENTS": 413,
+    "TOO_MANY_CALLS": 413,
     "UNKNOWN_ENCODING": 415,
 }
 

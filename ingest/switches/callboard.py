@@ -5,6 +5,9 @@ import msgspec
 from domain import events, refusals
 from ingest import body
 
+CALLS_MAX = 100_000  # in a snapshot
+_COMMAS_MAX = 16 * CALLS_MAX  # more than any snapshot has: refused before each is made an object
+
 _events = msgspec.json.Decoder(events.Event)
 _calls = msgspec.json.Decoder(events.Listed)
 
@@ -40,11 +43,16 @@ def listed(raw: body.Raw) -> events.Listed:
 
 
 def snapshot(raw: bytes) -> Snapshot:
-    """Raises Refusal."""
+    """Raises Refusal, also for more than 100,000 calls (TOO_MANY_CALLS)."""
+    too_many = refusals.Refusal("TOO_MANY_CALLS", f"A snapshot may list {CALLS_MAX:,} calls.")
+    if raw.count(b",") > _COMMAS_MAX:
+        raise too_many
     try:
         said = _snapshots.decode(raw)
     except (ValueError, RecursionError) as error:
         raise _refusal(error) from None
+    if len(said.calls) > CALLS_MAX:
+        raise too_many
     check_text(said, raw)
     return said
 
@@ -71,13 +79,14 @@ def _refusal(error: Exception) -> refusals.Refusal:
     if "missing required field" in words:
         field = words.rsplit("`", 2)[1]
         return refusals.Refusal("MISSING_FIELD", f"The field {field} is missing.", field)
-    message = f"{field}: {words[:1].lower()}{words[1:]}." if field else f"{words}."
-    return refusals.Refusal(_code(words, field), message, field)
-
-
-def _code(words: str, field: str | None) -> str:
     if field == "type":
-        return "UNKNOWN_TYPE"
+        types = "start, ringing, answer, end or beat"
+        return refusals.Refusal("UNKNOWN_TYPE", f"The type has to be {types}.", field)
+    message = f"{field}: {words[:1].lower()}{words[1:]}." if field else f"{words}."
+    return refusals.Refusal(_code(words), message, field)
+
+
+def _code(words: str) -> str:
     if "RFC3339" in words:
         return "BAD_TIME"
     if "of length <=" in words:

@@ -54,6 +54,11 @@ def test_every_element_of_an_array_is_an_event_by_itself(
     assert [json.dumps(json.loads(bytes(one))) for one in events] == [json.dumps(v) for v in said]
 
 
+def test_a_number_of_5_000_digits_beside_a_nan_is_an_event_by_itself() -> None:
+    long = b"1" * 5_000
+    assert [bytes(one) for one in body.split(b"[NaN, " + long + b"]")] == [b"NaN", long]
+
+
 def test_one_event_may_be_printed_over_several_lines() -> None:
     assert len(body.split(json.dumps({"type": "beat", "x": [1, 2]}, indent=2).encode())) == 1
 
@@ -72,6 +77,11 @@ def test_a_batch_beyond_10_000_events_is_refused(separator: bytes) -> None:
 
 def test_gzip_in_several_members_is_taken() -> None:
     assert body.unzip(gzip.compress(b"[") + gzip.compress(b"]")) == b"[]"
+
+
+def test_gzip_in_very_many_members_is_refused() -> None:
+    with pytest.raises(refusals.Refusal, match="100 members"):
+        body.unzip(gzip.compress(b" ") * 100_000)
 
 
 def test_a_gzip_bomb_is_refused_before_it_is_whole() -> None:

@@ -6,6 +6,7 @@ import socket
 import time
 
 import made
+import pytest
 from posting import Switch
 from redis.asyncio import Redis
 from starlette.applications import Starlette
@@ -67,6 +68,15 @@ async def test_a_bad_call_of_a_snapshot_is_refused_alone(switch: Switch, redis: 
     codes = [one["code"] for one in answer["refused"]]
     assert codes == ["UNKNOWN_CUSTOMER", "WRONG_TYPE", "WRONG_TYPE"]
     assert await up(redis, switch) == 1
+
+
+@pytest.mark.parametrize("calls", [[0] * 100_001, [0] * 5_000_000])
+async def test_a_snapshot_beyond_100_000_calls_is_refused_as_a_whole(
+    switch: Switch, calls: list[int]
+) -> None:
+    content = json.dumps({"switch": "edge-1", "at": switch.at(0), "calls": calls})
+    answer = await switch.post(content.encode(), "/ingest/snapshot")
+    assert (answer.status_code, answer.json()["code"]) == (413, "TOO_MANY_CALLS")
 
 
 async def test_what_is_no_snapshot_is_refused_as_a_whole(switch: Switch) -> None:
