@@ -1,7 +1,7 @@
 """Sums of calls and the ratios derived from them; points of a graph in a contact's time zone."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from domain import periods, refusals
 
 MAX_POINTS = 1_500  # 62 days of hours
+NO_CODE = 0  # stands for a leg of which no SIP code was reported
+EFFECTIVE_CODES = (200, 480, 486, 600, 603)
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 
@@ -22,7 +24,10 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Additive sums of the customer view (final legs); every ratio is derived from them."""
+    """Additive sums of the customer view (final legs), then of the carrier view (every leg).
+
+    Every ratio is derived from them.
+    """
 
     attempts: int = 0
     answered: int = 0
@@ -30,6 +35,10 @@ class Sums:
     dtmf_answered: int = 0
     pdd_us: int = 0
     pdd_count: int = 0
+    legs: int = 0
+    legs_answered: int = 0
+    legs_pdd_us: int = 0
+    legs_pdd_count: int = 0
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
@@ -61,6 +70,22 @@ def dtmf_percent(sums: Sums) -> Fraction | None:
 def pdd_ms(sums: Sums) -> Fraction | None:
     """Milliseconds from setup to the first 18x, over the attempts that had one."""
     return ratio(sums.pdd_us, 1_000 * sums.pdd_count)
+
+
+def legs_pdd_ms(sums: Sums) -> Fraction | None:
+    """Milliseconds from a leg's offer to its first 18x, over the legs that had one."""
+    return ratio(sums.legs_pdd_us, 1_000 * sums.legs_pdd_count)
+
+
+def ner(attempts: Mapping[int, int]) -> Fraction | None:
+    """Effective of a hundred attempts that were not redirected (3xx), from attempts by SIP code.
+
+    RFC 6076's SEER: effective is an answer, and that the called one was busy, away or declined.
+    None without a denominator.
+    """
+    effective = sum(attempts.get(code, 0) for code in EFFECTIVE_CODES)
+    redirected = sum(count for code, count in attempts.items() if 300 <= code < 400)
+    return ratio(100 * effective, sum(attempts.values()) - redirected)
 
 
 def cps(sums: Sums, bucket: periods.Period) -> Fraction:

@@ -1,21 +1,31 @@
-"""Graphs: the stored slots of a quarter of an hour, summed between given edges."""
+"""Graphs: the stored slots of a quarter of an hour, summed between given edges; SIP codes."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from domain import stats
+from domain import periods, stats
 from models import db
 
 _SUMS = """
 SELECT width_bucket(slot, $2::timestamptz[]) - 1 AS bucket, carrier_id,
        sum(attempts)::bigint AS attempts, sum(answered)::bigint AS answered,
        sum(talk_us)::bigint AS talk_us, sum(dtmf_answered)::bigint AS dtmf_answered,
-       sum(pdd_us)::bigint AS pdd_us, sum(pdd_count)::bigint AS pdd_count
+       sum(pdd_us)::bigint AS pdd_us, sum(pdd_count)::bigint AS pdd_count,
+       sum(legs)::bigint AS legs, sum(legs_answered)::bigint AS legs_answered,
+       sum(legs_pdd_us)::bigint AS legs_pdd_us, sum(legs_pdd_count)::bigint AS legs_pdd_count
 FROM rollups
 WHERE account_id = $1 AND slot >= $3 AND slot < $4
   AND ($5::bigint[] IS NULL OR carrier_id = ANY($5)) {customer}
 GROUP BY bucket, carrier_id
+"""
+_CODES = """
+SELECT sip_code, sum(attempts)::bigint AS attempts
+FROM rollup_codes
+WHERE account_id = $1 AND hour >= $2 AND hour < $3
+  AND ($4::bigint[] IS NULL OR carrier_id = ANY($4)) {customer}
+GROUP BY sip_code HAVING sum(attempts) > 0
+ORDER BY sip_code
 """
 
 
@@ -37,3 +47,23 @@ async def sums(
     async with db.connection() as conn:
         rows = await conn.fetch(sql, *values)
     return {(row["bucket"], row["carrier_id"]): stats.Sums(*tuple(row)[2:]) for row in rows}
+
+
+async def codes(
+    account_id: int,
+    customer_id: int | None,
+    period: periods.Period,
+    carrier_ids: Sequence[int] | None,
+) -> dict[int, int]:
+    """Attempts by SIP code of the final leg (stats.NO_CODE: none), in the order of the codes.
+
+    Of the UTC hours that begin in the period; `customer_id` and `carrier_ids` as `sums` has them.
+    """
+    sql = _CODES.format(customer="" if customer_id is None else "AND customer_id = $5")
+    values: list[Any] = [account_id, period.start, period.end]
+    values.append(None if carrier_ids is None else list(carrier_ids))
+    if customer_id is not None:
+        values.append(customer_id)
+    async with db.connection() as conn:
+        rows = await conn.fetch(sql, *values)
+    return {row["sip_code"]: row["attempts"] for row in rows}

@@ -19,12 +19,20 @@ MAX_CARRIER_POINTS = 50_000
 class Point:
     bucket: Period
     sums: stats.Sums
+    shows_legs: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """`sums` by (bucket, carrier); `carriers` in the order asked for, else by their number."""
+    """`sums` by (bucket, carrier); `carriers` in the order asked for, else by their number.
 
+    `chosen`: the carriers asked for, None for all. `shows_legs`: to whom routing is no secret.
+    """
+
+    account_id: int
+    customer_id: int | None
+    chosen: Sequence[int] | None
+    shows_legs: bool
     zone: str
     buckets: list[Period]
     carriers: list[int]
@@ -36,13 +44,13 @@ class Graph:
         for (number, _), part in self.sums.items():
             by_bucket.setdefault(number, []).append(part)
         return [
-            Point(bucket, stats.total(by_bucket.get(number, ())))
+            Point(bucket, stats.total(by_bucket.get(number, ())), self.shows_legs)
             for number, bucket in enumerate(self.buckets)
         ]
 
     def of_carrier(self, carrier_id: int) -> list[Point]:
         return [
-            Point(bucket, self.sums.get((number, carrier_id), stats.Sums()))
+            Point(bucket, self.sums.get((number, carrier_id), stats.Sums()), self.shows_legs)
             for number, bucket in enumerate(self.buckets)
         ]
 
@@ -66,10 +74,20 @@ async def graph(
     if carrier_ids is not None:
         await _require_carriers(caller.account_id, carrier_ids)
     edges = [bucket.start for bucket in buckets] + [buckets[-1].end]
-    sums = await stored.sums(caller.account_id, customer_id, edges, carrier_ids)
+    account_id = caller.account_id
+    sums = await stored.sums(account_id, customer_id, edges, carrier_ids)
     seen = sorted({carrier for _, carrier in sums}, key=lambda id: (id == calls.NO_CARRIER, id))
     carriers = seen if carrier_ids is None else list(dict.fromkeys(carrier_ids))
-    return Graph(zone.key, buckets, carriers, sums)
+    shows_legs = caller.customer_id is None
+    return Graph(
+        account_id, customer_id, carrier_ids, shows_legs, zone.key, buckets, carriers, sums
+    )
+
+
+async def codes(graph: Graph) -> dict[int, int]:
+    """Attempts by SIP code (stats.NO_CODE: none) of the UTC hours that begin in its time."""
+    whole = Period(graph.buckets[0].start, graph.buckets[-1].end)
+    return await stored.codes(graph.account_id, graph.customer_id, whole, graph.chosen)
 
 
 def require_few(graph: Graph) -> None:

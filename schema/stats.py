@@ -18,7 +18,33 @@ StatsInterval = strawberry.enum(
 )
 
 
-@strawberry.type(description="One point of a graph. Ratios are null without a denominator.")
+@strawberry.type(
+    description="The carrier view: every leg under its own carrier, so that an attempt counts once"
+    " for each carrier it was offered to. Legs add up over carriers, to no fewer than the attempts."
+)
+class LegStats:
+    offered: base.Long = strawberry.field(
+        description="Legs offered; where no carrier was chosen, the attempts themselves."
+    )
+    answered: base.Long = strawberry.field(description="Legs that have an answer time.")
+    pdd_ms: float | None = strawberry.field(
+        description="Milliseconds from the leg's offer to its first 18x, on average of the legs"
+        " that had one; null without."
+    )
+
+    @classmethod
+    def of(cls, sums: rules.Sums) -> "LegStats":
+        return cls(
+            offered=sums.legs,
+            answered=sums.legs_answered,
+            pdd_ms=as_float(rules.legs_pdd_ms(sums)),
+        )
+
+
+@strawberry.type(
+    description="One point of a graph: the customer view, but for `legs`. Ratios are null without"
+    " a denominator."
+)
 class StatsPoint:
     at: datetime = strawberry.field(description="Start of the hour or day.")
     attempts: base.Long = strawberry.field(description="Calls tried, by their final leg.")
@@ -38,6 +64,13 @@ class StatsPoint:
     cps: float = strawberry.field(
         description="Attempts per second: attempts ÷ seconds of the whole hour or day."
     )
+    point: strawberry.Private[stats.Point]
+
+    @strawberry.field(
+        description="Null for whoever sees one customer only: routing is not theirs to see."
+    )
+    def legs(self) -> LegStats | None:
+        return LegStats.of(self.point.sums) if self.point.shows_legs else None
 
     @classmethod
     def of(cls, point: stats.Point) -> "StatsPoint":
@@ -52,6 +85,7 @@ class StatsPoint:
             pdd_ms=as_float(rules.pdd_ms(sums)),
             channels_max=None,
             cps=float(rules.cps(sums, point.bucket)),
+            point=point,
         )
 
 
@@ -66,8 +100,14 @@ class CarrierStats:
     )
     points: list[StatsPoint] = strawberry.field(
         description="As many as `total` has, at the same instants; attempts whose final leg was"
-        " this carrier's, so that the carriers add up to the total."
+        " this carrier's, so that the carriers add up to the total (and every leg, in `legs`)."
     )
+
+
+@strawberry.type(description="Attempts whose final leg ended with a SIP code.")
+class CodeCount:
+    code: base.Long | None = strawberry.field(description="Null: none was reported.")
+    attempts: base.Long = strawberry.field(description="Attempts, more than none.")
 
 
 @strawberry.type(
@@ -80,8 +120,8 @@ class Stats:
     graph: strawberry.Private[stats.Graph]
 
     @strawberry.field(
-        description="Over the carriers asked for (none named: all, and calls without one). Every"
-        " hour or day that touches [from, to), also those without calls."
+        description="Over the carriers asked for (null: all, and calls without one). Every hour or"
+        " day that touches [from, to), also those without calls."
     )
     def total(self) -> list[StatsPoint]:
         return [StatsPoint.of(point) for point in self.graph.total()]
@@ -100,6 +140,25 @@ class Stats:
             )
             for carrier_id, carrier in zip(self.graph.carriers, found, strict=True)
         ]
+
+    @strawberry.field(
+        description="Attempts by SIP code of the final leg, in the order of the codes, over the"
+        " carriers asked for. They are kept by UTC hour: those of the hours that begin in the"
+        " whole time of `total`, so that they add up to it where its points begin at such hours."
+    )
+    async def codes(self) -> list[CodeCount]:
+        found = await stats.codes(self.graph)
+        return [
+            CodeCount(code=None if code == rules.NO_CODE else code, attempts=attempts)
+            for code, attempts in found.items()
+        ]
+
+    @strawberry.field(
+        description="Percent, of `codes`: 100 × (200, 480, 486, 600, 603) ÷ (attempts − 3xx),"
+        " the SEER of RFC 6076. Null without a denominator."
+    )
+    async def ner(self) -> float | None:
+        return as_float(rules.ner(await stats.codes(self.graph)))
 
 
 @strawberry.type
@@ -122,7 +181,8 @@ class HasStats(base.Scoped):
             rules.Interval, strawberry.argument(description="How long a point's time is.")
         ],
         carrier_ids: Annotated[
-            list[strawberry.ID] | None, strawberry.argument(description="Null: every carrier.")
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Null: every carrier; []: none."),
         ] = None,
     ) -> Stats:
         caller = info.context.signed_in()

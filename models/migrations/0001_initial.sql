@@ -335,6 +335,7 @@ CREATE TABLE rollup_codes (
     legs        bigint NOT NULL,                        -- every leg
     PRIMARY KEY (account_id, customer_id, hour, carrier_id, sip_code)
 );
+CREATE INDEX rollup_codes_hour ON rollup_codes (account_id, hour);  -- the account's graphs
 
 -- Money -------------------------------------------------------------------------------------------
 -- Append-only. balance = PAYMENT + CREDIT - CHARGE - TAX - ROUNDING.

@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -104,6 +105,9 @@ def test_ratios_are_null_without_a_denominator() -> None:
     assert stats.acd_seconds(0, 0) is None
     assert stats.dtmf_percent(none) is None
     assert stats.pdd_ms(none) is None
+    assert stats.legs_pdd_ms(none) is None
+    assert stats.ner({}) is None
+    assert stats.ner({302: 5}) is None
 
 
 def test_ratios_are_what_page_1_says() -> None:
@@ -116,6 +120,8 @@ def test_ratios_are_what_page_1_says() -> None:
     assert stats.dtmf_percent(sums) == Fraction(100, 3)
     assert stats.pdd_ms(sums) == Fraction(9, 4)
     assert stats.cps(sums, hour) == Fraction(8, 3600)
+    assert stats.legs_pdd_ms(Sums(legs_pdd_us=7_000, legs_pdd_count=2)) == Fraction(7, 2)
+    assert stats.ner({stats.NO_CODE: 1, 200: 4, 302: 2, 404: 3, 486: 1, 503: 1}) == Fraction(50)
 
 
 counts = st.integers(0, 10**12)
@@ -126,3 +132,15 @@ counts = st.integers(0, 10**12)
 def test_sums_add_column_by_column(parts: list[Sums]) -> None:
     assert stats.total(parts).talk_us == sum(part.talk_us for part in parts)
     assert stats.total(parts).pdd_count == sum(part.pdd_count for part in parts)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([stats.NO_CODE, 200, 300, 399, 400, 404, 480, 486, 503, 600, 603])))
+def test_ner_is_the_share_of_effective_codes_among_those_not_redirected(codes: list[int]) -> None:
+    ner = stats.ner(Counter(codes))
+    counted = [code for code in codes if code // 100 != 3]
+    effective = [code for code in counted if code in {200, 480, 486, 600, 603}]
+    assert (ner is None) == (not counted)
+    if ner is not None:
+        assert ner * len(counted) == 100 * len(effective)
+        assert 0 <= ner <= 100

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reader import Asker
 from redis.asyncio import Redis
 
+from domain import callers
 from domain import stats as rules
 from models import db, hours, people
 from models import stats as stored
@@ -29,6 +30,20 @@ query ($customer: ID!, $from: DateTime!, $to: DateTime!, $interval: StatsInterva
       total { at attempts answered asr acdSeconds dtmfPercent pddMs channelsMax cps }
       byCarrier { carrier { id name } points { at attempts answered asr acdSeconds dtmfPercent
                                                channelsMax } }
+    }
+  }
+}
+"""
+
+
+CODES_AND_LEGS = """
+query ($customer: ID!, $from: DateTime!, $to: DateTime!, $interval: StatsInterval!,
+       $carriers: [ID!]) {
+  customer(id: $customer) {
+    stats(from: $from, to: $to, interval: $interval, carrierIds: $carriers) {
+      ner codes { code attempts }
+      total { attempts legs { offered answered pddMs } }
+      byCarrier { carrier { reference } points { attempts legs { offered answered pddMs } } }
     }
   }
 }
@@ -105,6 +120,77 @@ async def test_the_total_is_of_the_carriers_asked_for(asker: Asker) -> None:
     assert [line["carrier"]["name"] for line in got["byCarrier"]] == ["carrier-b", "carrier-a"]
     unknown = base.encode_id("Carrier", ACCOUNT, 77)
     assert await asker.refused(STATS, **values(HOUR, end, carriers=[unknown])) == "NOT_FOUND"
+
+
+FAILED_OVER = [
+    Leg("a", 0, final=False, code=503, ringing_after_us=900_000),
+    Leg("a", 1, carrier=2, offered_after_us=1_000_000, ringing_after_us=1_300_000, talk_us=1),
+    Leg("b", carrier=2, code=486),
+    Leg("c", carrier=0, code=None),
+    Leg("d", setup=HOUR + timedelta(hours=1), code=302),
+]
+
+
+async def test_attempts_are_counted_by_the_code_of_their_final_leg(asker: Asker) -> None:
+    await store(FAILED_OVER)
+    both = values(HOUR, HOUR + timedelta(hours=2))
+    got = (await asker.ask(CODES_AND_LEGS, **both))["customer"]["stats"]
+    assert [(each["code"], each["attempts"]) for each in got["codes"]] == [
+        (None, 1), (200, 1), (302, 1), (486, 1),
+    ]  # fmt: skip
+    assert got["ner"] == 200 / 3
+    chosen = both | {"carriers": [base.encode_id("Carrier", ACCOUNT, 1)]}
+    got = (await asker.ask(CODES_AND_LEGS, **chosen))["customer"]["stats"]
+    assert (got["codes"], got["ner"]) == ([{"code": 302, "attempts": 1}], None)
+    before = values(HOUR - timedelta(hours=2), HOUR)
+    got = (await asker.ask(CODES_AND_LEGS, **before))["customer"]["stats"]
+    assert (got["codes"], got["ner"]) == ([], None)
+
+
+async def test_codes_are_of_the_utc_hours_that_begin_in_the_days_of_a_zone(asker: Asker) -> None:
+    asker.caller = await reader.contact(ACCOUNT, 1, "Asia/Kathmandu", NOW)
+    midnight = datetime(2026, 11, 19, 18, 15, tzinfo=UTC)
+    await store([Leg("a", setup=midnight), Leg("b", setup=midnight + timedelta(hours=1))])
+    day = values(midnight, midnight + timedelta(hours=1), "DAY")
+    got = (await asker.ask(CODES_AND_LEGS, **day))["customer"]["stats"]
+    assert (got["total"][0]["attempts"], got["codes"]) == (2, [{"code": 200, "attempts": 1}])
+
+
+async def test_a_call_that_failed_over_is_a_leg_of_each_carrier(asker: Asker) -> None:
+    await store(FAILED_OVER)
+    hour = values(HOUR, HOUR + timedelta(hours=1))
+    got = (await asker.ask(CODES_AND_LEGS, **hour))["customer"]["stats"]
+    found = {
+        line["carrier"] and line["carrier"]["reference"]: line["points"]
+        for line in got["byCarrier"]
+    }
+    assert found == {
+        "carrier-a": [
+            {"attempts": 0, "legs": {"offered": 1, "answered": 0, "pddMs": 900}},
+        ],
+        "carrier-b": [
+            {"attempts": 2, "legs": {"offered": 2, "answered": 1, "pddMs": 300}},
+        ],
+        None: [{"attempts": 1, "legs": {"offered": 1, "answered": 0, "pddMs": None}}],
+    }
+    assert got["total"] == [
+        {"attempts": 3, "legs": {"offered": 4, "answered": 1, "pddMs": 600}},
+    ]
+
+
+async def test_routing_is_no_customers_to_see(asker: Asker) -> None:
+    await store(FAILED_OVER)
+    scopes = frozenset({callers.Scope.LIVE_READ})
+    of_account = callers.Caller(ACCOUNT, callers.Kind.KEY, 1, scopes=scopes)
+    of_customer = callers.Caller(ACCOUNT, callers.Kind.KEY, 2, scopes=scopes, customer_id=1)
+    contact = await reader.contact(ACCOUNT, 1, "UTC", NOW)
+    hour = values(HOUR, HOUR + timedelta(hours=1))
+    for caller, shown in [(of_account, True), (of_customer, False), (contact, False)]:
+        asker.caller = caller
+        got = (await asker.ask(CODES_AND_LEGS, **hour))["customer"]["stats"]
+        points = [*got["total"], *(point for line in got["byCarrier"] for point in line["points"])]
+        assert {point["legs"] is not None for point in points} == {shown}
+        assert sum(each["attempts"] for each in got["codes"]) == 3
 
 
 async def test_a_contact_sees_days_of_its_own_zone(asker: Asker) -> None:

@@ -42,6 +42,31 @@ def by_carrier(truth: Truth, customer: str, since: datetime) -> dict[tuple[str |
     return {(row["carrier"], row["hour"]): row for row in found}
 
 
+def codes(truth: Truth, customer: str, since: datetime) -> dict[int, int]:
+    """Attempts by the SIP code of their final leg, from `since` on."""
+    found = truth.query(
+        "SELECT sip_code, count(*) AS attempts FROM rated"
+        " WHERE customer = ? AND final AND setup >= ? GROUP BY ALL",
+        customer,
+        since.replace(tzinfo=None),
+    )
+    return {row["sip_code"]: row["attempts"] for row in found}
+
+
+def legs(truth: Truth, customer: str, since: datetime) -> dict[tuple[str | None, int], Sums]:
+    """Of every leg, as `by_carrier` has those of final ones; PDD in ms, from the leg's offer."""
+    found = truth.query(
+        "SELECT carrier, epoch_us(date_trunc('hour', setup)) AS hour, count(*) AS offered,"
+        " count(*) FILTER (answered) AS answered,"
+        " CAST(sum(ringing_us - coalesce(offered_us, setup_us)) AS BIGINT)"
+        " / count(ringing_us) / 1000 AS pdd_ms"
+        " FROM rated WHERE customer = ? AND setup >= ? GROUP BY ALL",
+        customer,
+        since.replace(tzinfo=None),
+    )
+    return {(row["carrier"], row["hour"]): row for row in found}
+
+
 def invoice(
     truth: Truth, customer: str, periods: list[tuple[datetime, datetime]], adjusted: Decimal
 ) -> dict[str, Decimal]:

@@ -128,7 +128,9 @@ async def check_graphs(board: Board, truth: Truth, world: worlds.World) -> None:
     query($c: ID!, $from: DateTime!, $to: DateTime!) { customer(id: $c) {
       stats(from: $from, to: $to, interval: HOUR) {
         total { at attempts answered asr acdSeconds dtmfPercent pddMs }
-        byCarrier { carrier { id } points { at attempts answered } } } } }"""
+        ner codes { code attempts }
+        byCarrier { carrier { id } points { at attempts answered
+                                            legs { offered answered pddMs } } } } } }"""
     names = {id: reference for reference, id in board.carriers.items()}
     for customer in worlds.BILLED:
         span = {"from": since.isoformat(), "to": until.isoformat()}
@@ -144,19 +146,44 @@ async def check_graphs(board: Board, truth: Truth, world: worlds.World) -> None:
             (
                 None if graph["carrier"] is None else names[graph["carrier"]["id"]],
                 round(at(point["at"]).timestamp() * 1_000_000),
-            ): (point["attempts"], point["answered"])
+            ): point
             for graph in stats["byCarrier"]
             for point in graph["points"]
-            if point["attempts"]
         }
         carriers = expected.by_carrier(truth, customer, since)
-        assert found == {key: (s["attempts"], s["answered"]) for key, s in carriers.items()}
+        assert {
+            key: (p["attempts"], p["answered"]) for key, p in found.items() if p["attempts"]
+        } == {key: (s["attempts"], s["answered"]) for key, s in carriers.items()}
+        check_legs(found, expected.legs(truth, customer, since))
+        check_codes(stats, expected.codes(truth, customer, since))
+
+
+def check_legs(
+    found: dict[tuple[str | None, int], Answer],
+    wanted: dict[tuple[str | None, int], expected.Sums],
+) -> None:
+    offered = {key: point["legs"] for key, point in found.items() if point["legs"]["offered"]}
+    assert offered.keys() == wanted.keys()
+    for key, sums in wanted.items():
+        legs = offered[key]
+        assert (legs["offered"], legs["answered"]) == (sums["offered"], sums["answered"])
+        check_ratio(legs["pddMs"], sums["pdd_ms"])
+
+
+def check_codes(stats: Answer, wanted: dict[int, int]) -> None:
+    assert [(each["code"], each["attempts"]) for each in stats["codes"]] == sorted(wanted.items())
+    effective = sum(wanted.get(code, 0) for code in (200, 480, 486, 600, 603))
+    assert stats["ner"] == pytest.approx(100 * effective / sum(wanted.values()), rel=1e-12)
 
 
 def check_point(point: Answer, sums: expected.Sums) -> None:
     assert (point["attempts"], point["answered"]) == (sums["attempts"], sums["answered"])
     check_ratios(point, sums)
     dtmf = 100 * sums["dtmf"] / sums["answered"] if sums["answered"] else None
-    assert point["dtmfPercent"] == pytest.approx(dtmf, rel=1e-12)
+    check_ratio(point["dtmfPercent"], dtmf)
     pdd = sums["pdd_us"] / sums["pdd_count"] / 1000 if sums["pdd_count"] else None
-    assert point["pddMs"] == pytest.approx(pdd, rel=1e-12)
+    check_ratio(point["pddMs"], pdd)
+
+
+def check_ratio(found: float | None, wanted: float | None) -> None:
+    assert found == (None if wanted is None else pytest.approx(wanted, rel=1e-12))

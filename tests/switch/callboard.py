@@ -30,6 +30,16 @@ query Stats($c: ID!, $from: DateTime!, $to: DateTime!) {
   }
 }
 """
+_CODES_AND_LEGS = """
+query CodesAndLegs($from: DateTime!, $to: DateTime!) {
+  viewer { ... on Staff { account {
+    stats(from: $from, to: $to, interval: HOUR) {
+      codes { code attempts }
+      byCarrier { carrier { reference } points { legs { offered } } }
+    }
+  } } }
+}
+"""
 
 
 @dataclass
@@ -75,17 +85,9 @@ class Callboard:
 
     async def answered_by_customer(self) -> dict[str, tuple[int, int, float]]:
         """Attempts, answered, talk in seconds, from the summary; the graphs say the same."""
-        now = clock.now()
         found = {}
         for reference, id in self.customers.items():
-            data = await self.account.owner.ask(
-                _STATS,
-                c=id,
-                **{
-                    "from": (now - timedelta(hours=3)).isoformat(),
-                    "to": (now + timedelta(hours=1)).isoformat(),
-                },
-            )
+            data = await self.account.owner.ask(_STATS, c=id, **_today())
             points = data["customer"]["stats"]["total"]
             rows = [edge["node"] for edge in data["customer"]["summary"]["edges"]]
             attempts = sum(row["attempts"] for row in rows)
@@ -99,20 +101,22 @@ class Callboard:
         return sum(one[0] for one in (await self.answered_by_customer()).values())
 
     async def codes(self) -> Counter[int]:
-        """Attempts by SIP code, from the rollups."""
-        rows = await self.rows(
-            "SELECT sip_code, sum(attempts)::bigint AS n FROM rollup_codes"
-            " WHERE account_id = $1 GROUP BY sip_code HAVING sum(attempts) > 0"
-        )
-        return Counter({row["sip_code"]: row["n"] for row in rows})
+        """Attempts of the account by SIP code."""
+        stats = await self._codes_and_legs()
+        return Counter({each["code"]: each["attempts"] for each in stats["codes"]})
 
     async def legs(self) -> Counter[str]:
-        """Legs by carrier, from the rollups; those without one under `none`."""
-        rows = await self.rows(
-            "SELECT carrier_id, sum(legs)::bigint AS n FROM rollups"
-            " WHERE account_id = $1 GROUP BY carrier_id HAVING sum(legs) > 0"
-        )
-        return Counter({self.numbers.get(row["carrier_id"], "none"): row["n"] for row in rows})
+        """Legs of the account by carrier; those without one under `none`."""
+        found: Counter[str] = Counter()
+        for line in (await self._codes_and_legs())["byCarrier"]:
+            carrier = line["carrier"]["reference"] if line["carrier"] else "none"
+            found[carrier] += sum(point["legs"]["offered"] for point in line["points"])
+        return +found
+
+    async def _codes_and_legs(self) -> dict[str, Any]:
+        data = await self.account.owner.ask(_CODES_AND_LEGS, **_today())
+        stats: dict[str, Any] = data["viewer"]["account"]["stats"]
+        return stats
 
     async def records(self) -> list[dict[str, Any]]:
         """Stored legs, with the carrier's reference, in order."""
@@ -133,6 +137,15 @@ class Callboard:
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         async with db.connection() as conn:
             return [dict(row) for row in await conn.fetch(sql, self.account.account_id)]
+
+
+def _today() -> dict[str, str]:
+    """Hours that the calls of a test are in."""
+    now = clock.now()
+    return {
+        "from": (now - timedelta(hours=3)).isoformat(),
+        "to": (now + timedelta(hours=1)).isoformat(),
+    }
 
 
 async def until(
