@@ -44,11 +44,6 @@ def numbered(said: events.Said) -> calls.Numbered | None:
     return calls.Numbered(said.boot, said.seq)
 
 
-def _own_number(said: events.Said, known: references.Known) -> calls.Numbered | None:
-    """None from a reporter of one customer, who cannot number a whole switch's events."""
-    return numbered(said) if known.only_customer is None else None
-
-
 _TYPES = {
     events.Start: calls.EventType.START,
     events.Ringing: calls.EventType.RINGING,
@@ -76,7 +71,7 @@ def live_event(said: events.Progress, known: references.Known) -> calls.LiveEven
         at=at,
         setup_at=setup_at,
         final=True,
-        numbered=_own_number(said, known),
+        numbered=numbered(said),
         lease_seconds=switch.lease_seconds,
     )
 
@@ -93,17 +88,13 @@ def ended(said: events.End, record: calls.Record, known: references.Known) -> ca
         at=record.end_at,
         setup_at=record.setup_at,
         final=record.final,
-        numbered=_own_number(said, known),
+        numbered=numbered(said),
         lease_seconds=known.switches[said.switch].lease_seconds,
     )
 
 
 def beat(said: events.Beat, known: references.Known) -> calls.Beat:
-    """Raises Refusal, also where the reporter may speak of one customer only."""
-    if known.only_customer is not None:
-        raise refusals.Refusal(
-            "OTHER_CUSTOMER", "A key of one customer cannot speak for a whole switch.", "switch"
-        )
+    """Raises Refusal."""
     switch = known.switches[said.switch]
     at = instant(said.at, switch.zone, "at")
     known.timely(at, "at")

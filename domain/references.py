@@ -33,7 +33,6 @@ class Known:
     """What references stand for, and the times (`oldest` to `latest`) that are believed.
 
     `oldest` None: setups as old as wanted (an import).
-    `only_customer`: the one customer its reporter may speak of; None: the whole account.
     """
 
     customers: Mapping[str, Customer]
@@ -42,14 +41,9 @@ class Known:
     card_in_force: CardInForce
     latest: datetime
     oldest: datetime | None
-    only_customer: int | None = None
 
     def customer(self, reference: str) -> Customer:
         found = self.customers.get(reference)
-        if self.only_customer is not None and (found is None or found.id != self.only_customer):
-            raise refusals.Refusal(
-                "OTHER_CUSTOMER", "This key may report calls of its own customer only.", "customer"
-            )
         if found is None:
             raise refusals.Refusal(
                 "UNKNOWN_CUSTOMER",

@@ -17,7 +17,7 @@ Key: TypeAlias = tuple[str, str, int]  # switch, call id, leg
 
 
 class Verdict(StrEnum):
-    """What became of a record. The last three are refusals."""
+    """What became of a record. The last two are refusals."""
 
     ACCEPTED = "ACCEPTED"
     DUPLICATE = "DUPLICATE"
@@ -25,7 +25,6 @@ class Verdict(StrEnum):
     STALE = "STALE"  # an earlier revision than the current one: kept, not counted
     HELD = "HELD"  # other content under a revision that is known: kept for review, not counted
     SECOND_FINAL_LEG = "SECOND_FINAL_LEG"
-    OTHER_CUSTOMER = "OTHER_CUSTOMER"
     RECORD_ARCHIVED = "RECORD_ARCHIVED"
 
 
@@ -56,14 +55,13 @@ class Book:
     """The records of some calls, loaded; enters more and knows what there is to write.
 
     `current` holds every leg of those calls, `seen` the digests and revisions of their contents
-    that do not count. `only_customer`: whose records may be replaced; None: anyone's.
+    that do not count.
     """
 
     def __init__(
         self,
         current: Mapping[Key, Current],
         seen: Mapping[Key, Mapping[bytes, int]],
-        only_customer: int | None = None,
     ) -> None:
         self.before = dict(current)
         self.records: dict[Key, calls.Record] = {}  # the new contents that count
@@ -71,7 +69,6 @@ class Book:
         self._current = dict(current)
         self._seen = {key: dict(digests) for key, digests in seen.items()}
         self._finals = {key[:2]: key[2] for key, held in current.items() if held.final}
-        self._only_customer = only_customer
 
     def enter(self, record: calls.Record) -> Verdict:
         key = key_of(record)
@@ -85,8 +82,6 @@ class Book:
                 return Verdict.SECOND_FINAL_LEG
             self._put(key, numbered)
             return Verdict.ACCEPTED
-        if self._only_customer is not None and now.customer_id != self._only_customer:
-            return Verdict.OTHER_CUSTOMER
         numbered = with_revision(record, now.revision + 1)
         if number_of(numbered) > now.revision:
             return self._replace(key, now, numbered)

@@ -15,7 +15,6 @@ from models import records as stored_records
 
 _REFUSED = {
     Verdict.SECOND_FINAL_LEG: "Another leg of this call is its final one; correct that one first.",
-    Verdict.OTHER_CUSTOMER: "This key may correct the calls of its own customer only.",
     Verdict.RECORD_ARCHIVED: "The record this would correct has been archived with its hour.",
 }
 _HELD = "Another content is stored under this key and revision; this one is kept for review."
@@ -84,8 +83,6 @@ class Batch:
         for verdict, message in _REFUSED.items():
             for n in inserted.indexes(verdict):
                 self.refused[places[n]] = refusals.Refusal(verdict.value, message)
-        for n in inserted.indexes(Verdict.OTHER_CUSTOMER):
-            del self.live[places[n]]
 
     def switches(self) -> set[str]:
         return {said.switch for said in self.said.values()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from domain import callers, calls, events, intake, references, refusals
+from domain import calls, events, intake, references
 from ingest import batch, body, live_side
 from ingest.switches import callboard
 from live import channels
@@ -30,50 +30,37 @@ class Pipeline:
         self._kept = None if records_days is None else timedelta(days=records_days)
 
     async def take_calls(
-        self, caller: callers.Caller, raws: Sequence[body.Raw], now: datetime
+        self, account_id: int, raws: Sequence[body.Raw], now: datetime
     ) -> dict[str, Any]:
         """The answer to `/ingest/calls`, once all of it is durable."""
         taken = batch.Batch(raws)
         await _in_slices(range(len(raws)), taken.parse)
-        found = await switches.known(caller.account_id, taken.switches(), now)
+        found = await switches.known(account_id, taken.switches(), now)
         said = [one for one in taken.said.values() if not isinstance(one, events.Beat)]
-        known = await self._known(caller, said, found.switches, now)
+        known = await self._known(account_id, said, found.switches, now)
         await _in_slices(taken.said, lambda index: taken.check(index, known))
-        taken.stored(
-            await records.insert(
-                caller.account_id,
-                list(taken.records.values()),
-                now,
-                only_customer=caller.customer_id,
-            )
-        )
-        await quarantine.add(caller.account_id, taken.quarantined(), now)
-        wanted = await self._count_live(caller, taken, found, now)
+        taken.stored(await records.insert(account_id, list(taken.records.values()), now))
+        await quarantine.add(account_id, taken.quarantined(), now)
+        wanted = await self._count_live(account_id, taken, found, now)
         if taken.records:
             await self._live.wake_worker(now)
-        return taken.answer(_told(caller, wanted))
+        return taken.answer(sorted(wanted))
 
-    async def take_snapshot(
-        self, caller: callers.Caller, raw: bytes, now: datetime
-    ) -> dict[str, Any]:
+    async def take_snapshot(self, account_id: int, raw: bytes, now: datetime) -> dict[str, Any]:
         """The answer to `/ingest/snapshot`, its calls counted as events of `/ingest/calls` are.
 
-        Raises Refusal where it is not a snapshot, or not its sender's to make.
+        Raises Refusal where it is not a snapshot.
         """
-        if caller.customer_id is not None:
-            raise refusals.Refusal(
-                "FORBIDDEN", "A key of one customer cannot speak for a whole switch."
-            )
         said = callboard.snapshot(raw)
-        found = await switches.known(caller.account_id, {said.switch}, now)
+        found = await switches.known(account_id, {said.switch}, now)
         switch = found.switches[said.switch]
         at = intake.instant(said.at, switch.zone, "at")
         taken = batch.Batch(said.calls)
         await _in_slices(range(len(said.calls)), taken.parse_listed)
-        known = await self._known(caller, list(taken.listed.values()), found.switches, now)
+        known = await self._known(account_id, list(taken.listed.values()), found.switches, now)
         known.timely(at, "at")
         await _in_slices(taken.listed, lambda i: taken.check_listed(i, at, switch.zone, known))
-        await quarantine.add(caller.account_id, taken.quarantined(), now)
+        await quarantine.add(account_id, taken.quarantined(), now)
         snapshot = calls.Snapshot(
             switch=said.switch,
             at=at,
@@ -81,20 +68,19 @@ class Pipeline:
             calls=list(taken.up.values()),
             lease_seconds=switch.lease_seconds,
         )
-        applied = await self._live.apply_snapshot(caller.account_id, snapshot, now)
-        wanted = await self._settle(caller.account_id, {said.switch}, found, applied, now)
-        return taken.answer(_told(caller, wanted))
+        applied = await self._live.apply_snapshot(account_id, snapshot, now)
+        wanted = await self._settle(account_id, {said.switch}, found, applied, now)
+        return taken.answer(sorted(wanted))
 
     async def _known(
         self,
-        caller: callers.Caller,
+        account_id: int,
         said: Collection[
             events.Start | events.Ringing | events.Answer | events.End | events.Listed
         ],
         found: Mapping[str, references.Switch],
         now: datetime,
     ) -> references.Known:
-        account_id = caller.account_id
         customers = await stored_references.customers(account_id, {one.customer for one in said})
         carriers = await stored_references.carriers(
             account_id, {one.carrier for one in said if one.carrier}
@@ -107,18 +93,17 @@ class Pipeline:
             card_in_force=cards.at,
             latest=now + references.AHEAD,
             oldest=None if self._kept is None else now - self._kept,
-            only_customer=caller.customer_id,
         )
 
     async def _count_live(
-        self, caller: callers.Caller, taken: batch.Batch, found: switches.Known, now: datetime
+        self, account_id: int, taken: batch.Batch, found: switches.Known, now: datetime
     ) -> frozenset[str]:
         counted = [taken.live[index] for index in sorted(taken.live)]
         if not counted:
             return found.wanted
-        applied = await self._live.apply(caller.account_id, counted, now)
+        applied = await self._live.apply(account_id, counted, now)
         spoke = {event.switch for event in counted}
-        return await self._settle(caller.account_id, spoke, found, applied, now)
+        return await self._settle(account_id, spoke, found, applied, now)
 
     async def _settle(
         self,
@@ -141,11 +126,6 @@ class Pipeline:
             account_id, {name: reasons[name] for name in reasons.keys() - found.wanted}, now
         )
         return (found.wanted | reasons.keys()) - settled
-
-
-def _told(caller: callers.Caller, wanted: frozenset[str]) -> list[str]:
-    """A key of one customer cannot send a snapshot, so it is asked for none."""
-    return sorted(wanted) if caller.customer_id is None else []
 
 
 async def _in_slices(indexes: Iterable[int], work: Callable[[int], None]) -> None:

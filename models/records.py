@@ -50,17 +50,8 @@ class Inserted:
         return [index for index, verdict in enumerate(self.verdicts) if verdict in verdicts]
 
 
-async def insert(
-    account_id: int,
-    records: Sequence[calls.Record],
-    now: datetime,
-    *,
-    only_customer: int | None = None,
-) -> Inserted:
-    """Stores records durably and marks their hours; a repeat of any of it changes nothing.
-
-    `only_customer`: the one customer whose records may be replaced; None: anyone's.
-    """
+async def insert(account_id: int, records: Sequence[calls.Record], now: datetime) -> Inserted:
+    """Stores records durably and marks their hours; a repeat of any of it changes nothing."""
     if not records:
         return Inserted(())
     by_key = _in_key_order(records)
@@ -75,7 +66,7 @@ async def insert(
     rest.sort()
     if rest:
         known = [records[index] for index in rest]
-        decided = await _retried(lambda: _decide(account_id, known, now, only_customer), known)
+        decided = await _retried(lambda: _decide(account_id, known, now), known)
         for index, verdict in zip(rest, decided, strict=True):
             verdicts[index] = verdict
     return Inserted([verdict for verdict in verdicts if verdict is not None])
@@ -183,9 +174,7 @@ def _ended(records: Iterable[calls.Record]) -> set[tuple[str, str]]:
     return {(record.switch, record.call_id) for record in records if record.final}
 
 
-async def _decide(
-    account_id: int, records: Sequence[calls.Record], now: datetime, only_customer: int | None
-) -> list[Verdict]:
+async def _decide(account_id: int, records: Sequence[calls.Record], now: datetime) -> list[Verdict]:
     """The verdicts over records whose key (or whose call's final leg) was there already."""
     known = await _digests(account_id, records)
     verdicts = [
@@ -196,7 +185,7 @@ async def _decide(
         return [Verdict.DUPLICATE] * len(records)
     async with db.connection() as conn, conn.transaction():
         undecided = [r for r, verdict in zip(records, verdicts, strict=True) if verdict is None]
-        book = await _load(conn, account_id, undecided, only_customer)
+        book = await _load(conn, account_id, undecided)
         decided = [
             book.enter(record) if verdict is None else verdict
             for record, verdict in zip(records, verdicts, strict=True)
@@ -216,10 +205,7 @@ def _key_columns(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 async def _load(
-    conn: db.Connection,
-    account_id: int,
-    records: Sequence[calls.Record],
-    only_customer: int | None,
+    conn: db.Connection, account_id: int, records: Sequence[calls.Record]
 ) -> revisions.Book:
     wanted = dict.fromkeys(map(_key, records))
     called = sorted({key[:2] for key in wanted})
@@ -240,7 +226,7 @@ async def _load(
     seen: dict[Key, dict[bytes, int]] = {}
     for row in await conn.fetch(record_sql.SEEN, account_id, *_key_columns(wanted)):
         seen.setdefault((row[0], row[1], row[2]), {})[row["digest"]] = row["revision"]
-    return revisions.Book(current, seen, only_customer)
+    return revisions.Book(current, seen)
 
 
 async def _contents(

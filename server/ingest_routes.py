@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -15,18 +15,19 @@ from models import faults
 from runtime import clock
 from server import auth
 
-_SECONDS = 30.0  # a batch that takes longer is not acknowledged
+_SECONDS = 30.0  # for a body to arrive, and again for it to be stored: else not acknowledged
 _RETRY_AFTER = "1"  # seconds
 _STATUS = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
+    "TOO_SLOW": 408,
     "TOO_LARGE": 413,
     "TOO_MANY_EVENTS": 413,
     "TOO_MANY_CALLS": 413,
     "UNKNOWN_ENCODING": 415,
 }
 
-_Taken = Callable[[pipeline.Pipeline, callers.Caller, bytes], Awaitable[dict[str, Any]]]
+_Taken = Callable[[pipeline.Pipeline, int, bytes], Awaitable[dict[str, Any]]]
 
 
 async def _calls(request: Request) -> Response:
@@ -43,26 +44,29 @@ routes = [
 ]
 
 
-async def _take_calls(
-    into: pipeline.Pipeline, caller: callers.Caller, content: bytes
-) -> dict[str, Any]:
-    return await into.take_calls(caller, body.split(content), clock.now())
+async def _take_calls(into: pipeline.Pipeline, account_id: int, content: bytes) -> dict[str, Any]:
+    return await into.take_calls(account_id, body.split(content), clock.now())
 
 
 async def _take_snapshot(
-    into: pipeline.Pipeline, caller: callers.Caller, content: bytes
+    into: pipeline.Pipeline, account_id: int, content: bytes
 ) -> dict[str, Any]:
-    return await into.take_snapshot(caller, content, clock.now())
+    return await into.take_snapshot(account_id, content, clock.now())
 
 
 async def _answered(request: Request, take: _Taken) -> Response:
     try:
         async with asyncio.timeout(_SECONDS):
             caller = await auth.authenticate(request.headers.get("authorization"), clock.now())
-            if callers.Scope.INGEST not in caller.scopes:
-                raise refusals.Refusal("FORBIDDEN", "This needs an API key of the scope INGEST.")
-            content = await _content(request)
-            answer = await take(request.app.state.ingest, caller, content)
+            if callers.Scope.INGEST not in caller.scopes or caller.customer_id is not None:
+                raise refusals.Refusal(
+                    "FORBIDDEN", "This needs an API key of the scope INGEST, of the whole account."
+                )
+        content = await _content(request)
+        async with asyncio.timeout(_SECONDS):
+            answer = await take(request.app.state.ingest, caller.account_id, content)
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody reads it
     except refusals.Refusal as refusal:
         return _json(_refusal(refusal), _STATUS.get(refusal.code, 400))
     except faults.AWAY:
@@ -76,13 +80,22 @@ async def _content(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise refusals.Refusal("UNKNOWN_ENCODING", "Send the body plain or with gzip.")
+    try:
+        async with asyncio.timeout(_SECONDS):
+            received = await _received(request)
+    except TimeoutError:
+        raise refusals.Refusal(
+            "TOO_SLOW", f"The body did not arrive within {_SECONDS:.0f} s; send smaller batches."
+        ) from None
+    return await asyncio.to_thread(body.unzip, received) if encoding == "gzip" else received
+
+
+async def _received(request: Request) -> bytes:
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
         if len(received) > body.BYTES_MAX:
             raise body.too_large()
-    if encoding == "gzip":
-        return await asyncio.to_thread(body.unzip, bytes(received))
     return bytes(received)
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 LARGEST_BATCH = 500
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_TRY_AGAIN = (408, 429, *range(500, 600))
 _KEPT_REFUSALS = 10
 
 Pause = Callable[[float], Any]
@@ -69,7 +70,7 @@ class Delivery:
             if response is not None and response.status_code == 200:
                 answer: dict[str, Any] = response.json()
                 return answer
-            if response is not None and response.status_code < 500 and response.status_code != 429:
+            if response is not None and response.status_code not in _TRY_AGAIN:
                 raise RejectedError(
                     f"{path} answered {response.status_code}: {response.text[:300]}"
                 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from posting import Switch, issue_key
+from starlette.applications import Starlette
 
 from domain import refusals
 from ingest import body
@@ -110,6 +111,31 @@ async def test_each_refusal_of_a_whole_request_has_its_status(switch: Switch) ->
     assert await answered(Authorization="Bearer nobody") == (401, "UNAUTHENTICATED")
     switch.key = await issue_key(switch.account_id, scopes=["BILLING_READ"])
     assert await answered() == (403, "FORBIDDEN")
+    switch.key = await issue_key(switch.account_id, customer_id=switch.customer_id)
+    assert await answered() == (403, "FORBIDDEN")
+
+
+async def test_a_switch_that_goes_away_in_the_middle_of_a_body_is_no_error(
+    app: Starlette, switch: Switch
+) -> None:
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/ingest/calls",
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {switch.key}".encode())],
+    }
+    coming = iter(
+        [{"type": "http.request", "body": b"[", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(_: Any) -> None:
+        pass
+
+    await app(scope, receive, send)
 
 
 async def test_an_empty_batch_is_answered(switch: Switch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import made
 import pytest
-from posting import Switch, issue_key, zipped
+from posting import Switch, zipped
 
 from domain import money, rating
 from models import rates, switches
@@ -220,15 +220,3 @@ async def test_rates_added_later_hold_for_the_next_batch(switch: Switch) -> None
     await switch.send(switch.end("second"))
     charges = await made.rows("SELECT charge FROM call_records ORDER BY call_id")
     assert charges == [(None,), (Decimal("0.5"),)]
-
-
-async def test_a_key_of_one_customer_reports_only_its_calls(switch: Switch) -> None:
-    switch.key = await issue_key(switch.account_id, customer_id=switch.customer_id)
-    answer = await switch.send(
-        switch.end(),
-        switch.end("b", customer="other"),
-        switch.end("c", customer="x"),
-        switch.beat(1),
-    )
-    assert answer["accepted"] == 1
-    assert [one["code"] for one in answer["refused"]] == ["OTHER_CUSTOMER"] * 3

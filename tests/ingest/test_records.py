@@ -116,14 +116,6 @@ async def test_the_final_leg_moves_by_corrections_of_both_legs() -> None:
     assert inserted.count(Verdict.CORRECTED) == 2
 
 
-async def test_a_key_of_one_customer_cannot_replace_anothers_record() -> None:
-    mine = await account()
-    await records.insert(mine, [record(customer_id=1)], NOW)
-    theirs = record(customer_id=2, revision=1)
-    inserted = await records.insert(mine, [theirs], NOW, only_customer=2)
-    assert inserted.verdicts == [Verdict.OTHER_CUSTOMER]
-
-
 async def test_accounts_do_not_see_each_others_keys() -> None:
     mine, theirs = await account(), await account()
     for one in (mine, theirs):
