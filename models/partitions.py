@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
+import asyncpg
+
 from models import db
 
 _LOCK = 0x43507274  # any number that nobody else uses: "CPrt"
 _DAY = timedelta(days=1)
+_PATIENCE_MS = 1_000
 
 
 def name(day: date) -> str:
@@ -54,16 +57,27 @@ async def existing() -> list[date]:
 async def drop_before(day: date) -> list[date]:
     """Drops the partitions of earlier days, having frozen their hours; returns the days dropped.
 
-    A day that still has a mark stays: its hours are to be rebuilt from the records first.
+    A day that still has a mark stays: its hours are to be rebuilt from the records first. So does
+    one while somebody reads or writes records for long: the next try may find it free.
     """
-    return [old for old in await existing() if old < day and await _drop(old)]
+    return [old for old in await existing() if old < day and await _dropped(old)]
+
+
+async def _dropped(day: date) -> bool:
+    try:
+        return await _drop(day)
+    except asyncpg.LockNotAvailableError:
+        return False
 
 
 async def _drop(day: date) -> bool:
     span = (_start(day), _start(day + _DAY))
     async with db.transaction() as conn:
         await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        # Waits for inserts under way and keeps new ones, with their marks, out.
+        # Waits for inserts under way and keeps new ones, with their marks, out: not for long, since
+        # everybody else waits behind it. The parent first, as everybody locks them.
+        await conn.execute(f"SET LOCAL lock_timeout = '{_PATIENCE_MS}ms'")
+        await conn.execute("LOCK TABLE ONLY call_records IN ACCESS EXCLUSIVE MODE")
         await conn.execute(f"LOCK TABLE {name(day)} IN ACCESS EXCLUSIVE MODE")
         marked = await conn.fetchval(
             "SELECT EXISTS (SELECT FROM hour_marks WHERE hour >= $1 AND hour < $2)", *span

@@ -174,6 +174,34 @@ async def test_a_partition_is_made_while_others_read_and_write(database: str) ->
     assert (await records.insert(mine, [yesterdays], NOW)).verdicts == [Verdict.ACCEPTED]
 
 
+async def test_a_day_is_not_dropped_under_those_who_read_and_gets_in_nobodys_way(
+    database: str,
+) -> None:
+    mine = await account()
+    await records.insert(mine, [record(), record("b", setup_at=SETUP - timedelta(days=1))], NOW)
+    await rows("DELETE FROM hour_marks")
+    reader = await asyncpg.connect(database)
+    count = "SELECT count(*) FROM call_records WHERE setup_at >= $1 AND setup_at < $2"
+    midnight = SETUP.replace(hour=0, minute=0)
+    try:
+        async with reader.transaction(), asyncio.timeout(10):
+            await reader.fetchval(count, midnight, NOW)
+            dropping = asyncio.create_task(partitions.drop_before(SETUP.date()))
+            waiting = (
+                "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                " WHERE d.datname = current_database() AND NOT l.granted)"
+            )
+            for _ in range(200):
+                if await reader.fetchval(waiting):
+                    break
+                await asyncio.sleep(0.01)
+            assert await reader.fetchval(count, midnight - timedelta(days=1), midnight) == 1
+            assert await dropping == []
+    finally:
+        await reader.close()
+    assert await partitions.drop_before(SETUP.date()) == [SETUP.date() - timedelta(days=1)]
+
+
 async def test_a_day_is_dropped_with_its_hours_frozen_once_none_of_them_is_marked() -> None:
     mine = await account()
     await records.insert(mine, [record()], NOW)
