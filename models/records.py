@@ -190,6 +190,11 @@ async def _decide(account_id: int, records: Sequence[calls.Record], now: datetim
             book.enter(record) if verdict is None else verdict
             for record, verdict in zip(records, verdicts, strict=True)
         ]
+        # The correction that frees a final leg's place may come after the leg that takes it.
+        decided = [
+            book.enter(record) if verdict is Verdict.SECOND_FINAL_LEG else verdict
+            for record, verdict in zip(records, decided, strict=True)
+        ]
         await _write(conn, account_id, book, now)
     return decided
 

@@ -108,12 +108,18 @@ async def test_a_second_final_leg_is_refused_until_the_first_is_corrected() -> N
     assert {key[2]: row[3] for key, row in (await stored(mine)).items()} == {0: False, 1: True}
 
 
-async def test_the_final_leg_moves_by_corrections_of_both_legs() -> None:
+@pytest.mark.parametrize("legs", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("last_leg_is_new", [True, False])
+async def test_the_final_leg_moves_whichever_correction_comes_first(
+    legs: tuple[int, int], last_leg_is_new: bool
+) -> None:
     mine = await account()
-    await records.insert(mine, [record(leg=0), record(leg=1, final=False)], NOW)
-    batch = [record(leg=0, final=False, revision=1), record(leg=1, final=True, revision=1)]
+    first = [record(leg=0)] if last_leg_is_new else [record(leg=0), record(leg=1, final=False)]
+    await records.insert(mine, first, NOW)
+    batch = [record(leg=leg, final=leg == 1, revision=1) for leg in legs]
     inserted = await records.insert(mine, batch, NOW)
-    assert inserted.count(Verdict.CORRECTED) == 2
+    assert Verdict.SECOND_FINAL_LEG not in inserted.verdicts
+    assert [row[3] for _, row in sorted((await stored(mine)).items())] == [False, True]
 
 
 async def test_accounts_do_not_see_each_others_keys() -> None:
