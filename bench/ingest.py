@@ -245,7 +245,7 @@ async def web(database_url: str, redis_url: str) -> AsyncIterator[int]:
     urls = {"CALLBOARD_DATABASE_URL": database_url, "CALLBOARD_REDIS_URL": redis_url}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server.cli", "serve", "--port", str(port)),
-        env=os.environ | urls | {"CALLBOARD_SECRET_KEY": "only for this measurement"},
+        env=os.environ | urls | {"CALLBOARD_SECRET_KEY": "a key for measuring alone, long enough"},
     )
     try:
         await asyncio.wait_for(_listening(port), 30)

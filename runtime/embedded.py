@@ -1,5 +1,6 @@
 """Embedded PostgreSQL and Valkey of a data folder, running while any command uses them."""
 
+import errno
 import json
 import os
 import secrets
@@ -36,8 +37,7 @@ def servers(data_dir: Path, *, durable: bool = True) -> Iterator[Urls]:
     `durable=False` trades safety on a power cut for speed, for tests; who comes first decides.
     Raises `ServerError` with the end of the server's log.
     """
-    data_dir = data_dir.resolve()
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir = _made(data_dir.resolve())
     member = _Member(data_dir, durable=durable)
     try:
         yield member.urls
@@ -46,10 +46,9 @@ def servers(data_dir: Path, *, durable: bool = True) -> Iterator[Urls]:
 
 
 def secret_key(data_dir: Path) -> str:
-    """The folder's own key, made once, readable by its owner alone."""
-    path = data_dir / "secret.key"
+    """The folder's own key, made once, readable by its owner alone. Raises `ServerError`."""
+    path = _made(data_dir) / "secret.key"
     if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
         fresh = data_dir / f"secret.key.{os.getpid()}"
         with os.fdopen(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))
@@ -60,6 +59,21 @@ def secret_key(data_dir: Path) -> str:
         finally:
             fresh.unlink()
     return path.read_text()
+
+
+def _made(data_dir: Path) -> Path:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(data_dir, error.strerror) from None
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise _unusable(data_dir, os.strerror(errno.EACCES))
+    return data_dir
+
+
+def _unusable(data_dir: Path, reason: str | None) -> ServerError:
+    advice = "give --data-dir a folder that you may write"
+    return ServerError(f"the data folder {data_dir} cannot be used: {reason}; {advice}")
 
 
 class _Member:

@@ -2,16 +2,21 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class SettingsError(Exception):
+    """Settings that cannot be used; names each and what it has to be, never its value."""
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="CALLBOARD_", env_file=ROOT / ".env", extra="ignore"
+        env_prefix="CALLBOARD_", env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore"
     )
 
     database_url: str | None = Field(
@@ -19,7 +24,7 @@ class Settings(BaseSettings):
     )
     redis_url: str | None = Field(default=None, description="Redis 7+; none: the embedded one")
     secret_key: str | None = Field(
-        default=None, description="signs tokens; none: made once and kept"
+        default=None, min_length=32, description="for signing; none: made once and kept"
     )
     public_url: str = Field(
         default="http://127.0.0.1:8000", description="where people reach the portal"
@@ -33,7 +38,9 @@ class Settings(BaseSettings):
     partitions_ahead_days: int = Field(
         default=7, ge=1, description="partitions made ahead, in days"
     )
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="the least that is logged"
+    )
 
     def environment(self) -> dict[str, str]:
         """These settings as the environment of another process of ours."""
@@ -43,4 +50,11 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    return Settings()
+    """Raises `SettingsError`."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"CALLBOARD_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()
+        )
+        raise SettingsError(f"{faults}. Settings: docs/settings.md") from None

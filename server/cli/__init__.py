@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
+from models import db
 from runtime import services
 from runtime.embedded_processes import ServerError
-from runtime.settings import ROOT, Settings
+from runtime.settings import ROOT, Settings, SettingsError
 
 DEFAULT_DATA_DIR = ROOT / "data" / "main"
 
@@ -40,22 +41,39 @@ class Opened:
 
 @contextmanager
 def configured(data_dir: Path = DEFAULT_DATA_DIR) -> Iterator[Settings]:
-    """`services.configured`, ending the command with one line where a server does not start."""
+    """`services.configured`, ending the command with one line where that cannot be."""
     try:
         with services.configured(data_dir) as settings:
             yield settings
-    except ServerError as error:
-        typer.secho(f"callboard: {error}", err=True, fg="red")
-        raise typer.Exit(1) from error
+    except (ServerError, SettingsError) as error:
+        raise failed(str(error)) from error
+
+
+def failed(why: str) -> typer.Exit:
+    """Says why the command ends, in one line; to be raised."""
+    typer.secho(f"callboard: {why}", err=True, fg="red")
+    return typer.Exit(1)
+
+
+@asynccontextmanager
+async def reached(settings: Settings, *, pool: int) -> AsyncIterator[Redis]:
+    """Opens what is configured, ending the command with one line where PostgreSQL is away."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    async with services.open_services(
+        settings.database_url, settings.redis_url, pool=pool
+    ) as found:
+        try:
+            await db.server_version()
+        except Exception as error:  # whatever the driver says is the reason
+            why = f"no connection to PostgreSQL: {error}; ./callboard doctor says more"
+            raise failed(why) from error
+        yield found.redis
 
 
 @asynccontextmanager
 async def opened(data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[Opened]:
     """Opens the configured or the embedded services for one command."""
     with configured(data_dir) as settings:
-        assert settings.database_url is not None
-        assert settings.redis_url is not None
-        async with services.open_services(
-            settings.database_url, settings.redis_url, pool=settings.database_pool
-        ) as found:
-            yield Opened(settings, found.redis)
+        async with reached(settings, pool=settings.database_pool) as redis:
+            yield Opened(settings, redis)

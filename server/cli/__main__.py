@@ -2,6 +2,9 @@
 
 import sys
 
-from server.cli import main
+try:
+    from server.cli import main
 
-main.run(sys.argv[1:])
+    main.run(sys.argv[1:])
+except KeyboardInterrupt:  # typer's own handling begins once everything is imported
+    sys.exit(130)

@@ -13,7 +13,7 @@ from runtime import clock
 from server import cli
 
 commands = typer.Typer()
-account = typer.Typer(no_args_is_help=True, help="Accounts: each a carrier's own tenancy.")
+account = typer.Typer(no_args_is_help=True)
 commands.add_typer(account, name="account")
 
 
@@ -40,7 +40,10 @@ def create(
 
 @account.callback()
 def _about() -> None:
-    """Accounts: each a carrier's own tenancy."""
+    """Accounts: each a carrier's own tenancy.
+
+    Example: ./callboard account create "Example Voice" --email ops@voice.example --password …
+    """
 
 
 async def _create(data_dir: Path, name: str, email: str, password: str) -> people.NewAccount:

@@ -20,7 +20,7 @@ from rich.markup import escape
 
 from models import db
 from runtime import embedded_processes, services
-from runtime.settings import Settings, settings
+from runtime.settings import Settings, SettingsError, settings
 from server import cli
 
 commands = typer.Typer()
@@ -45,7 +45,9 @@ def doctor(
 ) -> None:
     """Says what is configured, what is reachable, what is missing and how to mend it.
 
-    Ends with 1 where something must be mended. Example: ./callboard doctor
+    Ends with 1 where something must be mended.
+
+    Example: ./callboard doctor
     """
     findings = [*_machine(data_dir), *_programs(), *_services(data_dir)]
     if as_json:
@@ -61,7 +63,10 @@ def doctor(
 
 def _machine(data_dir: Path) -> Iterator[Finding]:
     yield Finding("good", "Python", f"{platform.python_version()} on {platform.machine()}")
-    yield Finding("good", "settings", _configured(settings()))
+    try:
+        yield Finding("good", "settings", _configured(settings()))
+    except SettingsError as error:
+        yield Finding("bad", "settings", str(error))
     existing = next(p for p in (data_dir.resolve(), *data_dir.resolve().parents) if p.exists())
     if not os.access(existing, os.W_OK):
         advice = f"{data_dir} cannot be written; give --data-dir a folder of yours"
@@ -102,6 +107,8 @@ def _services(data_dir: Path) -> list[Finding]:
     try:
         with services.configured(data_dir) as found:
             return [*asyncio.run(_reached(found)), _web(found)]
+    except SettingsError:
+        return []  # said above
     except (embedded_processes.ServerError, OSError) as error:
         advice = f"{error}. See {data_dir}/logs, or configure CALLBOARD_DATABASE_URL and _REDIS_URL"
         return [Finding("bad", "embedded", advice)]
@@ -161,7 +168,8 @@ def _web(found: Settings) -> Finding:
         detail = error.read(500).decode(errors="replace")
         return Finding("bad", "web", f"{url} runs but is not ready ({error.code}): {detail}")
     except (urllib.error.URLError, OSError):
-        return Finding("note", "web", f"nothing answers at {url}; ./callboard up starts it")
+        advice = "./callboard up starts it; on another port, say so by CALLBOARD_PUBLIC_URL"
+        return Finding("note", "web", f"nothing answers at {url}: {advice}")
 
 
 def _shown(url: str) -> str:

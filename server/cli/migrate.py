@@ -15,7 +15,9 @@ commands = typer.Typer()
 def migrate(data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR) -> None:
     """Brings the database to the current schema; safe when many start at once.
 
-    Example: CALLBOARD_DATABASE_URL=postgres://callboard@db/callboard ./callboard migrate
+    The database is that of CALLBOARD_DATABASE_URL, else the data folder's own.
+
+    Example: ./callboard migrate
     """
     asyncio.run(_migrate(data_dir))
     typer.echo("The database is at the current schema.")

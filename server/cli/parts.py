@@ -41,7 +41,9 @@ def require_free_port(host: str, port: int) -> None:
         with socket.create_server((host, port)):
             return
     except OSError as error:
-        typer.secho(f"callboard: port {port} of {host}: {error.strerror}.", err=True, fg="red")
+        # socket.create_server appends the address to the reason.
+        reason = str(error.strerror).partition(" (while")[0]
+        typer.secho(f"callboard: port {port} of {host}: {reason}.", err=True, fg="red")
         typer.echo("Give another by --port, such as --port 8001.", err=True)
         raise typer.Exit(1) from error
 

@@ -38,8 +38,9 @@ def reconcile(
 ) -> None:
     """Sums records, rows, ledger and invoices of whole hours, and names what does not agree.
 
-    Ends with 1 where something differs and with 2 for arguments it cannot use. Hours that are
-    marked, open or not invoiced yet are listed as pending: they are no difference.
+    Ends with 1 where something differs, with 2 for arguments it cannot use.
+    Hours that are marked, open or not invoiced yet are listed as pending:
+    they are no difference.
 
     Example: ./callboard reconcile --account 1 --from 2026-11-01 --to 2026-12-01
     """

@@ -14,7 +14,7 @@ _GRACEFUL_SECONDS = 8
 
 @commands.command()
 def serve(
-    port: int = typer.Option(8000, help="TCP port; 0 takes a free one."),
+    port: int = typer.Option(8000, min=0, max=65_535, help="TCP port; 0 takes a free one."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 for all."),
     data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
 ) -> None:

@@ -8,7 +8,7 @@ import urllib.request
 import typer
 
 from models import db
-from runtime import logs, services
+from runtime import logs
 from runtime.settings import Settings
 from server import cli
 from server.cli.parts import Part, Parts, require_free_port
@@ -18,7 +18,7 @@ commands = typer.Typer()
 
 @commands.command()
 def up(
-    port: int = typer.Option(8000, help="TCP port of the web process."),
+    port: int = typer.Option(8000, min=1, max=65_535, help="TCP port of the web process."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 for all."),
     data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
 ) -> None:
@@ -44,9 +44,7 @@ def up(
 
 async def migrated(settings: Settings) -> None:
     """Brings the database of the settings to the current schema."""
-    assert settings.database_url is not None
-    assert settings.redis_url is not None
-    async with services.open_services(settings.database_url, settings.redis_url, pool=2):
+    async with cli.reached(settings, pool=2):
         await db.migrate()
 
 

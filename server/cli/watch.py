@@ -32,7 +32,7 @@ def watch(
 ) -> None:
     """Subscribes over a WebSocket (graphql-transport-ws) and prints each message as JSON.
 
-    Example: ./callboard watch --key cb_1_2_…
+    Example: ./callboard watch --key cb_1_k2_…
     """
     try:
         asyncio.run(_watch(url.rstrip("/"), key, query, count))

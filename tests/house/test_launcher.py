@@ -10,8 +10,11 @@ from pathlib import Path
 
 import processes
 import pytest
+from programs import free_port
+from typer.testing import CliRunner
 
 from runtime.settings import ROOT
+from server.cli import main
 
 _METADATA = "Metadata-Version: 2.1\nName: callboard-trifle\nVersion: 1\n"
 _WHEEL = "Wheel-Version: 1.0\nGenerator: none\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -99,10 +102,42 @@ def test_a_package_that_is_not_the_locked_one_is_refused_and_a_new_lock_mends_it
 def test_help_names_every_command() -> None:
     code, said = launch("--help")
     assert code == 0
-    for command in ("demo", "test", "up", "serve", "worker", "migrate", "account", "simulate"):
+    for command in main.COMMANDS:
         assert f" {command} " in said
-    for command in ("reconcile", "doctor", "bench"):
-        assert f" {command} " in said
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_every_command_explains_itself_by_an_example(command: str) -> None:
+    said = CliRunner().invoke(main.build([command]), [command, "--help"]).stdout
+    assert f"Example: ./callboard {command}" in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"CALLBOARD_DATABASE_POOL": "many"}, "CALLBOARD_DATABASE_POOL"),
+        ({"CALLBOARD_SECRET_KEY": "short"}, "CALLBOARD_SECRET_KEY"),
+        ({"CALLBOARD_LOG_LEVEL": "loud"}, "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ({"CALLBOARD_DATABASE_URL": "postgres://127.0.0.1:9/x"}, "no connection to PostgreSQL"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(
+    tmp_path: Path, wrong: dict[str, str], named: str
+) -> None:
+    servers = {"CALLBOARD_REDIS_URL": "redis://127.0.0.1:9"}
+    code, said = launch("migrate", "--data-dir", str(tmp_path), **(servers | wrong))
+    assert code == 1
+    assert said.count("\n") == 1
+    assert named in said
+    assert "short" not in said
+
+
+def test_a_data_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, said = launch("up", "--port", str(free_port()), "--data-dir", str(tmp_path / "file/data"))
+    assert code == 1
+    assert said.count("\n") == 1
+    assert "--data-dir" in said
 
 
 @pytest.mark.parametrize("user", processes.USERS)

@@ -116,17 +116,27 @@ def test_other_commands_join_it_and_a_second_start_keeps_the_data(data_dir: Path
         assert create_account(data_dir, "second@demo.example") == 0
 
 
+def refused(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
+    arguments = ["up", "--port", str(port), "--data-dir", str(data_dir)]
+    return subprocess.run(
+        [sys.executable, str(ROOT / "callboard"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
 def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        arguments = ["up", "--port", port, "--data-dir", str(tmp_path)]
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "callboard"), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        port = taken.getsockname()[1]
+        done = refused(tmp_path, port)
     assert done.returncode == 1
-    assert "Address already in use" in done.stderr
+    assert f"port {port} of 127.0.0.1: Address already in use." in done.stderr
     assert "--port" in done.stderr
+
+
+def test_a_port_that_cannot_be_is_a_wrong_argument(tmp_path: Path) -> None:
+    done = refused(tmp_path, 65_536)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
