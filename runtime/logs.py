@@ -15,7 +15,12 @@ def configure(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     watched = sys.stderr.isatty()
-    last = structlog.dev.ConsoleRenderer() if watched else structlog.processors.JSONRenderer()
+    last = (
+        # Plain: the rich one shows the values of local variables, secrets among them.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if watched
+        else structlog.processors.JSONRenderer()
+    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
