@@ -1,14 +1,17 @@
 """`demo`: all of Callboard with a month of history and calls being made now."""
 
 import asyncio
+import fcntl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -29,14 +32,20 @@ _BATCH = 4000
 _SWITCH = "demo-1"
 _TALK_SECONDS = 140.0
 _START_SECONDS = 90.0
+_STOP_SECONDS = 20.0
 
 
 @commands.command()
 def demo(
-    port: int = typer.Option(8000, help="TCP port of the web process."),
+    port: int = typer.Option(8000, min=1, max=65_535, help="TCP port of the web process."),
     cps: float = typer.Option(3.0, min=0.1, max=200, help="Calls the simulated switch makes."),
     records: int = typer.Option(40_000, min=100, help="Calls of the made-up month, about."),
-    data_dir: cli.DataDir = ROOT / "data" / "demo",
+    data_dir: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of everything it makes.", show_default="data/demo of the checkout"
+        ),
+    ] = ROOT / "data" / "demo",
 ) -> None:
     """Shows all of it: an account, 31 days of calls, a switch making more. Ctrl-C stops it.
 
@@ -47,7 +56,7 @@ def demo(
     began = time.monotonic()
     require_free_port("127.0.0.1", port)
     url = f"http://127.0.0.1:{port}"
-    with cli.configured(data_dir) as settings:
+    with cli.configured(data_dir) as settings, _alone(data_dir):
         logs.configure("WARNING")  # the parts log to their own files
         asyncio.run(migrated(settings))
         environment = settings.environment()
@@ -59,6 +68,8 @@ def demo(
             filling = _Filling(settings, data_dir, url, records)
             filling.start()
             if not parts.watch(until=lambda: not filling.is_alive()):
+                typer.echo("Stopping; the next start goes on from here.")
+                filling.stop()
                 return
             if filling.error is not None:
                 raise _told(filling.error)
@@ -70,6 +81,20 @@ def demo(
             parts.watch()
             typer.echo("Stopping.")
             parts.end("switch")  # first, so that its calls end where somebody hears it
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Two demos of one folder would both be its switch, and neither's count would be right."""
+    with (data_dir / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise cli.failed(
+                f"a demo already runs on {data_dir}; its URL is in credentials.json there."
+                " Give another folder by --data-dir."
+            ) from None
+        yield
 
 
 def _ready(url: str, began: float, data_dir: Path) -> bool:
@@ -106,6 +131,7 @@ class _Filling(threading.Thread):
     records: int
     credentials: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         super().__init__(name="filling", daemon=True)
@@ -117,6 +143,11 @@ class _Filling(threading.Thread):
             asyncio.run(self._fill())
         except Exception as error:
             self.error = error
+
+    def stop(self) -> None:
+        """Ends it where the next start can go on: after the account, between two batches."""
+        self.stopping.set()
+        self.join(_STOP_SECONDS)
 
     async def _fill(self) -> None:
         assert self.settings.database_url is not None
@@ -147,33 +178,35 @@ class _Filling(threading.Thread):
         if plan["done"]:
             typer.echo(f"Keeping what is in {self.data_dir}; delete it to begin anew.")
             return
-        await _post(self.url, self.credentials["keys"]["ingest"], plan)
-        await _rebuilt()
-        demo_account.keep(path, plan | {"done": True})
+        await self._post(self.credentials["keys"]["ingest"], plan)
+        if not self.stopping.is_set():
+            await self._rebuilt()
+        if not self.stopping.is_set():
+            demo_account.keep(path, plan | {"done": True})
 
+    async def _post(self, key: str, plan: dict[str, Any]) -> None:
+        end, random = datetime.fromisoformat(plan["end"]), Random(plan["seed"])
+        start = (end - timedelta(days=_DAYS)).replace(minute=0, second=0, microsecond=0)
+        mix = calls.Mix(simulate.CUSTOMERS, simulate.CARRIERS, _TALK_SECONDS)
+        planner = calls.Planner(mix, random, _SWITCH)
+        made = history.records(random, planner, _SWITCH, (start, end), plan["records"])
+        with progress.bars() as bars:
+            task = bars.add_task("Posting 31 days of records", total=(end - start).days)
+            async with delivery.connect(self.url, key) as deliver:
+                while not self.stopping.is_set() and (batch := list(islice(made, _BATCH))):
+                    await deliver.calls(batch)
+                    bars.update(task, completed=(batch[-1]["setup_at"] - start).days)
+            if not self.stopping.is_set():
+                bars.update(task, completed=(end - start).days)
 
-async def _post(url: str, key: str, plan: dict[str, Any]) -> None:
-    end, random = datetime.fromisoformat(plan["end"]), Random(plan["seed"])
-    start = (end - timedelta(days=_DAYS)).replace(minute=0, second=0, microsecond=0)
-    mix = calls.Mix(simulate.CUSTOMERS, simulate.CARRIERS, _TALK_SECONDS)
-    planner = calls.Planner(mix, random, _SWITCH)
-    made = history.records(random, planner, _SWITCH, (start, end), plan["records"])
-    with progress.bars() as bars:
-        task = bars.add_task("Posting 31 days of records", total=(end - start).days)
-        async with delivery.connect(url, key) as deliver:
-            while batch := list(islice(made, _BATCH)):
-                await deliver.calls(batch)
-                bars.update(task, completed=(batch[-1]["setup_at"] - start).days)
-        bars.update(task, completed=(end - start).days)
-
-
-async def _rebuilt() -> None:
-    """Waits until the worker has rebuilt every marked hour."""
-    with progress.bars() as bars:
-        task = bars.add_task("Summing up hours", total=None)
-        most = 0
-        while left := len(await hours.marked(100_000)):
-            most = max(most, left)
-            bars.update(task, total=most, completed=most - left)
-            await asyncio.sleep(0.3)
-        bars.update(task, total=most or 1, completed=most or 1)
+    async def _rebuilt(self) -> None:
+        """Waits until the worker has rebuilt every marked hour."""
+        with progress.bars() as bars:
+            task = bars.add_task("Summing up hours", total=None)
+            most = 0
+            while not self.stopping.is_set() and (left := len(await hours.marked(100_000))):
+                most = max(most, left)
+                bars.update(task, total=most, completed=most - left)
+                await asyncio.sleep(0.3)
+            if not self.stopping.is_set():
+                bars.update(task, total=most or 1, completed=most or 1)

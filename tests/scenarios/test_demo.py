@@ -17,6 +17,7 @@ import processes
 from programs import free_port
 
 from runtime.settings import ROOT
+from server.cli import up
 
 DASHBOARD = """
 { viewer { __typename ... on Contact { name customer { reference balance { amount currency }
@@ -29,16 +30,7 @@ DASHBOARD = """
 
 @contextmanager
 def demo(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    arguments = ["demo", "--port", str(port), "--data-dir", str(data_dir), "--records", "1500"]
-    with (data_dir / "said.txt").open("w") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", *arguments],
-            cwd=ROOT,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    process = started(data_dir, port, "1500")
     try:
         assert processes.eventually(
             lambda: "Ctrl-C" in (data_dir / "said.txt").read_text() or process.poll() is not None,
@@ -51,6 +43,20 @@ def demo(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.wait()
+
+
+def started(data_dir: Path, port: int, records: str) -> subprocess.Popen[str]:
+    """A demo whose output goes to `said.txt` of its data folder."""
+    arguments = ["demo", "--port", str(port), "--data-dir", str(data_dir), "--records", records]
+    with (data_dir / "said.txt").open("w") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "server.cli", *arguments],
+            cwd=ROOT,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def answered(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
@@ -85,11 +91,43 @@ def test_the_demo_shows_a_month_and_calls_that_move_and_keeps_them() -> None:
             before = dashboard(url, credentials)
             assert len(before["summary"]["edges"]) >= 28
             watch_the_channels(url, credentials["keys"]["wallboard"])
+            refuse_a_second_demo(data_dir)
         with demo(data_dir, port):
             assert json.loads(path.read_text()) == credentials
             after = dashboard(url, credentials)
             assert closed(after) == closed(before)
         assert processes.eventually(lambda: not processes.running(name), 10)
+
+
+def test_a_demo_stopped_while_it_is_being_made_goes_on_at_the_next_start() -> None:
+    with tempfile.TemporaryDirectory(prefix="cb-demo-", ignore_cleanup_errors=True) as name:
+        data_dir = Path(name)
+        port = free_port()
+        process = started(data_dir, port, "4000")
+        try:
+            assert processes.eventually(lambda: up.answers(f"http://127.0.0.1:{port}"), 60)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(25) == 0
+        finally:
+            process.kill()
+        assert "Traceback" not in (data_dir / "said.txt").read_text()
+        assert processes.eventually(lambda: not processes.running(name), 10)
+        with demo(data_dir, free_port()):
+            assert (data_dir / "credentials.json").exists()
+
+
+def refuse_a_second_demo(data_dir: Path) -> None:
+    arguments = ["demo", "--port", str(free_port()), "--data-dir", str(data_dir)]
+    said = subprocess.run(
+        [sys.executable, "-m", "server.cli", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert "a demo already runs" in said.stderr
 
 
 def dashboard(url: str, credentials: dict[str, Any]) -> dict[str, Any]:
