@@ -17,6 +17,7 @@ _TRY_AGAIN = (408, 429, *range(500, 600))
 _KEPT_REFUSALS = 10
 
 Pause = Callable[[float], Any]
+Tell = Callable[[str], None]
 
 
 class RejectedError(Exception):
@@ -44,10 +45,17 @@ class Answers:
 
 
 class Delivery:
-    """One connection of one switch. `stop` gives up what is not acknowledged yet."""
+    """One connection of one switch. `in_trouble` is told once a batch why it is repeated."""
 
-    def __init__(self, client: httpx2.AsyncClient, *, sleep: Pause = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        in_trouble: Tell = lambda why: None,
+        *,
+        sleep: Pause = asyncio.sleep,
+    ) -> None:
         self._client = client
+        self._in_trouble = in_trouble
         self._sleep = sleep
         self.answers = Answers()
 
@@ -74,6 +82,10 @@ class Delivery:
                 raise RejectedError(
                     f"{path} answered {response.status_code}: {response.text[:300]}"
                 )
+            if pause == _FIRST_PAUSE:
+                self._in_trouble(
+                    "does not answer" if response is None else f"answered {response.status_code}"
+                )
             self.answers.retries += 1
             await self._sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -86,7 +98,9 @@ class Delivery:
 
 
 @asynccontextmanager
-async def connect(url: str, key: str) -> AsyncIterator[Delivery]:
+async def connect(
+    url: str, key: str, in_trouble: Tell = lambda why: None
+) -> AsyncIterator[Delivery]:
     """Delivers to the Callboard at `url` with an API key of scope INGEST."""
     headers = {
         "Authorization": f"Bearer {key}",
@@ -94,4 +108,4 @@ async def connect(url: str, key: str) -> AsyncIterator[Delivery]:
         "Content-Encoding": "gzip",
     }
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=10) as client:
-        yield Delivery(client)
+        yield Delivery(client, in_trouble)

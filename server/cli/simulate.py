@@ -39,7 +39,7 @@ def simulate(
 
     The customers and carriers have to exist. Every batch is repeated until it is acknowledged.
 
-    Example: ./callboard simulate --key cb_1_1_… --cps 20 --duration 60 --customers acme
+    Example: ./callboard simulate --key cb_1_k1_… --cps 20 --duration 60 --customers acme
     """
     mix = calls.Mix(_listed(customers), _listed(carriers), talk, failover)
     try:
@@ -78,11 +78,17 @@ async def _run(
         """The first time it hangs up and delivers; the second time it gives up."""
         if stop.is_set() and this is not None:
             this.cancel()
+        elif not stop.is_set():
+            typer.echo("Hanging up; once more gives up what is not delivered.", err=True)
         stop.set()
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, asked_to_stop)
-    async with delivery.connect(url, key) as deliver:
+
+    def in_trouble(why: str) -> None:
+        typer.echo(f"callboard: {url} {why}; trying again", err=True)
+
+    async with delivery.connect(url, key, in_trouble) as deliver:
         with progress.calls(deliver.answers) as shown:
             return await run.simulate(
                 deliver,

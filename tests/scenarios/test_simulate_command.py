@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import worlds
 from board import Board
-from programs import Program
+from programs import Program, free_port
 
 from runtime import clock
 from runtime.settings import ROOT
@@ -63,6 +64,24 @@ async def test_what_simulate_prints_is_what_the_summary_shows(board: Board) -> N
 
 async def attempts(board: Board, customer: str) -> int:
     return sum(row["attempts"] for row in await board.rows(customer, "LIVE"))
+
+
+def test_simulate_says_that_nothing_answers_and_gives_up_when_asked_twice() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with subprocess.Popen(
+        [sys.executable, "-m", "server.cli", "simulate", "--url", url, "--key", "none"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert f"{url} does not answer; trying again" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert "once more gives up" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert "not everything was delivered" in process.stderr.read()
+        assert process.wait(10) == 1
 
 
 async def test_simulate_says_what_is_wrong_with_its_key(board: Board) -> None:
