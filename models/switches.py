@@ -56,6 +56,29 @@ async def _read(account_id: int, names: Collection[str]) -> Known:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A switch as staff see it. `snapshot_wanted_since` None: none is wanted."""
+
+    reference: str
+    time_zone: str | None
+    lease_seconds: int
+    first_seen_at: datetime
+    snapshot_wanted_since: datetime | None
+    snapshot_reason: str | None
+
+
+async def listed(account_id: int) -> list[Switch]:
+    """The account's switches by name."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT reference, time_zone, lease_seconds, first_seen_at, snapshot_wanted_since,"
+            " snapshot_reason FROM switches WHERE account_id = $1 ORDER BY reference",
+            account_id,
+        )
+    return [Switch(*row) for row in rows]
+
+
 async def configure(
     account_id: int, name: str, *, time_zone: str | None, lease_seconds: int, now: datetime
 ) -> None:

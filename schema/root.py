@@ -19,6 +19,7 @@ from schema import (
     reconciliation,
     setup,
     summaries,
+    switches,
     viewer,
 )
 
@@ -43,6 +44,7 @@ class Query(
     billing.BillingQuery,
     reconciliation.ReconciliationQuery,
     cells.CellsQuery,
+    switches.SwitchQuery,
 ):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."
@@ -64,7 +66,11 @@ class Query(
 
 @strawberry.type(description="What can be done. Each answers its success or an expected refusal.")
 class Mutation(
-    viewer.ViewerMutation, setup.SetupMutation, rates.RatesMutation, invoicing.BillingMutation
+    viewer.ViewerMutation,
+    setup.SetupMutation,
+    switches.SwitchMutation,
+    rates.RatesMutation,
+    invoicing.BillingMutation,
 ):
     pass
 

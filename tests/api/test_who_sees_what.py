@@ -30,15 +30,21 @@ SEES = {
     "INGEST": set(),
 }
 MAKES = {
-    "owner": {"createCustomer", "createCarrier", "createApiKey"},
-    "support": {"createCustomer", "createCarrier"},
+    "owner": {"createCustomer", "createCarrier", "createApiKey", "configureSwitch"},
+    "support": {"createCustomer", "createCarrier", "configureSwitch"},
 }
 INPUTS: dict[str, dict[str, Any]] = {
     "createCustomer": {"name": "Acme", "reference": "x", "currency": "EUR"},
     "createCarrier": {"name": "Carrier A", "reference": "x", "currency": "EUR"},
     "createApiKey": {"name": "a program", "scopes": ["LIVE_READ"]},
+    "configureSwitch": {"reference": "edge-1"},
 }
-TYPES = {"createCustomer": "Customer", "createCarrier": "Carrier", "createApiKey": "CreatedApiKey"}
+TYPES = {
+    "createCustomer": "Customer",
+    "createCarrier": "Carrier",
+    "createApiKey": "CreatedApiKey",
+    "configureSwitch": "Switch",
+}
 
 
 async def _caller(carrier: Carrier, who: str, customer_id: str) -> Caller:
@@ -81,7 +87,7 @@ async def test_who_sees_no_balance_sees_no_bills(carrier: Carrier, who: str) -> 
 async def test_each_caller_makes_just_what_it_may(carrier: Carrier, who: str) -> None:
     caller = await _caller(carrier, who, await carrier.customer())
     for mutation, input in INPUTS.items():
-        made = await caller.do(mutation, TYPES[mutation], "id", **input)
+        made = await caller.do(mutation, TYPES[mutation], "__typename", **input)
         if mutation in MAKES.get(who, set()):
             assert made["__typename"] == TYPES[mutation]
         else:
