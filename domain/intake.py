@@ -1,6 +1,6 @@
 """From what a switch said to what is stored and counted, or the Refusal that names the fault.
 
-Source of the rules: docs/rules, "Time", "Records", "Attempts and legs", "Rating and money".
+Source of the rules: docs/rules.md, "Time", "Records", "Attempts and legs", "Rating and money".
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """What a call costs its customer: increments, connect fee, longest prefix, one rounding.
 
-Source of the rules: docs/rules, "Rating and money".
+Source of the rules: docs/rules.md, "Rating and money".
 """
 
 from collections.abc import Iterable, Mapping

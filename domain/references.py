@@ -74,6 +74,6 @@ class Known:
         if self.oldest is not None and at < self.oldest:
             raise refusals.Refusal(
                 "TOO_OLD",
-                f"{field} is older than call records are kept; use the import for old records.",
+                f"{field} is older than call records are kept (CALLBOARD_RECORDS_DAYS).",
                 field,
             )

@@ -1,6 +1,6 @@
 """Which content of a record counts: the highest revision, in whatever order they come.
 
-Source of the rules: docs/rules, "Records".
+Source of the rules: docs/rules.md, "Records".
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The native format: the call events of docs, "Call events"."""
+"""The native format: the events of docs/ingest.md."""
 
 import msgspec
 

@@ -1,7 +1,9 @@
 import re
 import tomllib
+from typing import get_args
 from urllib.parse import urlsplit
 
+from domain import events
 from runtime.settings import ROOT, Settings
 
 _PUBLIC = {"pypi.org", "files.pythonhosted.org"}
@@ -24,6 +26,13 @@ def test_documented_defaults_are_the_real_ones() -> None:
     documented = dict(re.findall(r"^\| `CALLBOARD_(\w+)` \| `(.+?)` \|", _SETTINGS, re.M))
     fields = Settings.model_fields
     assert documented == {name: str(fields[name.lower()].default) for name in documented}
+
+
+def test_every_field_a_switch_may_post_is_documented() -> None:
+    page = (ROOT / "docs/ingest.md").read_text()
+    for kind in (*get_args(events.Event), events.Listed):
+        assert f"`{kind.__struct_config__.tag}`" in page or kind is events.Listed
+        assert not [field for field in kind.__struct_fields__ if field not in page]
 
 
 def test_uv_lock_names_only_the_public_registry() -> None:
