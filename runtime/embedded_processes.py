@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -57,7 +58,7 @@ def _package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-class Server:
+class Server(ABC):
     """One server process: started, watched, started again, stopped."""
 
     name: str
@@ -71,11 +72,13 @@ class Server:
         self.log = data_dir / "logs" / f"{self.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Program and arguments."""
 
+    @abstractmethod
     def is_ready(self) -> bool:
-        raise NotImplementedError
+        """Whether it answers."""
 
     def start(self) -> None:
         """Starts the process without waiting for it."""
