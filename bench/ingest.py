@@ -57,7 +57,7 @@ def event(n: int, now: datetime, run: str) -> dict[str, Any]:
         "customer": f"customer-{n % CUSTOMERS}",
         "carrier": f"carrier-{n % CARRIERS}",
         "source": f"+441632{960_000 + n % 1_000}",
-        "destination": f"+1555{n % 10_000_000:07d}",
+        "destination": f"+155501{n % 100:02d}",
         "source_ip": "192.0.2.1",
         "direction": "outbound",
         "setup_at": at(0),
