@@ -1,4 +1,4 @@
-"""Queries of the design, word for word as clients send them."""
+"""Documents of the design's page 4, word for word as clients send them, without its comments."""
 
 DASHBOARD = """
 query Dashboard($from: DateTime!, $to: DateTime!, $carriers: [ID!]) {
@@ -28,3 +28,39 @@ query Dashboard($from: DateTime!, $to: DateTime!, $carriers: [ID!]) {
   }
 }
 """  # noqa: E501 - as the client has it
+
+CELLS = """
+query Cells($rows: [ID!]!, $column: SummaryColumn!) { summaryCells(rowIds: $rows, column: $column) { count sum cellAverage weightedAverage } }
+"""  # noqa: E501 - as the client has it
+
+CHANNELS = """
+subscription Channels($customer: ID) { liveChannels(customerId: $customer) { sequence asOf inUse limit cps byCarrier { carrier { id name } inUse } } }
+"""  # noqa: E501 - as the client has it
+
+ROWS = """
+subscription Rows($customer: ID!, $g: Granularity!) { summaryUpdated(customerId: $customer, granularity: $g) { id periodStart version attempts answered charge { amount currency } } }
+"""  # noqa: E501 - as the client has it
+
+LOGIN = """
+mutation Login($i: LoginInput!)            { login(input: $i) { __typename ... on Session { token expiresAt } ... on Refusal { code message } } }
+"""  # noqa: E501 - as the client has it
+
+GENERATE = """
+mutation Generate($i: GenerateInvoiceInput!) { generateInvoice(input: $i) { __typename ... on Invoice { id number status total { amount currency } } ... on Refusal { code message } } }
+"""  # noqa: E501 - as the client has it
+
+BILLING_FEED = """
+query BillingFeed($after: String, $first: Int!) {
+  invoices(first: $first, after: $after, filter: { statuses: [ISSUED, PAID, VOID] }) {
+    pageInfo { hasNextPage endCursor }
+    edges { cursor node { id kind number status issuedAt periodStart periodEnd customer { id reference } currency subtotal { amount } tax { amount } rounding { amount } total { amount currency } contentHash
+      lines { kind description periodStart periodEnd calls billedSeconds amount { amount } } } }
+  }
+}
+"""  # noqa: E501 - as the client has it
+
+PROOF = """
+query Proof($c: ID!, $from: DateTime!, $to: DateTime!) { reconciliation(customerId: $c, from: $from, to: $to) { balanced records { calls charge { amount } } rows { calls charge { amount } } ledger { charge { amount } } invoiced { charge { amount } } pending { hour reason } differences { hour detail } } }
+"""  # noqa: E501 - as the client has it
+
+ALL = (DASHBOARD, CELLS, CHANNELS, ROWS, LOGIN, GENERATE, BILLING_FEED, PROOF)
