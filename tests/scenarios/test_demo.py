@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import processes
 from programs import free_port
 
 from runtime.settings import ROOT
-from server.cli import up
+from server.cli import demo_text, up
 
 DASHBOARD = """
 { viewer { __typename ... on Contact { name customer { reference balance { amount currency }
@@ -25,6 +26,11 @@ DASHBOARD = """
   summary(granularity: DAILY, first: 40) {
     edges { node { open attempts answered charge { amount } } } }
 } } } }
+"""
+PUSHES = 5
+DAYS = """
+{ customers { edges { node {
+  summary(granularity: DAILY, first: 40) { edges { node { periodStart attempts } } } } } } }
 """
 
 
@@ -90,6 +96,8 @@ def test_the_demo_shows_a_month_and_calls_that_move_and_keeps_them() -> None:
             assert set(credentials) == {"url", "contact", "staff", "keys"}
             before = dashboard(url, credentials)
             assert len(before["summary"]["edges"]) >= 28
+            run_the_printed_query(url, credentials["keys"]["billing"], data_dir)
+            find_31_days(url, credentials["keys"]["billing"], data_dir)
             watch_the_channels(url, credentials["keys"]["wallboard"])
             refuse_a_second_demo(data_dir)
         with demo(data_dir, port):
@@ -114,6 +122,35 @@ def test_a_demo_stopped_while_it_is_being_made_goes_on_at_the_next_start() -> No
         assert processes.eventually(lambda: not processes.running(name), 10)
         with demo(data_dir, free_port()):
             assert (data_dir / "credentials.json").exists()
+
+
+def run_the_printed_query(url: str, key: str, data_dir: Path) -> None:
+    """What the demo says to paste is answered: every customer with its last hours."""
+    assert f'{{"query":"{demo_text.QUERY}"}}' in (data_dir / "said.txt").read_text()
+    edges = answered(url, key, demo_text.QUERY)["customers"]["edges"]
+    customers = {edge["node"]["reference"]: edge["node"] for edge in edges}
+    assert len(customers) == len(edges) == 5
+    for customer in customers.values():
+        assert float(customer["balance"]["amount"]) < 0
+        assert len(customer["summary"]["edges"]) == 3
+
+
+def find_31_days(url: str, key: str, data_dir: Path) -> None:
+    """Calls on each of the 30 whole days, and on the two that share the 31st between them."""
+    plan = json.loads((data_dir / "history.json").read_text())
+    end = datetime.fromisoformat(plan["end"])
+    begun, ended = (end - timedelta(days=31)).date(), end.date()
+    days: set[date] = set()
+    for edge in answered(url, key, DAYS)["customers"]["edges"]:
+        rows = [each["node"] for each in edge["node"]["summary"]["edges"]]
+        days |= {started_on(row) for row in rows if row["attempts"]}
+    whole = {begun + timedelta(days=number) for number in range(1, 31)}
+    assert whole <= days
+    assert days - whole <= {begun, ended, ended + timedelta(days=1)}  # live calls past midnight
+
+
+def started_on(row: dict[str, Any]) -> date:
+    return datetime.fromisoformat(row["periodStart"]).astimezone(UTC).date()
 
 
 def refuse_a_second_demo(data_dir: Path) -> None:
@@ -143,9 +180,9 @@ def closed(customer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def watch_the_channels(url: str, key: str) -> None:
-    """`./callboard watch` prints states whose sequence rises."""
+    """`./callboard watch` prints states whose sequence rises, with calls up."""
     said = subprocess.run(
-        [sys.executable, "-m", "server.cli", "watch", "--url", url, "--count", "3"],
+        [sys.executable, "-m", "server.cli", "watch", "--url", url, "--count", str(PUSHES)],
         env=os.environ | {"CALLBOARD_KEY": key},
         cwd=ROOT,
         capture_output=True,
@@ -156,4 +193,5 @@ def watch_the_channels(url: str, key: str) -> None:
     states = [json.loads(line)["liveChannels"] for line in said.stdout.splitlines()]
     sequences = [state["sequence"] for state in states]
     assert sequences == sorted(set(sequences))
-    assert len(states) == 3
+    assert len(states) == PUSHES
+    assert any(state["inUse"] > 0 for state in states)
