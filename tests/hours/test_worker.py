@@ -62,6 +62,15 @@ async def test_a_worker_rebuilds_within_a_second_of_being_told(
         assert await rebuilt(within=5) == version  # a slow machine's second
 
 
+async def test_a_worker_that_was_told_nothing_finds_the_mark_with_its_next_tick(
+    tools: jobs.Tools, worker: Program
+) -> None:
+    await days.put([Leg("a")])
+    assert await rebuilt(within=25) == 1  # its look at the start, which no second mark meets
+    await days.put([Leg("b")])
+    assert await rebuilt(within=25) == 2
+
+
 async def test_a_killed_worker_loses_nothing_and_its_successor_does_the_work_at_once(
     tools: jobs.Tools, worker: Program, redis: Redis
 ) -> None:
