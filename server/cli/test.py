@@ -1,5 +1,6 @@
 """`test`: the test suite, and its part on a real switch."""
 
+import argparse
 import os
 import shutil
 import signal
@@ -38,14 +39,22 @@ def test(context: typer.Context) -> None:
             typer.secho(f"These are missing: {' and '.join(missing)}.", err=True, fg="red")
             typer.echo(_HOW, err=True)
             raise typer.Exit(1)
-        raise typer.Exit(_pytest("-m", "switch", *arguments[1:]))
-    code = _pytest("-m", "not switch", *arguments)
+        raise typer.Exit(_pytest(*_marked("switch", arguments[1:])))
+    code = _pytest(*_marked("not switch", arguments))
     typer.echo("The part on a real switch (Kamailio and SIPp) was not run.")
     if missing:
         typer.echo(f"Missing here: {' and '.join(missing)}. {_HOW}")
     else:
         typer.echo("Both are here; run it by ./callboard test switch")
     raise typer.Exit(code)
+
+
+def _marked(ours: str, arguments: list[str]) -> list[str]:
+    """The arguments for pytest, which heeds only the last -m: ours and theirs joined in one."""
+    parser = argparse.ArgumentParser(prog="./callboard test", add_help=False, allow_abbrev=False)
+    parser.add_argument("-m")
+    known, others = parser.parse_known_args(arguments)
+    return ["-m", f"({ours}) and ({known.m})" if known.m else ours, *others]
 
 
 def _pytest(*arguments: str) -> int:

@@ -181,6 +181,17 @@ def test_the_tests_run_by_the_launcher_and_end_with_what_was_left_out() -> None:
     assert "The part on a real switch (Kamailio and SIPp) was not run." in said.splitlines()[-2]
 
 
-def test_a_failed_test_run_is_a_failed_command() -> None:
-    code, said = launch("test", "tests/house/test_names.py", "-q", "-k", "no_such_test")
-    assert code == 5, said
+def test_a_failed_test_run_is_a_failed_command(tmp_path: Path) -> None:
+    failing = tmp_path / "test_of_one.py"
+    failing.write_text("def test_one_is_two() -> None:\n    assert 1 == 2\n")
+    code, said = launch("test", str(failing), "-q", "-p", "no:cacheprovider")
+    assert code == 1, said
+    assert "1 failed" in said
+
+
+def test_a_marker_asked_for_does_not_bring_the_real_switch_in() -> None:
+    files = ["tests/switch/test_real_switch.py", "tests/house/test_fixtures.py"]
+    code, said = launch("test", "-m", "services", "--collect-only", "-q", *files)
+    assert code == 0, said
+    assert "test_fixtures.py::test_redis_is_empty_at_the_start" in said
+    assert "test_real_switch.py::" not in said
