@@ -30,16 +30,18 @@ def rows(truth: Truth, customer: str, granularity: str, more: str = "") -> dict[
     return {row["start"].replace(tzinfo=UTC): row for row in truth.query(sql, customer)}
 
 
-def by_carrier(truth: Truth, customer: str, since: datetime) -> dict[tuple[str | None, int], Sums]:
-    """By carrier (None: none was chosen) and microsecond of the hour's start, from `since` on."""
+def by_carrier(
+    truth: Truth, customer: str, since: datetime, unit: str
+) -> dict[tuple[str | None, int], Sums]:
+    """By carrier (None: none was chosen) and microsecond of the start of the hour or day."""
     found = truth.query(
-        "SELECT carrier, epoch_us(date_trunc('hour', setup)) AS hour, count(*) AS attempts,"
+        f"SELECT carrier, epoch_us(date_trunc('{unit}', setup)) AS start, count(*) AS attempts,"
         " count(*) FILTER (answered) AS answered"
         " FROM rated WHERE customer = ? AND final AND setup >= ? GROUP BY ALL",
         customer,
         since.replace(tzinfo=None),
     )
-    return {(row["carrier"], row["hour"]): row for row in found}
+    return {(row["carrier"], row["start"]): row for row in found}
 
 
 def codes(truth: Truth, customer: str, since: datetime) -> dict[int, int]:
@@ -53,10 +55,12 @@ def codes(truth: Truth, customer: str, since: datetime) -> dict[int, int]:
     return {row["sip_code"]: row["attempts"] for row in found}
 
 
-def legs(truth: Truth, customer: str, since: datetime) -> dict[tuple[str | None, int], Sums]:
+def legs(
+    truth: Truth, customer: str, since: datetime, unit: str
+) -> dict[tuple[str | None, int], Sums]:
     """Of every leg, as `by_carrier` has those of final ones; PDD in ms, from the leg's offer."""
     found = truth.query(
-        "SELECT carrier, epoch_us(date_trunc('hour', setup)) AS hour, count(*) AS offered,"
+        f"SELECT carrier, epoch_us(date_trunc('{unit}', setup)) AS start, count(*) AS offered,"
         " count(*) FILTER (answered) AS answered,"
         " CAST(sum(ringing_us - coalesce(offered_us, setup_us)) AS BIGINT)"
         " / count(ringing_us) / 1000 AS pdd_ms"
@@ -64,7 +68,7 @@ def legs(truth: Truth, customer: str, since: datetime) -> dict[tuple[str | None,
         customer,
         since.replace(tzinfo=None),
     )
-    return {(row["carrier"], row["hour"]): row for row in found}
+    return {(row["carrier"], row["start"]): row for row in found}
 
 
 def invoice(

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -56,7 +57,7 @@ def check_ratios(row: Answer, sums: expected.Sums) -> None:
 
 
 async def check_account(board: Board, truth: Truth) -> None:
-    """The account's months: all customers together, a charge a currency."""
+    """The account's months: all customers together, their attempts and a charge a currency."""
     data = await board.ask(
         "{ viewer { ... on Staff { account { summary(granularity: MONTHLY) { edges { node"
         " { periodStart attempts charges { amount currency } } } } } } } }"
@@ -72,12 +73,22 @@ async def check_account(board: Board, truth: Truth) -> None:
         [node] = [node for start, node in found.items() if start.timestamp() * 1000 == row["ms"]]
         charges = {each["currency"]: Decimal(each["amount"]) for each in node["charges"]}
         assert charges[row["currency"]] == row["charge"]
+    attempts = truth.query(
+        "SELECT epoch_ms(date_trunc('month', setup)) AS ms, count(*) AS attempts"
+        " FROM rated WHERE final GROUP BY ALL"
+    )
+    assert {
+        start.timestamp() * 1000: node["attempts"]
+        for start, node in found.items()
+        if node["attempts"]
+    } == {row["ms"]: row["attempts"] for row in attempts}
 
 
 async def check_cells(board: Board, truth: Truth) -> None:
     random = Random(_SEED)
     values: dict[str, Any] = {
         "ATTEMPTS": lambda s: Fraction(s["attempts"]),
+        "ANSWERED": lambda s: Fraction(s["answered"]),
         "TALK_SECONDS": lambda s: Fraction(s["talk_us"], 1_000_000),
         "BILLED_SECONDS": lambda s: Fraction(s["billed"]),
         "CHARGE": lambda s: Fraction(s["charge"]),
@@ -86,10 +97,10 @@ async def check_cells(board: Board, truth: Truth) -> None:
             Fraction(s["talk_us"], 1_000_000 * s["answered"]) if s["answered"] else None
         ),
     }
-    for customer in worlds.BILLED:
-        wanted = expected.rows(truth, customer, "DAILY")
-        rows = [row for row in await board.rows(customer, "DAILY") if row["attempts"]]
-        chosen = random.sample(rows, 25)
+    for customer, granularity in product(worlds.BILLED, ("DAILY", "WEEKLY", "MONTHLY")):
+        wanted = expected.rows(truth, customer, granularity)
+        rows = [row for row in await board.rows(customer, granularity) if row["attempts"]]
+        chosen = random.sample(rows, min(25, len(rows) - 1))
         sums = [wanted[at(row["periodStart"])] for row in chosen]
         for column, value in values.items():
             data = await board.ask(
@@ -120,42 +131,52 @@ def rounded(exact: Fraction) -> Decimal:
     return Decimal((0, tuple(int(digit) for digit in str(units)), -20))
 
 
-async def check_graphs(board: Board, truth: Truth, world: worlds.World) -> None:
+async def check_graphs(board: Board, truth: Truth) -> None:
+    """Twenty days by the hour and, as the owner's days are UTC's, by the day."""
     now = clock.now()
-    since = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
-    until = now + timedelta(hours=1)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    span = (hour - timedelta(days=20), now + timedelta(hours=1))
+    days = (span[0].replace(hour=0), span[1])
+    for customer in worlds.BILLED:
+        await check_graph(board, truth, customer, "HOUR", span)
+        await check_graph(board, truth, customer, "DAY", days)
+
+
+async def check_graph(
+    board: Board, truth: Truth, customer: str, interval: str, span: tuple[datetime, datetime]
+) -> None:
     query = """
-    query($c: ID!, $from: DateTime!, $to: DateTime!) { customer(id: $c) {
-      stats(from: $from, to: $to, interval: HOUR) {
+    query($c: ID!, $from: DateTime!, $to: DateTime!, $i: StatsInterval!) { customer(id: $c) {
+      stats(from: $from, to: $to, interval: $i) {
         total { at attempts answered asr acdSeconds dtmfPercent pddMs }
         ner codes { code attempts }
         byCarrier { carrier { id } points { at attempts answered
                                             legs { offered answered pddMs } } } } } }"""
     names = {id: reference for reference, id in board.carriers.items()}
-    for customer in worlds.BILLED:
-        span = {"from": since.isoformat(), "to": until.isoformat()}
-        data = await board.ask(query, c=board.customers[customer], **span)
-        stats = data["customer"]["stats"]
-        wanted = expected.rows(truth, customer, "HOUR")
-        points = {at(point["at"]): point for point in stats["total"]}
-        for start, sums in wanted.items():
-            if start >= since:
-                check_point(points.pop(start), sums)
-        assert not any(point["attempts"] for point in points.values())
-        found = {
-            (
-                None if graph["carrier"] is None else names[graph["carrier"]["id"]],
-                round(at(point["at"]).timestamp() * 1_000_000),
-            ): point
-            for graph in stats["byCarrier"]
-            for point in graph["points"]
-        }
-        carriers = expected.by_carrier(truth, customer, since)
-        assert {
-            key: (p["attempts"], p["answered"]) for key, p in found.items() if p["attempts"]
-        } == {key: (s["attempts"], s["answered"]) for key, s in carriers.items()}
-        check_legs(found, expected.legs(truth, customer, since))
-        check_codes(stats, expected.codes(truth, customer, since))
+    since, until = span
+    values = {"from": since.isoformat(), "to": until.isoformat(), "i": interval}
+    data = await board.ask(query, c=board.customers[customer], **values)
+    stats = data["customer"]["stats"]
+    wanted = expected.rows(truth, customer, {"HOUR": "HOUR", "DAY": "DAILY"}[interval])
+    points = {at(point["at"]): point for point in stats["total"]}
+    for start, sums in wanted.items():
+        if start >= since:
+            check_point(points.pop(start), sums)
+    assert not any(point["attempts"] for point in points.values())
+    found = {
+        (
+            None if graph["carrier"] is None else names[graph["carrier"]["id"]],
+            round(at(point["at"]).timestamp() * 1_000_000),
+        ): point
+        for graph in stats["byCarrier"]
+        for point in graph["points"]
+    }
+    carriers = expected.by_carrier(truth, customer, since, interval)
+    assert {key: (p["attempts"], p["answered"]) for key, p in found.items() if p["attempts"]} == {
+        key: (s["attempts"], s["answered"]) for key, s in carriers.items()
+    }
+    check_legs(found, expected.legs(truth, customer, since, interval))
+    check_codes(stats, expected.codes(truth, customer, since))
 
 
 def check_legs(

@@ -59,7 +59,7 @@ async def test_two_random_months_add_up_to_the_last_decimal(board: Board, tmp_pa
     await shown.check_rows(board, truth, world)
     await shown.check_account(board, truth)
     await shown.check_cells(board, truth)
-    await shown.check_graphs(board, truth, world)
+    await shown.check_graphs(board, truth)
     first = await bill_the_first_month(board, truth, world)
     await check_balanced(board, truth, world)
     await check_tampering_is_noticed(board, world)
