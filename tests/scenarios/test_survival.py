@@ -29,7 +29,7 @@ from simulator import calls, delivery, run
 from simulator.switch import Switch
 
 CPS = 50
-SECONDS = 45
+SECONDS = 150  # at most: it is told to stop once everything has failed
 OUTAGE = 3.0
 EMAIL = "owner@voice.example"
 CUSTOMERS = ("acme", "birch", "cedar")
@@ -44,19 +44,25 @@ async def test_nothing_is_lost_or_doubled_when_every_part_fails_in_turn() -> Non
     ):
         async with prepared(here) as (board, key):
             switches: list[Switch] = []
-            simulation = asyncio.create_task(simulate(here.url, key, switches))
+            stop = asyncio.Event()
+            simulation = asyncio.create_task(simulate(here.url, key, switches, stop))
             for fail in (here.kill_web, here.kill_worker, here.lose_redis, here.lose_postgres):
                 await asyncio.sleep(4)
                 await asyncio.to_thread(fail)
+                acknowledged = accepted_attempts(switches[0])
                 await live_count_is_right(board, switches[0], 30)
+                await nothing_acknowledged_is_missing(board, acknowledged, 60)
             assert not simulation.done(), "the calls ended before the failures did"
+            stop.set()
             sent = await simulation
             await live_count_is_right(board, switches[0], 30, slack=0)
             await summaries_are_right(board, sent, 60)
     assert await asyncio.to_thread(processes.eventually, lambda: not processes.running(name), 10)
 
 
-async def simulate(url: str, key: str, switches: list[Switch]) -> dict[str, Any]:
+async def simulate(
+    url: str, key: str, switches: list[Switch], stop: asyncio.Event
+) -> dict[str, Any]:
     mix = calls.Mix(CUSTOMERS, ("carrier-a", "carrier-b", "carrier-c"), talk_seconds=12)
     async with delivery.connect(url, key) as deliver:
         return await run.simulate(
@@ -64,7 +70,7 @@ async def simulate(url: str, key: str, switches: list[Switch]) -> dict[str, Any]
             mix,
             name="edge-1",
             cps=CPS,
-            stop=asyncio.Event(),
+            stop=stop,
             duration=SECONDS,
             seed=7,
             watch=switches.append,
@@ -85,6 +91,30 @@ async def live_count_is_right(
                 return
         await asyncio.sleep(0.25)
     raise AssertionError(f"{found} calls are shown, {switch.active} are up")
+
+
+def accepted_attempts(switch: Switch) -> int:
+    """Attempts whose final end Callboard has acknowledged: those said and no longer queued."""
+    queued = sum(event["type"] == "end" and event["final"] for event in switch.queue)
+    return switch.sent.attempts - queued
+
+
+async def nothing_acknowledged_is_missing(board: Board, attempts: int, seconds: float) -> None:
+    """Until the rows hold at least so many attempts; then the proof may lack only time."""
+    assert attempts > 0
+    found = 0
+    for _ in deadline(seconds):
+        rows = [await totals(board, customer) for customer in CUSTOMERS]
+        found = sum(row["attempts"] for row in rows)
+        if found >= attempts:
+            break
+        await asyncio.sleep(0.25)
+    assert found >= attempts
+    hour = clock.now().replace(minute=0, second=0, microsecond=0)
+    for customer in CUSTOMERS:
+        span = (hour - timedelta(hours=1), hour + timedelta(hours=1))
+        proof = await board.proof(customer, *span)
+        assert proof["balanced"], proof["differences"]
 
 
 async def summaries_are_right(board: Board, sent: dict[str, Any], seconds: float) -> None:
