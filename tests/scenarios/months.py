@@ -35,7 +35,14 @@ class Message:
     event: dict[str, Any]
 
 
-_DESTINATIONS = ("+441632960", "+447700900", "+442079460", "+1212555010", "+33199001")
+# Reserved for fiction: +44 1632 96xxxx and +1 555 01xx. How many digits follow.
+_DESTINATIONS = (
+    ("+441632960", 3),
+    ("+441632961", 3),
+    ("+441632962", 3),
+    ("+1555010", 1),
+    ("+1555011", 1),
+)
 
 
 class Generator:
@@ -64,7 +71,7 @@ class Generator:
             "call_id": f"{self.made}-{random.getrandbits(40):x}@10.0.0.{self.made % 7}",
             "switch": f"edge-{self.made % 3}",
             "source": f"+441632960{random.randrange(1000):03d}",
-            "destination": random.choice(_DESTINATIONS) + f"{random.randrange(1000):03d}",
+            "destination": self._destination(),
             "direction": "outbound",
         }
         setup = self._billed_setup() if late else self._setup()
@@ -172,6 +179,10 @@ class Generator:
             "billed_seconds": -(-talk // timedelta(seconds=1)),
             "currency": customer.currency,
         }
+
+    def _destination(self) -> str:
+        prefix, digits = self.random.choice(_DESTINATIONS)
+        return f"{prefix}{self.random.randrange(10**digits):0{digits}d}"
 
     def _pick_customer(self) -> Customer:
         return self.random.choices(self.world.customers, (8, 6, 4, 3, 2))[0]
