@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-# Numbers that the numbering plans reserve for fiction.
-_SOURCES = ("+441632960", "+442079460", "+447700900")
+# Reserved for fiction: +44 1632 96xxxx and +1 555 01xx. With the digits that follow.
+_SOURCES = ("+441632960", "+441632961", "+441632962")
 _DESTINATIONS = (
     ("+441632960", 3),
-    ("+442079460", 3),
-    ("+447700900", 3),
-    ("+1212555010", 1),
-    ("+1415555010", 1),
-    ("+3319900", 4),
-    ("+3363998", 4),
+    ("+441632961", 3),
+    ("+441632962", 3),
+    ("+441632963", 3),
+    ("+1555010", 1),
+    ("+1555011", 1),
+    ("+1555012", 1),
 )
 _REASONS = {
     200: ("OK", 16),

@@ -30,10 +30,10 @@ _CARRIERS = (
 _RATES = (
     ("", "0.1900", "0.0200", 60, 60, "Rest of the world"),
     ("44", "0.0089", "0", 1, 1, "United Kingdom"),
-    ("447", "0.0245", "0", 30, 6, "United Kingdom, mobile"),
+    ("441632962", "0.0245", "0", 30, 6, "United Kingdom, numbers at 1632 962"),
+    ("441632963", "0.0310", "0.0050", 30, 6, "United Kingdom, numbers at 1632 963"),
     ("1", "0.0072", "0", 6, 6, "North America"),
-    ("33", "0.0098", "0", 1, 1, "France"),
-    ("336", "0.0310", "0.0050", 30, 6, "France, mobile"),
+    ("1555012", "0.0098", "0", 1, 1, "North America, numbers at 555 012"),
 )
 _REFUSAL = "... on Refusal { code message }"
 
