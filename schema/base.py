@@ -29,13 +29,19 @@ V = TypeVar("V")
 
 @dataclass(slots=True)
 class Context:
-    """One per operation. `now` is its start; a subscription asks `clock()` anew for every push."""
+    """One per operation. `now` is its start; a subscription asks `clock()` anew for every push.
+
+    A subscription sets `mark`, before it yields, to the number a client may resume after; one that
+    is resumed finds that number in `resume_after`.
+    """
 
     caller: callers.Caller | None
     clock: Callable[[], datetime]
     redis: Redis
     bus: bus.Bus
     feeds: live.Feeds
+    resume_after: int | None = None
+    mark: int | None = None
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 

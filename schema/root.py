@@ -80,6 +80,9 @@ class Subscription(live.LiveSubscription, summaries.SummarySubscription):
     pass
 
 
+# Subscriptions of which only the latest state counts. All others are facts: every one, in order.
+GAUGES = frozenset({"liveChannels"})
+
 api = errors.Schema(
     query=Query,
     mutation=Mutation,
