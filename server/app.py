@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> Starlette:
             await heard.start()
             watched = watch.Watch(clock.now, settings.sockets_per_key)
             watched.start()
-            context = _context(opened.redis, heard, settings)
+            context = contexts(opened.redis, heard, settings)
             runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
             app.state.settings = settings
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
-def _context(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
+def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
     """What makes an operation's context of its caller and of where it is resumed."""
     feeds = live.Feeds(redis, heard)
 
