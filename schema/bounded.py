@@ -9,6 +9,7 @@ from typing import Any
 
 from graphql import GraphQLError, OperationDefinitionNode, specified_rules, validate
 from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
@@ -39,9 +40,11 @@ class Schema(errors.Schema):
         return PreExecutionError(data=None, errors=faults) if faults else None
 
     async def _faults(self, context: ExecutionContext) -> list[GraphQLError]:
+        if not context.query:
+            raise MissingQueryError
         asked: base.Context = context.context
         name = context._provided_operation_name
-        operation = documents.operation(context.query or "", name, asked.caller)
+        operation = documents.operation(context.query, name, asked.caller)
         context.graphql_document = operation.document
         _require_allowed(operation.definition, context)
         measured = cost.measure(
