@@ -18,6 +18,7 @@ PATTERNS = {
     "gauge": "gauge:%.0f",  # hash of a scope: sequence, attempts (in the 10 s last shown)
     "attempts": "attempts:%.0f:%.0f",  # counter of a scope and second; expires
     "channels": "channels:%.0f",  # topic of a scope's gauge
+    "bucket": "bucket",  # hash: level (cost spent and not yet leaked), at (µs)
 }
 
 

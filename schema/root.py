@@ -9,10 +9,10 @@ from strawberry.schema.config import StrawberryConfig
 from schema import (
     base,
     billing,
+    bounded,
     cells,
     errors,
     invoicing,
-    limits,
     live,
     people,
     rates,
@@ -83,17 +83,12 @@ class Subscription(live.LiveSubscription, summaries.SummarySubscription):
 # Subscriptions of which only the latest state counts. All others are facts: every one, in order.
 GAUGES = frozenset({"liveChannels"})
 
-api = errors.Schema(
+api = bounded.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
     types=[base.InvalidInput, base.NotFound, base.NotPermitted, base.Conflict],
-    extensions=[
-        errors.Masked,
-        limits.LimitedTokens,
-        limits.NamedOperation,
-        limits.LimitedDepth,
-    ],
+    extensions=[errors.Masked],
     config=StrawberryConfig(scalar_map=base.SCALARS, relay_max_results=base.MAX_PAGE),
     exception_handlers=[base.RefusalHandler()],
 )

@@ -9,7 +9,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from domain import callers
 from ingest import pipeline
-from live import bus
+from live import bucket, bus
 from resolvers import live
 from runtime import clock, services
 from runtime.settings import Settings
@@ -20,7 +20,10 @@ from server.graphql.view import View
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application over the database and Redis that the settings name."""
+    """The application over the database and Redis that the settings name.
+
+    Raises `SettingsError` where the manifest of trusted documents cannot be used.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -47,7 +50,7 @@ def create_app(settings: Settings) -> Starlette:
                 await watched.close()
                 await heard.close()
 
-    known_documents = trusted.load(settings)
+    known_documents = trusted.load(settings.documents, only=settings.documents_only)
     graphql = View(clock.now)
     return Starlette(
         routes=[
@@ -64,6 +67,7 @@ def create_app(settings: Settings) -> Starlette:
 def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
     """What makes an operation's context of its caller and of where it is resumed."""
     feeds = live.Feeds(redis, heard)
+    held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
 
     def context(caller: callers.Caller | None, resume_after: int | None) -> base.Context:
         return base.Context(
@@ -74,6 +78,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             feeds=feeds,
             resume_after=resume_after,
             development=settings.development,
+            bucket=held,
         )
 
     return context

@@ -99,9 +99,14 @@ class Handler:
 
     async def _pong(self, payload: Message | None) -> None:
         try:
-            await self.send({"type": "pong"} | ({} if payload is None else {"payload": payload}))
+            text = protocol.text_of(
+                {"type": "pong"} | ({} if payload is None else {"payload": payload})
+            )
         except RecursionError:  # it could just be read
             raise Closed(Close.BAD_REQUEST, "The payload is nested too deeply") from None
+        if len(text) > MAX_SENT:
+            raise Closed(Close.BAD_REQUEST, f"A ping's payload has at most {MAX_SENT} bytes")
+        await self._write(text)
 
     async def _connection_init(self, payload: Message | None) -> None:
         if self.initialised:

@@ -15,7 +15,7 @@ from domain import callers, refusals
 from models import faults
 from schema import errors
 from server import auth
-from server.graphql import http, ide, operations, sse
+from server.graphql import graphiql, http, operations, sse
 from server.graphql.handler import Handler
 
 _HOW_TO_SUBSCRIBE = (
@@ -50,8 +50,9 @@ class View:
 
     async def _answer(self, request: Request) -> Response:
         caller = await self._caller(request)
-        if ide.is_asked_for(request):
-            return ide.page(caller, development=request.app.state.settings.development)
+        if graphiql.wanted(request):
+            development = request.app.state.settings.development
+            return graphiql.answer(sees_schema=development or caller is not None)
         try:
             said = await http.parameters(request)
         except http.Refused as fault:

@@ -17,11 +17,9 @@ async def test_a_query_is_answered_and_completed(carrier: Carrier) -> None:
         await say(socket, init)
         assert await hear(socket) == ACK
         await say(socket, subscribe("1", "{ viewer { __typename } }"))
-        assert await hear(socket) == {
-            "id": "1",
-            "type": "next",
-            "payload": {"data": {"viewer": {"__typename": "Staff"}}},
-        }
+        answer = await hear(socket)
+        assert (answer["id"], answer["type"]) == ("1", "next")
+        assert answer["payload"]["data"] == {"viewer": {"__typename": "Staff"}}
         assert await hear(socket) == {"id": "1", "type": "complete"}
 
 
@@ -49,7 +47,7 @@ async def test_a_document_at_fault_ends_the_operation_and_not_the_socket(api: Pr
             assert (answer["id"], answer["type"]) == (id, "error")
             assert answer["payload"][0]["message"]
         await say(socket, subscribe("6", "{ __typename }"))
-        assert (await hear(socket))["payload"] == {"data": {"__typename": "Query"}}
+        assert (await hear(socket))["payload"]["data"] == {"__typename": "Query"}
 
 
 async def test_a_ping_is_answered_with_its_payload_even_before_the_init(api: Program) -> None:

@@ -1,6 +1,0 @@
-def is_asked_for(request):
-    return False
-
-
-def page(caller, *, development):
-    raise AssertionError
