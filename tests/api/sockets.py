@@ -28,9 +28,13 @@ async def opened(
 async def signed_in(url: str, token: str | None, **more: Any) -> AsyncIterator[ClientConnection]:
     """A socket whose init has been acknowledged."""
     async with opened(url, **more) as socket:
-        await say(socket, INIT | {"payload": {"authorization": f"Bearer {token}"}})
+        await say(socket, INIT if token is None else with_token(token))
         assert await hear(socket) == ACK
         yield socket
+
+
+def with_token(token: str) -> dict[str, Any]:
+    return INIT | {"payload": {"authorization": f"Bearer {token}"}}
 
 
 async def say(socket: ClientConnection, *messages: Any) -> None:
