@@ -34,12 +34,12 @@ class Schema(errors.Schema):
     ) -> PreExecutionError | None:
         """In the place of Strawberry's, which parses and validates whatever comes."""
         try:
-            faults = await self._faults(context)
+            faults = await self._refused(context)
         except GraphQLError as error:
             faults = [error]
         return PreExecutionError(data=None, errors=faults) if faults else None
 
-    async def _faults(self, context: ExecutionContext) -> list[GraphQLError]:
+    async def _refused(self, context: ExecutionContext) -> list[GraphQLError]:
         if not context.query:
             raise MissingQueryError
         asked: base.Context = context.context
@@ -54,25 +54,28 @@ class Schema(errors.Schema):
         cost.require(measured, allowed)
         if measured.introspects and not asked.sees_schema:
             raise _introspection_off()
-        if faults := self._validated(operation.parsed, asked):
+        if faults := self.faults(operation.parsed, hide_suggestions=not asked.sees_schema):
             return faults
         told = await _charged(asked, measured.cost, allowed.cost)
         if not operation.is_subscription:
             context.extensions_results["cost"] = told
         return []
 
-    def _validated(self, parsed: documents.Parsed, asked: base.Context) -> list[GraphQLError]:
+    def faults(
+        self, parsed: documents.Parsed, *, hide_suggestions: bool = False
+    ) -> list[GraphQLError]:
+        """What validation finds, up to MOST_FAULTS; a valid document is validated once."""
         if parsed.valid:
             return []
-        faults = validate(
+        found = validate(
             self._schema,
             parsed.document,
             _RULES,
             max_errors=MOST_FAULTS,
-            hide_suggestions=not asked.sees_schema,
+            hide_suggestions=hide_suggestions,
         )
-        parsed.valid = not faults
-        return faults
+        parsed.valid = not found
+        return found
 
 
 def _require_allowed(definition: OperationDefinitionNode, context: ExecutionContext) -> None:

@@ -74,19 +74,20 @@ def operation(text: str, operation_name: str | None, caller: callers.Caller | No
 
     It is within the limits of its text and well-formed; it has not been validated or measured.
     """
-    parsed = _parsed(text, limits.of(caller))
-    return Operation(parsed, _definition(parsed.document, operation_name))
+    found = parsed(text, limits.of(caller))
+    return Operation(found, _definition(found.document, operation_name))
 
 
-def _parsed(text: str, allowed: limits.Limits) -> Parsed:
+def parsed(text: str, allowed: limits.Limits) -> Parsed:
+    """A document within these limits of its text; a GraphQLError with a code otherwise."""
     found = _kept.get(text)
     if found is not None:
         lexical.check_counts(found.counts, allowed)
         return found
     counts = lexical.check(text, allowed)
-    parsed = Parsed(_parse(text), counts)
-    _kept.put(text, parsed)
-    return parsed
+    found = Parsed(_parse(text), counts)
+    _kept.put(text, found)
+    return found
 
 
 def _parse(text: str) -> DocumentNode:

@@ -1,5 +1,6 @@
 """What a client is told of an error: a refusal's code, a document's fault, else just an id."""
 
+import re
 import secrets
 from typing import Any
 
@@ -17,6 +18,9 @@ from domain import refusals
 # A request without an operation that may be run.
 NO_OPERATION = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
+# As graphql-core makes it, of a schema that is not everybody's to see.
+_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
+
 _log = structlog.get_logger("schema")
 
 
@@ -27,6 +31,12 @@ class Masked(MaskErrors):
         super().__init__(should_mask_error=lambda _: True)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        told = self._unhidden(error)
+        if not self.execution_context.context.sees_schema:
+            told.message = _SUGGESTION.sub("", told.message)
+        return told
+
+    def _unhidden(self, error: GraphQLError) -> GraphQLError:
         original = root_cause(error)
         if isinstance(original, refusals.Refusal):
             return _told(error, original.message, of_refusal(original))

@@ -7,16 +7,20 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
 from ingest import pipeline
-from live import bus
+from live import bucket, bus
 from resolvers import live
 from runtime import clock, services
 from runtime.settings import Settings
 from server import health, ingest_routes
+from server.graphql import trusted
 from server.graphql.view import View
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application over the database and Redis that the settings name."""
+    """The application over the database and Redis that the settings name.
+
+    Raises `SettingsError` where the manifest of trusted documents cannot be used.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -30,6 +34,9 @@ def create_app(settings: Settings) -> Starlette:
             app.state.services = opened
             app.state.bus = heard
             app.state.feeds = live.Feeds(opened.redis, heard)
+            app.state.bucket = bucket.Bucket(
+                opened.redis, settings.cost_capacity, settings.cost_per_second
+            )
             app.state.ingest = pipeline.Pipeline(opened.redis, settings.records_days)
             try:
                 yield
@@ -37,7 +44,8 @@ def create_app(settings: Settings) -> Starlette:
                 await heard.close()
 
     graphql = View(clock.now)
-    return Starlette(
+    documents = trusted.load(settings.documents, only=settings.documents_only)
+    app = Starlette(
         routes=[
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
@@ -47,3 +55,6 @@ def create_app(settings: Settings) -> Starlette:
         ],
         lifespan=lifespan,
     )
+    app.state.development = settings.development
+    app.state.documents = documents
+    return app

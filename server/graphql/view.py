@@ -79,6 +79,8 @@ class View(GraphQL[base.Context, None]):
             redis=state.services.redis,
             bus=state.bus,
             feeds=state.feeds,
+            development=state.development,
+            bucket=state.bucket,
         )
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
