@@ -184,8 +184,14 @@ def _nested(depth: int) -> str:
     return "{ a " * (depth - 1) + "{ b" + " }" * depth
 
 
-def test_a_fragment_that_spreads_itself_ends() -> None:
-    assert _measured("{ ...F } fragment F on Query { a { ...F } }").depth == 1
+@pytest.mark.parametrize("way", ["...F", "a { ...F }", "...G"])
+def test_a_fragment_that_spreads_itself_is_refused(way: str) -> None:
+    text = f"{{ ...F }} fragment F on Query {{ {way} }} fragment G on Query {{ ...F }}"
+    assert _refused(text) == {"code": "GRAPHQL_VALIDATION_FAILED"}
+
+
+def test_a_fragment_that_is_not_there_is_for_validation_to_refuse() -> None:
+    assert _measured("{ ...F }").fields == 0
 
 
 def test_fragments_that_each_spread_the_next_twice_are_measured_once_and_refused() -> None:
