@@ -17,6 +17,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLField,
     GraphQLSchema,
     InlineFragmentNode,
@@ -60,7 +61,11 @@ def measure(
     operation: OperationDefinitionNode,
     variables: Mapping[str, Any],
 ) -> Measured:
-    """Whatever the document holds; refused as BAD_PAGE_SIZE where a `first` is no page's size."""
+    """Of any document that can be parsed, valid or not.
+
+    Raises GraphQLError: BAD_PAGE_SIZE where a `first` is no page's size, GRAPHQL_VALIDATION_FAILED
+    where a fragment spreads itself.
+    """
     root = schema.get_root_type(operation.operation)
     sums = _Walk(schema, document, _given(operation, variables)).selections(
         operation.selection_set, root.name if root else ""
@@ -176,6 +181,7 @@ class _Walk:
             if isinstance(one, FragmentDefinitionNode)
         }
         self._of_fragment: dict[str, _Sums] = {}
+        self._open: set[str] = set()
 
     def selections(self, node: SelectionSetNode, type: str) -> _Sums:
         sums = _Sums()
@@ -191,13 +197,16 @@ class _Walk:
         return sums
 
     def _fragment(self, name: str) -> _Sums:
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            return _Sums()  # for validation to refuse
+        if name in self._open:
+            raise _circle(fragment)
         if name not in self._of_fragment:
-            self._of_fragment[name] = _Sums()  # a cycle is for validation to refuse
-            fragment = self._fragments.get(name)
-            if fragment is not None:
-                self._of_fragment[name] = self.selections(
-                    fragment.selection_set, fragment.type_condition.name.value
-                )
+            self._open.add(name)
+            type = fragment.type_condition.name.value
+            self._of_fragment[name] = self.selections(fragment.selection_set, type)
+            self._open.remove(name)
         return self._of_fragment[name]
 
     def _add_field(self, sums: _Sums, node: FieldNode, type: str) -> None:
@@ -239,6 +248,14 @@ class _Walk:
 
 
 _UNKNOWN = _Shape("", 1, False, None)
+
+
+def _circle(fragment: FragmentDefinitionNode) -> GraphQLError:
+    return GraphQLError(
+        f"The fragment {fragment.name.value} spreads itself.",
+        nodes=[fragment],
+        extensions={"code": "GRAPHQL_VALIDATION_FAILED"},
+    )
 
 
 def _page(first: Any) -> int:

@@ -1,6 +1,7 @@
 """./callboard itself: what it installs, what it says when it cannot, and what it hands over to."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -152,18 +153,34 @@ def test_migrate_runs_on_embedded_servers_for_either_kind_of_user(
     assert processes.eventually(lambda: not processes.running(str(folder)), 5)
 
 
+UNREACHABLE = {
+    "CALLBOARD_DATABASE_URL": "postgres://carrier:hidden@127.0.0.1:9/callboard",
+    "CALLBOARD_REDIS_URL": "redis://127.0.0.1:9",
+}
+
+
 def test_doctor_says_what_is_unreachable_and_how_to_mend_it(tmp_path: Path) -> None:
     code, said = launch(
         "doctor",
         "--data-dir",
         str(tmp_path),
-        CALLBOARD_DATABASE_URL="postgres://carrier:hidden@127.0.0.1:9/callboard",
-        CALLBOARD_REDIS_URL="redis://127.0.0.1:9",
+        **UNREACHABLE,
     )
     assert code == 1
     assert "is CALLBOARD_DATABASE_URL right?" in said
     assert "is CALLBOARD_REDIS_URL right?" in said
     assert "hidden" not in said
+
+
+def test_doctor_tells_of_the_trusted_documents(tmp_path: Path) -> None:
+    manifest = tmp_path / "documents.json"
+    for text, said_of_it in [
+        ("{ viewer { __typename } }", f"1 in {manifest}; others are run too"),
+        ("{ nothing }", "document a of"),
+    ]:
+        manifest.write_text(json.dumps({"a": text}))
+        _, said = launch("doctor", CALLBOARD_DOCUMENTS=str(manifest), **UNREACHABLE)
+        assert said_of_it in said
 
 
 def test_doctor_finds_nothing_bad_on_embedded_servers(tmp_path: Path) -> None:
