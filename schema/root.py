@@ -11,6 +11,7 @@ from schema import (
     billing,
     cells,
     errors,
+    facts,
     invoicing,
     limits,
     live,
@@ -20,6 +21,7 @@ from schema import (
     setup,
     summaries,
     switches,
+    updates,
     viewer,
 )
 
@@ -76,7 +78,7 @@ class Mutation(
 
 
 @strawberry.type(description="What can be listened to, over a WebSocket or server-sent events.")
-class Subscription(live.LiveSubscription, summaries.SummarySubscription):
+class Subscription(live.LiveSubscription, updates.SummarySubscription, facts.FactSubscription):
     pass
 
 
