@@ -31,12 +31,17 @@ def key(books: Books, *scopes: callers.Scope, customer_id: int | None = None) ->
 
 
 async def ask(
-    caller: callers.Caller | None, query: str, *, now: datetime = NOW, **variables: Any
+    caller: callers.Caller | None,
+    query: str,
+    *,
+    now: datetime = NOW,
+    redis: Redis = _AWAY,
+    **variables: Any,
 ) -> dict[str, Any]:
     """The answer's data; `ask(…)["errors"]` where there are any."""
     nothing: Any = None  # no question of these tests is about what is live
     context = base.Context(
-        caller=caller, clock=lambda: now, redis=_AWAY, bus=nothing, feeds=nothing
+        caller=caller, clock=lambda: now, redis=redis, bus=nothing, feeds=nothing
     )
     found = await root.api.execute(query, variable_values=variables, context_value=context)
     data = dict(found.data or {})
