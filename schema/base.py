@@ -32,8 +32,8 @@ V = TypeVar("V")
 class Context:
     """One per operation. `now` is its start; a subscription asks `clock()` anew for every push.
 
-    A subscription sets `mark`, before it yields, to the number a client may resume after; one that
-    is resumed finds that number in `resume_after`. `development` shows everybody the schema;
+    A subscription sets `mark`, before it yields, to the number a client may resume after
+    (`push`); one that is resumed finds that number in `resume_after`. `development` shows everybody the schema;
     without a `bucket` operations are not charged.
     """
 
@@ -64,6 +64,11 @@ class Context:
                 "UNAUTHENTICATED", "Sign in, or send an API key as a bearer token."
             )
         return self.caller
+
+    def push(self, mark: int | None) -> None:
+        """Before a subscription yields. What was loaded for the push before is not shown again."""
+        self.mark = mark
+        self._loaders.clear()
 
     def loader(self, load: Callable[[list[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
         """The operation's data loader of a module-level batch function."""
