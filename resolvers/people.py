@@ -231,9 +231,7 @@ async def api_key(caller: callers.Caller, key_id: int) -> ApiKey | None:
 
 async def sees_carrier_names(caller: callers.Caller) -> bool:
     """False for whoever sees one customer, if the account hides its carriers."""
-    if caller.customer_id is None:
-        return True
-    return not (await stored.account(caller.account_id)).hide_carriers
+    return caller.sees_carriers
 
 
 async def outstanding(caller: callers.Caller, customer_id: int) -> list[checklist.Outstanding]:
@@ -241,7 +239,7 @@ async def outstanding(caller: callers.Caller, customer_id: int) -> list[checklis
     access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
     contact = None
     if caller.kind is callers.Kind.CONTACT:
-        contact = await stored.contact(caller.account_id, caller.id)
+        contact = await stored.contact(caller.account_id, caller.person)
     facts = checklist.Facts(
         email_verified=None if contact is None else contact.email_verified_at is not None,
         mobile=None if contact is None else contact.mobile,

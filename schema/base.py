@@ -42,6 +42,7 @@ class Context:
     feeds: live.Feeds
     resume_after: int | None = None
     mark: int | None = None
+    development: bool = False
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 

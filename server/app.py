@@ -3,15 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
+from domain import callers
 from ingest import pipeline
 from live import bus
 from resolvers import live
 from runtime import clock, services
 from runtime.settings import Settings
-from server import health, ingest_routes
+from schema import base
+from server import health, ingest_routes, watch
+from server.graphql import operations, shared, sse, trusted
 from server.graphql.view import View
 
 
@@ -27,15 +31,23 @@ def create_app(settings: Settings) -> Starlette:
         ) as opened:
             heard = bus.Bus(opened.redis)
             await heard.start()
+            watched = watch.Watch(clock.now, settings.sockets_per_key)
+            watched.start()
+            context = contexts(opened.redis, heard, settings)
+            runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
-            app.state.bus = heard
-            app.state.feeds = live.Feeds(opened.redis, heard)
+            app.state.settings = settings
+            app.state.watch = watched
+            app.state.runner = runner
+            app.state.streams = sse.Streams(runner, watched)
             app.state.ingest = pipeline.Pipeline(opened.redis, settings.records_days)
             try:
                 yield
             finally:
+                await watched.close()
                 await heard.close()
 
+    known_documents = trusted.load(settings)
     graphql = View(clock.now)
     return Starlette(
         routes=[
@@ -47,3 +59,21 @@ def create_app(settings: Settings) -> Starlette:
         ],
         lifespan=lifespan,
     )
+
+
+def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
+    """What makes an operation's context of its caller and of where it is resumed."""
+    feeds = live.Feeds(redis, heard)
+
+    def context(caller: callers.Caller | None, resume_after: int | None) -> base.Context:
+        return base.Context(
+            caller=caller,
+            clock=clock.now,
+            redis=redis,
+            bus=heard,
+            feeds=feeds,
+            resume_after=resume_after,
+            development=settings.development,
+        )
+
+    return context
