@@ -100,8 +100,8 @@ class Handler:
     async def _pong(self, payload: Message | None) -> None:
         try:
             await self.send({"type": "pong"} | ({} if payload is None else {"payload": payload}))
-        except RecursionError:  # it could just be read
-            raise Closed(Close.BAD_REQUEST, "The payload is nested too deeply") from None
+        except (RecursionError, ValueError):  # it could just be read
+            raise Closed(Close.BAD_REQUEST, "The payload cannot be sent back") from None
 
     async def _connection_init(self, payload: Message | None) -> None:
         if self.initialised:
@@ -211,7 +211,7 @@ class Handler:
 
     async def _close(self, closed: Closed) -> None:
         if self.socket.application_state is WebSocketState.CONNECTED:
-            reason = closed.reason.encode()[:120].decode(errors="ignore")
+            reason = closed.reason.encode(errors="replace")[:120].decode(errors="ignore")
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self.socket.close(closed.code, reason)
 
