@@ -102,8 +102,8 @@ class Handler:
             text = protocol.text_of(
                 {"type": "pong"} | ({} if payload is None else {"payload": payload})
             )
-        except RecursionError:  # it could just be read
-            raise Closed(Close.BAD_REQUEST, "The payload is nested too deeply") from None
+        except (RecursionError, ValueError):  # it could just be read
+            raise Closed(Close.BAD_REQUEST, "The payload cannot be sent back") from None
         if len(text) > MAX_SENT:
             raise Closed(Close.BAD_REQUEST, f"A ping's payload has at most {MAX_SENT} bytes")
         await self._write(text)
@@ -216,7 +216,7 @@ class Handler:
 
     async def _close(self, closed: Closed) -> None:
         if self.socket.application_state is WebSocketState.CONNECTED:
-            reason = closed.reason.encode()[:120].decode(errors="ignore")
+            reason = closed.reason.encode(errors="replace")[:120].decode(errors="ignore")
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self.socket.close(closed.code, reason)
 

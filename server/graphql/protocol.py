@@ -5,7 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 import json
 from enum import IntEnum
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 LONGEST_ID = 200  # characters
 
@@ -35,7 +35,7 @@ def read(text: str | None) -> Message:
     if text is None:
         raise Closed(Close.BAD_REQUEST, "Messages must be text")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
         raise Closed(Close.BAD_REQUEST, "Messages must be JSON") from None
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
@@ -73,4 +73,9 @@ def request_of(message: Message) -> Message:
 
 
 def text_of(message: Message) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode()
+    """ValueError of an infinite number, which 1e400 is once read."""
+    return json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
