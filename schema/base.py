@@ -13,7 +13,7 @@ from strawberry.dataloader import DataLoader
 
 from domain import callers, refusals
 from live import bus
-from resolvers import live
+from resolvers import feeds as live_feeds
 from schema.scalars import SCALARS as SCALARS
 from schema.scalars import Long as Long
 from schema.scalars import Money as Money
@@ -39,7 +39,7 @@ class Context:
     clock: Callable[[], datetime]
     redis: Redis
     bus: bus.Bus
-    feeds: live.Feeds
+    feeds: live_feeds.Feeds
     resume_after: int | None = None
     mark: int | None = None
     now: datetime = field(init=False)

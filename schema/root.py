@@ -81,7 +81,7 @@ class Subscription(live.LiveSubscription, summaries.SummarySubscription):
 
 
 # Subscriptions of which only the latest state counts. All others are facts: every one, in order.
-GAUGES = frozenset({"liveChannels"})
+GAUGES = frozenset({"liveChannels", "liveStats"})
 
 api = errors.Schema(
     query=Query,

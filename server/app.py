@@ -8,7 +8,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from ingest import pipeline
 from live import bus
-from resolvers import live
+from resolvers import feeds
 from runtime import clock, services
 from runtime.settings import Settings
 from server import health, ingest_routes
@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> Starlette:
             await heard.start()
             app.state.services = opened
             app.state.bus = heard
-            app.state.feeds = live.Feeds(opened.redis, heard)
+            app.state.feeds = feeds.Feeds(opened.redis, heard)
             app.state.ingest = pipeline.Pipeline(opened.redis, settings.records_days)
             try:
                 yield
