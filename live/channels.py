@@ -19,9 +19,11 @@ from live import keys, micros, scripts
 _CHUNK = 1_000  # events a script may take; Redis does nothing else meanwhile
 _IS_UP, _END, _BEAT = 1, 2, 3  # as apply.lua knows them
 CPS_SECONDS = 10
+NO_PDD = -1  # as window.lua knows it
 
-_Outcome = tuple[bool, int, int | None, bool]
-_Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None, _Outcome | None]
+_Outcome = tuple[int | None, int, int, bool]
+_Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None, *_Outcome]
+_NO_OUTCOME: _Outcome = (None, 0, 0, False)
 _Lost = tuple[str, str, int, int]
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -166,8 +168,7 @@ def _row(event: calls.LiveEvent | calls.Beat) -> _Row:
     number = event.numbered
     boot, seq = (None, None) if number is None else (number.boot, number.seq)
     if isinstance(event, calls.Beat):
-        return _BEAT, "", event.active, 0, 0, micros.of(event.at), 0, True, boot, seq, None
-    outcome = event.outcome
+        return _BEAT, "", event.active, 0, 0, micros.of(event.at), 0, True, boot, seq, *_NO_OUTCOME
     return (
         _END if event.type is calls.EventType.END else _IS_UP,
         event.call_id,
@@ -179,12 +180,15 @@ def _row(event: calls.LiveEvent | calls.Beat) -> _Row:
         event.final,
         boot,
         seq,
-        None if outcome is None else _outcome(outcome),
+        *_outcome(event.outcome),
     )
 
 
-def _outcome(outcome: calls.Outcome) -> _Outcome:
-    return outcome.answered, outcome.talk_us, outcome.pdd_us, outcome.corrects
+def _outcome(outcome: calls.Outcome | None) -> _Outcome:
+    if outcome is None:
+        return _NO_OUTCOME
+    pdd_us = NO_PDD if outcome.pdd_us is None else outcome.pdd_us
+    return int(outcome.answered), outcome.talk_us, pdd_us, outcome.corrects
 
 
 def _lost(lost: Iterable[_Lost], reason: Literal["SNAPSHOT", "LEASE"]) -> Iterable[LostCall]:

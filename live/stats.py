@@ -22,7 +22,7 @@ LONGEST_SECONDS = 900
 FILL_CHUNK = 1_000  # attempts a script may take
 
 _encode = msgspec.msgpack.Encoder().encode
-_Attempt = tuple[str, int, int, int, bool, int, int | None]
+_Attempt = tuple[str, int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _attempt(ended: calls.Ended) -> _Attempt:
         ended.customer_id,
         micros.of(ended.setup_at),
         micros.of(ended.end_at),
-        outcome.answered,
+        int(outcome.answered),
         outcome.talk_us,
-        outcome.pdd_us,
+        channels.NO_PDD if outcome.pdd_us is None else outcome.pdd_us,
     )

@@ -1,6 +1,7 @@
 -- Applies events. ARGV[1]: {now, {{switch, lease, events}, ...}}, times in µs.
--- An event: {kind, call id, leg, customer, carrier, at, setup, final, boot, seq, outcome}, an outcome
--- {answered, talk, PDD, corrects} or nil; a beat has its number of calls in place of the leg. Returns {{switch, reason}, ...}.
+-- An event: {kind, call id, leg, customer, carrier, at, setup, final, boot, seq, answered, talk,
+-- PDD, corrects}; answered is 0 or 1, or nil where the event counts no attempt; a beat has its
+-- number of calls in place of the leg. Returns {{switch, reason}, ...}.
 local IS_UP, END, BEAT = 1, 2, 3
 local OLDEST_ATTEMPT_US = 60000000 -- a backlog is not the traffic of now
 
@@ -48,12 +49,6 @@ local function goes_up(batch, event)
   touch(batch, event, call, true)
 end
 
-local function counted_as(event)
-  local outcome = event[11]
-  local second = math.floor(event[6] / 1000000)
-  return {event[4], second, outcome[1] and 1 or 0, outcome[2], outcome[3] or false}
-end
-
 -- An end may come before its start: then a tombstone remembers it. An end older than the lease and
 -- the sliding window needs none: its start would be refused as too old, and it counts nowhere.
 local function goes_down(batch, event, current)
@@ -66,7 +61,9 @@ local function goes_down(batch, event, current)
   if final then
     set_state(batch, call, ENDED)
     call[LEGS] = {}
-    if event[11] then count_ended(batch, call, counted_as(event), event[11][4]) end
+    if event[11] then
+      count_ended(batch, call, event[14], event[4], event[6], event[11], event[12], event[13])
+    end
   elseif call[STATE] == UP or call[STATE] == WAITING then
     call[LEGS][leg] = false
   end

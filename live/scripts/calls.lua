@@ -3,7 +3,7 @@
 local STATE, CUSTOMER, STANDING, BOOT, SEQ, AT, SETUP, LEGS, COUNTED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 -- STANDING: the carrier under which it counts, false: it does not; BOOT, SEQ: number of its last
 -- event (false, 0: none); AT, SETUP: µs (0: not known); LEGS: leg -> carrier, false once ended;
--- COUNTED: as what the ended attempt counts in the sliding window, see add_ended.
+-- COUNTED: as what the ended attempt counts in the sliding window; false: it does not.
 local UP, ENDED = 'U', 'E'
 local LOST = 'L' -- removed without an end: newer news brings it back
 local WAITING = 'W' -- a leg has ended, no start was seen
@@ -57,20 +57,17 @@ local function count_attempt(batch, customer)
   end
 end
 
-local function is_same(one, other)
-  for i = 1, 5 do
-    if one[i] ~= other[i] then return false end
-  end
-  return true
-end
-
--- Counts an ended attempt once; one that is corrected, instead of what it counted as.
-local function count_ended(batch, call, counted, corrects)
-  local before = call[COUNTED]
-  if before and (not corrects or is_same(before, counted)) then return false end
-  if before then add_ended(batch, before, -1) end
-  add_ended(batch, counted, 1)
-  call[COUNTED] = counted
+-- Counts an ended attempt once; one that is corrected, instead of what it counted as. PDD in µs,
+-- NO_PDD where there is none. Returns whether anything has changed.
+local function count_ended(batch, call, corrects, customer, at, answered, talk, pdd)
+  local before, second = call[COUNTED], math.floor(at / 1000000)
+  if before and not corrects then return false end
+  local counts = is_recent(batch, second)
+    and struct.pack(COUNTED_AS, customer, second, answered, talk, pdd)
+  if before == counts then return false end
+  if before then add_ended(batch, -1, struct.unpack(COUNTED_AS, before)) end
+  add_ended(batch, 1, customer, second, answered, talk, pdd)
+  call[COUNTED] = counts
   return true
 end
 
@@ -114,8 +111,8 @@ local function store_attempts(batch)
 end
 
 -- A tombstone outlives the second in which its call counts.
-local function left_at(batch, call)
-  return digits(math.max(batch.now, call[AT]))
+local function left_at(call, now_us, now)
+  return call[AT] > now_us and digits(call[AT]) or now
 end
 
 -- Writes every changed call: its record, its place in the switch's order, the sets it stands in.
@@ -131,7 +128,7 @@ local function store_calls(batch)
       up[#up + 1] = id
       if was and not was_up then not_gone[#not_gone + 1] = id end
     else
-      gone[#gone + 1] = left_at(batch, call)
+      gone[#gone + 1] = left_at(call, batch.now, now)
       gone[#gone + 1] = id
       if was_up then not_up[#not_up + 1] = id end
     end

@@ -13,7 +13,8 @@ local function is_filled()
   return filled and run == run_id()
 end
 
--- Is it still the state in which the fill with this nonce began?
+-- Is it still the state in which the fill with this nonce began? Not where Redis has lost some of
+-- it, or where ends were stored that it was not told of.
 local function is_filling(nonce)
   local run, known = unpack(redis.call('HMGET', window, 'run', 'nonce'))
   return known == nonce and run == run_id()

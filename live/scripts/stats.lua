@@ -1,7 +1,7 @@
--- A scope's sliding window. ARGV: scope, its length in seconds, now in µs ('' for Redis's own time),
--- the last sequence that the reader has shown (0: none). Returns {sequence, the second in which the
--- window ends, attempts started in the last 10 full seconds, {attempts, answered, talk, PDD, attempts
--- with a PDD}}; false where it is not filled.
+-- A scope's sliding window. ARGV: scope, its length in seconds, now in µs ('' for Redis's own
+-- time), the last sequence that the reader has shown (0: none). Returns {sequence, the second in
+-- which the window ends, attempts started in the last 10 full seconds, {attempts, answered, talk,
+-- PDD, attempts with a PDD}}; false where it is not filled.
 local scope, length, floor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
 local redis_now = redis_us()
 local second = math.floor((tonumber(ARGV[3]) or redis_now) / 1000000)
