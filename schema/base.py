@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 from domain import callers, refusals
 from live import bucket as live_bucket
 from live import bus
-from resolvers import live
+from resolvers import feeds as live_feeds
 from schema.scalars import SCALARS as SCALARS
 from schema.scalars import Long as Long
 from schema.scalars import Money as Money
@@ -32,16 +32,16 @@ V = TypeVar("V")
 class Context:
     """One per operation. `now` is its start; a subscription asks `clock()` anew for every push.
 
-    A subscription sets `mark`, before it yields, to the number a client may resume after
-    (`push`); one that is resumed finds that number in `resume_after`. `development` shows everybody the schema;
-    without a `bucket` operations are not charged.
+    A subscription sets `mark`, before it yields, to the number a client may resume after (`push`);
+    one that is resumed finds that number in `resume_after`. `development` shows everybody the
+    schema; without a `bucket` operations are not charged.
     """
 
     caller: callers.Caller | None
     clock: Callable[[], datetime]
     redis: Redis
     bus: bus.Bus
-    feeds: live.Feeds
+    feeds: live_feeds.Feeds
     resume_after: int | None = None
     mark: int | None = None
     development: bool = False

@@ -83,7 +83,7 @@ class Subscription(live.LiveSubscription, updates.SummarySubscription, facts.Fac
 
 
 # Subscriptions of which only the latest state counts. All others are facts: every one, in order.
-GAUGES = frozenset({"liveChannels"})
+GAUGES = frozenset({"liveChannels", "liveStats"})
 
 api = bounded.Schema(
     query=Query,

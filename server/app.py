@@ -10,7 +10,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain import callers
 from ingest import pipeline
 from live import bucket, bus
-from resolvers import live
+from resolvers import feeds
 from runtime import clock, services
 from runtime.settings import Settings
 from schema import base
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
     """What makes an operation's context of its caller and of where it is resumed."""
-    feeds = live.Feeds(redis, heard)
+    followed = feeds.Feeds(redis, heard)
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
 
     def context(caller: callers.Caller | None, resume_after: int | None) -> base.Context:
@@ -75,7 +75,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             clock=clock.now,
             redis=redis,
             bus=heard,
-            feeds=feeds,
+            feeds=followed,
             resume_after=resume_after,
             development=settings.development,
             bucket=held,
