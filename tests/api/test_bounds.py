@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from callers import Caller, Carrier
 from programs import Program
@@ -198,15 +199,28 @@ async def test_a_server_told_to_end_sends_all_away_within_ten_seconds(
             return await closed(one), time.monotonic()
 
         endings = [asyncio.create_task(ending(one)) for one in healthy]
+        streaming = asyncio.create_task(_stream_until_its_end(account.owner))
+        await asyncio.sleep(0.5)
         began = time.monotonic()
         assert server.process is not None
         server.process.terminate()
         assert await asyncio.to_thread(server.process.wait, 15) in (0, -signal.SIGTERM)
         assert time.monotonic() - began < 10
         ended = [await one for one in endings]
+        assert await streaming > 0
     assert {code for code, _ in ended} == {1012}
     times = [at for _, at in ended]
     assert max(times) - min(times) > 0.5, "all would come back at once"
+
+
+async def _stream_until_its_end(caller: Caller) -> int:
+    """How many lines an event stream has until the server ends it, which is no error."""
+    headers = caller.headers | {"Accept": "text/event-stream"}
+    async with (
+        httpx2.AsyncClient(verify=False, timeout=30) as client,
+        client.stream("POST", f"{caller.url}/graphql", headers=headers, json={"query": LIVE}) as it,
+    ):
+        return len([line async for line in it.aiter_lines()])
 
 
 async def test_who_never_says_who_it_is_is_sent_away(server: Program) -> None:
