@@ -6,9 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain import billing, money
+from domain import billing, facts, money
 from domain.refusals import Refusal
 from models import bill_sql, db, hours, invoices, ledger
+from models import facts as stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ async def compute(conn: db.Connection, account_id: int, invoice_id: int) -> Bill
 async def issue(
     conn: db.Connection, account_id: int, invoice_id: int, bill: Bill, now: datetime
 ) -> None:
-    """Pins the hours, records the adjustments, numbers the invoice and posts tax and rounding."""
+    """Pins the hours, records the adjustments, numbers the invoice, posts tax and rounding, and
+    tells it as a fact."""
     row = await conn.fetchrow(invoices.BY_ID, account_id, invoice_id)
     draft = (await invoices.with_lines(conn, account_id, [row]))[0]
     of = (account_id, draft.customer_id)
@@ -153,6 +155,8 @@ async def issue(
     await conn.execute(
         bill_sql.ISSUE, account_id, invoice_id, issued.number, position, content_hash, now
     )
+    kind = facts.Kind.INVOICE_ISSUED
+    await stored.insert(conn, *of, kind, now, subject_id=invoice_id)
 
 
 async def discard(conn: db.Connection, account_id: int, invoice_id: int) -> None:

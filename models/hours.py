@@ -28,10 +28,12 @@ class Hour(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The hour's version now (0: it never had a call) and whether a sum differed."""
+    """The hour's version now (0: it never had a call), whether a sum differed, and that of the
+    calls without a rate."""
 
     version: int
     changed: bool
+    unrated_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,16 @@ async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebu
     version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
     changed = None
     if not frozen:
-        changed = await conn.fetchval(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
+        changed = await conn.fetchrow(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
     removed: str = await conn.execute(
         "DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3", *which
     )
     if frozen:
         await _note_frozen(conn, which, int(removed.split()[-1]), now)
     await ledger.post_hour(conn, *which, now)
-    return Rebuilt(changed or version, changed is not None)
+    if changed is None:
+        return Rebuilt(version, False)
+    return Rebuilt(changed[0], True, unrated_changed=changed[1])
 
 
 async def _note_frozen(conn: db.Connection, which: Hour, marks: int, now: datetime) -> None:

@@ -78,7 +78,8 @@ def _upsert(table: str, keys: str, time: str, sums: tuple[str, ...], only: str =
     """
 
 
-# The head's new version; no row if nothing differed.
+# The head's new version, and whether its unrated calls are others; no row if nothing differed. The
+# look-up in RETURNING sees the head as it was.
 REBUILD = f"""
 WITH legs AS MATERIALIZED ({LEGS}),
 grains AS MATERIALIZED ({_GRAINS}),
@@ -98,7 +99,9 @@ HAVING (SELECT rows FROM changes) > 0
 ON CONFLICT (account_id, customer_id, hour) DO UPDATE
 SET (version, {", ".join(_HEAD_SUMS)}, rebuilt_at)
   = ROW (hours.version + 1, {", ".join(f"EXCLUDED.{c}" for c in _HEAD_SUMS)}, EXCLUDED.rebuilt_at)
-RETURNING version
+RETURNING version, unrated IS DISTINCT FROM coalesce((
+    SELECT h.unrated FROM hours h WHERE h.account_id = $1 AND h.customer_id = $2 AND h.hour = $3
+), 0)
 """
 
 # Lets the planner hash the records whatever it believes the number of groups to be; there are few

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from domain import billing, callers, periods
+from redis.asyncio import Redis
+
+from domain import billing, callers, facts, periods
 from domain.refusals import Refusal
+from live import news
 from models import invoices, invoicing
 from resolvers import access
 from resolvers.access import Capability
@@ -23,9 +26,10 @@ async def generate(
     issue: bool,
     expected: Decimal | None,
     now: datetime,
+    redis: Redis,
 ) -> billing.Invoice:
     access.require_customer(caller, Capability.INVOICE, customer_id)
-    return await invoicing.generate(
+    made = await invoicing.generate(
         caller.account_id,
         _selection(customer_id, rows),
         key=key,
@@ -34,15 +38,19 @@ async def generate(
         now=now,
         actor=caller.actor,
     )
+    await _tell(redis, caller.account_id, made)
+    return made
 
 
 async def issue(
-    caller: callers.Caller, invoice_id: int, *, key: str, now: datetime
+    caller: callers.Caller, invoice_id: int, *, key: str, now: datetime, redis: Redis
 ) -> billing.Invoice:
     await _mine_to_make(caller, invoice_id)
-    return await invoicing.issue_draft(
+    issued = await invoicing.issue_draft(
         caller.account_id, invoice_id, key=key, now=now, actor=caller.actor
     )
+    await _tell(redis, caller.account_id, issued)
+    return issued
 
 
 async def discard(caller: callers.Caller, invoice_id: int, now: datetime) -> billing.Invoice:
@@ -71,6 +79,12 @@ async def invoice(caller: callers.Caller, invoice_id: int) -> billing.Invoice | 
     access.require(caller, Capability.SEE_BILLING)
     found = await invoices.find(caller.account_id, invoice_id)
     return found if found is not None and caller.customer_id in (None, found.customer_id) else None
+
+
+async def _tell(redis: Redis, account_id: int, invoice: billing.Invoice) -> None:
+    if invoice.position is not None:
+        kind = facts.Kind.INVOICE_ISSUED
+        await news.tell(redis, account_id, invoice.customer_id, kind, invoice.position)
 
 
 async def _mine_to_make(caller: callers.Caller, invoice_id: int) -> billing.Invoice:

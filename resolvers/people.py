@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain import callers, checklist, people, refusals, tokens
-from models import credentials, db
+from models import checklists, credentials, db
 from models import people as stored
 from models.tables import Account, ApiKey, Carrier, Contact, Customer, Staff
 from resolvers import access, sign_in
@@ -118,7 +118,7 @@ async def create_contact(
 ) -> Contact:
     """NOT_FOUND, EMAIL_TAKEN, INVALID with the field."""
     access.require_account(caller, Capability.MANAGE_CUSTOMERS)
-    await _existing_customer(caller.account_id, customer_id)
+    await existing_customer(caller.account_id, customer_id)
     name, email = people.name(name), people.email(email)
     mobile = None if mobile is None else people.mobile(mobile)
     time_zone, language = people.time_zone(time_zone), people.language(language)
@@ -153,7 +153,7 @@ async def create_api_key(
     if not chosen:
         raise refusals.Refusal("INVALID", "Give at least one scope.", "scopes")
     if customer_id is not None:
-        await _existing_customer(caller.account_id, customer_id)
+        await existing_customer(caller.account_id, customer_id)
         if callers.Scope.INGEST in chosen:
             raise refusals.Refusal(
                 "INVALID", "INGEST is of the whole account; leave the customer out.", "scopes"
@@ -231,27 +231,28 @@ async def api_key(caller: callers.Caller, key_id: int) -> ApiKey | None:
 
 async def sees_carrier_names(caller: callers.Caller) -> bool:
     """False for whoever sees one customer, if the account hides its carriers."""
-    if caller.customer_id is None:
-        return True
-    return not (await stored.account(caller.account_id)).hide_carriers
+    return caller.sees_carriers
 
 
 async def outstanding(caller: callers.Caller, customer_id: int) -> list[checklist.Outstanding]:
-    """What the customer has to put right; a contact's own verifications only for itself."""
+    """What the customer has to put right: of verifications a contact's own, or (staff, keys) those
+    of all its contacts."""
     access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
-    contact = None
-    if caller.kind is callers.Kind.CONTACT:
-        contact = await stored.contact(caller.account_id, caller.id)
+    if caller.kind is not callers.Kind.CONTACT:
+        return checklist.outstanding(await checklists.of_customer(caller.account_id, customer_id))
+    contact = await stored.contact(caller.account_id, caller.person)
+    assert contact is not None
     facts = checklist.Facts(
-        email_verified=None if contact is None else contact.email_verified_at is not None,
-        mobile=None if contact is None else contact.mobile,
-        mobile_verified=None if contact is None else contact.mobile_verified_at is not None,
+        unverified_emails=int(contact.email_verified_at is None),
+        unverified_mobiles=int(contact.mobile_verified_at is None),
         unrated_calls=await stored.unrated_calls(caller.account_id, customer_id),
+        asked_by_contact=True,
+        mobile=contact.mobile,
     )
     return checklist.outstanding(facts)
 
 
-async def _existing_customer(account_id: int, customer_id: int) -> Customer:
+async def existing_customer(account_id: int, customer_id: int) -> Customer:
     found = await stored.customer(account_id, customer_id)
     if found is None:
         raise refusals.Refusal(

@@ -1,17 +1,27 @@
 """The summary as a caller may see it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from domain import billing, callers, cells, periods, refusals
 from domain.periods import Granularity
-from models import invoices, people, summaries
+from live import bus, topics
+from models import faults, invoices, people, summaries
 from resolvers import access
 from resolvers.access import Capability
 
 MAX_CELLS = 10_000
+MAX_SINCE = timedelta(days=31)
+_AHEAD = timedelta(minutes=5)  # a client's clock may go before ours
 _LOOK_BACK = timedelta(minutes=2)
+_AT_MOST_EVERY = 1.0  # seconds
+_LOOK_EVERY = 20.0  # seconds: heals what was not heard
+_RETRY = 1.0  # seconds between tries while the database is away
+
+_log = structlog.get_logger("resolvers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,32 +132,81 @@ class Changes:
     workers differ. What was told already is known by its version.
     """
 
-    def __init__(self, account_id: int, customer_id: int, granularity: Granularity) -> None:
+    def __init__(
+        self,
+        account_id: int,
+        customer_id: int,
+        granularity: Granularity,
+        since: datetime | None = None,
+    ) -> None:
+        self.topic = topics.rows(account_id, customer_id)
         self._scope = account_id, customer_id
         self._granularity = granularity
         self._versions: dict[datetime, int] = {}
-        self._asked: datetime | None = None
+        self._asked = since
 
     async def since_last(self, now: datetime) -> list[cells.Row]:
-        """Oldest first; none at the first time. LIVE tells of its 24 hours only."""
+        """Oldest first; without a `since` none at the first time. LIVE: of its 24 hours only."""
         since, first = (self._asked or now) - _LOOK_BACK, self._asked is None
         changes = await summaries.changed_since(*self._scope, since)
         hours = [c.hour for c in changes if c.version > self._versions.get(c.hour, 0)]
+        rows = [] if first else await self._rows(hours, now)
         self._asked, self._versions = now, {c.hour: c.version for c in changes}
+        return rows
+
+    async def _rows(self, hours: Sequence[datetime], now: datetime) -> list[cells.Row]:
         starts = {periods.containing(self._granularity, hour).start for hour in hours}
         if self._granularity is Granularity.LIVE:
             starts &= {period.start for period in periods.live(now)}
-        if first or not starts:
+        if not starts:
             return []
         return await summaries.rows(*self._scope, self._granularity, sorted(starts))
 
 
 async def changes(
-    caller: callers.Caller, customer_id: int, granularity: Granularity, now: datetime
+    caller: callers.Caller,
+    customer_id: int,
+    granularity: Granularity,
+    since: datetime | None,
+    now: datetime,
 ) -> tuple[Changes, str]:
-    """What tells of changes from now on, and the customer's currency."""
+    """What tells of changes since then, or (None) from now on, and the customer's currency.
+
+    BAD_SINCE where that is too long ago, or yet to come.
+    """
     access.require_customer(caller, Capability.SEE_STATS, customer_id)
     currency = await _currency(caller.account_id, customer_id)
-    follower = Changes(caller.account_id, customer_id, granularity)
-    await follower.since_last(now)
+    if since is not None:
+        follower = Changes(caller.account_id, customer_id, granularity, _checked(since, now))
+    else:
+        follower = Changes(caller.account_id, customer_id, granularity)
+        await follower.since_last(now)
     return follower, currency or ""
+
+
+async def follow(
+    heard: bus.Bus, changes: Changes, clock: Callable[[], datetime]
+) -> AsyncGenerator[tuple[list[cells.Row], datetime], None]:
+    """The changed rows each time there are any, and the instant they were read at."""
+    async with heard.listen(changes.topic, min_interval=_AT_MOST_EVERY) as wakes:
+        async for _ in wakes:
+            wakes.max_interval, now = _LOOK_EVERY, clock()
+            try:
+                rows = await changes.since_last(now)
+            except faults.AWAY as error:
+                _log.warning("changed rows not read", error=repr(error))
+                wakes.max_interval = _RETRY
+                continue
+            if rows:
+                yield rows, now
+
+
+def _checked(since: datetime, now: datetime) -> datetime:
+    if not now - MAX_SINCE <= since <= now + _AHEAD:
+        raise refusals.Refusal(
+            "BAD_SINCE",
+            f"Give a time of the last {MAX_SINCE.days} days; if you have been away for longer, read"
+            " the summary and subscribe without `since`.",
+            "since",
+        )
+    return min(since, now)

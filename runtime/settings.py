@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     partitions_ahead_days: int = Field(
         default=7, ge=1, description="partitions made ahead, in days"
     )
+    sockets_per_key: int = Field(
+        default=1_000, ge=1, description="WebSockets and event streams a token may hold, a process"
+    )
+    socket_operations: int = Field(
+        default=100, ge=1, description="operations a WebSocket may run at once"
+    )
     development: bool = Field(
         default=False, description="introspection, suggestions and GraphiQL for everybody"
     )

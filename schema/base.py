@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 from domain import callers, refusals
 from live import bucket as live_bucket
 from live import bus
-from resolvers import live
+from resolvers import feeds as live_feeds
 from schema.scalars import SCALARS as SCALARS
 from schema.scalars import Long as Long
 from schema.scalars import Money as Money
@@ -32,16 +32,16 @@ V = TypeVar("V")
 class Context:
     """One per operation. `now` is its start; a subscription asks `clock()` anew for every push.
 
-    A subscription sets `mark`, before it yields, to the number a client may resume after; one that
-    is resumed finds that number in `resume_after`. `development` shows everybody the schema;
-    without a `bucket` operations are not charged.
+    A subscription sets `mark`, before it yields, to the number a client may resume after (`push`);
+    one that is resumed finds that number in `resume_after`. `development` shows everybody the
+    schema; without a `bucket` operations are not charged.
     """
 
     caller: callers.Caller | None
     clock: Callable[[], datetime]
     redis: Redis
     bus: bus.Bus
-    feeds: live.Feeds
+    feeds: live_feeds.Feeds
     resume_after: int | None = None
     mark: int | None = None
     development: bool = False
@@ -64,6 +64,11 @@ class Context:
                 "UNAUTHENTICATED", "Sign in, or send an API key as a bearer token."
             )
         return self.caller
+
+    def push(self, mark: int | None) -> None:
+        """Before a subscription yields. What was loaded for the push before is not shown again."""
+        self.mark = mark
+        self._loaders.clear()
 
     def loader(self, load: Callable[[list[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
         """The operation's data loader of a module-level batch function."""

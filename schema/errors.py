@@ -31,24 +31,10 @@ class Masked(MaskErrors):
         super().__init__(should_mask_error=lambda _: True)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        told = self._unhidden(error)
+        fit = told(error)
         if not self.execution_context.context.sees_schema:
-            told.message = _SUGGESTION.sub("", told.message)
-        return told
-
-    def _unhidden(self, error: GraphQLError) -> GraphQLError:
-        original = root_cause(error)
-        if isinstance(original, refusals.Refusal):
-            return _told(error, original.message, of_refusal(original))
-        if isinstance(original, NO_OPERATION):
-            return _told(error, error.message, {"code": "BAD_REQUEST"})
-        if isinstance(error, GraphQLSyntaxError):
-            return _told(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
-        if original is None:
-            return _told(
-                error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
-            )
-        return _told(error, *masked(original, error.path))
+            fit.message = _SUGGESTION.sub("", fit.message)
+        return fit
 
 
 class Schema(strawberry.Schema):
@@ -62,6 +48,22 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         pass
+
+
+def told(error: GraphQLError) -> GraphQLError:
+    """What the client is told of an error, with its code."""
+    original = root_cause(error)
+    if isinstance(original, refusals.Refusal):
+        return _told(error, original.message, of_refusal(original))
+    if isinstance(original, NO_OPERATION):
+        return _told(error, error.message, {"code": "BAD_REQUEST"})
+    if isinstance(error, GraphQLSyntaxError):
+        return _told(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
+    if original is None:
+        return _told(
+            error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
+        )
+    return _told(error, *masked(original, error.path))
 
 
 def masked(error: Exception, path: Any = None) -> tuple[str, dict[str, Any]]:

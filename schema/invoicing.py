@@ -75,6 +75,7 @@ class BillingMutation:
             issue=input.issue,
             expected=input.expected_subtotal,
             now=info.context.now,
+            redis=info.context.redis,
         )
         return billing.Invoice.of(caller.account_id, invoice)
 
@@ -88,8 +89,9 @@ class BillingMutation:
     ) -> IssueInvoiceResult:
         caller = info.context.signed_in()
         invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id, "invoiceId")
+        context = info.context
         invoice = await resolve.issue(
-            caller, invoice_id, key=input.idempotency_key, now=info.context.now
+            caller, invoice_id, key=input.idempotency_key, now=context.now, redis=context.redis
         )
         return billing.Invoice.of(caller.account_id, invoice)
 

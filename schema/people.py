@@ -41,7 +41,8 @@ class ChecklistItem:
 )
 class Checklist:
     items: list[ChecklistItem] = strawberry.field(
-        description="The outstanding items. A contact's own verifications are there for it alone."
+        description="The outstanding items. A contact is shown its own verifications; others, each"
+        " verification that any of the customer's contacts has to do."
     )
 
     @strawberry.field(description="How many items are outstanding.")

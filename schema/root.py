@@ -12,6 +12,7 @@ from schema import (
     bounded,
     cells,
     errors,
+    facts,
     invoicing,
     live,
     people,
@@ -20,6 +21,7 @@ from schema import (
     setup,
     summaries,
     switches,
+    updates,
     viewer,
 )
 
@@ -76,12 +78,12 @@ class Mutation(
 
 
 @strawberry.type(description="What can be listened to, over a WebSocket or server-sent events.")
-class Subscription(live.LiveSubscription, summaries.SummarySubscription):
+class Subscription(live.LiveSubscription, updates.SummarySubscription, facts.FactSubscription):
     pass
 
 
 # Subscriptions of which only the latest state counts. All others are facts: every one, in order.
-GAUGES = frozenset({"liveChannels"})
+GAUGES = frozenset({"liveChannels", "liveStats"})
 
 api = bounded.Schema(
     query=Query,

@@ -1,6 +1,5 @@
-"""The summary, and the push of its changed rows."""
+"""The summary."""
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -9,7 +8,6 @@ import strawberry
 
 from domain import cells, periods, refusals
 from domain import stats as rules
-from live import topics
 from resolvers import access, summaries
 from resolvers.access import Capability
 from schema import base, billing
@@ -145,7 +143,7 @@ _ABOUT = (
     "LIVE: always 24 rows, an hour each. The others: the periods that have calls."
     " Newest first; current within a minute."
 )
-_Granularity = Annotated[
+GranularityArgument = Annotated[
     periods.Granularity, strawberry.argument(description="How long a row's period is.")
 ]
 
@@ -158,7 +156,7 @@ class HasSummary(base.Scoped):
     async def summary(
         self,
         info: base.Info,
-        granularity: _Granularity,
+        granularity: GranularityArgument,
         first: base.First = 24,
         after: base.After = None,
     ) -> SummaryConnection:
@@ -178,7 +176,7 @@ class HasAccountSummary(base.Scoped):
     async def summary(
         self,
         info: base.Info,
-        granularity: _Granularity,
+        granularity: GranularityArgument,
         first: base.First = 24,
         after: base.After = None,
     ) -> AccountSummaryConnection:
@@ -229,27 +227,3 @@ async def row_node(
             return None
         raise
     return AccountSummaryRow.of(row, now) if currency is None else SummaryRow.of(row, currency, now)
-
-
-@strawberry.type
-class SummarySubscription:
-    @strawberry.subscription(
-        description="Each row of a customer's summary whose sums have changed, as it is now, at"
-        " most once a second. Nothing at first: subscribe, then query. LIVE: rows of its 24 hours."
-    )
-    async def summary_updated(
-        self,
-        info: base.Info,
-        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Whose summary.")],
-        granularity: _Granularity,
-    ) -> AsyncGenerator[SummaryRow, None]:
-        context = info.context
-        caller = context.signed_in()
-        customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
-        changes, currency = await summaries.changes(caller, customer, granularity, context.clock())
-        topic = topics.rows(caller.account_id, customer)
-        async with context.bus.listen(topic, min_interval=1, max_interval=20) as wakes:
-            async for _ in wakes:
-                now = context.clock()
-                for row in await changes.since_last(now):
-                    yield SummaryRow.of(row, currency, now)

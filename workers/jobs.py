@@ -12,8 +12,9 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from live import bus, channels, topics
-from models import hours, ledger, partitions, people, switches
+from domain import facts
+from live import bus, channels, news, topics
+from models import checklists, hours, ledger, partitions, people, switches
 
 _BATCH = 200
 _SECONDS = 40
@@ -61,6 +62,8 @@ async def _rebuild(tools: Tools, which: hours.Hour, places: asyncio.Semaphore) -
     if rebuilt and rebuilt.changed:
         topic = topics.rows(which.account_id, which.customer_id)
         await bus.publish(tools.redis, topic, rebuilt.version)
+    if rebuilt and rebuilt.unrated_changed:
+        await _settle_checklist(tools, which.account_id, which.customer_id)
     return rebuilt is not None
 
 
@@ -70,6 +73,26 @@ async def post_closed(ctx: dict[str, Any]) -> None:
     for account_id in await people.account_ids():
         while await ledger.post_closed(account_id, tools.clock()):
             pass
+
+
+async def settle_checklists(ctx: dict[str, Any]) -> None:
+    """Finds what has changed of the checklists, whatever changed it."""
+    tools: Tools = ctx["tools"]
+    for account_id in await people.account_ids():
+        for customer_id in await checklists.changed(account_id):
+            await _settle_checklist(tools, account_id, customer_id)
+
+
+async def _settle_checklist(tools: Tools, account_id: int, customer_id: int) -> None:
+    """One that fails does not keep the others: the next look finds it again."""
+    try:
+        number = await checklists.settle(account_id, customer_id, tools.clock())
+    except Exception:
+        log.exception("checklist not settled", account=account_id, customer=customer_id)
+        return
+    if number is not None:
+        kind = facts.Kind.CHECKLIST_CHANGED
+        await news.tell(tools.redis, account_id, customer_id, kind, number)
 
 
 async def make_partitions(ctx: dict[str, Any]) -> None:

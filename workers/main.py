@@ -32,6 +32,7 @@ _WAIT_SECONDS = 5.0  # how long the end waits for what it closes
 SCHEDULE = (
     cron(jobs.rebuild_marked, second={0, 20, 40}, run_at_startup=True, timeout=_REBUILD_SECONDS),
     cron(jobs.post_closed, second={10, 40}, run_at_startup=True, timeout=30),
+    cron(jobs.settle_checklists, second={3, 18, 33, 48}, run_at_startup=True, timeout=30),
     cron(jobs.sweep_leases, second={5, 15, 25, 35, 45, 55}, timeout=10),
     cron(jobs.make_partitions, minute={7}, second=0, run_at_startup=True, timeout=60),
     cron(jobs.drop_partitions, hour={1}, minute={17}, second=0, timeout=60),

@@ -4,9 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from books import NOW, Books
+from redis.asyncio import Redis
 
 from domain import callers
 from schema import base, root
+
+_AWAY: Redis = Redis(unix_socket_path="/nowhere")  # invoices are issued all the same
 
 
 def owner(books: Books) -> callers.Caller:
@@ -28,12 +31,17 @@ def key(books: Books, *scopes: callers.Scope, customer_id: int | None = None) ->
 
 
 async def ask(
-    caller: callers.Caller | None, query: str, *, now: datetime = NOW, **variables: Any
+    caller: callers.Caller | None,
+    query: str,
+    *,
+    now: datetime = NOW,
+    redis: Redis = _AWAY,
+    **variables: Any,
 ) -> dict[str, Any]:
     """The answer's data; `ask(…)["errors"]` where there are any."""
     nothing: Any = None  # no question of these tests is about what is live
     context = base.Context(
-        caller=caller, clock=lambda: now, redis=nothing, bus=nothing, feeds=nothing
+        caller=caller, clock=lambda: now, redis=redis, bus=nothing, feeds=nothing
     )
     found = await root.api.execute(query, variable_values=variables, context_value=context)
     data = dict(found.data or {})

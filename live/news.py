@@ -1,0 +1,28 @@
+"""Tells, after the commit, that there is a fact. Who follows reads it from the database."""
+
+import asyncio
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from domain import facts
+from live import bus, topics
+
+_PATIENCE = 1.0  # seconds; whoever made the fact waits no longer for a Redis that hangs
+
+_log = structlog.get_logger("live")
+
+
+async def tell(
+    redis: Redis, account_id: int, customer_id: int | None, kind: facts.Kind, number: int
+) -> None:
+    """To who follows the customer and who follows the account. What is not heard is not lost:
+    followers look for themselves every few seconds.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            for scope in {customer_id, None}:
+                await bus.publish(redis, topics.facts(account_id, scope, kind), number)
+    except (RedisError, OSError, TimeoutError) as error:
+        _log.warning("fact not told", account=account_id, kind=kind, error=repr(error))

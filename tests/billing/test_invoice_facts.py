@@ -1,0 +1,154 @@
+"""invoiceIssued: every invoice that is issued, whichever way, and nothing else."""
+
+import asyncio
+from random import Random
+from typing import Any
+
+import pytest
+from asking import ask, contact, key, owner
+from books import NOW, Books, at, open_customer
+from following import INVOICES, Followed, following
+from redis.asyncio import Redis
+
+from domain import billing
+from domain.callers import Scope
+from domain.facts import Kind
+from domain.refusals import Refusal
+from live import news
+from models import facts, invoices, invoicing
+from schema import base
+
+ISSUE = """mutation ($id: ID!, $key: String!) {
+  issueInvoice(input: {invoiceId: $id, idempotencyKey: $key}) {
+    ... on Invoice { number } ... on Refusal { code } } }"""
+
+
+async def numbers(told: Followed, count: int) -> list[tuple[int, Any]]:
+    return [(one["number"], one["invoice"]["number"]) for one in await told.take(count)]
+
+
+async def wake(books: Books, redis: Redis, customer_id: int | None = None) -> None:
+    await news.tell(redis, books.account_id, customer_id, Kind.INVOICE_ISSUED, 1)
+
+
+async def kept(books: Books, customer_id: int | None = None) -> list[int | None]:
+    """The invoices of a stream, by their ids."""
+    found = await facts.since(books.account_id, customer_id, Kind.INVOICE_ISSUED, 0, 1_000)
+    assert [fact.number for fact in found] == list(range(1, len(found) + 1))
+    return [fact.subject_id for fact in found]
+
+
+async def test_invoices_are_told_as_they_are_issued_each_stream_with_its_own_numbers(
+    books: Books, redis: Redis
+) -> None:
+    other = await open_customer(books, "other")
+    by = key(books, Scope.BILLING_READ)
+    async with (
+        following(by, redis, INVOICES) as whole,
+        following(contact(books, other), redis, INVOICES) as others,
+    ):
+        for day, customer in ((2, books.customer_id), (2, other), (3, other)):
+            await books.call(at(day), "1", customer_id=customer)
+            await books.generate(day, customer_id=customer)
+            await wake(books, redis, customer)
+        assert await numbers(whole, 3) == [
+            (1, "INV-000001"),
+            (2, "INV-000002"),
+            (3, "INV-000003"),
+        ]
+        assert await numbers(others, 2) == [(1, "INV-000002"), (2, "INV-000003")]
+        assert await others.silent()
+
+
+async def test_an_invoice_issued_over_the_api_is_told_within_a_second(
+    books: Books, redis: Redis
+) -> None:
+    await books.call(at(2), "1")
+    draft = await books.generate(2, issue=False)
+    async with following(owner(books), redis, INVOICES) as told:
+        id = base.encode_id("Invoice", books.account_id, draft.id)
+        assert await told.silent()
+        await ask(owner(books), ISSUE, redis=redis, id=id, key="k")
+        first = await told.next(within=1)
+        assert (first["number"], first["invoice"]["id"]) == (1, id)
+        assert first["at"] == "2026-11-20T12:30:00.000000Z"
+        await ask(owner(books), ISSUE, redis=redis, id=id, key="k")
+        assert await told.silent()
+
+
+async def test_drafts_refusals_and_repetitions_are_no_facts(books: Books) -> None:
+    for day in (2, 3, 4):
+        await books.call(at(day), "1")
+    draft = await books.generate(2, issue=False)
+    assert await kept(books) == []
+    with pytest.raises(Refusal):
+        await books.generate(3, expected="7")
+    made = await books.generate(3, key="once")
+    assert await books.generate(3, key="once") == made
+    await invoicing.discard_draft(books.account_id, draft.id, now=NOW)
+    assert await kept(books) == [made.id]
+    assert await kept(books, books.customer_id) == [made.id]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_facts_of_invoices_made_at_once_are_in_the_order_of_their_issue(
+    books: Books, redis: Redis, seed: int
+) -> None:
+    """Some are refused at the last moment, some are cancelled wherever they are by then."""
+    chance = Random(seed)
+    customers = [await open_customer(books, f"customer-{n}") for n in range(4)]
+    for customer in customers:
+        for day in range(2, 8):
+            await books.call(at(day), "1", customer_id=customer)
+
+    async def make(customer: int, day: int) -> None:
+        expected = chance.choice((None, None, None, "7"))
+        making = asyncio.create_task(books.generate(day, customer_id=customer, expected=expected))
+        if chance.random() < 0.3:
+            await asyncio.sleep(chance.random() * 0.1)
+            making.cancel()
+        await asyncio.wait([making])
+        assert making.cancelled() or isinstance(making.exception(), Refusal | None)
+
+    async with following(owner(books), redis, INVOICES, after=0) as one:
+        await asyncio.gather(
+            *(make(customer, day) for day in range(2, 8) for customer in customers)
+        )
+        page = await invoices.page(
+            books.account_id, None, [billing.Status.ISSUED], invoices.START, 100
+        )
+        issued = [invoice.number for invoice in page.invoices]
+        assert issued
+        await wake(books, redis)
+        expected = list(enumerate(issued, 1))
+        assert await numbers(one, len(issued)) == expected
+        assert await one.silent()
+    async with following(owner(books), redis, INVOICES, after=0) as another:
+        assert await numbers(another, len(issued)) == expected
+    for customer in customers:
+        mine = [invoice.id for invoice in page.invoices if invoice.customer_id == customer]
+        assert await kept(books, customer) == mine
+
+
+async def test_an_invoice_is_told_as_it_is_now(books: Books, redis: Redis) -> None:
+    await books.call(at(2), "1")
+    await books.generate(2)
+    await books.sql("UPDATE invoices SET status = 'PAID'")
+    query = INVOICES.replace("id number", "status customer { reference } lines { calls }")
+    async with following(contact(books, books.customer_id), redis, query, after=0) as told:
+        assert (await told.next())["invoice"] == {
+            "status": "PAID",
+            "customer": {"reference": "first"},
+            "lines": [{"calls": 1}],
+        }
+
+
+async def test_each_push_shows_the_customer_as_it_is_by_then(books: Books, redis: Redis) -> None:
+    query = INVOICES.replace("id number", "customer { name }")
+    async with following(owner(books), redis, query) as told:
+        for day, name in ((2, "first"), (3, "renamed")):
+            await books.sql("UPDATE customers SET name = $1", name)
+            await books.call(at(day), "1")
+            await books.generate(day)
+            await wake(books, redis)
+            assert (await told.next())["invoice"]["customer"]["name"] == name

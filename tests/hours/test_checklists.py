@@ -1,0 +1,202 @@
+"""checklistChanged: what a customer has to put right, told when it becomes something else."""
+
+import asyncio
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from random import Random
+
+import days
+import pytest
+import reader
+from days import ACCOUNT, HOUR, Leg
+from following import CHECKLISTS, following
+from programs import Program
+from reader import Asker
+from redis.asyncio import Redis
+
+from domain.facts import Kind
+from live import wake
+from models import checklists, db, facts, hours, people
+from models.tables import Contact
+from schema import base
+from workers import jobs, main
+
+NOW = HOUR + timedelta(minutes=30)
+OWN = "query ($id: ID!) { customer(id: $id) { checklist { outstanding items { code detail } } } }"
+
+
+@pytest.fixture
+async def asker(database: str, redis: Redis) -> Asker:
+    await people.insert_account("A carrier", NOW)
+    await days.prepare()
+    return Asker(reader.staff(ACCOUNT), NOW, redis)
+
+
+@pytest.fixture
+async def tools(asker: Asker) -> jobs.Tools:
+    return jobs.Tools(asker.redis, lambda: NOW, records_days=2, partitions_ahead_days=3)
+
+
+async def rebuild(tools: jobs.Tools) -> None:
+    await jobs.rebuild_marked({"tools": tools})
+
+
+async def settle(tools: jobs.Tools) -> None:
+    await jobs.settle_checklists({"tools": tools})
+
+
+async def told(customer_id: int | None = None) -> list[dict[str, int]]:
+    """All that was told, by what was open."""
+    found = await facts.since(ACCOUNT, customer_id, Kind.CHECKLIST_CHANGED, 0, 1_000)
+    assert [fact.number for fact in found] == list(range(1, len(found) + 1))
+    return [dict(fact.detail["open"]) for fact in found]
+
+
+def unrated(call: str, customer: int = 1) -> Leg:
+    return Leg(call, customer=customer, rated_by=None, prefix=None, charge=None)
+
+
+async def rate(*legs: Leg) -> None:
+    rated = [replace(leg, rated_by="CARD", prefix="44", charge=Decimal(1)) for leg in legs]
+    await days.put(rated, gone=legs)
+
+
+async def test_calls_without_a_rate_are_told_when_they_appear_and_when_they_are_rated(
+    tools: jobs.Tools, redis: Redis
+) -> None:
+    """At once with the rebuild; nothing else has to run."""
+    async with (
+        following(reader.staff(ACCOUNT), redis, CHECKLISTS) as account,
+        following(
+            reader.staff(ACCOUNT), redis, CHECKLISTS, customer=base.encode_id("Customer", 1, 2)
+        ) as other,
+    ):
+        await days.put([unrated("a"), unrated("b"), Leg("c")])
+        await rebuild(tools)
+        mine = {"customerId": base.encode_id("Customer", ACCOUNT, 1)}
+        assert await account.next(within=2) == {"number": 1, "outstanding": 1} | mine
+        await rate(unrated("a"))
+        await rebuild(tools)
+        assert await account.silent()
+        await rate(unrated("b"))
+        await rebuild(tools)
+        assert await account.next(within=2) == {"number": 2, "outstanding": 0} | mine
+        assert await account.silent()
+        assert await other.silent()
+
+
+async def test_the_job_tells_each_change_once_however_often_it_runs(tools: jobs.Tools) -> None:
+    await settle(tools)
+    assert await told() == []
+    await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
+    await reader.contact(ACCOUNT, 1, "Europe/Paris", NOW)
+    for _ in range(3):
+        await settle(tools)
+    assert await told() == [{"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2}]
+    for id in await Contact.all().order_by("id").values_list("id", flat=True):
+        await Contact.filter(id=id).update(email_verified_at=NOW)
+        await settle(tools)
+        await settle(tools)
+    assert await told(1) == [
+        {"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2},
+        {"VERIFY_EMAIL": 1, "VERIFY_MOBILE": 2},
+        {"VERIFY_MOBILE": 2},
+    ]
+    assert await told(2) == []
+
+
+async def test_workers_that_settle_at_once_tell_each_change_once(tools: jobs.Tools) -> None:
+    for round in range(5):
+        legs = [unrated(f"call-{round}", customer) for customer in (1, 2)]
+        for change in (days.put(legs), rate(legs[0]), rate(legs[1])):
+            await change
+            await rebuild_only()
+            await asyncio.gather(*(settle(tools) for _ in range(6)))
+    for customer in (1, 2):
+        assert await told(customer) == [{"UNRATED_CALLS": 1}, {}] * 5
+    assert len(await told()) == 20
+
+
+async def rebuild_only() -> None:
+    """As invoicing does, which tells nobody."""
+    for which in await hours.marked(100):
+        await hours.rebuild(*which, NOW)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_changes_while_it_is_settled_the_last_that_is_told_is_what_is(
+    tools: jobs.Tools, seed: int
+) -> None:
+    chance, verified = Random(seed), True
+    await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
+
+    async def change() -> None:
+        nonlocal verified
+        for _ in range(20):
+            verified = not verified
+            await Contact.all().update(email_verified_at=NOW if verified else None)
+            await asyncio.sleep(chance.random() * 0.01)
+
+    changing = asyncio.create_task(change())
+    while not changing.done():
+        await asyncio.gather(*(checklists.settle(ACCOUNT, 1, NOW) for _ in range(3)))
+    await settle(tools)
+    all_told = await told(1)
+    assert all_told[-1] == {"VERIFY_MOBILE": 1} | ({} if verified else {"VERIFY_EMAIL": 1})
+    assert all(one != other for one, other in itertools.pairwise(all_told))
+
+
+async def test_one_checklist_that_fails_does_not_keep_the_others(tools: jobs.Tools) -> None:
+    await days.put([unrated("a", 1), unrated("b", 2)])
+    await rebuild_only()
+    async with db.connection() as conn:
+        await conn.execute("ALTER TABLE checklists ADD CONSTRAINT barred CHECK (customer_id <> 1)")
+    await settle(tools)
+    assert (await told(1), await told(2)) == ([], [{"UNRATED_CALLS": 1}])
+    async with db.connection() as conn:
+        await conn.execute("ALTER TABLE checklists DROP CONSTRAINT barred")
+    await settle(tools)
+    assert await told(1) == [{"UNRATED_CALLS": 1}]
+
+
+async def test_staff_see_what_is_told_and_a_contact_its_own_verifications(
+    asker: Asker, tools: jobs.Tools
+) -> None:
+    one = await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
+    await reader.contact(ACCOUNT, 1, "Europe/Paris", NOW)
+    await Contact.filter(id=one.id).update(email_verified_at=NOW, mobile_verified_at=NOW)
+    await settle(tools)
+    mine = base.encode_id("Customer", ACCOUNT, 1)
+    shown = (await asker.ask(OWN, id=mine))["customer"]["checklist"]
+    assert {item["code"] for item in shown["items"]} == set((await told(1))[-1])
+    assert shown["outstanding"] == 2
+    assert shown["items"][0]["detail"] == "Yet to be done by 1 of the customer's contacts."
+    asker.caller = one
+    assert (await asker.ask(OWN, id=mine))["customer"]["checklist"]["outstanding"] == 0
+
+
+@pytest.mark.parametrize("milliseconds", [0, 15, 30])
+async def test_workers_killed_at_work_leave_no_change_untold_and_tell_none_twice(
+    tools: jobs.Tools, worker: Program, redis: Redis, milliseconds: int
+) -> None:
+    legs = [unrated(f"call-{customer}", customer) for customer in (1, 2)]
+    async with following(reader.staff(ACCOUNT), redis, CHECKLISTS) as account:
+        for change, outstanding in ((partial(days.put, legs), 1), (partial(rate, *legs), 0)):
+            await alive(redis)
+            await change()
+            await wake.wake(redis)
+            await asyncio.sleep(milliseconds / 1000)
+            worker.kill()
+            await redis.delete(main.HEARTBEAT)
+            worker.start()
+            assert [fact["outstanding"] for fact in await account.take(2)] == [outstanding] * 2
+    assert await told(1) == await told(2) == [{"UNRATED_CALLS": 1}, {}]
+
+
+async def alive(redis: Redis) -> None:
+    async with asyncio.timeout(15):
+        while not await redis.exists(main.HEARTBEAT):  # noqa: ASYNC110 - Redis tells nobody of it
+            await asyncio.sleep(0.01)
