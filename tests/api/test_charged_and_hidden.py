@@ -45,6 +45,7 @@ async def test_an_account_whose_bucket_is_full_is_told_when_to_come_back(
     level = {"level": 400_000 + 100_000, "at": seconds * 1_000_000 + microseconds}
     await api_redis.hset(keys.prefix(carrier.account_id) + keys.PATTERNS["bucket"], mapping=level)
     answer = await _post(carrier.owner, "{ viewer { __typename } }")
+    assert answer.status_code == 429
     assert "data" not in answer.json()
     [error] = answer.json()["errors"]
     assert (error["extensions"]["code"], error["extensions"]["requested"]) == ("RATE_LIMITED", 2)

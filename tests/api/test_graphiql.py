@@ -1,6 +1,8 @@
 """When a browser is shown GraphiQL."""
 
+import httpx2
 import pytest
+from callers import Caller, Carrier
 from starlette.requests import Request
 
 from server.graphql import graphiql
@@ -45,3 +47,15 @@ def test_who_may_not_see_the_schema_is_told_how_to(word: str) -> None:
     answer = graphiql.answer(sees_schema=False)
     assert answer.status_code == 403
     assert word in bytes(answer.body).decode()
+
+
+async def test_a_browser_is_shown_it_where_it_is_signed_in(carrier: Carrier) -> None:
+    async with httpx2.AsyncClient(verify=False) as client:
+        for caller, status, word in [
+            (carrier.owner, 200, "unpkg.com/graphiql"),
+            (Caller(carrier.url), 403, "signed in"),
+        ]:
+            headers = {"Accept": BROWSER} | caller.headers
+            answer = await client.get(f"{carrier.url}/graphql", headers=headers)
+            assert answer.status_code == status
+            assert word in answer.text

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from programs import Program
 
 from domain import refusals
 from runtime.settings import Settings, SettingsError
@@ -12,6 +14,7 @@ from server import app
 from server.graphql import trusted
 
 TEXT = "query Q { viewer { __typename } }"
+ACCEPTED = {"Accept": "application/graphql-response+json"}
 ID = "5f3c" * 16
 
 
@@ -72,6 +75,39 @@ def test_a_manifest_that_cannot_be_used_is_refused_at_start_and_said_why(
     settings = Settings(documents=_manifest(tmp_path, value))
     with pytest.raises(SettingsError, match=said):
         app.create_app(settings)
+
+
+async def test_a_server_of_trusted_documents_runs_them_and_no_others(
+    services: Any, api_database: str, tmp_path: Path
+) -> None:
+    environment = {
+        "CALLBOARD_DATABASE_URL": api_database,
+        "CALLBOARD_REDIS_URL": services.redis_url,
+        "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
+        "CALLBOARD_DOCUMENTS": str(_manifest(tmp_path, {ID: "query T { __typename }"})),
+        "CALLBOARD_DOCUMENTS_ONLY": "true",
+    }
+    with Program.web(environment) as program:
+        for sent, told in [
+            ({"documentId": f"sha256:{ID}"}, "Query"),
+            ({"query": "query T { __typename }"}, "DOCUMENTS_ONLY"),
+            ({"documentId": "other"}, "DOCUMENT_UNKNOWN"),
+            ({"documentId": ID, "query": TEXT}, "BAD_REQUEST"),
+            ({}, "BAD_REQUEST"),
+        ]:
+            for answer in (await _posted(program.url, sent), await _got(program.url, sent)):
+                assert answer.status_code == (200 if told == "Query" else 400)
+                assert told in answer.text
+
+
+async def _posted(url: str, sent: dict[str, str]) -> httpx2.Response:
+    async with httpx2.AsyncClient(verify=False) as client:
+        return await client.post(f"{url}/graphql", json=sent, headers=ACCEPTED)
+
+
+async def _got(url: str, sent: dict[str, str]) -> httpx2.Response:
+    async with httpx2.AsyncClient(verify=False) as client:
+        return await client.get(f"{url}/graphql", params=sent, headers=ACCEPTED)
 
 
 def test_a_manifest_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import queries
 from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from domain import callers
+from runtime.settings import Settings
 from schema import cost, documents, lexical, limits, root
 
 SCHEMA = root.api._schema
@@ -112,6 +114,13 @@ def test_every_kind_of_caller_has_limits_and_a_stranger_the_least() -> None:
         assert all(
             getattr(least, one.name) <= getattr(allowed, one.name) for one in fields(allowed)
         )
+
+
+def test_an_account_may_always_spend_what_one_operation_may_cost() -> None:
+    most = max(allowed.cost for allowed in limits.LIMITS.values())
+    assert Settings(cost_capacity=most).cost_capacity == most
+    with pytest.raises(ValidationError):
+        Settings(cost_capacity=most - 1)
 
 
 # The operation ---------------------------------------------------------------------------------
