@@ -41,6 +41,10 @@ ROWS = """
 subscription Rows($customer: ID!, $g: Granularity!) { summaryUpdated(customerId: $customer, granularity: $g) { id periodStart version attempts answered charge { amount currency } } }
 """  # noqa: E501 - as the client has it
 
+CHECKLIST_CHANGES = """
+subscription ChecklistChanges { checklistChanged { customerId outstanding } }
+"""
+
 LOGIN = """
 mutation Login($i: LoginInput!)            { login(input: $i) { __typename ... on Session { token expiresAt } ... on Refusal { code message } } }
 """  # noqa: E501 - as the client has it
@@ -63,4 +67,14 @@ PROOF = """
 query Proof($c: ID!, $from: DateTime!, $to: DateTime!) { reconciliation(customerId: $c, from: $from, to: $to) { balanced records { calls charge { amount } } rows { calls charge { amount } } ledger { charge { amount } } invoiced { charge { amount } } pending { hour reason } differences { hour detail } } }
 """  # noqa: E501 - as the client has it
 
-ALL = (DASHBOARD, CELLS, CHANNELS, ROWS, LOGIN, GENERATE, BILLING_FEED, PROOF)
+ALL = (
+    DASHBOARD,
+    CELLS,
+    CHANNELS,
+    ROWS,
+    CHECKLIST_CHANGES,
+    LOGIN,
+    GENERATE,
+    BILLING_FEED,
+    PROOF,
+)

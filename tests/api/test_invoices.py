@@ -1,12 +1,12 @@
 """The whole way of the money over HTTP: calls in, an invoice of rows out, a late call adjusted."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import httpx2
-from callers import Caller, Carrier
+from callers import Carrier
+from past import days_ago, ended, post
 
 from models import hours
 from runtime import clock
@@ -21,36 +21,6 @@ FEED = """query($after: String) { invoices(first: 10, after: $after) {
 PROOF = """query($c: ID!, $from: DateTime!, $to: DateTime!) {
   reconciliation(customerId: $c, from: $from, to: $to) { balanced records { calls } rows { calls }
     invoiced { charge { amount } } differences { detail } } }"""
-
-
-def days_ago(days: int) -> datetime:
-    midnight = clock.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight - timedelta(days=days)
-
-
-def ended(customer: str, call_id: str, setup_at: datetime, charge: str) -> dict[str, Any]:
-    answered = setup_at + timedelta(seconds=3)
-    return {
-        "type": "end",
-        "call_id": call_id,
-        "switch": "edge-1",
-        "customer": customer,
-        "source": "+441632960000",
-        "destination": "+15550100",
-        "setup_at": setup_at.isoformat(),
-        "answer_at": answered.isoformat(),
-        "end_at": (answered + timedelta(seconds=60)).isoformat(),
-        "sip_code": 200,
-        "charge": charge,
-    }
-
-
-async def post(program: Caller, *events: dict[str, Any]) -> None:
-    async with httpx2.AsyncClient(verify=False) as client:
-        answer = await client.post(
-            f"{program.url}/ingest/calls", json=list(events), headers=program.headers
-        )
-    assert answer.json()["accepted"] == len(events), answer.text
 
 
 async def test_calls_become_rows_rows_an_invoice_and_a_late_call_its_adjustment(

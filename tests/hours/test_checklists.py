@@ -88,6 +88,17 @@ async def test_calls_without_a_rate_are_told_when_they_appear_and_when_they_are_
         assert await other.silent()
 
 
+async def test_a_rebuild_says_whether_other_calls_are_without_a_rate(tools: jobs.Tools) -> None:
+    steps = [([unrated("a")], []), ([Leg("b")], []), ([Leg("a")], [unrated("a")]), ([], [Leg("b")])]
+    said = []
+    for legs, gone in steps:
+        await days.put(legs, gone)
+        said.append(await hours.rebuild(ACCOUNT, 1, HOUR, NOW))
+    assert [rebuilt.unrated_changed for rebuilt in said] == [True, False, True, False]
+    assert [rebuilt.version for rebuilt in said] == [1, 2, 3, 4]
+    assert not (await hours.rebuild(ACCOUNT, 1, HOUR, NOW)).unrated_changed
+
+
 async def test_the_job_tells_each_change_once_however_often_it_runs(tools: jobs.Tools) -> None:
     await settle(tools)
     assert await told() == []

@@ -1,0 +1,121 @@
+"""Facts over the wire, by the client that others will use."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from callers import Caller, Carrier
+from following import CHECKLISTS, INVOICES
+from gql import Client, GraphQLRequest
+from gql.transport.exceptions import TransportQueryError
+from gql.transport.websockets import WebsocketsTransport
+from past import days_ago, ended, post
+from queries import CHECKLIST_CHANGES
+from redis.asyncio import Redis
+from switches import number
+
+from domain.facts import Kind
+from live import bus, topics
+from models import checklists, hours
+from runtime import clock
+
+ROWS = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, first: 5) {
+  edges { node { id } } } } }"""
+
+
+@asynccontextmanager
+async def following(caller: Caller, query: str, **values: Any) -> AsyncIterator[Any]:
+    """What is told, one fact at a time."""
+    transport = WebsocketsTransport(
+        url=caller.url.replace("http", "ws") + "/graphql",
+        init_payload={"authorization": f"Bearer {caller.token}"},
+    )
+    async with Client(transport=transport) as session:
+        results = session.subscribe(GraphQLRequest(query, variable_values=values))
+
+        async def told() -> AsyncIterator[Any]:
+            async for result in results:
+                yield next(iter(result.values()))
+
+        try:
+            yield told()
+        finally:
+            await results.aclose()
+
+
+async def next_of(told: Any, within: float = 10) -> Any:
+    async with asyncio.timeout(within):
+        return await anext(told)
+
+
+async def listened_to(redis: Redis, topic: str) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if (await redis.pubsub_numsub(topic))[0][1]:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def invoiced(carrier: Carrier, customer: str, reference: str, days: int) -> None:
+    """A call of some days ago and an invoice of that day, over HTTP."""
+    setup = days_ago(days) + timedelta(hours=7)
+    await post(await carrier.key("INGEST"), ended(reference, f"call-{days}", setup, "0.10"))
+    for marked in await hours.marked(100):  # what a worker does
+        await hours.rebuild(*marked, clock.now())
+    rows = (await carrier.owner.ask(ROWS, c=customer))["customer"]["summary"]["edges"]
+    made = await carrier.owner.do(
+        "generateInvoice",
+        "Invoice",
+        "number",
+        customerId=customer,
+        rowIds=[rows[0]["node"]["id"]],
+        idempotencyKey=f"day-{days}",
+    )
+    assert made["__typename"] == "Invoice", made
+
+
+async def test_a_billing_system_is_told_of_each_invoice_and_goes_on_where_it_was(
+    carrier: Carrier,
+) -> None:
+    reference = carrier.unique("acme")
+    customer = await carrier.customer(reference=reference)
+    biller = await carrier.key("BILLING_READ")
+    async with following(biller, INVOICES, after=0) as told:
+        await invoiced(carrier, customer, reference, days=4)
+        first = await next_of(told)
+        assert (first["number"], first["invoice"]["number"]) == (1, "INV-000001")
+    for days in (3, 2):
+        await invoiced(carrier, customer, reference, days)
+    async with following(biller, INVOICES, after=1) as told:
+        rest = [await next_of(told) for _ in range(2)]
+        assert [(one["number"], one["invoice"]["number"]) for one in rest] == [
+            (2, "INV-000002"),
+            (3, "INV-000003"),
+        ]
+    async with following(biller, INVOICES, after=4) as told:
+        with pytest.raises(TransportQueryError) as refused:
+            await next_of(told)
+    assert refused.value.errors is not None
+    assert refused.value.errors[0]["extensions"] == {"code": "BAD_AFTER", "field": "after"}
+    assert "give one from 0 to 3" in refused.value.errors[0]["message"]
+
+
+async def test_a_contact_is_told_of_its_own_checklist_by_the_document_of_the_design(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    mine, other = await carrier.customer(), await carrier.customer()
+    contact = await carrier.contact(mine)
+    await carrier.contact(other)
+    async with following(contact, CHECKLIST_CHANGES) as told:
+        telling = asyncio.create_task(next_of(told))
+        topic = topics.facts(carrier.account_id, number(mine), Kind.CHECKLIST_CHANGED)
+        await listened_to(api_redis, topic)
+        for customer in (other, mine):
+            await checklists.settle(carrier.account_id, number(customer), clock.now())
+            await bus.publish(api_redis, topic, 1)
+        assert await telling == {"customerId": mine, "outstanding": 2}
+    async with following(contact, CHECKLISTS, after=0) as told:
+        assert await next_of(told) == {"number": 1, "customerId": mine, "outstanding": 2}
