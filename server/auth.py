@@ -4,6 +4,7 @@ import hmac
 from datetime import datetime, timedelta
 
 from starlette.requests import HTTPConnection
+from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
 from domain import callers, refusals, tokens
 from models import credentials
@@ -43,17 +44,27 @@ def forget(caller: callers.Caller) -> None:
 
 
 def authorization(request: HTTPConnection) -> str | None:
-    """The header; else the cookie, if the page that sent it is ours.
+    """The header; else the cookie, if it is a page of ours that sends it.
 
-    Another origin's page can make a browser send the cookie, but neither a header of its own nor
-    (a WebSocket's `Origin` is checked before) a handshake.
+    A page of another origin can make a browser send the cookie along, but no header of its own, and
+    no handshake that hides where it is from.
     """
     header = request.headers.get("authorization")
     cookie = request.cookies.get(COOKIE)
     if header or not cookie:
         return header
-    ours = "origin" in request.headers if _is_socket(request) else CSRF_HEADER in request.headers
+    is_socket = request.scope["type"] == "websocket"
+    ours = _is_from_our_page(request) if is_socket else CSRF_HEADER in request.headers
     return f"Bearer {cookie}" if ours else None
+
+
+def _is_from_our_page(socket: HTTPConnection) -> bool:
+    origin = socket.headers.get("origin")
+    if origin is None:
+        return False
+    public: str = socket.app.state.settings.public_url
+    host = socket.headers.get("host")
+    return is_same_origin(origin, host) or normalize_origin(origin) == normalize_origin(public)
 
 
 def bearer(authorization: str | None) -> tokens.Token:
@@ -73,10 +84,6 @@ def is_secret(token: tokens.Token, known: credentials.Known) -> bool:
 
 def not_in_force() -> refusals.Refusal:
     return _unauthenticated("This token or key is not in force; sign in again.")
-
-
-def _is_socket(request: HTTPConnection) -> bool:
-    return bool(request.scope["type"] == "websocket")
 
 
 def _unauthenticated(message: str) -> refusals.Refusal:

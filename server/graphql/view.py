@@ -4,11 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from graphql import GraphQLError, OperationType
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
-from strawberry.http.websocket_origin import is_same_origin
 from strawberry.types.execution import ExecutionResult
 
 from domain import callers, refusals
@@ -41,9 +40,6 @@ class View:
         await response(scope, receive, send)
 
     async def _serve_socket(self, socket: WebSocket) -> None:
-        if not _is_from_our_origin(socket):
-            await socket.close()  # before it is accepted: 403
-            return
         state = socket.app.state
         most = state.settings.socket_operations
         await Handler(socket, state.runner, state.watch, self.clock, most).serve()
@@ -103,9 +99,3 @@ class View:
             return sse.refused({"message": message, "extensions": {"code": "BAD_REQUEST"}})
         streams: sse.Streams = request.app.state.streams
         return streams.response(request, operation, caller)
-
-
-def _is_from_our_origin(connection: HTTPConnection) -> bool:
-    """A browser sends along where its page is from; other clients have no cookies to abuse."""
-    origin = connection.headers.get("origin")
-    return origin is None or is_same_origin(origin, connection.headers.get("host"))

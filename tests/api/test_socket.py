@@ -135,6 +135,21 @@ async def test_a_document_without_the_operation_is_refused_as_such(
         assert [error["extensions"]["code"] for error in told["payload"]] == ["BAD_REQUEST"]
 
 
+@pytest.mark.parametrize(
+    ("origin", "viewer"), [("ours", "Staff"), ("https://other.example", None), (None, None)]
+)
+async def test_a_cookie_counts_only_from_a_page_of_our_own(
+    carrier: Carrier, origin: str | None, viewer: str | None
+) -> None:
+    headers = {"Cookie": f"callboard_session={carrier.owner.token}"}
+    page = carrier.url if origin == "ours" else origin
+    async with opened(carrier.url, origin=page, additional_headers=headers) as socket:
+        await say(socket, INIT, subscribe("1", "{ viewer { __typename } }"))
+        assert await hear(socket) == ACK
+        data = (await hear(socket))["payload"]["data"]
+        assert (data and data["viewer"]["__typename"]) == viewer
+
+
 async def test_an_id_is_free_again_after_complete(api: Program) -> None:
     async with opened(api.url) as socket:
         await say(socket, INIT, {"id": "none", "type": "complete"})
