@@ -2,13 +2,12 @@
 
 Cost: an operation costs 1, a mutation 10, and each object it may answer 1; scalars are free. What
 is asked of the edges of a connection counts `first` times; what is asked of the items of any other
-list as often as LIST_SIZES says. Fragments count wherever they are spread, all types of a union
-count together, and @skip and @include change nothing. Introspection: see INTROSPECTION.
+list as often as `shapes.LIST_SIZES` says. Fragments count wherever they are spread, all types of a
+union count together, and @skip and @include change nothing. Introspection: see INTROSPECTION.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +17,6 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
-    GraphQLField,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
@@ -27,16 +25,9 @@ from graphql import (
     SelectionSetNode,
     ValueNode,
     VariableNode,
-    get_named_type,
-    get_nullable_type,
-    is_list_type,
 )
 
-from schema import base, limits
-
-# How many items a list is taken to have that is no connection's `edges`.
-LIST_SIZE = 10
-LIST_SIZES: Mapping[str, int] = MappingProxyType({"Stats.total": 100, "CarrierStats.points": 100})
+from schema import base, limits, shapes
 
 # What introspection costs, whatever is asked of it; twice as much for every alias within.
 INTROSPECTION: Mapping[str, int] = MappingProxyType({"__schema": 1_000, "__type": 50})
@@ -100,52 +91,6 @@ def _within(code: str, what: str, requested: int, limit: int) -> None:
         raise limits.refusal(code, sentence, limit, requested)
 
 
-# The schema, as the walk needs it -----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """A field that answers objects of `type`: how many, and what it takes for a page's size.
-
-    `edges`: it is the list that the field around it takes `first` for.
-    """
-
-    type: str
-    size: int
-    edges: bool
-    first: int | None
-
-
-@cache
-def _shapes(schema: GraphQLSchema) -> dict[str, dict[str, _Shape]]:
-    shapes = {
-        name: {
-            field: _shape(f"{name}.{field}", definition)
-            for field, definition in getattr(type, "fields", {}).items()
-        }
-        for name, type in schema.type_map.items()
-    }
-    if schema.query_type is not None:
-        own = shapes[schema.query_type.name]
-        own["__schema"], own["__type"] = (
-            _Shape(name, 1, False, None) for name in ("__Schema", "__Type")
-        )
-    return shapes
-
-
-def _shape(place: str, field: GraphQLField) -> _Shape:
-    type = get_nullable_type(field.type)
-    size = LIST_SIZES.get(place, LIST_SIZE) if is_list_type(type) else 1
-    argument = getattr(field, "args", {}).get("first")
-    first = None if argument is None else _default(argument)
-    return _Shape(get_named_type(field.type).name, size, place.endswith("Connection.edges"), first)
-
-
-def _default(argument: Any) -> int:
-    default = argument.default_value
-    return default if isinstance(default, int) else base.MAX_PAGE
-
-
 # The walk -----------------------------------------------------------------------------------
 
 
@@ -173,7 +118,7 @@ class _Walk:
     def __init__(
         self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]
     ) -> None:
-        self._shapes = _shapes(schema)
+        self._shapes = shapes.shapes(schema)
         self._variables = variables
         self._fragments = {
             one.name.value: one
@@ -215,14 +160,14 @@ class _Walk:
         sums.depth = max(sums.depth, 1)
         if node.selection_set is None:
             return
-        shape = self._shapes.get(type, {}).get(node.name.value, _UNKNOWN)
+        shape = self._shapes.get(type, {}).get(node.name.value, shapes.UNKNOWN)
         below = self.selections(node.selection_set, shape.type)
         sums.fields += below.fields
         sums.aliases += below.aliases
         sums.depth = max(sums.depth, 1 + below.depth)
         self._add_cost(sums, node, shape, below)
 
-    def _add_cost(self, sums: _Sums, node: FieldNode, shape: _Shape, below: _Sums) -> None:
+    def _add_cost(self, sums: _Sums, node: FieldNode, shape: shapes.Shape, below: _Sums) -> None:
         introspection = INTROSPECTION.get(node.name.value)
         sums.introspects = sums.introspects or below.introspects or introspection is not None
         if introspection is not None:
@@ -245,9 +190,6 @@ class _Walk:
         if isinstance(node, VariableNode):
             return self._variables.get(node.name.value)
         return _number(node)
-
-
-_UNKNOWN = _Shape("", 1, False, None)
 
 
 def _circle(fragment: FragmentDefinitionNode) -> GraphQLError:

@@ -16,7 +16,7 @@ from domain import callers
 from schema import lexical, limits
 
 MOST_KEPT = 500  # documents
-MOST_TOKENS_KEPT = 50_000  # about 1.2 kB of parsed document each
+MOST_TOKENS_KEPT = 50_000  # about half a kilobyte of parsed document each
 
 
 @dataclass(slots=True, eq=False)
