@@ -1,7 +1,9 @@
 """Who is asking."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from domain import refusals
 
 
 class Kind(StrEnum):
@@ -25,16 +27,38 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A signed-in person or program. `customer_id` is None for one who sees the whole account."""
+    """A signed-in person or program. `customer_id` is None for one who sees the whole account.
+
+    `id` is None for nobody in particular; `zone` is the IANA zone a contact looks at graphs in.
+    """
 
     account_id: int
     kind: Kind
-    id: int
+    id: int | None
     role: Role | None = None
     scopes: frozenset[Scope] = field(default_factory=frozenset)
     customer_id: int | None = None
     session_id: int | None = None
+    zone: str = "UTC"
+    sees_carriers: bool = True
 
     @property
     def actor(self) -> str:
-        return f"{self.kind.lower()}:{self.id}"
+        return f"{self.kind.lower()}:{self.person}"
+
+    @property
+    def person(self) -> int:
+        """`id`, for what concerns this person or program alone.
+
+        PERSONAL to nobody in particular: what many are told at once must not depend on who each
+        of them is.
+        """
+        if self.id is None:
+            raise refusals.Refusal(
+                "PERSONAL", "This differs from person to person; ask for it in a query."
+            )
+        return self.id
+
+    def unnamed(self) -> "Caller":
+        """All that decides what is shown, without who looks: equal for those who see the same."""
+        return replace(self, id=None, session_id=None)

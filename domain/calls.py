@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
+MICROSECOND = timedelta(microseconds=1)
 NO_CARRIER = 0  # stored where no carrier was chosen; null for whoever asks
 
 
@@ -27,11 +28,45 @@ class Numbered(msgspec.Struct, frozen=True, gc=False):
     seq: int
 
 
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of an attempt. `pdd_us`: setup to the first 18x; None: none came.
+
+    `corrects`: it replaces what was known of the attempt.
+    """
+
+    answered: bool
+    talk_us: int
+    pdd_us: int | None
+    corrects: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        setup_at: datetime,
+        ringing_at: datetime | None,
+        answer_at: datetime | None,
+        talk_us: int,
+    ) -> "Outcome":
+        pdd_us = None if ringing_at is None else (ringing_at - setup_at) // MICROSECOND
+        return cls(answer_at is not None, talk_us, pdd_us)
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """An attempt by the record of its final leg."""
+
+    switch: str
+    call_id: str
+    customer_id: int
+    setup_at: datetime
+    end_at: datetime
+    outcome: Outcome
+
+
 class LiveEvent(msgspec.Struct, frozen=True, gc=False):
     """A start, ringing, answer or end as the live picture needs it, references resolved.
 
     `at` is when it happened. `lease_seconds` is how long the switch's calls are believed without
-    news of them.
+    news of them. `outcome` is there where a record of the attempt's final leg counts.
     """
 
     type: EventType
@@ -45,6 +80,7 @@ class LiveEvent(msgspec.Struct, frozen=True, gc=False):
     final: bool
     numbered: Numbered | None
     lease_seconds: int
+    outcome: Outcome | None = None
 
 
 class Beat(msgspec.Struct, frozen=True, gc=False):

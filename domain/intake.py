@@ -15,7 +15,6 @@ import msgspec
 from domain import calls, events, money, rating, references, refusals
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def instant(value: events.Instant, zone: ZoneInfo | None, field: str) -> datetime:
@@ -78,6 +77,11 @@ def live_event(said: events.Progress, known: references.Known) -> calls.LiveEven
 
 def ended(said: events.End, record: calls.Record, known: references.Known) -> calls.LiveEvent:
     """What the live picture needs of an end that has passed its checks."""
+    outcome = None
+    if record.final:
+        outcome = calls.Outcome.of(
+            record.setup_at, record.ringing_at, record.answer_at, record.talk_us
+        )
     return calls.LiveEvent(
         type=calls.EventType.END,
         switch=record.switch,
@@ -90,6 +94,7 @@ def ended(said: events.End, record: calls.Record, known: references.Known) -> ca
         final=record.final,
         numbered=numbered(said),
         lease_seconds=known.switches[said.switch].lease_seconds,
+        outcome=outcome,
     )
 
 
@@ -180,7 +185,7 @@ def _times(said: events.End, known: references.Known) -> _Times:
     if end > known.latest:
         known.timely(end, "end_at")
     _check_order(setup, offered, ringing, answer, end)
-    talk_us = 0 if answer is None else (end - answer) // _MICROSECOND
+    talk_us = 0 if answer is None else (end - answer) // calls.MICROSECOND
     return _Times(setup, offered, ringing, answer, end, talk_us)
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from domain import calls, events, intake, references, refusals
 from domain.revisions import Verdict
 from ingest import body
@@ -83,6 +85,17 @@ class Batch:
         for verdict, message in _REFUSED.items():
             for n in inserted.indexes(verdict):
                 self.refused[places[n]] = refusals.Refusal(verdict.value, message)
+        for n, verdict in enumerate(inserted.verdicts):
+            if verdict is not Verdict.ACCEPTED and verdict is not Verdict.DUPLICATE:
+                self._judge(places[n], verdict)
+
+    def _judge(self, index: int, verdict: Verdict) -> None:
+        """What does not count in the records does not count live; a correction counts instead."""
+        event = self.live[index]
+        if isinstance(event, calls.LiveEvent) and event.outcome is not None:
+            corrects = verdict is Verdict.CORRECTED
+            outcome = replace(event.outcome, corrects=True) if corrects else None
+            self.live[index] = replace(event, outcome=outcome)
 
     def switches(self) -> set[str]:
         return {said.switch for said in self.said.values()}

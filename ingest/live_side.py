@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from domain import calls
-from live import channels, wake
+from live import channels, stats, wake
 
 T = TypeVar("T")
 
@@ -26,14 +26,24 @@ class LiveSide:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._left_alone_until: datetime | None = None
+        self._uncounted: set[int] = set()  # accounts with ends that Redis was not told of
 
     async def apply(
         self, account_id: int, events: Sequence[calls.LiveEvent | calls.Beat], now: datetime
     ) -> channels.Applied | None:
         """None: Redis is away and nothing is known to have been applied."""
-        return await self._within_patience(
-            lambda: channels.apply(self._redis, account_id, events, now), now
-        )
+        applied = await self._within_patience(lambda: self._apply(account_id, events, now), now)
+        if applied is None:
+            self._uncounted.add(account_id)
+        return applied
+
+    async def _apply(
+        self, account_id: int, events: Sequence[calls.LiveEvent | calls.Beat], now: datetime
+    ) -> channels.Applied:
+        for missed in tuple(self._uncounted):
+            await stats.distrust(self._redis, missed)
+            self._uncounted.discard(missed)
+        return await channels.apply(self._redis, account_id, events, now)
 
     async def apply_snapshot(
         self, account_id: int, snapshot: calls.Snapshot, now: datetime

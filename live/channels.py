@@ -7,21 +7,23 @@ account) raises its sequence and is published in the same step. All functions ra
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 import msgspec
 from redis.asyncio import Redis
 
 from domain import calls
-from live import keys, scripts
+from live import keys, micros, scripts
 
 _CHUNK = 1_000  # events a script may take; Redis does nothing else meanwhile
 _IS_UP, _END, _BEAT = 1, 2, 3  # as apply.lua knows them
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WINDOW_SECONDS = 10
+CPS_SECONDS = 10
+NO_PDD = -1  # as window.lua knows it
 
-_Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None]
+_Outcome = tuple[int | None, int, int, bool]
+_Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None, *_Outcome]
+_NO_OUTCOME: _Outcome = (None, 0, 0, False)
 _Lost = tuple[str, str, int, int]
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -62,7 +64,7 @@ async def apply(
     redis: Redis, account_id: int, events: Sequence[calls.LiveEvent | calls.Beat], now: datetime
 ) -> Applied:
     """Applies events in steps of 1,000; each step leaves a state that adds up."""
-    now_us, wanted = _us(now), dict[str, str]()
+    now_us, wanted = micros.of(now), dict[str, str]()
     for first in range(0, len(events), _CHUNK):
         groups = _grouped(events[first : first + _CHUNK])
         answer = await scripts.APPLY.run(redis, account_id, _encode((now_us, groups)))
@@ -79,11 +81,16 @@ async def apply_snapshot(
     """
     number = snapshot.numbered
     listed = [
-        (call.call_id, call.leg, call.customer_id, call.carrier_id, _us(call.setup_at))
+        (call.call_id, call.leg, call.customer_id, call.carrier_id, micros.of(call.setup_at))
         for call in snapshot.calls
     ]
     numbers = (False, False) if number is None else (number.boot, number.seq)
-    said = (_us(now), snapshot.switch, snapshot.lease_seconds * 1_000_000, _us(snapshot.at))
+    said = (
+        micros.of(now),
+        snapshot.switch,
+        snapshot.lease_seconds * 1_000_000,
+        micros.of(snapshot.at),
+    )
     answer = await scripts.SNAPSHOT.run(redis, account_id, _encode((*said, *numbers, listed)))
     applied, wanted, lost = msgspec.msgpack.decode(
         answer, type=tuple[bool, str | Literal[False], list[_Lost]]
@@ -100,27 +107,34 @@ async def sweep(redis: Redis, account_id: int, now: datetime) -> tuple[LostCall,
     swept: list[LostCall] = []
     more = True
     while more:
-        answer = await scripts.SWEEP.run(redis, account_id, _us(now))
+        answer = await scripts.SWEEP.run(redis, account_id, micros.of(now))
         more, lost = msgspec.msgpack.decode(answer, type=tuple[bool, list[_Lost]])
         swept.extend(_lost(lost, "LEASE"))
     return tuple(swept)
 
 
 async def read(
-    redis: Redis, account_id: int, customer_id: int | None, now: datetime | None = None
+    redis: Redis,
+    account_id: int,
+    customer_id: int | None,
+    now: datetime | None = None,
+    floor: int = 0,
 ) -> Channels:
-    """The state of a customer, or (None) of the account, as of `now` (default: Redis's time)."""
-    scope = keys.WHOLE_ACCOUNT if customer_id is None else customer_id
-    at = "" if now is None else _us(now)
-    answer = await scripts.READ.run(redis, account_id, scope, at)
+    """The state of a customer, or (None) of the account, as of `now` (default: Redis's time).
+
+    Its sequence is no lower than `floor`: what the reader has shown before Redis came back with an
+    old state, or on a host whose clock is behind.
+    """
+    at = "" if now is None else micros.of(now)
+    answer = await scripts.READ.run(redis, account_id, keys.scope(customer_id), at, floor)
     sequence, as_of, attempts, counts = msgspec.msgpack.decode(
         answer, type=tuple[int, int, int, list[tuple[int, int]]]
     )
     return Channels(
         sequence=sequence,
-        as_of=_instant(as_of),
+        as_of=micros.instant(as_of),
         in_use=sum(count for _, count in counts),
-        cps=attempts / _WINDOW_SECONDS,
+        cps=attempts / CPS_SECONDS,
         by_carrier=tuple(
             (None if carrier == calls.NO_CARRIER else carrier, count)
             for carrier, count in sorted(counts)
@@ -154,30 +168,31 @@ def _row(event: calls.LiveEvent | calls.Beat) -> _Row:
     number = event.numbered
     boot, seq = (None, None) if number is None else (number.boot, number.seq)
     if isinstance(event, calls.Beat):
-        return _BEAT, "", event.active, 0, 0, _us(event.at), 0, True, boot, seq
+        return _BEAT, "", event.active, 0, 0, micros.of(event.at), 0, True, boot, seq, *_NO_OUTCOME
     return (
         _END if event.type is calls.EventType.END else _IS_UP,
         event.call_id,
         event.leg,
         event.customer_id,
         event.carrier_id,
-        _us(event.at),
-        0 if event.setup_at is None else _us(event.setup_at),
+        micros.of(event.at),
+        0 if event.setup_at is None else micros.of(event.setup_at),
         event.final,
         boot,
         seq,
+        *_outcome(event.outcome),
     )
+
+
+def _outcome(outcome: calls.Outcome | None) -> _Outcome:
+    if outcome is None:
+        return _NO_OUTCOME
+    pdd_us = NO_PDD if outcome.pdd_us is None else outcome.pdd_us
+    return int(outcome.answered), outcome.talk_us, pdd_us, outcome.corrects
 
 
 def _lost(lost: Iterable[_Lost], reason: Literal["SNAPSHOT", "LEASE"]) -> Iterable[LostCall]:
     for switch, call_id, customer_id, setup in lost:
-        yield LostCall(switch, call_id, customer_id, _instant(setup) if setup else None, reason)
-
-
-def _us(at: datetime) -> int:
-    since = at - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _instant(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
+        yield LostCall(
+            switch, call_id, customer_id, micros.instant(setup) if setup else None, reason
+        )

@@ -15,10 +15,19 @@ PATTERNS = {
     "gone": "gone:%s",  # sorted set of a switch: tombstones by the µs they were left at
     "standing": "standing:%.0f:%.0f",  # set of a scope and carrier: switch NUL call id
     "carriers": "carriers:%.0f",  # set of a scope: carriers that may have calls
-    "gauge": "gauge:%.0f",  # hash of a scope: sequence, attempts (in the 10 s last shown)
+    "gauge": "gauge:%.0f",  # hash of a scope: sequence, figures (attempts in the 10 s last shown)
     "attempts": "attempts:%.0f:%.0f",  # counter of a scope and second; expires
     "channels": "channels:%.0f",  # topic of a scope's gauge
+    "bucket": "bucket",  # hash: level (cost spent and not yet leaked), at (µs)
+    "ended": "ended:%.0f",  # hash of a scope: seconds and minutes -> sums of what ended in them
+    "shown": "shown:%.0f:%.0f",  # hash of a scope and window: sequence, figures; expires
+    "window": "window",  # hash: run (of Redis), nonce, busy, filled; only if all is counted
+    "stats": "stats:%.0f",  # topic: what ended in a scope has changed
 }
+
+
+def scope(customer_id: int | None) -> int:
+    return WHOLE_ACCOUNT if customer_id is None else customer_id
 
 
 def prefix(account_id: int) -> str:

@@ -6,7 +6,12 @@ from live import keys
 
 def channels(account_id: int, customer_id: int | None) -> str:
     """Live channels of a customer, or (None) of the whole account."""
-    return keys.prefix(account_id) + keys.PATTERNS["channels"] % _scope(customer_id)
+    return keys.prefix(account_id) + keys.PATTERNS["channels"] % keys.scope(customer_id)
+
+
+def stats(account_id: int, customer_id: int | None) -> str:
+    """The sliding window of a customer, or (None) of the whole account."""
+    return keys.prefix(account_id) + keys.PATTERNS["stats"] % keys.scope(customer_id)
 
 
 def rows(account_id: int, customer_id: int) -> str:
@@ -16,8 +21,4 @@ def rows(account_id: int, customer_id: int) -> str:
 
 def facts(account_id: int, customer_id: int | None, kind: Kind) -> str:
     """A kind of facts of a customer, or (None) of the whole account."""
-    return f"{keys.prefix(account_id)}facts:{kind}:{_scope(customer_id)}"
-
-
-def _scope(customer_id: int | None) -> int:
-    return keys.WHOLE_ACCOUNT if customer_id is None else customer_id
+    return f"{keys.prefix(account_id)}facts:{kind}:{keys.scope(customer_id)}"

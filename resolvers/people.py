@@ -231,9 +231,7 @@ async def api_key(caller: callers.Caller, key_id: int) -> ApiKey | None:
 
 async def sees_carrier_names(caller: callers.Caller) -> bool:
     """False for whoever sees one customer, if the account hides its carriers."""
-    if caller.customer_id is None:
-        return True
-    return not (await stored.account(caller.account_id)).hide_carriers
+    return caller.sees_carriers
 
 
 async def outstanding(caller: callers.Caller, customer_id: int) -> list[checklist.Outstanding]:
@@ -242,7 +240,7 @@ async def outstanding(caller: callers.Caller, customer_id: int) -> list[checklis
     access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
     if caller.kind is not callers.Kind.CONTACT:
         return checklist.outstanding(await checklists.of_customer(caller.account_id, customer_id))
-    contact = await stored.contact(caller.account_id, caller.id)
+    contact = await stored.contact(caller.account_id, caller.person)
     assert contact is not None
     facts = checklist.Facts(
         unverified_emails=int(contact.email_verified_at is None),

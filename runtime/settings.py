@@ -38,6 +38,27 @@ class Settings(BaseSettings):
     partitions_ahead_days: int = Field(
         default=7, ge=1, description="partitions made ahead, in days"
     )
+    sockets_per_key: int = Field(
+        default=1_000, ge=1, description="WebSockets and event streams a token may hold, a process"
+    )
+    socket_operations: int = Field(
+        default=100, ge=1, description="operations a WebSocket may run at once"
+    )
+    development: bool = Field(
+        default=False, description="introspection, suggestions and GraphiQL for everybody"
+    )
+    documents: Path | None = Field(
+        default=None, description="manifest of trusted documents, a JSON object by documentId"
+    )
+    documents_only: bool = Field(
+        default=False, description="whether only documents of the manifest are run"
+    )
+    cost_capacity: int = Field(
+        default=400_000, ge=20_000, description="what an account may spend at once on operations"
+    )
+    cost_per_second: int = Field(
+        default=20_000, ge=1, description="how much of it comes back a second"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the least that is logged"
     )

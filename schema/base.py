@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 from strawberry.dataloader import DataLoader
 
 from domain import callers, refusals
+from live import bucket as live_bucket
 from live import bus
-from resolvers import live
+from resolvers import feeds as live_feeds
 from schema.scalars import SCALARS as SCALARS
 from schema.scalars import Long as Long
 from schema.scalars import Money as Money
@@ -32,21 +33,29 @@ class Context:
     """One per operation. `now` is its start; a subscription asks `clock()` anew for every push.
 
     A subscription sets `mark`, before it yields, to the number a client may resume after (`push`);
-    one that is resumed finds that number in `resume_after`.
+    one that is resumed finds that number in `resume_after`. `development` shows everybody the
+    schema; without a `bucket` operations are not charged.
     """
 
     caller: callers.Caller | None
     clock: Callable[[], datetime]
     redis: Redis
     bus: bus.Bus
-    feeds: live.Feeds
+    feeds: live_feeds.Feeds
     resume_after: int | None = None
     mark: int | None = None
+    development: bool = False
+    bucket: live_bucket.Bucket | None = None
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.now = self.clock()
+
+    @property
+    def sees_schema(self) -> bool:
+        """Whether introspection is answered, and suggestions are made."""
+        return self.development or self.caller is not None
 
     def signed_in(self) -> callers.Caller:
         """The caller; refused as UNAUTHENTICATED where there is none."""

@@ -1,5 +1,6 @@
 """What a client is told of an error: a refusal's code, a document's fault, else just an id."""
 
+import re
 import secrets
 from typing import Any
 
@@ -17,6 +18,9 @@ from domain import refusals
 # A request without an operation that may be run.
 NO_OPERATION = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
+# As graphql-core makes it, of a schema that is not everybody's to see.
+_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
+
 _log = structlog.get_logger("schema")
 
 
@@ -27,18 +31,10 @@ class Masked(MaskErrors):
         super().__init__(should_mask_error=lambda _: True)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        original = root_cause(error)
-        if isinstance(original, refusals.Refusal):
-            return _told(error, original.message, of_refusal(original))
-        if isinstance(original, NO_OPERATION):
-            return _told(error, error.message, {"code": "BAD_REQUEST"})
-        if isinstance(error, GraphQLSyntaxError):
-            return _told(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
-        if original is None:
-            return _told(
-                error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
-            )
-        return _told(error, *masked(original, error.path))
+        fit = told(error)
+        if not self.execution_context.context.sees_schema:
+            fit.message = _SUGGESTION.sub("", fit.message)
+        return fit
 
 
 class Schema(strawberry.Schema):
@@ -52,6 +48,22 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         pass
+
+
+def told(error: GraphQLError) -> GraphQLError:
+    """What the client is told of an error, with its code."""
+    original = root_cause(error)
+    if isinstance(original, refusals.Refusal):
+        return _told(error, original.message, of_refusal(original))
+    if isinstance(original, NO_OPERATION):
+        return _told(error, error.message, {"code": "BAD_REQUEST"})
+    if isinstance(error, GraphQLSyntaxError):
+        return _told(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
+    if original is None:
+        return _told(
+            error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
+        )
+    return _told(error, *masked(original, error.path))
 
 
 def masked(error: Exception, path: Any = None) -> tuple[str, dict[str, Any]]:

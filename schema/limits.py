@@ -1,86 +1,79 @@
-"""What a document may be: how large, and which operation of it runs."""
+"""What a document may be, for whom: one table, and the refusal that names a limit."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    ValidationContext,
-    ValidationRule,
+from graphql import GraphQLError
+
+from domain import callers
+
+# Of the JSON integers that every client reads exactly, the largest.
+_LARGEST_TOLD = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most of each that one document, or one operation of it, may have."""
+
+    length: int  # characters of the text
+    characters: int  # of its tokens: all but white space and commas
+    tokens: int  # comments too
+    definitions: int  # operations and fragments
+    directives: int
+    spreads: int  # of fragments, inline ones too
+    nesting: int  # brackets open at once, of any kind
+    aliases: int  # in the text, and in the operation with its fragments spread out
+    fields: int  # of the operation with its fragments spread out
+    depth: int  # fields within fields
+    cost: int  # see schema.cost
+
+
+_SIGNED_IN = Limits(
+    length=20_000,
+    characters=7_000,
+    tokens=700,
+    definitions=40,
+    directives=40,
+    spreads=60,
+    nesting=24,
+    aliases=60,
+    fields=1_000,
+    depth=16,
+    cost=20_000,
 )
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, SchemaExtension
 
-MAX_TOKENS = 5_000
-MAX_DEPTH = 12
-
-
-class DepthRule(ValidationRule):
-    """Refuses fields deeper than MAX_DEPTH. Each fragment is measured once: time is linear."""
-
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self._of_fragment: dict[str, int] = {}
-
-    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
-        depth = self._depth(node.selection_set)
-        if depth > MAX_DEPTH:
-            self.report_error(
-                GraphQLError(
-                    f"The operation is {depth} fields deep; the limit is {MAX_DEPTH}.",
-                    nodes=[node],
-                    extensions={"code": "TOO_DEEP", "limit": MAX_DEPTH},
-                )
-            )
-
-    def _depth(self, selection_set: SelectionSetNode | None) -> int:
-        if selection_set is None:
-            return 0
-        deepest = 0
-        for selection in selection_set.selections:
-            if isinstance(selection, FieldNode):
-                # Introspection is deep by nature and cannot be nested at will.
-                own = 0 if selection.name.value.startswith("__") else 1
-                below = self._depth(selection.selection_set) if own else 0
-                deepest = max(deepest, own + below)
-            elif isinstance(selection, FragmentSpreadNode):
-                deepest = max(deepest, self._fragment_depth(selection.name.value))
-            else:
-                deepest = max(deepest, self._depth(getattr(selection, "selection_set", None)))
-        return deepest
-
-    def _fragment_depth(self, name: str) -> int:
-        if name not in self._of_fragment:
-            self._of_fragment[name] = 0  # a cycle is another rule's to report
-            fragment: FragmentDefinitionNode | None = self.context.get_fragment(name)
-            if fragment is not None:
-                self._of_fragment[name] = self._depth(fragment.selection_set)
-        return self._of_fragment[name]
+# By the kind of caller; None: not signed in, which is enough for a login and for introspection.
+LIMITS: Mapping[callers.Kind | None, Limits] = MappingProxyType(
+    {
+        callers.Kind.STAFF: _SIGNED_IN,
+        callers.Kind.CONTACT: _SIGNED_IN,
+        callers.Kind.KEY: _SIGNED_IN,
+        None: Limits(
+            length=8_000,
+            characters=3_000,
+            tokens=250,
+            definitions=10,
+            directives=10,
+            spreads=20,
+            nesting=24,
+            aliases=10,
+            fields=500,
+            depth=16,
+            cost=2_000,
+        ),
+    }
+)
 
 
-class LimitedDepth(AddValidationRules):
-    def __init__(self) -> None:
-        super().__init__([DepthRule])
+def of(caller: callers.Caller | None) -> Limits:
+    return LIMITS[None if caller is None else caller.kind]
 
 
-class NamedOperation(SchemaExtension):
-    """Refuses a document of several operations where none is named; Strawberry runs the first."""
-
-    def on_validate(self) -> Iterator[None]:
-        context = self.execution_context
-        definitions = context.graphql_document.definitions if context.graphql_document else ()
-        operations = [one for one in definitions if isinstance(one, OperationDefinitionNode)]
-        if len(operations) > 1 and not context._provided_operation_name:
-            context.pre_execution_errors = [
-                GraphQLError("Name one of the document's operations in `operationName`.")
-            ]
-        yield
-
-
-class LimitedTokens(MaxTokensLimiter):
-    def __init__(self) -> None:
-        super().__init__(max_token_count=MAX_TOKENS)
+def refusal(code: str, sentence: str, limit: int, requested: int) -> GraphQLError:
+    """`sentence` has `{requested}` and `{limit}`; both are also told in `extensions`."""
+    told = max(-_LARGEST_TOLD, min(requested, _LARGEST_TOLD))
+    return GraphQLError(
+        sentence.format(requested=told, limit=limit),
+        extensions={"code": code, "limit": limit, "requested": told},
+    )

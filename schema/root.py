@@ -9,11 +9,11 @@ from strawberry.schema.config import StrawberryConfig
 from schema import (
     base,
     billing,
+    bounded,
     cells,
     errors,
     facts,
     invoicing,
-    limits,
     live,
     people,
     rates,
@@ -83,19 +83,14 @@ class Subscription(live.LiveSubscription, updates.SummarySubscription, facts.Fac
 
 
 # Subscriptions of which only the latest state counts. All others are facts: every one, in order.
-GAUGES = frozenset({"liveChannels"})
+GAUGES = frozenset({"liveChannels", "liveStats"})
 
-api = errors.Schema(
+api = bounded.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
     types=[base.InvalidInput, base.NotFound, base.NotPermitted, base.Conflict],
-    extensions=[
-        errors.Masked,
-        limits.LimitedTokens,
-        limits.NamedOperation,
-        limits.LimitedDepth,
-    ],
+    extensions=[errors.Masked],
     config=StrawberryConfig(scalar_map=base.SCALARS, relay_max_results=base.MAX_PAGE),
     exception_handlers=[base.RefusalHandler()],
 )

@@ -55,14 +55,14 @@ class ViewerQuery:
     async def viewer(self, info: base.Info) -> Viewer:
         caller = info.context.signed_in()
         if caller.kind is callers.Kind.STAFF:
-            staff = await stored.staff(caller.account_id, caller.id)
+            staff = await stored.staff(caller.account_id, caller.person)
             assert staff is not None
             return people.Staff.of(staff)
         if caller.kind is callers.Kind.CONTACT:
-            contact = await stored.contact(caller.account_id, caller.id)
+            contact = await stored.contact(caller.account_id, caller.person)
             assert contact is not None
             return people.Contact.of(contact)
-        key = await credentials.key(caller.account_id, caller.id)
+        key = await credentials.key(caller.account_id, caller.person)
         assert key is not None
         return people.ApiKey.of(key)
 

@@ -3,20 +3,27 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
+from domain import callers
 from ingest import pipeline
-from live import bus
-from resolvers import live
+from live import bucket, bus
+from resolvers import feeds
 from runtime import clock, services
 from runtime.settings import Settings
-from server import health, ingest_routes
+from schema import base
+from server import health, ingest_routes, watch
+from server.graphql import operations, shared, sse, trusted
 from server.graphql.view import View
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application over the database and Redis that the settings name."""
+    """The application over the database and Redis that the settings name.
+
+    Raises `SettingsError` where the manifest of trusted documents cannot be used.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -27,15 +34,23 @@ def create_app(settings: Settings) -> Starlette:
         ) as opened:
             heard = bus.Bus(opened.redis)
             await heard.start()
+            watched = watch.Watch(clock.now, settings.sockets_per_key)
+            watched.start()
+            context = contexts(opened.redis, heard, settings)
+            runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
-            app.state.bus = heard
-            app.state.feeds = live.Feeds(opened.redis, heard)
+            app.state.settings = settings
+            app.state.watch = watched
+            app.state.runner = runner
+            app.state.streams = sse.Streams(runner, watched)
             app.state.ingest = pipeline.Pipeline(opened.redis, settings.records_days)
             try:
                 yield
             finally:
+                await watched.close()
                 await heard.close()
 
+    known_documents = trusted.load(settings.documents, only=settings.documents_only)
     graphql = View(clock.now)
     return Starlette(
         routes=[
@@ -47,3 +62,23 @@ def create_app(settings: Settings) -> Starlette:
         ],
         lifespan=lifespan,
     )
+
+
+def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
+    """What makes an operation's context of its caller and of where it is resumed."""
+    followed = feeds.Feeds(redis, heard)
+    held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
+
+    def context(caller: callers.Caller | None, resume_after: int | None) -> base.Context:
+        return base.Context(
+            caller=caller,
+            clock=clock.now,
+            redis=redis,
+            bus=heard,
+            feeds=followed,
+            resume_after=resume_after,
+            development=settings.development,
+            bucket=held,
+        )
+
+    return context

@@ -1,31 +1,35 @@
-"""Who sent this request: a bearer token to a caller."""
+"""Who sent this request: a bearer token, or a browser's cookie, to a caller."""
 
 import hmac
 from datetime import datetime, timedelta
 
+from starlette.requests import HTTPConnection
+
 from domain import callers, refusals, tokens
 from models import credentials
 
-# A caller found is believed for this long, so that ingest at a high rate asks the database once
-# a second for each key; a revocation takes effect within it.
-BELIEVED_FOR = timedelta(seconds=1)
+COOKIE = "callboard_session"
+CSRF_HEADER = "x-callboard-csrf"  # any value: a page of another origin cannot send it
+
+# A caller found is believed for this long, so that ingest at a high rate asks the database a few
+# times a second for each key. With `watch.EVERY` it is why a revocation takes effect in a second.
+BELIEVED_FOR = timedelta(milliseconds=400)
 _MOST_BELIEVED = 10_000
 
-_believed: dict[tuple[int, tokens.Of, int, bytes], tuple[datetime, callers.Caller]] = {}
+_believed: dict[tuple[tokens.Token, bytes], tuple[datetime, callers.Caller]] = {}
 
 
 async def authenticate(authorization: str | None, now: datetime) -> callers.Caller:
     """The caller of `Authorization: Bearer <token>`; UNAUTHENTICATED where it is not in force."""
-    token = _bearer(authorization)
-    digest = tokens.digest(token.secret)
-    key = (token.account_id, token.of, token.id, digest)
+    token = bearer(authorization)
+    key = (token, tokens.digest(token.secret))
     believed = _believed.get(key)
     if believed is not None and now < believed[0]:
         return believed[1]
-    known = await _look_up(token, now)
-    if known is None or not hmac.compare_digest(known.secret_hash, digest):
+    known = (await credentials.known([token], now)).get(token)
+    if known is None or not is_secret(token, known):
         _believed.pop(key, None)
-        raise _unauthenticated("This token or key is not in force; sign in again.")
+        raise not_in_force()
     if len(_believed) >= _MOST_BELIEVED:
         _believed.clear()
     _believed[key] = (now + BELIEVED_FOR, known.caller)
@@ -38,13 +42,22 @@ def forget(caller: callers.Caller) -> None:
         del _believed[key]
 
 
-async def _look_up(token: tokens.Token, now: datetime) -> credentials.Known | None:
-    if token.of is tokens.Of.KEY:
-        return await credentials.known_key(token.account_id, token.id)
-    return await credentials.known_session(token.account_id, token.id, now)
+def authorization(request: HTTPConnection) -> str | None:
+    """The header; else the cookie, if the page that sent it is ours.
+
+    Another origin's page can make a browser send the cookie, but neither a header of its own nor
+    (a WebSocket's `Origin` is checked before) a handshake.
+    """
+    header = request.headers.get("authorization")
+    cookie = request.cookies.get(COOKIE)
+    if header or not cookie:
+        return header
+    ours = "origin" in request.headers if _is_socket(request) else CSRF_HEADER in request.headers
+    return f"Bearer {cookie}" if ours else None
 
 
-def _bearer(authorization: str | None) -> tokens.Token:
+def bearer(authorization: str | None) -> tokens.Token:
+    """The token of an Authorization header, not yet looked up; UNAUTHENTICATED without one."""
     if not authorization:
         raise _unauthenticated("Send `Authorization: Bearer <token or key>`.")
     scheme, _, text = authorization.partition(" ")
@@ -52,6 +65,18 @@ def _bearer(authorization: str | None) -> tokens.Token:
     if token is None:
         raise _unauthenticated("The Authorization header holds no token or key of Callboard.")
     return token
+
+
+def is_secret(token: tokens.Token, known: credentials.Known) -> bool:
+    return hmac.compare_digest(known.secret_hash, tokens.digest(token.secret))
+
+
+def not_in_force() -> refusals.Refusal:
+    return _unauthenticated("This token or key is not in force; sign in again.")
+
+
+def _is_socket(request: HTTPConnection) -> bool:
+    return bool(request.scope["type"] == "websocket")
 
 
 def _unauthenticated(message: str) -> refusals.Refusal:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from domain import callers
 from live import bus
-from resolvers import live
+from resolvers import feeds
 from schema import base, root
 
 INVOICES = """subscription ($customer: ID, $after: Long) {
@@ -82,8 +82,10 @@ async def following(
     """Follows with a bus of its own, as another process would; begun once it is entered."""
     heard = bus.Bus(redis)
     await heard.start()
-    feeds = live.Feeds(redis, heard)
-    context = base.Context(caller, lambda: now, redis, heard, feeds, resume_after=resume_after)
+    followed_feeds = feeds.Feeds(redis, heard)
+    context = base.Context(
+        caller, lambda: now, redis, heard, followed_feeds, resume_after=resume_after
+    )
     pushes = await root.api.subscribe(query, variable_values=values, context_value=context)
     results, before = cast("Any", pushes), await _subscriptions(redis)
     followed = Followed(results, context)

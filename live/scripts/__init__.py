@@ -34,7 +34,13 @@ def _script(*names: str) -> Script:
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-APPLY = _script("common", "calls", "apply")
-SNAPSHOT = _script("common", "calls", "snapshot")
-SWEEP = _script("common", "calls", "sweep")
+_CALLS = ("common", "window", "calls")
+APPLY = _script(*_CALLS, "apply")
+SNAPSHOT = _script(*_CALLS, "snapshot")
+SWEEP = _script(*_CALLS, "sweep")
 READ = _script("common", "read")
+BUCKET = _script("bucket")
+STATS = _script("common", "window", "fill", "stats")
+BEGIN_FILL = _script("common", "window", "fill", "begin_fill")
+FILL_SOME = _script(*_CALLS, "fill", "fill_some")
+END_FILL = _script("common", "window", "fill", "end_fill")

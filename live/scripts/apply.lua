@@ -1,6 +1,7 @@
 -- Applies events. ARGV[1]: {now, {{switch, lease, events}, ...}}, times in µs.
--- An event: {kind, call id, leg, customer, carrier, at, setup, final, boot, seq};
--- a beat has its number of calls in place of the leg. Returns {{switch, reason}, ...}.
+-- An event: {kind, call id, leg, customer, carrier, at, setup, final, boot, seq, answered, talk,
+-- PDD, corrects}; answered is 0 or 1, or nil where the event counts no attempt; a beat has its
+-- number of calls in place of the leg. Returns {{switch, reason}, ...}.
 local IS_UP, END, BEAT = 1, 2, 3
 local OLDEST_ATTEMPT_US = 60000000 -- a backlog is not the traffic of now
 
@@ -48,18 +49,21 @@ local function goes_up(batch, event)
   touch(batch, event, call, true)
 end
 
--- An end may come before its start: then a tombstone remembers it. An end older than the lease
--- needs none, since its start would be refused as too old.
+-- An end may come before its start: then a tombstone remembers it. An end older than the lease and
+-- the sliding window needs none: its start would be refused as too old, and it counts nowhere.
 local function goes_down(batch, event, current)
   local id, leg, final = event[2], event[3], event[8]
   local call = batch.calls[id]
   if not call then
-    if event[6] < batch.now - batch.switch.lease then return end
+    if event[6] < batch.now - math.max(batch.switch.lease, TOMBSTONE_US) then return end
     call = new_call(batch, id, final and ENDED or WAITING, event[4], event[7])
   end
   if final then
     set_state(batch, call, ENDED)
     call[LEGS] = {}
+    if event[11] then
+      count_ended(batch, call, event[14], event[4], event[6], event[11], event[12], event[13])
+    end
   elseif call[STATE] == UP or call[STATE] == WAITING then
     call[LEGS][leg] = false
   end

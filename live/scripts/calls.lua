@@ -1,17 +1,17 @@
 -- Shared by the scripts that change calls: load the records of one switch, change them in Lua,
 -- store what changed. A record's fields:
-local STATE, CUSTOMER, STANDING, BOOT, SEQ, AT, SETUP, LEGS = 1, 2, 3, 4, 5, 6, 7, 8
+local STATE, CUSTOMER, STANDING, BOOT, SEQ, AT, SETUP, LEGS, COUNTED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 -- STANDING: the carrier under which it counts, false: it does not; BOOT, SEQ: number of its last
--- event (false, 0: none); AT, SETUP: µs (0: not known); LEGS: leg -> carrier, false once ended.
+-- event (false, 0: none); AT, SETUP: µs (0: not known); LEGS: leg -> carrier, false once ended;
+-- COUNTED: as what the ended attempt counts in the sliding window; false: it does not.
 local UP, ENDED = 'U', 'E'
 local LOST = 'L' -- removed without an end: newer news brings it back
 local WAITING = 'W' -- a leg has ended, no start was seen
 
-local WHOLE_ACCOUNT = 0
-
 local function open_batch(switch, now)
   return {
     switch = switch, now = now, calls = {}, was = {}, changed = {}, attempts = {}, scopes = {},
+    ended = {},
   }
 end
 
@@ -37,7 +37,7 @@ local function set_state(batch, call, state)
 end
 
 local function new_call(batch, id, state, customer, setup)
-  local call = {false, customer, false, false, 0, 0, setup, {}}
+  local call = {false, customer, false, false, 0, 0, setup, {}, false}
   batch.calls[id] = call
   set_state(batch, call, state)
   return call
@@ -55,6 +55,20 @@ local function count_attempt(batch, customer)
   for _, scope in ipairs({customer, WHOLE_ACCOUNT}) do
     batch.attempts[scope] = (batch.attempts[scope] or 0) + 1
   end
+end
+
+-- Counts an ended attempt once; one that is corrected, instead of what it counted as. PDD in µs,
+-- NO_PDD where there is none. Returns whether anything has changed.
+local function count_ended(batch, call, corrects, customer, at, answered, talk, pdd)
+  local before, second = call[COUNTED], math.floor(at / 1000000)
+  if before and not corrects then return false end
+  local counts = is_recent(batch, second)
+    and struct.pack(COUNTED_AS, customer, second, answered, talk, pdd)
+  if before == counts then return false end
+  if before then add_ended(batch, -1, struct.unpack(COUNTED_AS, before)) end
+  add_ended(batch, 1, customer, second, answered, talk, pdd)
+  call[COUNTED] = counts
+  return true
 end
 
 -- The carrier of the highest leg that is up; 0 between carriers.
@@ -96,6 +110,11 @@ local function store_attempts(batch)
   end
 end
 
+-- A tombstone outlives the second in which its call counts.
+local function left_at(call, now_us, now)
+  return call[AT] > now_us and digits(call[AT]) or now
+end
+
 -- Writes every changed call: its record, its place in the switch's order, the sets it stands in.
 local function store_calls(batch)
   local name, now = batch.switch.name, digits(batch.now)
@@ -109,7 +128,7 @@ local function store_calls(batch)
       up[#up + 1] = id
       if was and not was_up then not_gone[#not_gone + 1] = id end
     else
-      gone[#gone + 1] = now
+      gone[#gone + 1] = left_at(call, batch.now, now)
       gone[#gone + 1] = id
       if was_up then not_up[#not_up + 1] = id end
     end
@@ -128,6 +147,7 @@ local function store_calls(batch)
   in_slices('ZREM', key('gone', name), not_gone)
   store_moves(batch, moves)
   store_attempts(batch)
+  store_ended(batch)
 end
 
 -- Forgets tombstones whose time is over.

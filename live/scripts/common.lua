@@ -4,9 +4,10 @@ local SLICE = 1000 -- arguments Lua can unpack into one command
 local HOLE_US = 5000000
 local FURTHEST_AHEAD = 1000
 local MOST_RANGES = 1000
-local TOMBSTONE_US = 900000000
+local TOMBSTONE_US = 960000000 -- the greatest window, and a minute for clocks that differ
 local MOST_PAST_BOOTS = 8
 local ATTEMPTS_TTL = 60 -- seconds
+local WHOLE_ACCOUNT = 0
 
 local function key(name, ...)
   return KEYS[1] .. string.format(PATTERNS[name], ...)
@@ -130,16 +131,37 @@ local function redis_us()
 end
 
 -- A sequence that rises even where the previous one was lost with all of Redis.
-local function next_sequence(scope, now_us)
-  local previous = tonumber(redis.call('HGET', key('gauge', scope), 'sequence') or 0)
-  local sequence = digits(math.max(previous + 1, now_us))
-  redis.call('HSET', key('gauge', scope), 'sequence', sequence)
+local function next_sequence(gauge, least)
+  local previous = tonumber(redis.call('HGET', gauge, 'sequence') or 0)
+  local sequence = digits(math.max(previous + 1, least))
+  redis.call('HSET', gauge, 'sequence', sequence)
   return sequence
+end
+
+-- The sequence of what is shown: a new one where it differs from what was shown last, or where a
+-- reader has shown a later one (`floor`) before Redis came back with an old state or an old clock.
+local function shown_sequence(gauge, figures, now_us, floor)
+  local sequence, last = unpack(redis.call('HMGET', gauge, 'sequence', 'figures'))
+  if not sequence or last ~= figures or tonumber(sequence) < floor then
+    sequence = next_sequence(gauge, math.max(now_us, floor + 1))
+    redis.call('HSET', gauge, 'figures', figures)
+  end
+  return tonumber(sequence)
+end
+
+-- Attempts in the 10 full seconds before this one.
+local function recent_attempts(scope, second)
+  local names, sum = {}, 0
+  for i = 1, 10 do names[i] = key('attempts', scope, second - i) end
+  for _, count in ipairs(redis.call('MGET', unpack(names))) do
+    sum = sum + (tonumber(count) or 0)
+  end
+  return sum
 end
 
 local function announce(scopes)
   local now_us = redis_us()
   for scope in pairs(scopes) do
-    redis.call('PUBLISH', key('channels', scope), next_sequence(scope, now_us))
+    redis.call('PUBLISH', key('channels', scope), next_sequence(key('gauge', scope), now_us))
   end
 end

@@ -1,18 +1,9 @@
--- One scope's gauge. ARGV: scope, now in µs ('' for Redis's own time).
+-- One scope's gauge. ARGV: scope, now in µs ('' for Redis's own time), the last sequence that the
+-- reader has shown (0: none).
 -- Returns {sequence, now, attempts in the last 10 full seconds, {{carrier, calls}, ...}}.
-local scope = tonumber(ARGV[1])
+local scope, floor = tonumber(ARGV[1]), tonumber(ARGV[3])
 local redis_now = redis_us()
 local now = tonumber(ARGV[2]) or redis_now
-local WINDOW = 10 -- seconds
-
-local function attempts()
-  local second, names, sum = math.floor(now / 1000000), {}, 0
-  for i = 1, WINDOW do names[i] = key('attempts', scope, second - i) end
-  for _, count in ipairs(redis.call('MGET', unpack(names))) do
-    sum = sum + (tonumber(count) or 0)
-  end
-  return sum
-end
 
 local function by_carrier()
   local counts = {}
@@ -28,10 +19,6 @@ local function by_carrier()
 end
 
 -- Attempts pass out of the window without an event: then this reading is a new state.
-local shown = redis.call('HMGET', key('gauge', scope), 'sequence', 'attempts')
-local sequence, recent = shown[1], attempts()
-if not sequence or tonumber(shown[2] or 0) ~= recent then
-  sequence = next_sequence(scope, redis_now)
-  redis.call('HSET', key('gauge', scope), 'attempts', recent)
-end
-return cmsgpack.pack({tonumber(sequence), now, recent, by_carrier()})
+local recent = recent_attempts(scope, math.floor(now / 1000000))
+local sequence = shown_sequence(key('gauge', scope), digits(recent), redis_now, floor)
+return cmsgpack.pack({sequence, now, recent, by_carrier()})

@@ -4,8 +4,9 @@ local scopes, lost, more = {}, {}, false
 for _, name in ipairs(redis.call('SMEMBERS', key('switches'))) do
   local batch = open_batch(load_switch(name), now)
   batch.scopes = scopes
-  local oldest = now - batch.switch.lease
-  if batch.switch.renewed <= oldest then
+  -- One that is known from the records alone has tombstones, and nothing up.
+  local oldest = batch.switch.known and now - batch.switch.lease
+  if oldest and batch.switch.renewed <= oldest then
     local ids = redis.call(
       'ZRANGEBYSCORE', key('up', name), '-inf', digits(oldest), 'LIMIT', 0, SLICE)
     more = more or #ids == SLICE

@@ -49,7 +49,7 @@ def doctor(
 
     Example: ./callboard doctor
     """
-    findings = [*_machine(data_dir), *_programs(), *_services(data_dir)]
+    findings = [*_machine(data_dir), *_documents(), *_programs(), *_services(data_dir)]
     if as_json:
         typer.echo(json.dumps([{n: getattr(f, n) for n in Finding.__slots__} for f in findings]))
     else:
@@ -81,6 +81,25 @@ def _configured(found: Settings) -> str:
     """Which settings differ from their defaults; never the value of one that may be secret."""
     names = sorted(f"CALLBOARD_{name.upper()}" for name in found.model_fields_set)
     return f"set: {', '.join(names)}" if names else "none set; all defaults"
+
+
+def _documents() -> Iterator[Finding]:
+    """Of the trusted documents, where any are configured."""
+    try:
+        found = settings()
+    except SettingsError:
+        return  # said above
+    if found.documents is None and not found.documents_only:
+        return
+    from server.graphql import trusted
+
+    try:
+        documents = trusted.load(found.documents, only=found.documents_only)
+    except SettingsError as error:
+        yield Finding("bad", "documents", str(error))
+        return
+    others = "no others are run" if documents.only else "others are run too"
+    yield Finding("good", "documents", f"{len(documents)} in {found.documents}; {others}")
 
 
 def _programs() -> Iterator[Finding]:

@@ -1,15 +1,18 @@
 """`serve`: the web process alone."""
 
+import socket
+
 import typer
 import uvicorn
 
 from runtime import logs
 from runtime.settings import Settings
-from server import cli
+from server import cli, wire
 
 commands = typer.Typer()
 
 _GRACEFUL_SECONDS = 8
+MAX_MESSAGE = 1_000_000  # bytes a WebSocket's message may have
 
 
 @commands.command()
@@ -26,7 +29,16 @@ def serve(
         if "public_url" not in settings.model_fields_set:
             settings = settings.model_copy(update={"public_url": f"http://127.0.0.1:{port}"})
         logs.configure(settings.log_level)
-        uvicorn.Server(config(settings, host=host, port=port)).run()
+        Server(config(settings, host=host, port=port)).run()
+
+
+class Server(uvicorn.Server):
+    """Ends within 10 s: what is open is sent away over `wire.DRAIN_OVER` seconds."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.started:
+            self.config.app.state.streams.drain(wire.DRAIN_OVER)  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
@@ -38,9 +50,12 @@ def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
+        http=wire.Http,
+        ws=wire.Wire,
+        ws_max_size=MAX_MESSAGE,
         ws_per_message_deflate=False,
+        ws_ping_interval=wire.PING_EVERY,
+        ws_ping_timeout=wire.PONG_WITHIN,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         log_config=None,
         access_log=False,

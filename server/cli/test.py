@@ -1,4 +1,4 @@
-"""`test`: the test suite, and its part on a real switch."""
+"""`test`: the test suite, and its parts that need more than Python."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import typer
@@ -15,17 +16,48 @@ from runtime.settings import ROOT
 
 commands = typer.Typer()
 
-_PROGRAMS = ("kamailio", "sipp")
-_HOW = (
-    "On Debian or Ubuntu: apt-get install kamailio kamailio-extra-modules"
-    " kamailio-redis-modules kamailio-utils-modules sip-tester; then ./callboard test switch"
-)
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Tests with a marker of this name, run only when asked for; `install` is a shell command."""
+
+    name: str
+    what: str
+    programs: tuple[str, ...]
+    install: str
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name in self.programs if shutil.which(name, path=_PATH) is None]
+
+    @property
+    def how(self) -> str:
+        return f"On Debian or Ubuntu: {self.install}; then ./callboard test {self.name}"
+
+
+PARTS = (
+    Part(
+        "switch",
+        "on a real switch (Kamailio and SIPp)",
+        ("kamailio", "sipp"),
+        "apt-get install kamailio kamailio-extra-modules kamailio-redis-modules"
+        " kamailio-utils-modules sip-tester",
+    ),
+    Part(
+        "clients",
+        "with the client packages of npm (Node 18 or newer)",
+        ("node", "npm"),
+        "apt-get install nodejs npm",
+    ),
+)
 
 
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
-    """Runs the tests; further arguments go to pytest. `test switch` runs those on a real switch.
+    """Runs the tests; further arguments go to pytest. `test switch` runs those on a real switch,
+    `test clients` those with the client packages of npm.
 
     Example: ./callboard test tests/domain -q
     """
@@ -33,20 +65,28 @@ def test(context: typer.Context) -> None:
         typer.secho("The tests are not part of this installation; clone it.", err=True, fg="red")
         raise typer.Exit(1)
     arguments = context.args
-    missing = [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
-    if arguments[:1] == ["switch"]:
-        if missing:
-            typer.secho(f"These are missing: {' and '.join(missing)}.", err=True, fg="red")
-            typer.echo(_HOW, err=True)
-            raise typer.Exit(1)
-        raise typer.Exit(_pytest(*_marked("switch", arguments[1:])))
-    code = _pytest(*_marked("not switch", arguments))
-    typer.echo("The part on a real switch (Kamailio and SIPp) was not run.")
-    if missing:
-        typer.echo(f"Missing here: {' and '.join(missing)}. {_HOW}")
-    else:
-        typer.echo("Both are here; run it by ./callboard test switch")
+    for part in PARTS:
+        if arguments[:1] == [part.name]:
+            raise typer.Exit(_run(part, arguments[1:]))
+    code = _pytest(*_marked(" and ".join(f"not {part.name}" for part in PARTS), arguments))
+    for part in PARTS:
+        typer.echo(f"The part {part.what} was not run.")
+        typer.echo(_hint(part))
     raise typer.Exit(code)
+
+
+def _run(part: Part, arguments: list[str]) -> int:
+    if part.missing:
+        typer.secho(f"These are missing: {' and '.join(part.missing)}.", err=True, fg="red")
+        typer.echo(part.how, err=True)
+        return 1
+    return _pytest(*_marked(part.name, arguments))
+
+
+def _hint(part: Part) -> str:
+    if part.missing:
+        return f"Missing here: {' and '.join(part.missing)}. {part.how}"
+    return f"Both are here; run it by ./callboard test {part.name}"
 
 
 def _marked(ours: str, arguments: list[str]) -> list[str]:

@@ -1,80 +1,51 @@
-"""graphql-transport-ws: one socket, its operations, and firmness against odd messages.
-
-Protocol: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. It takes the place of
-Strawberry's handler, which ends the socket on a syntax error and keeps one context for its life.
-"""
+"""A WebSocket: its messages, its operations, its end."""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from enum import IntEnum
-from typing import Any, cast
+from datetime import datetime
+from typing import Any
 
-import structlog
+from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types.execution import ExecutionResult
-from strawberry.utils.aio import aclosing
 
 from domain import callers, refusals
 from models import faults
-from schema import base, errors
-from server import auth
+from schema import errors
+from server import auth, watch
+from server.graphql import operations, protocol, shared
+from server.graphql.protocol import Close, Closed, Message
+from server.wire import EXTENSION, Wire
 
 INIT_WITHIN = 10.0  # seconds
-WRITE_WITHIN = 30.0  # seconds; a reader that stalls longer is given up
-MAX_MESSAGE = 1_000_000  # characters
-MAX_OPERATIONS = 100  # at once on a socket
-# A socket's token is asked about anew when it is this old and there is something to push.
-RECHECK_AFTER = timedelta(seconds=2)
-
-_log = structlog.get_logger("server")
-
-Context = Callable[[callers.Caller | None], base.Context]
-
-
-class Close(IntEnum):
-    """The protocol's close codes."""
-
-    TRY_AGAIN = 1013
-    BAD_REQUEST = 4400
-    UNAUTHORIZED = 4401
-    FORBIDDEN = 4403
-    BAD_SUBPROTOCOL = 4406
-    INIT_TIMEOUT = 4408
-    SUBSCRIBER_EXISTS = 4409
-    TOO_MANY_INITS = 4429
-
-
-class Closed(Exception):  # noqa: N818 - how a socket ends, not an error
-    def __init__(self, code: Close, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+MAX_SENT = 190_000  # bytes a message may have: with what waits unread, a socket holds under 256 KiB
 
 
 class Handler:
-    """Serves one socket until either side closes it. `context` makes an operation's context."""
+    """Serves one socket until either side closes it."""
 
     def __init__(
         self,
         socket: WebSocket,
-        schema: errors.Schema,
-        context: Context,
+        runner: operations.Runner,
+        watched: watch.Watch,
         clock: Callable[[], datetime],
+        most_operations: int,
     ) -> None:
         self.socket = socket
-        self.schema = schema
-        self.context = context
+        self.wire: Wire = socket.scope["extensions"][EXTENSION]["wire"]
+        self.runner = runner
+        self.watched = watched
         self.clock = clock
-        self.initialised = False
-        self.acknowledged = False
-        self.authorization: str | None = None
+        self.most_operations = most_operations
+        self.initialised = self.acknowledged = False
         self.caller: callers.Caller | None = None
-        self.checked_at = clock()
-        self.operations: dict[str, asyncio.Task[None]] = {}
+        self.release: Callable[[], None] | None = None
+        self.running: dict[str, asyncio.Task[None] | Listening] = {}
+        self.behind: dict[Listening, None] = {}
+        self.closing: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
         if GRAPHQL_TRANSPORT_WS_PROTOCOL not in self.socket.scope["subprotocols"]:
@@ -82,16 +53,17 @@ class Handler:
             await self._close(Closed(Close.BAD_SUBPROTOCOL, "Subprotocol not acceptable"))
             return
         await self.socket.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
+        self.wire.on_writable = self._catch_up
         try:
             await self._initialise()
             while True:
                 await self._take(await self._receive())
         except Closed as closed:
             await self._close(closed)
-        except (WebSocketDisconnect, TimeoutError):
+        except WebSocketDisconnect:
             pass
         finally:
-            await self._cancel_operations()
+            await self._end()
 
     # Messages in ---------------------------------------------------------------------------------
 
@@ -104,191 +76,214 @@ class Handler:
         except TimeoutError:
             raise Closed(Close.INIT_TIMEOUT, "Connection initialisation timeout") from None
 
-    async def _receive(self) -> dict[str, Any]:
+    async def _receive(self) -> Message:
         message = await self.socket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code") or 1005)
-        text = message.get("text")
-        if text is None:
-            raise Closed(Close.BAD_REQUEST, "Messages must be text")
-        if len(text) > MAX_MESSAGE:
-            raise Closed(Close.BAD_REQUEST, f"Messages have at most {MAX_MESSAGE} characters")
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            raise Closed(Close.BAD_REQUEST, "Messages must be JSON") from None
-        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-            raise Closed(Close.BAD_REQUEST, "Messages must be objects with a type")
-        return value
+        return protocol.read(message.get("text"))
 
-    async def _take(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: Message) -> None:
         match message["type"]:
             case "connection_init":
-                await self._connection_init(_payload(message))
+                await self._connection_init(protocol.payload_of(message))
             case "ping":
-                await self._pong(_payload(message))
+                await self._pong(protocol.payload_of(message))
             case "pong":
-                _payload(message)
+                protocol.payload_of(message)
             case "subscribe":
-                self._subscribe(_id(message), _payload(message))
+                await self._subscribe(protocol.id_of(message), protocol.request_of(message))
             case "complete":
-                self._cancel(_id(message))
+                self._stop(protocol.id_of(message))
             case _:
                 raise Closed(Close.BAD_REQUEST, "Unknown message type")
 
-    async def _pong(self, payload: dict[str, Any] | None) -> None:
+    async def _pong(self, payload: Message | None) -> None:
         try:
-            await self.send({"type": "pong"} | ({} if payload is None else {"payload": payload}))
-        except RecursionError:  # it could just be read
-            raise Closed(Close.BAD_REQUEST, "The payload is nested too deeply") from None
+            text = protocol.text_of(
+                {"type": "pong"} | ({} if payload is None else {"payload": payload})
+            )
+        except (RecursionError, ValueError):  # it could just be read
+            raise Closed(Close.BAD_REQUEST, "The payload cannot be sent back") from None
+        if len(text) > MAX_SENT:
+            raise Closed(Close.BAD_REQUEST, f"A ping's payload has at most {MAX_SENT} bytes")
+        await self._write(text)
 
-    async def _connection_init(self, payload: dict[str, Any] | None) -> None:
+    async def _connection_init(self, payload: Message | None) -> None:
         if self.initialised:
             raise Closed(Close.TOO_MANY_INITS, "Too many initialisation requests")
         self.initialised = True
         authorization = (payload or {}).get("authorization")
+        if not isinstance(authorization, str | None):
+            raise Closed(Close.BAD_REQUEST, "authorization must be a string")
+        authorization = authorization or auth.authorization(self.socket)
         if authorization is not None:
-            if not isinstance(authorization, str):
-                raise Closed(Close.BAD_REQUEST, "authorization must be a string")
-            self.authorization = authorization
-            await self._check()
+            await self._authenticate(authorization)
         self.acknowledged = True
         await self.send({"type": "connection_ack"})
 
-    def _subscribe(self, id: str, payload: dict[str, Any] | None) -> None:
-        if not self.acknowledged:
-            raise Closed(Close.UNAUTHORIZED, "Unauthorized")
-        if id in self.operations:
-            raise Closed(Close.SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
-        request = payload or {}
-        if not (
-            isinstance(request.get("query"), str)
-            and isinstance(request.get("variables"), dict | None)
-            and isinstance(request.get("operationName"), str | None)
-            and isinstance(request.get("extensions"), dict | None)
-        ):
-            raise Closed(Close.BAD_REQUEST, "A subscribe's payload is a GraphQL request")
-        self.operations[id] = asyncio.create_task(self._operate(id, request))
-
-    # Operations ----------------------------------------------------------------------------------
-
-    async def _operate(self, id: str, request: dict[str, Any]) -> None:
+    async def _authenticate(self, authorization: str) -> None:
         try:
-            if len(self.operations) > MAX_OPERATIONS:
-                raise refusals.Refusal(
-                    "TOO_MANY_OPERATIONS", f"A socket has at most {MAX_OPERATIONS} at once."
-                )
-            await self._recheck(timedelta(seconds=1))
-            last = await self._stream(id, request)
-        except asyncio.CancelledError:
-            raise
-        except Closed as closed:
-            await self._close(closed)
-            return
-        except (WebSocketDisconnect, TimeoutError):
-            return
-        except refusals.Refusal as refusal:
-            last = _error(id, refusal.message, errors.of_refusal(refusal))
-        except Exception as error:
-            last = _error(id, *errors.masked(error))
-        if self.operations.pop(id, None) is not None:
-            with suppress(WebSocketDisconnect, TimeoutError):
-                await self.send(last)
-
-    async def _stream(self, id: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Sends the operation's results; returns its last message, `complete` or `error`."""
-        results = cast(
-            "AsyncGenerator[ExecutionResult, None]",
-            await self.schema.stream(
-                request["query"],
-                variable_values=request.get("variables"),
-                context_value=self.context(self.caller),
-                operation_name=request.get("operationName"),
-                operation_extensions=request.get("extensions"),
-            ),
-        )
-        async with aclosing(results):
-            async for result in results:
-                if errors.not_executed(result):
-                    told = [error.formatted for error in result.errors or ()]
-                    return {"id": id, "type": "error", "payload": told}
-                await self._recheck(RECHECK_AFTER)
-                await self.send({"id": id, "type": "next", "payload": _formatted(result)})
-        return {"id": id, "type": "complete"}
-
-    def _cancel(self, id: str) -> None:
-        task = self.operations.pop(id, None)
-        if task is not None:
-            task.cancel()
-
-    async def _cancel_operations(self) -> None:
-        tasks = list(self.operations.values())
-        self.operations.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    # The caller ----------------------------------------------------------------------------------
-
-    async def _recheck(self, after: timedelta) -> None:
-        if self.authorization is not None and self.clock() - self.checked_at >= after:
-            await self._check()
-
-    async def _check(self) -> None:
-        """Whether the token is in force. Without a database, who was believed stays believed."""
-        now = self.clock()
-        try:
-            self.caller = await auth.authenticate(self.authorization, now)
+            self.caller = await auth.authenticate(authorization, self.clock())
+            token = auth.bearer(authorization)
         except refusals.Refusal as refusal:
             raise Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message) from refusal
         except faults.AWAY as error:
-            if self.caller is None:
-                raise Closed(Close.TRY_AGAIN, "The database is away; try again") from error
-        self.checked_at = now
+            raise Closed(Close.TRY_AGAIN, "The database is away; try again") from error
+        try:
+            self.release = self.watched.hold(token, self.caller, self._forbid)
+        except refusals.Refusal as refusal:
+            raise Closed(Close.TRY_AGAIN, refusal.message) from refusal
+
+    # Operations ----------------------------------------------------------------------------------
+
+    async def _subscribe(self, id: str, request: Message) -> None:
+        if not self.acknowledged:
+            raise Closed(Close.UNAUTHORIZED, "Unauthorized")
+        if id in self.running:
+            raise Closed(Close.SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
+        try:
+            asked = self._read(request)
+        except GraphQLError as error:
+            await self.send(_error(id, [error.formatted]))
+            return
+        if asked.is_subscription:
+            self.running[id] = listening = Listening(self, id, asked)
+            listening.wake()
+        else:
+            self.running[id] = asyncio.create_task(self._execute(id, asked))
+
+    def _read(self, request: Message) -> operations.Operation:
+        if len(self.running) >= self.most_operations:
+            raise GraphQLError(
+                f"A socket runs at most {self.most_operations} operations at once.",
+                extensions={"code": "TOO_MANY_OPERATIONS", "limit": self.most_operations},
+            )
+        return self.runner.read(request, self.caller)
+
+    async def _execute(self, id: str, asked: operations.Operation) -> None:
+        """Sends the one result of a query or mutation."""
+        result = await self.runner.execute(asked, self.caller)
+        payload = shared.encoded(result)
+        with suppress(WebSocketDisconnect):
+            if errors.not_executed(result):
+                await self._last(_error(id, [one.formatted for one in result.errors or ()]))
+            elif len(payload) > MAX_SENT:
+                await self._last(_error(id, [_too_large(len(payload))]))
+            else:
+                await self._write(_next(id) + payload + b"}")
+                await self._last({"id": id, "type": "complete"})
+
+    async def _last(self, message: Message) -> None:
+        """An operation's last message, unless the client has completed it."""
+        if self.running.pop(message["id"], None) is not None:
+            await self.send(message)
+
+    def _stop(self, id: str) -> None:
+        stopped = self.running.pop(id, None)
+        if isinstance(stopped, Listening):
+            stopped.leave()
+        elif stopped is not None:
+            stopped.cancel()
+
+    def _catch_up(self) -> None:
+        """The peer has read: what waited for that goes on."""
+        behind, self.behind = self.behind, {}
+        for listening in behind:
+            if self.running.get(listening.id) is listening:
+                listening.wake()
 
     # Messages out --------------------------------------------------------------------------------
 
-    async def send(self, message: dict[str, Any]) -> None:
-        if self.socket.application_state is not WebSocketState.CONNECTED:
+    async def send(self, message: Message) -> None:
+        await self._write(protocol.text_of(message))
+
+    async def _write(self, text: bytes) -> None:
+        if not await self.wire.until_writable():
             raise WebSocketDisconnect(1006)
-        text = json.dumps(message, separators=(",", ":"))
-        async with asyncio.timeout(WRITE_WITHIN):
-            await self.socket.send({"type": "websocket.send", "text": text})
+        self.wire.write(text)
+
+    # Its end -------------------------------------------------------------------------------------
+
+    def _forbid(self, refusal: refusals.Refusal) -> None:
+        """Closes at once: what was not read yet is not for this peer any more."""
+        if self.wire.is_writable:
+            self._drop()
+            self.acknowledged = False
+            closing = self._close(Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message))
+            self.closing = asyncio.create_task(closing)
+        else:
+            self.wire.abort()
 
     async def _close(self, closed: Closed) -> None:
         if self.socket.application_state is WebSocketState.CONNECTED:
-            reason = closed.reason.encode()[:120].decode(errors="ignore")
-            with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-                async with asyncio.timeout(WRITE_WITHIN):
-                    await self.socket.close(closed.code, reason)
+            reason = closed.reason.encode(errors="replace")[:120].decode(errors="ignore")
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self.socket.close(closed.code, reason)
+
+    def _drop(self) -> list[asyncio.Task[None]]:
+        if self.release is not None:
+            self.release()
+        dropped, self.running = self.running, {}
+        for one in dropped.values():
+            one.leave() if isinstance(one, Listening) else one.cancel()
+        return [one for one in dropped.values() if not isinstance(one, Listening)]
+
+    async def _end(self) -> None:
+        self.wire.on_writable = None
+        await asyncio.gather(*self._drop(), return_exceptions=True)
 
 
-def _id(message: dict[str, Any]) -> str:
-    id = message.get("id")
-    if not isinstance(id, str) or not id or len(id) > 200:
-        raise Closed(Close.BAD_REQUEST, "The id must be a string of 1 to 200 characters")
-    return id
+class Listening:
+    """A subscription on a socket. It is written to as its peer reads, and holds nothing itself."""
+
+    __slots__ = ("_handler", "_place", "_prefix", "id")
+
+    def __init__(self, handler: Handler, id: str, asked: operations.Operation) -> None:
+        self.id = id
+        self._handler = handler
+        self._prefix = _next(id)
+        self._place = handler.runner.subscribe(asked, handler.caller, self.wake)
+
+    def wake(self) -> None:
+        wire = self._handler.wire
+        try:
+            while wire.is_writable:
+                event = self._place.take()
+                if event is None:
+                    self._finish(self._place.faults)
+                    return
+                if len(event.payload) > MAX_SENT:
+                    self._finish([_too_large(len(event.payload))])
+                    return
+                wire.write(self._prefix + event.payload + b"}")
+        except shared.FellBehindError:
+            self._finish([operations.fell_behind(self._place.mark)])
+            return
+        self._handler.behind[self] = None
+
+    def leave(self) -> None:
+        self._handler.runner.hub.leave(self._place)
+
+    def _finish(self, faults: list[Message] | None) -> None:
+        """Its last message, where there is one: it was completed, or could not go on."""
+        if faults is None or self._handler.running.pop(self.id, None) is None:
+            return
+        self.leave()
+        last = _error(self.id, faults) if faults else {"id": self.id, "type": "complete"}
+        self._handler.wire.write(protocol.text_of(last))
 
 
-def _payload(message: dict[str, Any]) -> dict[str, Any] | None:
-    payload = message.get("payload")
-    if payload is not None and not isinstance(payload, dict):
-        raise Closed(Close.BAD_REQUEST, "The payload must be an object")
-    return payload
+def _next(id: str) -> bytes:
+    return b'{"id":' + json.dumps(id).encode() + b',"type":"next","payload":'
 
 
-def _formatted(result: ExecutionResult) -> dict[str, Any]:
-    payload: dict[str, Any] = {"data": result.data}
-    if result.errors:
-        payload["errors"] = [error.formatted for error in result.errors]
-    if result.extensions:
-        payload["extensions"] = result.extensions
-    return payload
+def _error(id: str, faults: Sequence[Any]) -> Message:
+    return {"id": id, "type": "error", "payload": faults}
 
 
-def _error(id: str, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
+def _too_large(size: int) -> Message:
     return {
-        "id": id,
-        "type": "error",
-        "payload": [{"message": message, "extensions": extensions}],
+        "message": f"The answer has {size} bytes; a socket takes {MAX_SENT} at once. Ask for less,"
+        " or over HTTP.",
+        "extensions": {"code": "TOO_LARGE", "limit": MAX_SENT, "requested": size},
     }

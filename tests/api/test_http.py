@@ -49,7 +49,7 @@ async def test_a_document_at_fault_is_answered_in_the_type_asked_for(
 async def test_an_answer_with_data_is_200_in_either_type(api: Program) -> None:
     for accept in (OWN_TYPE, "application/json"):
         answer = await _post(api.url, _query("{ __typename }"), accept=accept)
-        assert (answer.status_code, answer.json()) == (200, {"data": {"__typename": "Query"}})
+        assert (answer.status_code, answer.json()["data"]) == (200, {"__typename": "Query"})
         assert answer.headers["content-type"].startswith(accept)
 
 
@@ -96,7 +96,7 @@ async def test_get_answers_queries_and_no_mutations(api: Program) -> None:
         query="query Q($a: Boolean!) { t: __typename @skip(if: $a) }",
         variables='{"a": false}',
     )
-    assert answer.json() == {"data": {"t": "Query"}}
+    assert answer.json()["data"] == {"t": "Query"}
     assert (await _get(api.url, query="mutation { logout { __typename } }")).status_code == 405
     assert (await _get(api.url)).status_code == 400
     assert (await _get(api.url, query="{ x }", variables="{")).status_code == 400
@@ -109,16 +109,13 @@ async def test_a_bad_token_is_401(api: Program) -> None:
 
 
 async def test_a_document_too_long_is_refused_with_the_limit(api: Program) -> None:
-    answer = await _post(api.url, _query("{ " + "__typename " * limits.MAX_TOKENS + "}"))
-    assert str(limits.MAX_TOKENS) in answer.json()["errors"][0]["message"]
-
-
-async def test_fragments_within_fragments_are_measured_in_no_time(api: Program) -> None:
-    """Each of 60 fragments spreads the next twice: 2^60 ways, 60 measures."""
-    fragments = "".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }} " for n in range(60))
-    query = "{ ...F0 } " + fragments + "fragment F60 on Query { __typename }"
-    answer = await _post(api.url, _query(query))
-    assert answer.json() == {"data": {"__typename": "Query"}}
+    answer = await _post(api.url, _query("{ " + "__typename " * 300 + "}"))
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["extensions"] == {
+        "code": "TOO_MANY_TOKENS",
+        "limit": limits.of(None).tokens,
+        "requested": 302,
+    }
 
 
 async def test_introspection_is_not_too_deep(carrier: Carrier) -> None:

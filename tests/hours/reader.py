@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from domain import callers
 from live import bus
 from models import people
-from resolvers import live
+from resolvers import feeds
 from schema import base, root
 
 
@@ -20,7 +20,7 @@ class Asker:
 
     def context(self) -> base.Context:
         return base.Context(
-            self.caller, lambda: self.now, self.redis, self.bus, live.Feeds(self.redis, self.bus)
+            self.caller, lambda: self.now, self.redis, self.bus, feeds.Feeds(self.redis, self.bus)
         )
 
     async def ask(self, query: str, **values: Any) -> Any:

@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from typing import get_args
@@ -47,6 +48,14 @@ def test_requirements_lock_names_no_registry_and_hashes_every_package() -> None:
     assert "://" not in _REQUIREMENTS
     hashed = re.findall(r"^([\w.-]+)==[^\n]*\\\n +--hash=sha256:", _REQUIREMENTS, re.M)
     assert hashed == [name for name, _ in _PINNED]
+
+
+def test_npm_locks_name_no_registry_and_hash_every_package() -> None:
+    for folder in ("tests/api/clients", "bench/node"):
+        packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
+        hashed = [name for name, package in packages.items() if "integrity" in package]
+        assert hashed == [name for name in packages if name]
+        assert not [name for name, package in packages.items() if "resolved" in package]
 
 
 def test_the_two_locks_agree() -> None:

@@ -1,6 +1,7 @@
 """./callboard itself: what it installs, what it says when it cannot, and what it hands over to."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -152,18 +153,34 @@ def test_migrate_runs_on_embedded_servers_for_either_kind_of_user(
     assert processes.eventually(lambda: not processes.running(str(folder)), 5)
 
 
+UNREACHABLE = {
+    "CALLBOARD_DATABASE_URL": "postgres://carrier:hidden@127.0.0.1:9/callboard",
+    "CALLBOARD_REDIS_URL": "redis://127.0.0.1:9",
+}
+
+
 def test_doctor_says_what_is_unreachable_and_how_to_mend_it(tmp_path: Path) -> None:
     code, said = launch(
         "doctor",
         "--data-dir",
         str(tmp_path),
-        CALLBOARD_DATABASE_URL="postgres://carrier:hidden@127.0.0.1:9/callboard",
-        CALLBOARD_REDIS_URL="redis://127.0.0.1:9",
+        **UNREACHABLE,
     )
     assert code == 1
     assert "is CALLBOARD_DATABASE_URL right?" in said
     assert "is CALLBOARD_REDIS_URL right?" in said
     assert "hidden" not in said
+
+
+def test_doctor_tells_of_the_trusted_documents(tmp_path: Path) -> None:
+    manifest = tmp_path / "documents.json"
+    for text, said_of_it in [
+        ("{ viewer { __typename } }", f"1 in {manifest}; others are run too"),
+        ("{ nothing }", "document a of"),
+    ]:
+        manifest.write_text(json.dumps({"a": text}))
+        _, said = launch("doctor", CALLBOARD_DOCUMENTS=str(manifest), **UNREACHABLE)
+        assert said_of_it in said
 
 
 def test_doctor_finds_nothing_bad_on_embedded_servers(tmp_path: Path) -> None:
@@ -178,7 +195,11 @@ def test_the_tests_run_by_the_launcher_and_end_with_what_was_left_out() -> None:
     code, said = launch("test", "tests/house/test_names.py", "-q")
     assert code == 0, said
     assert "passed" in said
-    assert "The part on a real switch (Kamailio and SIPp) was not run." in said.splitlines()[-2]
+    end = said.splitlines()[-4:]
+    assert end[0] == "The part on a real switch (Kamailio and SIPp) was not run."
+    assert end[1].endswith("./callboard test switch")
+    assert end[2] == "The part with the client packages of npm (Node 18 or newer) was not run."
+    assert end[3].endswith("./callboard test clients")
 
 
 def test_a_failed_test_run_is_a_failed_command(tmp_path: Path) -> None:
@@ -189,9 +210,21 @@ def test_a_failed_test_run_is_a_failed_command(tmp_path: Path) -> None:
     assert "1 failed" in said
 
 
-def test_a_marker_asked_for_does_not_bring_the_real_switch_in() -> None:
-    files = ["tests/switch/test_real_switch.py", "tests/house/test_fixtures.py"]
+def test_a_part_whose_programs_are_missing_says_how_to_install_them(tmp_path: Path) -> None:
+    code, said = launch("test", "clients", PATH=str(tmp_path))
+    assert code == 1
+    assert said.splitlines()[0] == "These are missing: node and npm."
+    assert "apt-get install nodejs npm; then ./callboard test clients" in said
+
+
+def test_a_marker_asked_for_does_not_bring_the_parts_in() -> None:
+    files = [
+        "tests/switch/test_real_switch.py",
+        "tests/api/clients",
+        "tests/house/test_fixtures.py",
+    ]
     code, said = launch("test", "-m", "services", "--collect-only", "-q", *files)
     assert code == 0, said
     assert "test_fixtures.py::test_redis_is_empty_at_the_start" in said
     assert "test_real_switch.py::" not in said
+    assert "test_audits.py::" not in said

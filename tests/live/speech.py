@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from domain import calls
 from domain.calls import EventType
 
@@ -66,9 +68,17 @@ class Switch:
         return self._say(EventType.ANSWER, call, leg, customer, carrier)
 
     def end(
-        self, call: str, customer: int = 1, carrier: int = 1, leg: int = 0, final: bool = True
+        self,
+        call: str,
+        customer: int = 1,
+        carrier: int = 1,
+        leg: int = 0,
+        final: bool = True,
+        outcome: calls.Outcome | None = None,
     ) -> calls.LiveEvent:
-        return self._say(EventType.END, call, leg, customer, carrier, final)
+        """With the outcome that its stored record gives it, if any."""
+        said = self._say(EventType.END, call, leg, customer, carrier, final)
+        return replace(said, outcome=outcome)
 
     def beat(self, active: int) -> calls.Beat:
         return calls.Beat(self.name, active, after(self.at), self._number(), LEASE)
@@ -77,6 +87,15 @@ class Switch:
         """Under the number of what it said last."""
         number = None if self.boot is None else calls.Numbered(self.boot, self.seq)
         return calls.Snapshot(self.name, after(self.at), number, listed, LEASE)
+
+
+def answered(talk: float = 60.0, pdd: float | None = 2.0) -> calls.Outcome:
+    """Seconds of talk and of post-dial delay (None: it never rang)."""
+    return calls.Outcome(True, round(talk * 1e6), None if pdd is None else round(pdd * 1e6))
+
+
+def failed(pdd: float | None = None) -> calls.Outcome:
+    return calls.Outcome(False, 0, None if pdd is None else round(pdd * 1e6))
 
 
 def up(call: str, customer: int = 1, carrier: int = 1, leg: int = 0) -> calls.SnapshotCall:

@@ -172,9 +172,9 @@ async def test_a_late_end_of_long_ago_still_ends_its_call(redis: Redis) -> None:
 
 async def test_a_tombstone_is_forgotten_in_time(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.end("a"))
-    await channels.sweep(redis, ACCOUNT, after(899))
+    await channels.sweep(redis, ACCOUNT, after(959))
     assert await redis.hlen("live:{a1}:calls:edge-1") == 1  # type: ignore[misc]
-    await channels.sweep(redis, ACCOUNT, after(900))
+    await channels.sweep(redis, ACCOUNT, after(960))
     assert await redis.hlen("live:{a1}:calls:edge-1") == 0  # type: ignore[misc]
 
 

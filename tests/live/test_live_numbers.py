@@ -81,8 +81,8 @@ async def test_what_was_told_beyond_a_hole_is_no_news_when_told_again(
     switch.seq += 1
     started = switch.start("a")
     await tell(redis, started, switch.end("a"))
-    await channels.sweep(redis, ACCOUNT, after(900))  # the tombstone is forgotten
-    await tell(redis, started, at=900)
+    await channels.sweep(redis, ACCOUNT, after(960))  # the tombstone is forgotten
+    await tell(redis, started, at=960)
     assert await count(redis) == {}
 
 

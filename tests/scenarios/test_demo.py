@@ -99,6 +99,7 @@ def test_the_demo_shows_a_month_and_calls_that_move_and_keeps_them() -> None:
             run_the_printed_query(url, credentials["keys"]["billing"], data_dir)
             find_31_days(url, credentials["keys"]["billing"], data_dir)
             watch_the_channels(url, credentials["keys"]["wallboard"])
+            assert answered(url, None, "{ __schema { queryType { name } } }")["__schema"]
             refuse_a_second_demo(data_dir)
         with demo(data_dir, port):
             assert json.loads(path.read_text()) == credentials

@@ -1,17 +1,7 @@
 """Every part of a running Callboard fails in turn while a switch makes 50 calls a second."""
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,20 +9,13 @@ from typing import Any
 
 import httpx2
 import processes
-import worlds
-from board import PASSWORD, Board
-from programs import free_port
+from board import Board
+from running import CUSTOMERS, deadline, prepared, simulate, up
 
 from runtime import clock
-from runtime.settings import ROOT
-from simulator import calls, delivery, run
 from simulator.switch import Switch
 
 CPS = 50
-SECONDS = 150  # at most: it is told to stop once everything has failed
-OUTAGE = 3.0
-EMAIL = "owner@voice.example"
-CUSTOMERS = ("acme", "birch", "cedar")
 # Two hundred milliseconds of events are under way, and the question takes its time.
 SLACK = CPS // 2
 
@@ -45,7 +28,7 @@ async def test_nothing_is_lost_or_doubled_when_every_part_fails_in_turn() -> Non
         async with prepared(here) as (board, key):
             switches: list[Switch] = []
             stop = asyncio.Event()
-            simulation = asyncio.create_task(simulate(here.url, key, switches, stop))
+            simulation = asyncio.create_task(simulate(here.url, key, switches, stop, CPS))
             for fail in (here.kill_web, here.kill_worker, here.lose_redis, here.lose_postgres):
                 await asyncio.sleep(4)
                 await asyncio.to_thread(fail)
@@ -58,23 +41,6 @@ async def test_nothing_is_lost_or_doubled_when_every_part_fails_in_turn() -> Non
             await live_count_is_right(board, switches[0], 30, slack=0)
             await summaries_are_right(board, sent, 60)
     assert await asyncio.to_thread(processes.eventually, lambda: not processes.running(name), 10)
-
-
-async def simulate(
-    url: str, key: str, switches: list[Switch], stop: asyncio.Event
-) -> dict[str, Any]:
-    mix = calls.Mix(CUSTOMERS, ("carrier-a", "carrier-b", "carrier-c"), talk_seconds=12)
-    async with delivery.connect(url, key) as deliver:
-        return await run.simulate(
-            deliver,
-            mix,
-            name="edge-1",
-            cps=CPS,
-            stop=stop,
-            duration=SECONDS,
-            seed=7,
-            watch=switches.append,
-        )
 
 
 async def live_count_is_right(
@@ -163,115 +129,3 @@ async def asked(board: Board, query: str) -> dict[str, Any] | None:
     except (httpx2.TransportError, ValueError, KeyError):
         return None
     return data
-
-
-def deadline(seconds: float) -> Iterator[float]:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        yield end - time.monotonic()
-
-
-# A running `up` and how its parts fail ----------------------------------------------------------
-
-
-@dataclass
-class Here:
-    process: subprocess.Popen[bytes]
-    data_dir: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def kill_web(self) -> None:
-        self._killed("serve")
-
-    def kill_worker(self) -> None:
-        self._killed("worker")
-
-    def lose_redis(self) -> None:
-        self._stopped("valkey", signal.SIGKILL)
-
-    def lose_postgres(self) -> None:
-        self._stopped("postgres", signal.SIGQUIT)  # as a crash: it has to recover
-
-    def _killed(self, part: str) -> None:
-        """kill -9; another one runs within 5 s."""
-        pid = processes.children(self.process.pid)[part]
-        os.kill(pid, signal.SIGKILL)
-        assert processes.eventually(
-            lambda: processes.children(self.process.pid).get(part, pid) != pid, 5
-        )
-
-    def _stopped(self, server: str, how: signal.Signals) -> None:
-        """Stops an embedded server, keeps it away for a while, lets it be started again."""
-        supervisor = json.loads((self.data_dir / "embedded.json").read_text())["supervisor"]
-        [pid] = [pid for pid in processes.running(server) if processes.parent_of(pid) == supervisor]
-        os.kill(supervisor, signal.SIGSTOP)
-        try:
-            os.kill(pid, how)
-            assert processes.eventually(lambda: not processes.alive(pid), 10)
-            time.sleep(OUTAGE)
-        finally:
-            os.kill(supervisor, signal.SIGCONT)
-
-
-@contextmanager
-def up(data_dir: Path) -> Iterator[Here]:
-    port = free_port()
-    with (data_dir / "up.log").open("wb") as log:
-        process = subprocess.Popen(
-            command("up", "--port", str(port), "--data-dir", str(data_dir)),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd=ROOT,
-        )
-    here = Here(process, data_dir, port)
-    try:
-        yield here
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "server.cli", *arguments]
-
-
-@asynccontextmanager
-async def prepared(here: Here) -> AsyncIterator[tuple[Board, str]]:
-    """The board with an account, its customers, and a key for a switch."""
-    account = ["create", "Example Voice", "--email", EMAIL, "--password", PASSWORD]
-    await asyncio.to_thread(
-        subprocess.run,
-        command("account", *account, "--data-dir", str(here.data_dir)),
-        check=True,
-        capture_output=True,
-        timeout=60,
-        cwd=ROOT,
-    )
-    board = Board(here.url)
-    try:
-        assert await asyncio.to_thread(processes.eventually, ready(here), 30)
-        await board.sign_in(EMAIL)
-        await board.settle(worlds.world(clock.now()))
-        yield board, await board.key("INGEST")
-    finally:
-        await board.close()
-
-
-def ready(here: Here) -> Callable[[], bool]:
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"{here.url}/readyz", timeout=2):
-                return True
-        except OSError:
-            return False
-
-    return answers

@@ -1,0 +1,178 @@
+"""Time to refuse a hostile document, beside what graphql-core alone takes for the same text.
+
+Each is refused by the schema as a request reaches it, never seen before. Beside it in the same run:
+parsing it (`parse`), and parsing and validating it with graphql-core's own rules (`naive`), which
+is what comes before the first field is resolved where nothing bounds documents.
+Run: `./callboard bench documents [rounds]`.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, cast
+
+import graphql
+from graphql.validation.rules import overlapping_fields_can_be_merged
+
+from domain import callers
+from runtime import clock
+from schema import base, root
+
+SIZE = 10_000  # characters of the large ones
+_BUDGET = 500_000  # graphql-core's own, for comparing fields that overlap
+_INVALID = "GRAPHQL_VALIDATION_FAILED"
+STAFF = callers.Caller(1, callers.Kind.STAFF, 1, callers.Role.OWNER)
+
+
+@dataclass(frozen=True, slots=True)
+class Hostile:
+    text: str
+    code: str  # what it is refused with to staff, who may ask for the most
+
+
+def _filled(start: str, unit: Callable[[int], str], end: str = "") -> str:
+    """SIZE characters of numbered units."""
+    parts, length, number = [start], len(start) + len(end), 0
+    while length + len(unit(number)) <= SIZE:
+        parts.append(unit(number))
+        length += len(parts[-1])
+        number += 1
+    return "".join(parts) + end
+
+
+def _chain(count: int, spread: str, last: str) -> str:
+    """Fragments of which each spreads the next; `spread` has `{}` for its name."""
+    chain = "".join(
+        f"fragment F{n} on Query {{ {spread.format(f'F{n + 1}')} }} " for n in range(count)
+    )
+    return "{ ...F0 } " + chain + f"fragment F{count} on Query {{ {last} }}"
+
+
+_CUSTOMERS = "customers(first: 100) { edges { node { "
+_SUMMARY = "summary(granularity: DAILY, first: 100) { edges { node { charge { amount } } } }"
+
+# What fills 10 kB: the text alone tells.
+LARGE: Mapping[str, Hostile] = MappingProxyType(
+    {
+        "nested fragments": Hostile(_chain(227, "...{0} ...{0}", "a"), "TOO_MANY_TOKENS"),
+        "aliases": Hostile(_filled("{", lambda n: f"a{n}:viewer{{id}} ", "}"), "TOO_MANY_TOKENS"),
+        "directives": Hostile(
+            _filled("{ __typename", lambda n: " @skip(if: false)", "}"), "TOO_MANY_TOKENS"
+        ),
+        "one field again and again": Hostile(
+            _filled("{", lambda n: "viewer{__typename} ", "}"), "TOO_MANY_TOKENS"
+        ),
+        "unknown fields": Hostile(_filled("{", lambda n: f"custmers{n} ", "}"), "TOO_MANY_TOKENS"),
+        "small operations": Hostile(
+            _filled("", lambda n: f"query Q{n}{{__typename}} "), "TOO_MANY_TOKENS"
+        ),
+        "variables": Hostile(
+            _filled("query(", lambda n: f"$v{n}:Int ", "){__typename}"), "TOO_MANY_TOKENS"
+        ),
+        "a list in a list": Hostile("{node(id:" + "[" * (SIZE - 9), "TOO_MANY_TOKENS"),
+        "braces never closed": Hostile("{a" * (SIZE // 2), "TOO_MANY_TOKENS"),
+        "a string never closed": Hostile('{node(id:"' + "x" * (SIZE - 10), "TOO_LONG"),
+        "a block string": Hostile(_filled('{node(id:"""', lambda n: "x", '""")}'), "TOO_LONG"),
+        "escapes in a string": Hostile('{node(id:"' + "\\" * (SIZE - 10), "TOO_LONG"),
+        "quotes": Hostile('"' * SIZE, "TOO_MANY_TOKENS"),
+        "one comment": Hostile("#" + "x" * (SIZE - 15) + "\n{__typename}", "TOO_LONG"),
+        "comments": Hostile(_filled("{__typename}", lambda n: "#\n"), "TOO_MANY_TOKENS"),
+    }
+)
+
+# What the text does not tell: refused once parsed and measured, or by validation.
+SMALL: Mapping[str, Hostile] = MappingProxyType(
+    {
+        "fragments nested 2^14 times": Hostile(
+            _chain(14, "...{0} ...{0}", "__typename"), "TOO_MANY_FIELDS"
+        ),
+        "aliases in fragments": Hostile(
+            _chain(6, "a:node(id:1){{id}} ...{0} ...{0}", "__typename"), "TOO_MANY_ALIASES"
+        ),
+        "pages in pages": Hostile("{" + _CUSTOMERS + _SUMMARY + "}}}}", "TOO_COSTLY"),
+        "pages in fragments": Hostile(
+            _chain(7, "...{0} ...{0}", _CUSTOMERS + "id}}}"), "TOO_COSTLY"
+        ),
+        "a page of a million": Hostile(
+            "{customers(first:1000000){edges{cursor}}}", "BAD_PAGE_SIZE"
+        ),
+        "20 fields deep": Hostile("{viewer" * 20 + "{id}" + "}" * 20, "TOO_DEEP"),
+        "the schema under 10 names": Hostile(
+            "{__schema{" + "".join(f"a{n}:types{{name}} " for n in range(10)) + "}}", "TOO_COSTLY"
+        ),
+        "60 directives": Hostile("{a" + "@skip(if:false)" * 60 + "}", "TOO_MANY_DIRECTIVES"),
+        "fragments in a circle": Hostile(
+            "{...A} fragment A on Query{...B} fragment B on Query{...A}", _INVALID
+        ),
+        "650 unknown fields": Hostile(
+            "{" + " ".join(f"custmer{n}" for n in range(650)) + "}", _INVALID
+        ),
+        "one field 690 times": Hostile("{" + "__typename " * 690 + "}", "TOO_MANY_OVERLAPS"),
+        "38 fragments of one field": Hostile(
+            "{" + "".join(f"...F{n} " for n in range(60)) + "}"
+            + "".join(f"fragment F{n} on Query{{a}}" for n in range(38)), _INVALID
+        ),
+        "one object 170 times": Hostile(
+            "{" + "viewer{__typename} " * 170 + "}", "TOO_MANY_OVERLAPS"
+        ),
+    }
+)  # fmt: skip
+
+
+async def refuse(text: str, caller: callers.Caller | None = STAFF) -> Any:
+    """The schema's answer; nothing is there that a field could be resolved from."""
+    nothing = cast(Any, None)
+    context = base.Context(caller, clock.now, nothing, nothing, nothing)
+    return await root.api.execute(text, context_value=context)
+
+
+async def main(rounds: int) -> None:
+    schema = root.api._schema
+    await refuse("{ __typename }")
+    print(f"{'document':28} {'characters':>10} {'refused':>10} {'parse':>9} {'naive':>10}  ratios")
+    for name, hostile in (LARGE | SMALL).items():
+        text = hostile.text
+        ours = await _measured(lambda n, text=text: refuse(text + " " * n), rounds)
+        parse = await _measured(lambda _, text=text: _parsed(text), rounds)
+        naive = await _measured(lambda _, text=text: _naive(schema, text), rounds)
+        print(
+            f"{name:28} {len(text):10,} {ours:7.2f} ms {parse:6.2f} ms {naive:7.2f} ms"
+            f"  {ours / parse:.2f} of parse, {ours / naive:.2f} of naive"
+        )
+
+
+async def _measured(work: Callable[[int], Awaitable[Any]], rounds: int) -> float:
+    """Milliseconds of the fastest round. Each gets a number: a text with so many spaces is new."""
+    taken = []
+    gc.disable()
+    for number in range(rounds):
+        start = time.perf_counter()
+        await work(number)
+        taken.append(time.perf_counter() - start)
+    gc.enable()
+    return 1_000 * min(taken)
+
+
+async def _parsed(text: str) -> graphql.DocumentNode | None:
+    try:
+        return graphql.parse(text)
+    except graphql.GraphQLSyntaxError:
+        return None
+
+
+async def _naive(schema: graphql.GraphQLSchema, text: str) -> None:
+    document = await _parsed(text)
+    if document is None:
+        return
+    ours = overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET
+    overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = _BUDGET
+    graphql.validate(schema, document, graphql.specified_rules)
+    overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = ours
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20))

@@ -1,0 +1,70 @@
+"""Some boards stop reading: what the others feel of it, and when the server is rid of them."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from bench.fanout import account, crowd, measure, meter, servers
+
+TOPICS = 2
+CARRIERS = 300  # make a message some 25 kB, so that the kernel's buffers fill in time
+_PERIOD = 0.2  # seconds between a topic's pushes
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    healthy: int
+    stalled: int
+    before: float  # seconds: p99 of the healthy
+    meanwhile: float  # seconds: p99 of the healthy, from the stall until they are gone
+    gone_after: float | None  # seconds from the stall; None: not in the time that was watched
+    memory: int  # bytes the server grew by at most
+
+    def told(self) -> str:
+        gone = "not gone" if self.gone_after is None else f"gone after {self.gone_after:.1f} s"
+        return (
+            f"{self.stalled} of {self.healthy + self.stalled} sockets stop reading: {gone};"
+            f" p99 of the others {1e3 * self.before:.1f} ms before and"
+            f" {1e3 * self.meanwhile:.1f} ms meanwhile;"
+            f" the server grew by {self.memory / 2**20:.1f} MiB"
+        )
+
+
+async def watch(
+    server: servers.Server, of: account.Account, sockets: int, quiet: float, longest: float
+) -> Stalled:
+    """`quiet` seconds before the stall, at most `longest` after it."""
+    await servers.fill(of, TOPICS, CARRIERS)
+    boards = crowd.Crowd(server.port, of.topics[:TOPICS], of.tokens)
+    pushing = measure.Pushing(server, boards, TOPICS, shown=CARRIERS)
+    await boards.open(sockets)
+    await pushing.rounds(5, _PERIOD)
+    await pushing.all_heard()
+    lazy = sorted(boards.boards, key=id)[: sockets // 10]
+    boards.ignored.update(lazy)
+
+    boards.reset()
+    await pushing.rounds(round(quiet / _PERIOD), _PERIOD)
+    await pushing.all_heard()
+    before = measure.percentile(sorted(boards.latencies), 0.99)
+
+    boards.reset()
+    files, memory = meter.open_files(server.pid), meter.rss_bytes(server.pid)
+    boards.stall(lazy)
+    began, gone_after, most = time.monotonic(), None, memory
+    while gone_after is None and time.monotonic() - began < longest:
+        await pushing.rounds(1, _PERIOD)
+        most = max(most, meter.rss_bytes(server.pid))
+        if meter.open_files(server.pid) <= files - len(lazy):
+            gone_after = time.monotonic() - began
+    await pushing.all_heard()
+    meanwhile = measure.percentile(sorted(boards.latencies), 0.99)
+    await boards.close()
+    return Stalled(sockets - len(lazy), len(lazy), before, meanwhile, gone_after, most - memory)
+
+
+async def drained(server: servers.Server, boards: crowd.Crowd) -> tuple[float, dict[int, int]]:
+    """Seconds from SIGTERM to the server's end, and how many sockets it closed with which code."""
+    seconds = await asyncio.to_thread(server.stop)
+    codes = {code: boards.closed.count(code) for code in sorted(set(boards.closed))}
+    return seconds, codes

@@ -1,0 +1,147 @@
+"""The schema as requests reach it: what is above a limit, hidden or not paid for is never run.
+
+In this order, cheapest first: the text's limits, the parser, the operation's limits, validation,
+the account's bucket.
+"""
+
+import math
+from typing import Any
+
+from graphql import (
+    FieldsOnCorrectTypeRule,
+    GraphQLError,
+    OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
+    specified_rules,
+    validate,
+)
+from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.exceptions import MissingQueryError
+from strawberry.extensions.runner import SchemaExtensionsRunner
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+from strawberry.types.execution import ExecutionContext, PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from live import bucket
+from schema import base, cost, documents, errors, limits
+
+MOST_FAULTS = 5  # told of a document; no more are looked for
+
+# A document of many faults shows them to these first, before other rules have visited all of it.
+_FIRST = (FieldsOnCorrectTypeRule, OverlappingFieldsCanBeMergedRule)
+_RULES = (
+    _FIRST,
+    (
+        *(rule for rule in specified_rules if rule not in _FIRST),
+        MaybeNullValidationRule,
+        OneOfInputValidationRule,
+    ),
+)
+
+# Of fields that may overlap, in graphql-core's measure: a dashboard takes some tens, and its own
+# limit is a quarter of a second's.
+MOST_COMPARED = 4_000
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARED
+
+
+# What graphql-core says then.
+_ABORTED = "Validation aborted."
+
+
+class Schema(errors.Schema):
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """In the place of Strawberry's, which parses and validates whatever comes."""
+        try:
+            faults = await self._refused(context)
+        except GraphQLError as error:
+            faults = [error]
+        return PreExecutionError(data=None, errors=faults) if faults else None
+
+    async def _refused(self, context: ExecutionContext) -> list[GraphQLError]:
+        if not context.query:
+            raise MissingQueryError
+        asked: base.Context = context.context
+        name = context._provided_operation_name
+        operation = documents.operation(context.query, name, asked.caller)
+        context.graphql_document = operation.document
+        _require_allowed(operation.definition, context)
+        measured = cost.measure(
+            self._schema, operation.document, operation.definition, context.variables or {}
+        )
+        allowed = limits.of(asked.caller)
+        cost.require(measured, allowed)
+        if measured.introspects and not asked.sees_schema:
+            raise _introspection_off()
+        if faults := self.faults(operation.parsed, hide_suggestions=not asked.sees_schema):
+            return faults
+        told = await _charged(asked, measured.cost, allowed.cost)
+        if not operation.is_subscription:
+            context.extensions_results["cost"] = told
+        return []
+
+    def faults(
+        self, parsed: documents.Parsed, *, hide_suggestions: bool = False
+    ) -> list[GraphQLError]:
+        """What validation finds, up to MOST_FAULTS; a valid document is validated once."""
+        if parsed.valid:
+            return []
+        for rules in _RULES:
+            found = validate(
+                self._schema,
+                parsed.document,
+                rules,
+                max_errors=MOST_FAULTS,
+                hide_suggestions=hide_suggestions,
+            )
+            if found and found[-1].message == _ABORTED:
+                return [*found[:-1], _too_many_overlaps()]
+            if found:
+                return found
+        parsed.valid = True
+        return []
+
+
+def _require_allowed(definition: OperationDefinitionNode, context: ExecutionContext) -> None:
+    asked = OperationType(definition.operation.value)
+    if asked not in context.allowed_operations:
+        raise InvalidOperationTypeError(asked)
+
+
+def _too_many_overlaps() -> GraphQLError:
+    return GraphQLError(
+        f"The document's fields and fragments overlap in more than {MOST_COMPARED} ways; ask for"
+        " each field once.",
+        extensions={"code": "TOO_MANY_OVERLAPS", "limit": MOST_COMPARED},
+    )
+
+
+def _introspection_off() -> GraphQLError:
+    return GraphQLError(
+        "Sign in to ask for the schema, or read it in schema/schema.graphql; __typename is always"
+        " answered.",
+        extensions={"code": "INTROSPECTION_OFF"},
+    )
+
+
+async def _charged(asked: base.Context, requested: int, limit: int) -> dict[str, int | None]:
+    """The operation's `extensions.cost`; RATE_LIMITED where the account's bucket is empty."""
+    taken = bucket.Taken(None)
+    if asked.caller is not None and asked.bucket is not None:
+        taken = await asked.bucket.take(asked.caller.account_id, requested)
+    if taken.wait:
+        raise _rate_limited(requested, taken)
+    return {"requested": requested, "limit": limit, "remaining": taken.remaining}
+
+
+def _rate_limited(requested: int, taken: bucket.Taken) -> GraphQLError:
+    seconds = math.ceil(taken.wait)
+    told: dict[str, Any] = {"code": "RATE_LIMITED", "retryAfterSeconds": seconds}
+    return GraphQLError(
+        f"The operation costs {requested}, and the account has {taken.remaining} left:"
+        f" come back in {seconds} s, or ask for less.",
+        extensions=told | {"requested": requested, "remaining": taken.remaining},
+    )

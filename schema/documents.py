@@ -1,0 +1,116 @@
+"""Documents as they come: limited by their text, parsed once, the operation that is asked for."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+)
+
+from domain import callers
+from schema import lexical, limits
+
+MOST_KEPT = 500  # documents
+MOST_TOKENS_KEPT = 50_000  # about 1.2 kB of parsed document each
+
+
+@dataclass(slots=True, eq=False)
+class Parsed:
+    """A document kept: what its text counts, and whether it has passed validation."""
+
+    document: DocumentNode
+    counts: lexical.Counts
+    valid: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """What a request asks for, ready to be measured; `parsed` is shared with other requests."""
+
+    parsed: Parsed
+    definition: OperationDefinitionNode
+
+    @property
+    def document(self) -> DocumentNode:
+        return self.parsed.document
+
+    @property
+    def is_subscription(self) -> bool:
+        return self.definition.operation is OperationType.SUBSCRIPTION
+
+
+class Kept:
+    """The documents used last, by their text."""
+
+    def __init__(self, documents: int = MOST_KEPT, tokens: int = MOST_TOKENS_KEPT) -> None:
+        self._most, self._most_tokens = documents, tokens
+        self._tokens = 0
+        self._by_text: OrderedDict[str, Parsed] = OrderedDict()
+
+    def get(self, text: str) -> Parsed | None:
+        found = self._by_text.get(text)
+        if found is not None:
+            self._by_text.move_to_end(text)
+        return found
+
+    def put(self, text: str, parsed: Parsed) -> None:
+        self._by_text[text] = parsed
+        self._tokens += parsed.counts.tokens
+        while len(self._by_text) > self._most or self._tokens > self._most_tokens:
+            _, dropped = self._by_text.popitem(last=False)
+            self._tokens -= dropped.counts.tokens
+
+
+_kept = Kept()
+
+
+def operation(text: str, operation_name: str | None, caller: callers.Caller | None) -> Operation:
+    """The operation of a document; a GraphQLError with a code where it cannot be run.
+
+    It is within the limits of its text and well-formed; it has not been validated or measured.
+    """
+    found = parsed(text, limits.of(caller))
+    return Operation(found, _definition(found.document, operation_name))
+
+
+def parsed(text: str, allowed: limits.Limits) -> Parsed:
+    """A document within these limits of its text; a GraphQLError with a code otherwise."""
+    found = _kept.get(text)
+    if found is not None:
+        lexical.check_counts(found.counts, allowed)
+        return found
+    counts = lexical.check(text, allowed)
+    found = Parsed(_parse(text), counts)
+    _kept.put(text, found)
+    return found
+
+
+def _parse(text: str) -> DocumentNode:
+    if not text:
+        raise _bad_request("Send a document in `query`.")
+    try:
+        return parse(text)
+    except GraphQLSyntaxError as error:
+        error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
+        raise
+
+
+def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    found = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    if name is not None:
+        found = [one for one in found if one.name is not None and one.name.value == name]
+    if not found:
+        named = "no operation" if name is None else f'no operation "{name}"'
+        raise _bad_request(f"The document has {named}.")
+    if len(found) > 1 and name is None:
+        raise _bad_request("Name one of the document's operations in `operationName`.")
+    return found[0]
+
+
+def _bad_request(sentence: str) -> GraphQLError:
+    return GraphQLError(sentence, extensions={"code": "BAD_REQUEST"})

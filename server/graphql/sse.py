@@ -1,0 +1,185 @@
+"""GraphQL over server-sent events, a connection an operation.
+
+https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md (distinct connections mode). An
+event's id is where it may be resumed: a browser sends it back as `Last-Event-ID`.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from domain import callers, refusals
+from schema import errors
+from server import auth, watch
+from server.graphql import operations, shared
+
+MEDIA_TYPE = "text/event-stream"
+_HEARTBEAT = 12.0  # seconds: proxies cut a connection that says nothing
+_RETRY = (1_000, 5_000)  # ms: a browser comes back after such a time, not all at the same
+_COMPLETE = b"event: complete\ndata:\n\n"
+
+
+def is_asked_for(request: Request) -> bool:
+    """Whether the answer may be a stream of events, and nothing of JSON is preferred to it."""
+    accept = request.headers.get("accept", "").lower()
+    return MEDIA_TYPE in accept and "json" not in accept.partition(MEDIA_TYPE)[0]
+
+
+class Streams:
+    """The streams of this process."""
+
+    def __init__(self, runner: operations.Runner, watched: watch.Watch) -> None:
+        self._runner = runner
+        self._watched = watched
+        self._open: set[_Listening] = set()
+
+    def drain(self, over: float) -> None:
+        """Ends all of them, spread over so many seconds: their clients come again."""
+        loop = asyncio.get_running_loop()
+        for listening in self._open:
+            loop.call_later(random.uniform(0, over), listening.end)
+
+    def response(
+        self, request: Request, operation: operations.Operation, caller: callers.Caller | None
+    ) -> StreamingResponse:
+        """Refuses what is resumed after no number, and a connection too many."""
+        if operation.is_subscription:
+            events = self._subscription(request, operation, caller)
+        else:
+            events = self._single(operation, caller)
+        return _stream_of(events)
+
+    async def _single(
+        self, operation: operations.Operation, caller: callers.Caller | None
+    ) -> AsyncGenerator[bytes, None]:
+        yield _event(shared.encoded(await self._runner.execute(operation, caller)), None)
+        yield _COMPLETE
+
+    async def _subscription(
+        self,
+        request: Request,
+        operation: operations.Operation,
+        caller: callers.Caller | None,
+    ) -> AsyncGenerator[bytes, None]:
+        yield f"retry: {random.randint(*_RETRY)}\n\n".encode()
+        listening = _Listening()
+        try:
+            async with self._listening(listening, request, operation, caller) as place:
+                async for event in listening.events(place):
+                    yield event
+        except refusals.Refusal as refusal:
+            yield _fault({"message": refusal.message, "extensions": errors.of_refusal(refusal)})
+            yield _COMPLETE
+
+    @asynccontextmanager
+    async def _listening(
+        self,
+        listening: "_Listening",
+        request: Request,
+        operation: operations.Operation,
+        caller: callers.Caller | None,
+    ) -> AsyncIterator[shared.Subscription]:
+        release: Callable[[], None] = _nothing
+        if caller is not None:
+            token = auth.bearer(auth.authorization(request))
+            release = self._watched.hold(token, caller, listening.refuse)
+        place = self._runner.subscribe(operation, caller, listening.wake, last_event_id(request))
+        self._open.add(listening)
+        try:
+            yield place
+        finally:
+            self._open.discard(listening)
+            self._runner.hub.leave(place)
+            release()
+
+
+def refused(error: Any) -> StreamingResponse:
+    """The stream of a request that is at fault."""
+    return _stream_of(iter([_fault(error), _COMPLETE]))
+
+
+def _stream_of(events: AsyncGenerator[bytes, None] | Iterator[bytes]) -> StreamingResponse:
+    return StreamingResponse(
+        events,
+        media_type=MEDIA_TYPE,
+        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+    )
+
+
+class _Listening:
+    """A subscription's stream; it takes what is there as fast as its peer reads."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+        self._refusal: refusals.Refusal | None = None
+        self._ended = False
+
+    def wake(self) -> None:
+        self._changed.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._changed.set()
+
+    def refuse(self, refusal: refusals.Refusal) -> None:
+        self._refusal = refusal
+        self._changed.set()
+
+    async def events(self, place: shared.Subscription) -> AsyncGenerator[bytes, None]:
+        """Raises the Refusal of a caller that may see it no more. Cut off by `end`."""
+        while not self._ended:
+            try:
+                event = place.take() if self._refusal is None else None
+            except shared.FellBehindError:
+                yield _fault(operations.fell_behind(place.mark)) + _COMPLETE
+                return
+            if self._refusal is not None:
+                raise self._refusal
+            if event is not None:
+                yield _event(event.payload, event.mark)
+            elif place.faults is not None:
+                yield b"".join(map(_fault, place.faults)) + _COMPLETE
+                return
+            elif not await self._news():
+                yield b":\n\n"
+
+    async def _news(self) -> bool:
+        """False where there was none for the length of a heartbeat."""
+        try:
+            async with asyncio.timeout(_HEARTBEAT):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        self._changed.clear()
+        return True
+
+
+def last_event_id(request: Request) -> int | None:
+    """BAD_AFTER where it is none of ours."""
+    text = request.headers.get("last-event-id")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise refusals.Refusal(
+            "BAD_AFTER", "The Last-Event-ID is none that was sent; leave it out."
+        )
+    return int(text)
+
+
+def _event(payload: bytes, mark: int | None) -> bytes:
+    id = b"" if mark is None else b"id: %d\n" % mark
+    return b"event: next\n" + id + b"data: " + payload + b"\n\n"
+
+
+def _fault(error: dict[str, Any]) -> bytes:
+    return _event(json.dumps({"errors": [error]}).encode(), None)
+
+
+def _nothing() -> None:
+    pass

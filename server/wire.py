@@ -1,0 +1,136 @@
+"""uvicorn's protocols, bounded: a peer that does not read is cut off, an ending is spread out.
+
+uvicorn closes politely, which waits for ever for a peer that reads nothing; here every wait for a
+peer has an end. A WebSocket can also be written to at once, without a task for each message.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+EXTENSION = "callboard.wire"  # of a WebSocket's scope: its `Wire`
+
+READ_WITHIN = 20.0  # seconds a peer may leave what was sent to it unread
+PING_EVERY, PONG_WITHIN = 15.0, 10.0  # seconds: finds a peer that is gone where little is sent
+CLOSE_WITHIN = 2.0  # seconds for its answer to our close
+DRAIN_OVER = 5.0  # seconds over which the peers of an ending server are sent away
+
+_GOING_AWAY = 1012  # service restart: clients connect again
+
+
+class _Deadline:
+    """Cuts the connection unless what was written is read in time."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, transport: asyncio.Transport) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(READ_WITHIN, transport.abort)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Http(HttpToolsProtocol):
+    """HTTP, server-sent events among it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline = _Deadline()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._deadline.start(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._deadline.stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.stop()
+        super().connection_lost(exc)
+
+
+class Wire(WebSocketsSansIOProtocol):
+    """A WebSocket. Its owner sets `on_writable`, called when it can be written to again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.close_timeout = CLOSE_WITHIN
+        self.on_writable: Callable[[], None] | None = None
+        self._deadline = _Deadline()
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"][EXTENSION] = {"wire": self}
+        await super().run_asgi()
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.disconnected or self.close_sent or self.transport.is_closing())
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the peer has read enough for more to be sent."""
+        return self.writable.is_set() and self.is_open
+
+    async def until_writable(self) -> bool:
+        """Waits for the peer to read; False where the socket is closed."""
+        while not self.writable.is_set():  # another writer may have been faster
+            await self.writable.wait()
+        return self.is_open
+
+    def write(self, text: bytes) -> None:
+        """Sends a text message now; only while `is_writable`."""
+        self.conn.send_text(text)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    # What uvicorn calls --------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._deadline.start(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._deadline.stop()
+        if self.on_writable is not None:
+            self.on_writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.stop()
+        self.on_writable = None
+        super().connection_lost(exc)
+
+    def handle_ping(self) -> None:
+        """Answers, unless the peer asks without reading the answers."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """The server ends: the peers are sent away one after the other, to come back so."""
+        self.loop.call_later(random.uniform(0, DRAIN_OVER), self._go_away)
+
+    def _go_away(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.writable.is_set():
+            super().shutdown()
+            self.loop.call_later(CLOSE_WITHIN, self.transport.abort)
+        else:
+            self.transport.abort()

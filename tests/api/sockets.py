@@ -1,0 +1,96 @@
+"""Raw graphql-transport-ws sockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NoReturn
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+INIT = {"type": "connection_init"}
+ACK = {"type": "connection_ack"}
+LIVE = "subscription { liveChannels { sequence inUse } }"
+
+
+@asynccontextmanager
+async def opened(
+    url: str, protocol: str = "graphql-transport-ws", **more: Any
+) -> AsyncIterator[ClientConnection]:
+    address = url.replace("http", "ws") + "/graphql"
+    async with connect(address, subprotocols=[Subprotocol(protocol)], **more) as socket:
+        yield socket
+
+
+@asynccontextmanager
+async def signed_in(url: str, token: str | None, **more: Any) -> AsyncIterator[ClientConnection]:
+    """A socket whose init has been acknowledged."""
+    async with opened(url, **more) as socket:
+        await say(socket, INIT if token is None else with_token(token))
+        assert await hear(socket) == ACK
+        yield socket
+
+
+def with_token(token: str) -> dict[str, Any]:
+    return INIT | {"payload": {"authorization": f"Bearer {token}"}}
+
+
+@asynccontextmanager
+async def acknowledged(url: str) -> AsyncIterator[ClientConnection]:
+    """A socket of nobody in particular whose init has been acknowledged."""
+    async with opened(url) as socket:
+        await say(socket, INIT)
+        assert await hear(socket) == ACK
+        yield socket
+
+
+async def say(socket: ClientConnection, *messages: Any) -> None:
+    for message in messages:
+        await socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+
+
+async def hear(socket: ClientConnection) -> Any:
+    """The next message: text, and JSON as its standard has it."""
+    async with asyncio.timeout(15):
+        text = await socket.recv()
+    assert isinstance(text, str)
+    return json.loads(text, parse_constant=_no_json)
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+async def until_pong(socket: ClientConnection) -> list[Any]:
+    """What is said before the answer to a ping of ours."""
+    ours = {"asked": "last"}
+    await say(socket, {"type": "ping", "payload": ours})
+    told = [await hear(socket)]
+    while told[-1] != {"type": "pong", "payload": ours}:
+        told.append(await hear(socket))
+    return told[:-1]
+
+
+async def until_told(socket: ClientConnection, id: str) -> list[Any]:
+    """What is said about an operation to its end, and after that until a ping is answered."""
+    told: list[Any] = []
+    while not told or told[-1]["type"] == "next":
+        message = await hear(socket)
+        if message["id"] == id:
+            told.append(message)
+    return told + [more for more in await until_pong(socket) if more["id"] == id]
+
+
+async def closed(socket: ClientConnection) -> int | None:
+    """The code it is closed with, after whatever else comes."""
+    with suppress(ConnectionClosed):
+        async with asyncio.timeout(20):
+            while True:
+                await socket.recv()
+    return socket.close_code
+
+
+def subscribe(id: str, query: str, **more: Any) -> dict[str, Any]:
+    return {"id": id, "type": "subscribe", "payload": {"query": query} | more}

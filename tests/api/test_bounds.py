@@ -1,0 +1,234 @@
+"""A client that does not read, asks too much or floods is bounded; others do not feel it."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from callers import Caller, Carrier
+from programs import Program
+from redis.asyncio import Redis
+from sockets import ACK, INIT, LIVE, closed, hear, opened, say, signed_in, subscribe
+from switches import Calls
+
+from runtime import clock
+
+CUT_WITHIN = 30.0  # seconds
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture
+def server(services: Any, api_database: str) -> Iterator[Program]:
+    """A web process of its own, that holds three connections a key."""
+    environment = {
+        "CALLBOARD_DATABASE_URL": api_database,
+        "CALLBOARD_REDIS_URL": services.redis_url,
+        "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
+        "CALLBOARD_SOCKETS_PER_KEY": "3",
+    }
+    with Program.web(environment) as program:
+        yield program
+
+
+@pytest.fixture
+async def account(server: Program, api_redis: Redis) -> Carrier:
+    return await Carrier.create(server.url, clock.now())
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory the process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+
+
+class Stalled:
+    """A client that sends and never reads."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        self.socket = socket.create_connection((host, int(port)))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(1)
+        self.socket.sendall(
+            f"GET /graphql HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n".encode()
+        )
+        self.say(INIT | {"payload": {"authorization": f"Bearer {token}"}}, subscribe("1", LIVE))
+
+    def say(self, *messages: Any) -> None:
+        for message in messages:
+            self.frame(0x81, json.dumps(message).encode())
+
+    def frame(self, first: int, payload: bytes) -> None:
+        """A masked frame, its mask of zeros; what the server does not take is dropped."""
+        length = len(payload)
+        if length < 126:
+            head = struct.pack("!BB", first, 0x80 | length)
+        else:
+            head = struct.pack("!BBQ", first, 0xFF, length)
+        self.socket.sendall(head + bytes(4) + payload)
+
+    def fill(self) -> None:
+        """Asks for answers until the server waits for them to be read."""
+        with suppress(TimeoutError):
+            for _ in range(200):
+                self.say({"type": "ping", "payload": {"a": "x" * 100_000}})
+
+    def is_cut(self) -> bool:
+        """Whether the server has reset the connection; reads nothing."""
+        return (
+            bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) or self._state() != 1
+        )
+
+    def _state(self) -> int:
+        """Of TCP; 1: established."""
+        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+@contextmanager
+def stalled(url: str, callers: list[Caller]) -> Iterator[list[Stalled]]:
+    clients = [Stalled(url, caller.token) for caller in callers]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.socket.close()
+
+
+async def test_a_client_that_stops_reading_is_cut_off_and_nobody_waits_for_it(
+    server: Program, account: Carrier, api_redis: Redis
+) -> None:
+    customer = await account.customer()
+    keys = [await account.key("LIVE_READ") for _ in range(10)]
+    switch = Calls(api_redis, account, customer)
+    async with signed_in(server.url, account.owner.token) as healthy:
+        await say(healthy, subscribe("1", LIVE))
+        await hear(healthy)
+        before, began = _resident(server.pid), time.monotonic()
+        with stalled(server.url, keys) as clients:
+            await asyncio.to_thread(lambda: [client.fill() for client in clients])
+            slowest, number = 0.0, 0
+            while not all(client.is_cut() for client in clients):
+                assert time.monotonic() - began < CUT_WITHIN + 15, "not cut off"
+                number += 1
+                said = time.monotonic()
+                await switch.start(number)
+                while (await hear(healthy))["payload"]["data"]["liveChannels"]["inUse"] < number:
+                    pass
+                slowest = max(slowest, time.monotonic() - said)
+                await asyncio.sleep(0.2)
+            grown = _resident(server.pid) - before
+    assert slowest < 2
+    # 256 KiB each; beside them what a process takes for working at all.
+    assert grown < len(keys) * 256 * 1024 + 10_000_000
+
+
+async def test_a_flood_of_pings_that_reads_no_pongs_fills_no_memory(
+    server: Program, account: Carrier
+) -> None:
+    key = await account.key("LIVE_READ")
+    with stalled(server.url, [key]) as [client]:
+        before = _resident(server.pid)
+        pings = struct.pack("!BB", 0x89, 0x80 | 125) + bytes(4 + 125)
+
+        def flood() -> None:
+            for _ in range(300):
+                try:
+                    client.socket.sendall(pings * 1_000)
+                except OSError:
+                    return
+
+        await asyncio.to_thread(flood)
+        assert _resident(server.pid) - before < 20_000_000
+    async with signed_in(server.url, key.token) as socket:
+        await say(socket, {"type": "ping"})
+        assert await hear(socket) == {"type": "pong"}
+
+
+async def test_a_key_holds_so_many_connections_and_no_more(
+    server: Program, account: Carrier
+) -> None:
+    key = await account.key("LIVE_READ")
+    async with AsyncExitStack() as stack:
+        held = [await stack.enter_async_context(signed_in(server.url, key.token)) for _ in range(3)]
+        async with opened(server.url) as socket:
+            await say(socket, INIT | {"payload": {"authorization": f"Bearer {key.token}"}})
+            assert await closed(socket) == 1013
+        await held[0].close()
+        async with asyncio.timeout(10):
+            async with signed_in(server.url, key.token):
+                pass
+
+
+async def test_a_socket_runs_so_many_operations_and_lives_on(account: Carrier) -> None:
+    async with signed_in(account.url, account.owner.token) as socket:
+        await say(socket, *(subscribe(f"{n}", LIVE) for n in range(101)))
+        told = [await hear(socket) for _ in range(101)]
+        [refused] = [one for one in told if one["type"] == "error"]
+        assert refused["id"] == "100"
+        assert refused["payload"][0]["extensions"] == {"code": "TOO_MANY_OPERATIONS", "limit": 100}
+        await say(socket, {"id": "0", "type": "complete"}, subscribe("100", LIVE))
+        assert (await hear(socket))["type"] == "next"
+
+
+async def test_a_server_told_to_end_sends_all_away_within_ten_seconds(
+    server: Program, account: Carrier
+) -> None:
+    keys = [await account.key("LIVE_READ") for _ in range(12)]
+    async with AsyncExitStack() as stack:
+        healthy = [
+            await stack.enter_async_context(signed_in(server.url, key.token)) for key in keys[:10]
+        ]
+        for one in healthy:
+            await say(one, subscribe("1", LIVE))
+            assert (await hear(one))["type"] == "next"
+        clients = stack.enter_context(stalled(server.url, keys[10:]))
+        await asyncio.to_thread(lambda: [client.fill() for client in clients])
+
+        async def ending(one: Any) -> tuple[int | None, float]:
+            return await closed(one), time.monotonic()
+
+        endings = [asyncio.create_task(ending(one)) for one in healthy]
+        streaming = asyncio.create_task(_stream_until_its_end(account.owner))
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        assert server.process is not None
+        server.process.terminate()
+        assert await asyncio.to_thread(server.process.wait, 15) in (0, -signal.SIGTERM)
+        assert time.monotonic() - began < 10
+        ended = [await one for one in endings]
+        assert await streaming > 0
+    assert {code for code, _ in ended} == {1012}
+    times = [at for _, at in ended]
+    assert max(times) - min(times) > 0.5, "all would come back at once"
+
+
+async def _stream_until_its_end(caller: Caller) -> int:
+    """How many lines an event stream has until the server ends it, which is no error."""
+    headers = caller.headers | {"Accept": "text/event-stream"}
+    async with (
+        httpx2.AsyncClient(verify=False, timeout=30) as client,
+        client.stream("POST", f"{caller.url}/graphql", headers=headers, json={"query": LIVE}) as it,
+    ):
+        return len([line async for line in it.aiter_lines()])
+
+
+async def test_who_never_says_who_it_is_is_sent_away(server: Program) -> None:
+    async with opened(server.url) as socket:
+        began = time.monotonic()
+        async with asyncio.timeout(15):
+            assert await closed(socket) == 4408
+        assert time.monotonic() - began < 12
+    async with opened(server.url) as socket:
+        await say(socket, INIT)
+        assert await hear(socket) == ACK

@@ -1,0 +1,197 @@
+"""One execution tells all who ask the same; each takes what it is told at its own pace."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from callers import Carrier
+from redis.asyncio import Redis
+from switches import Calls
+
+from domain import callers
+from domain.callers import Kind, Role
+from live import bus
+from runtime import clock
+from runtime.settings import Settings
+from server import app, auth
+from server.graphql import shared
+
+LIVE = "subscription { liveChannels { sequence inUse } }"
+
+
+def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
+    return shared.Asked(
+        **{
+            "query": LIVE,
+            "operation_name": None,
+            "variables": "{}",
+            "visible_to": None if caller is None else caller.unnamed(),
+            "resume_after": None,
+            "is_gauge": True,
+            "has_start": False,
+        }
+        | changes
+    )
+
+
+@pytest.fixture
+async def hub(carrier: Carrier, api_redis: Redis) -> AsyncIterator[shared.Hub]:
+    heard = bus.Bus(api_redis)
+    await heard.start()
+    yield shared.Hub(app.contexts(api_redis, heard, Settings()))
+    await heard.close()
+
+
+async def caller_of(carrier: Carrier) -> callers.Caller:
+    return await auth.authenticate(f"Bearer {carrier.owner.token}", clock.now())
+
+
+class Taking:
+    """A subscriber that takes only when asked to."""
+
+    def __init__(self, hub: shared.Hub, asked: shared.Asked) -> None:
+        self.hub = hub
+        self.woken = asyncio.Event()
+        self.place = hub.subscribe(asked, self.woken.set)
+
+    async def take(self) -> shared.Event:
+        async with asyncio.timeout(10):
+            while (event := self.place.take()) is None:
+                await self.woken.wait()
+                self.woken.clear()
+        return event
+
+
+async def test_a_hundred_subscribers_get_the_one_payload_of_one_execution(
+    hub: shared.Hub, carrier: Carrier, api_redis: Redis
+) -> None:
+    caller = await caller_of(carrier)
+    many = [Taking(hub, asked(caller)) for _ in range(100)]
+    assert len({id(one.place.share) for one in many}) == 1
+    assert len({id(await one.take()) for one in many}) == 1
+    await Calls(api_redis, carrier, await carrier.customer()).start(1)
+    payloads = [(await one.take()).payload for one in many]
+    assert len(set(map(id, payloads))) == 1
+    assert b'"inUse":1' in payloads[0]
+
+
+async def test_who_comes_later_gets_the_whole_state_at_once(
+    hub: shared.Hub, carrier: Carrier
+) -> None:
+    caller = await caller_of(carrier)
+    first = Taking(hub, asked(caller))
+    state = await first.take()
+    assert Taking(hub, asked(caller)).place.take() is state
+
+
+async def test_the_execution_ends_with_its_last_subscriber(
+    hub: shared.Hub, carrier: Carrier
+) -> None:
+    one, other = [Taking(hub, asked(await caller_of(carrier))) for _ in range(2)]
+    await one.take()
+    task = one.place.share.task
+    assert task is not None
+    hub.leave(one.place)
+    await asyncio.sleep(0)
+    assert not task.done()
+    hub.leave(other.place)
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+    again = Taking(hub, asked(await caller_of(carrier)))
+    assert again.place.share is not one.place.share
+
+
+async def test_whatever_decides_what_is_shown_keeps_executions_apart(
+    hub: shared.Hub, carrier: Carrier
+) -> None:
+    caller = callers.Caller(carrier.account_id, Kind.STAFF, 1, role=Role.OWNER, session_id=1)
+    different = [
+        caller,
+        callers.Caller(carrier.account_id + 1, Kind.STAFF, 1, role=Role.OWNER),
+        callers.Caller(carrier.account_id, Kind.STAFF, 1, role=Role.SUPPORT),
+        callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=1),
+        callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=2),
+        callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=2, zone="Asia/Kolkata"),
+        callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=2, sees_carriers=False),
+        callers.Caller(carrier.account_id, Kind.KEY, 1),
+        callers.Caller(carrier.account_id, Kind.KEY, 1, scopes=frozenset(callers.Scope)),
+    ]
+    places = [hub.subscribe(asked(one), lambda: None) for one in different]
+    places += [hub.subscribe(asked(None), lambda: None)]
+    changes: list[dict[str, Any]] = [
+        {"query": LIVE + " "},
+        {"operation_name": "A"},
+        {"variables": '{"a": 1}'},
+        {"variables": '{"a": 1.0}'},
+        {"resume_after": 1},
+    ]
+    places += [hub.subscribe(asked(caller, **change), lambda: None) for change in changes]
+    assert len({id(place.share) for place in places}) == len(places)
+    same = callers.Caller(carrier.account_id, Kind.STAFF, 2, role=Role.OWNER, session_id=9)
+    places.append(hub.subscribe(asked(same), lambda: None))
+    assert places[-1].share is places[0].share
+    for place in places:
+        hub.leave(place)
+
+
+def test_nobody_in_particular_has_no_identity_to_depend_on() -> None:
+    caller = callers.Caller(1, Kind.CONTACT, 7, customer_id=3, session_id=5)
+    assert (caller.unnamed().id, caller.unnamed().session_id) == (None, None)
+    with pytest.raises(Exception, match="person to person"):
+        _ = caller.unnamed().person
+
+
+def _share(is_gauge: bool, has_start: bool = False) -> shared.Share:
+    return shared.Share(asked(None, is_gauge=is_gauge, has_start=has_start))
+
+
+def _event(number: int, size: int = 1) -> shared.Event:
+    return shared.Event(str(number).encode().ljust(size), number)
+
+
+def _all(place: shared.Subscription) -> list[int | None]:
+    events = iter(place.take, None)
+    return [event.mark for event in events]
+
+
+def test_of_a_gauge_a_slow_subscriber_gets_the_latest_state_only() -> None:
+    share = _share(is_gauge=True)
+    place = shared.Subscription(share, 0, lambda: None)
+    for number in range(5):
+        share.add(_event(number))
+    assert _all(place) == [4]
+    assert _all(place) == []
+
+
+def test_of_facts_every_subscriber_gets_every_one_in_order() -> None:
+    share = _share(is_gauge=False)
+    place = shared.Subscription(share, 0, lambda: None)
+    for number in range(shared.FURTHEST_BEHIND):
+        share.add(_event(number))
+    assert _all(place) == list(range(shared.FURTHEST_BEHIND))
+
+
+@pytest.mark.parametrize(("events", "size"), [(shared.FURTHEST_BEHIND + 1, 1), (12, 100_000)])
+def test_who_is_too_far_behind_is_told_so_and_from_where_to_go_on(events: int, size: int) -> None:
+    share = _share(is_gauge=False)
+    place = shared.Subscription(share, 0, lambda: None)
+    share.add(_event(0))
+    place.take()
+    for number in range(1, events + 1):
+        share.add(_event(number, size))
+    with pytest.raises(shared.FellBehindError):
+        place.take()
+    assert place.mark == 0
+
+
+def test_facts_from_a_point_on_are_shared_only_while_none_is_missing() -> None:
+    share = _share(is_gauge=False, has_start=True)
+    for number in range(shared.FURTHEST_BEHIND):
+        share.add(_event(number))
+    assert share.first_position() == 0
+    share.add(_event(0))
+    assert share.first_position() is None
+    fresh = _share(is_gauge=False)
+    fresh.add(_event(1))
+    assert fresh.first_position() == 1

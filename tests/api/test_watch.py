@@ -1,0 +1,102 @@
+"""Who may no longer listen is sent away within a second, whether there are pushes or not."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+from callers import Caller, Carrier
+from sockets import LIVE, closed, hear, say, signed_in, subscribe
+
+from domain import tokens
+from models import db
+from models.tables import Account, Contact, Session, Staff
+from runtime import clock
+
+WITHIN = 2.0  # seconds: one, and what a busy machine may add
+
+
+async def _listening_until(caller: Caller, customer: str | None, change: object) -> float:
+    """Seconds from the change to the close with 4403."""
+    query = (
+        LIVE
+        if customer is None
+        else LIVE.replace("Channels", f'Channels(customerId: "{customer}")')
+    )
+    async with signed_in(caller.url, caller.token) as socket:
+        await say(socket, subscribe("1", query))
+        assert (await hear(socket))["type"] == "next"
+        began = time.monotonic()
+        await change  # type: ignore[misc]
+        async with asyncio.timeout(10):
+            assert await closed(socket) == 4403
+        return time.monotonic() - began
+
+
+async def test_a_revoked_key_loses_its_quiet_socket_within_a_second(carrier: Carrier) -> None:
+    made = await carrier.owner.do(
+        "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
+    )
+    revoking = carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+    assert await _listening_until(Caller(carrier.url, made["secret"]), None, revoking) < WITHIN
+
+
+async def test_a_session_that_is_logged_out_loses_its_sockets(carrier: Carrier) -> None:
+    caller = await carrier.staff("SUPPORT")
+    leaving = caller.send("mutation { logout { __typename } }")
+    assert await _listening_until(caller, None, leaving) < WITHIN
+
+
+async def test_a_session_that_expires_in_mid_stream_loses_its_sockets(carrier: Carrier) -> None:
+    caller = await carrier.staff("SUPPORT")
+    token = tokens.parse(caller.token or "")
+    assert token is not None
+    expiring = Session.filter(id=token.id).update(
+        expires_at=clock.now() + timedelta(milliseconds=300)
+    )
+    assert await _listening_until(caller, None, expiring) < WITHIN + 0.3
+
+
+async def test_who_may_see_other_things_than_before_has_to_connect_again(
+    carrier: Carrier,
+) -> None:
+    customer = await carrier.customer()
+    staff, contact = await carrier.staff("SUPPORT"), await carrier.contact(customer)
+    key = await carrier.key("LIVE_READ", customer_id=customer)
+    for caller, change in [
+        (staff, Staff.filter(account_id=carrier.account_id, role="SUPPORT").update(role="FINANCE")),
+        (contact, Contact.filter(account_id=carrier.account_id).update(time_zone="Asia/Kolkata")),
+        (key, Account.filter(id=carrier.account_id).update(hide_carriers=True)),
+    ]:
+        of = None if caller is staff else customer
+        assert await _listening_until(caller, of, change) < WITHIN
+
+
+async def test_nobody_else_is_sent_away(carrier: Carrier) -> None:
+    made = await carrier.owner.do(
+        "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
+    )
+    other = await carrier.key("LIVE_READ")
+    async with signed_in(carrier.url, other.token) as socket:
+        await say(socket, subscribe("1", LIVE))
+        assert (await hear(socket))["type"] == "next"
+        await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await closed(socket)
+
+
+async def test_who_was_believed_stays_so_while_the_tables_are_away(carrier: Carrier) -> None:
+    caller = await carrier.key("LIVE_READ")
+    async with signed_in(carrier.url, caller.token) as socket:
+        await say(socket, subscribe("1", LIVE))
+        assert (await hear(socket))["type"] == "next"
+        async with db.connection() as connection:
+            await connection.execute("ALTER TABLE api_keys RENAME TO api_keys_away")
+        try:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5):
+                    await closed(socket)
+        finally:
+            async with db.connection() as connection:
+                await connection.execute("ALTER TABLE api_keys_away RENAME TO api_keys")

@@ -1,0 +1,250 @@
+"""The sliding window: what counts in it, when, and that nothing counts twice."""
+
+import pytest
+from hearing import ACCOUNT, count, show, tell
+from msgspec.structs import replace
+from redis.asyncio import Redis
+from speech import LEASE, NOW, Switch, after, answered, failed, up
+from windows import ended_in, fill, window
+
+from domain import stats
+from live import channels
+from live import stats as live_stats
+
+
+@pytest.fixture
+def switch() -> Switch:
+    return Switch()
+
+
+@pytest.fixture
+async def redis(redis: Redis) -> Redis:
+    """One whose window has been filled: nothing was there to fill it with."""
+    await fill(redis)
+    return redis
+
+
+def sums(attempts: int, answered: int, talk_us: int, pdd_us: int, pdd_count: int) -> stats.Sums:
+    return stats.Sums(attempts, answered, talk_us, pdd_us=pdd_us, pdd_count=pdd_count)
+
+
+# What counts --------------------------------------------------------------------------------------
+
+
+async def test_a_window_without_calls_has_no_ratios(redis: Redis) -> None:
+    shown = await window(redis, 0)
+    assert shown.sums == stats.Sums()
+    assert (shown.cps, shown.seconds, shown.as_of) == (0.0, 900, NOW)
+
+
+async def test_attempts_answered_talk_and_pdd_are_summed_by_customer_and_account(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(
+        redis,
+        switch.end("a", 1, outcome=answered(talk=60, pdd=2)),
+        switch.end("b", 1, outcome=answered(talk=30.000001, pdd=None)),
+        switch.end("c", 1, outcome=failed(pdd=1)),
+        switch.end("d", 2, outcome=failed()),
+    )
+
+    assert (await window(redis, 1, 2)).sums == stats.Sums(1)
+    assert (await window(redis, 1, None)).sums.attempts == 4
+    assert await ended_in(redis, 1, 3) == 0
+
+
+async def test_only_final_legs_and_ends_that_the_records_count_are_counted(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a"), switch.end("a", final=False))
+    await tell(redis, switch.end("held for review"))
+    assert await ended_in(redis, 1) == 0
+    await tell(redis, switch.end("a", leg=1, outcome=failed()))
+    assert await ended_in(redis, 1) == 1
+
+
+async def test_cps_is_that_of_the_channels(redis: Redis, switch: Switch) -> None:
+    await tell(redis, *[switch.start(f"c{i}") for i in range(20)])
+    assert (await window(redis, 0.9)).cps == 0
+    assert (await window(redis, 1)).cps == 2.0
+    assert (await channels.read(redis, ACCOUNT, 1, after(1))).cps == 2.0
+
+
+# When ---------------------------------------------------------------------------------------------
+
+
+async def test_an_attempt_counts_in_the_full_seconds_after_the_one_it_ended_in(
+    redis: Redis, switch: Switch
+) -> None:
+    switch.at = 0.999_999
+    await tell(redis, switch.end("a", outcome=failed()))
+    for seconds in (10, 59, 60, 61, 119, 300, 899, 900):
+        shown = [
+            await ended_in(redis, at, 1, seconds) for at in (0.9, 1, seconds + 0.9, seconds + 1)
+        ]
+        assert shown == [0, 1, 1, 0]
+
+
+async def test_windows_of_any_length_and_place_add_up_seconds_and_minutes(
+    redis: Redis, switch: Switch
+) -> None:
+    """An attempt every 7 seconds, for half an hour."""
+    ends = range(0, 1_800, 7)
+    for n in ends:
+        switch.at = float(n)
+        await tell(redis, switch.end(f"c{n}", outcome=failed()), at=n)
+        at, seconds = n + 13, 10 + n % 891
+        expected = sum(at - seconds <= end < at for end in ends if end <= n)
+        assert await ended_in(redis, at, 1, seconds) == expected
+
+
+async def test_an_end_that_comes_late_counts_in_the_second_it_ended_in(
+    redis: Redis, switch: Switch
+) -> None:
+    said = switch.end("a", outcome=failed())
+    await tell(redis, said, at=850)
+    assert await ended_in(redis, 851, seconds=840) == 0
+    assert await ended_in(redis, 851) == 1
+    assert await ended_in(redis, 900) == 1
+    assert await ended_in(redis, 901) == 0
+
+
+async def test_an_end_of_long_ago_counts_nowhere(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.end("a", outcome=failed()), at=1_320)
+    assert [await ended_in(redis, at) for at in (0.5, 1, 901, 1_320, 1_321)] == [0] * 5
+
+
+async def test_an_end_ahead_of_our_clock_counts_once_its_second_is_over(
+    redis: Redis, switch: Switch
+) -> None:
+    switch.at = 299.5
+    said = switch.end("a", outcome=failed())
+    await tell(redis, said)
+    assert [await ended_in(redis, at) for at in (1, 299, 300, 1_199, 1_200)] == [0, 0, 1, 1, 0]
+    await channels.sweep(redis, ACCOUNT, after(1_199))
+    await tell(redis, said, at=1_199)
+    assert await ended_in(redis, 1_199) == 1
+
+
+async def test_a_short_lease_does_not_shorten_the_window(redis: Redis, switch: Switch) -> None:
+    said = replace(switch.end("a", outcome=failed()), lease_seconds=60)
+    await tell(redis, said, at=500)
+    await tell(redis, said, at=899)
+    assert await ended_in(redis, 899) == 1
+
+
+# Once ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("boot", [7, None])
+async def test_what_is_said_thrice_in_any_order_counts_once(redis: Redis, boot: int | None) -> None:
+    switch = Switch(boot=boot)
+    started, ended = switch.start("a"), switch.end("a", outcome=answered())
+    await tell(redis, ended, started, ended)
+    await tell(redis, started)
+    await tell(redis, ended, at=800)
+    await tell(redis, ended, at=899.9)
+    await channels.sweep(redis, ACCOUNT, after(899.9))
+    await tell(redis, ended, at=900.9)
+    assert (await window(redis, 900.9)).sums == stats.Sums(
+        1, 1, 60_000_000, pdd_us=2_000_000, pdd_count=1
+    )
+
+
+async def test_a_call_that_a_snapshot_brings_back_does_not_end_twice(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a"))
+    await tell(redis, switch.end("a", outcome=failed()))
+    await show(redis, switch.snapshot(up("a")))
+    assert await count(redis) == {1: 1}
+    await tell(redis, switch.end("a", outcome=failed()))
+    assert await count(redis) == {}
+    assert await ended_in(redis, 1) == 1
+
+
+async def test_a_call_that_was_taken_out_of_the_count_counts_when_its_end_comes(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a"), switch.start("b"))
+    await show(redis, switch.snapshot(up("b")))
+    await channels.sweep(redis, ACCOUNT, after(LEASE))
+    assert await ended_in(redis, 1) == 0
+    switch.at = LEASE
+    await tell(
+        redis, switch.end("a", outcome=failed()), switch.end("b", outcome=failed()), at=LEASE
+    )
+    assert await ended_in(redis, LEASE + 1) == 2
+
+
+async def test_a_correction_counts_instead_of_what_it_corrects(
+    redis: Redis, switch: Switch
+) -> None:
+    first = switch.end("a", customer=1, outcome=answered(talk=60, pdd=2))
+    await tell(redis, first, switch.end("b", customer=1, outcome=failed()))
+    switch.at = 30
+    corrected = replace(answered(talk=90, pdd=None), corrects=True)
+    second = switch.end("a", customer=2, outcome=corrected)
+    for said in (second, first):
+        await tell(redis, said, at=31)
+    assert (await window(redis, 31, 1)).sums == stats.Sums(1)
+    assert (await window(redis, 31, 2)).sums == stats.Sums(1, 1, 90_000_000)
+    assert (await window(redis, 31, None, 20)).sums == stats.Sums(1, 1, 90_000_000)
+    assert (await window(redis, 31, None)).sums == stats.Sums(2, 1, 90_000_000)
+
+
+async def test_a_correction_of_long_ago_takes_nothing_away(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.start("a"), switch.end("a", outcome=failed()))
+    await show(redis, switch.snapshot(up("a")))
+    switch.at = 1_320  # the second that has the same place
+    corrected = replace(failed(), corrects=True)
+    await tell(redis, switch.end("b", outcome=failed()), at=1_320)
+    await tell(redis, switch.end("a", outcome=corrected), at=1_320)
+    assert await ended_in(redis, 1_321) == 2
+
+
+# The sequence -------------------------------------------------------------------------------------
+
+
+async def test_the_sequence_rises_when_the_figures_differ_and_only_then(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.end("a", outcome=failed()))
+    shown = [await window(redis, at, seconds=10) for at in (0, 1, 2, 10, 11, 20)]
+    assert [one.sums.attempts for one in shown] == [0, 1, 1, 1, 0, 0]
+    first, second, third, fourth, fifth, sixth = [one.sequence for one in shown]
+    assert first < second == third == fourth < fifth == sixth
+
+
+async def test_two_readers_see_one_state_under_one_sequence(redis: Redis, switch: Switch) -> None:
+    await tell(redis, switch.end("a", outcome=answered()))
+    one = await window(redis, 5)
+    assert await window(redis, 5.9) == one
+    assert (await window(redis, 5, seconds=60)).sums == one.sums
+
+
+async def test_a_sequence_is_never_below_what_a_reader_has_shown(
+    redis: Redis, switch: Switch
+) -> None:
+    """As after a loss of Redis, which then runs on a host whose clock is an hour behind."""
+    seconds, _ = await redis.time()
+    ahead = (seconds + 3_600) * 1_000_000
+    assert (await window(redis, 0)).sequence < ahead
+    shown = await live_stats.read(redis, ACCOUNT, 1, 900, after(0), floor=ahead)
+    assert shown is not None
+    assert shown.sequence == ahead + 1
+    await tell(redis, switch.end("a", outcome=failed()))
+    assert (await window(redis, 1)).sequence == ahead + 2
+
+
+# Size ---------------------------------------------------------------------------------------------
+
+
+async def test_a_window_takes_no_more_room_however_long_calls_are_made(
+    redis: Redis, switch: Switch
+) -> None:
+    for n in range(0, 4_000, 2):
+        switch.at = float(n)
+        await tell(redis, switch.end(f"c{n}", outcome=failed()), at=n)
+    assert await redis.hlen("live:{a1}:ended:1") <= 1_320 + 22  # type: ignore[misc]
+    assert 0 < await redis.ttl("live:{a1}:ended:1") <= 1_400

@@ -1,0 +1,135 @@
+"""The sliding window filled again from the records, after a loss of Redis."""
+
+import pytest
+from hearing import ACCOUNT, count, tell
+from msgspec.structs import replace
+from redis.asyncio import Redis
+from speech import NOW, Switch, after, answered, failed
+from windows import ended_in, fill, record, window
+
+from domain import stats
+from live import channels, keys
+from live import stats as live_stats
+
+
+@pytest.fixture
+def switch() -> Switch:
+    return Switch()
+
+
+@pytest.fixture
+async def redis(redis: Redis) -> Redis:
+    """One whose window has been filled: nothing was there to fill it with."""
+    await fill(redis)
+    return redis
+
+
+async def test_an_emptied_redis_has_no_window_until_it_is_filled(
+    redis: Redis, switch: Switch
+) -> None:
+    said = [switch.end(f"c{i}", 1 + i % 2, outcome=answered()) for i in range(7)]
+    await tell(redis, *said)
+    await redis.flushdb()
+    await tell(redis, said[0])
+    assert await live_stats.read(redis, ACCOUNT, 1, 900, after(1)) is None
+    await fill(redis, *map(record, said))
+    assert await ended_in(redis, 1) == 4
+    await tell(redis, *said)
+    assert await ended_in(redis, 1, None) == 7
+
+
+async def test_a_redis_that_started_anew_with_its_state_is_filled_anew(redis: Redis) -> None:
+    """Its state may be an old one. A Redis names each start of itself."""
+    name = keys.prefix(ACCOUNT) + keys.PATTERNS["window"]
+    await redis.hset(name, "run", "the one before")  # type: ignore[misc]
+    assert await live_stats.read(redis, ACCOUNT, 1, 900) is None
+    await fill(redis)
+    assert await live_stats.read(redis, ACCOUNT, 1, 900) is not None
+
+
+async def test_filling_what_is_counted_counts_nothing_twice_and_mends_what_differs(
+    redis: Redis, switch: Switch
+) -> None:
+    counted, mended, missed = [switch.end(name, outcome=failed()) for name in "abc"]
+    await tell(redis, counted, mended)
+    await live_stats.distrust(redis, ACCOUNT)
+    mended = replace(mended, outcome=answered(talk=5, pdd=None))
+    await fill(redis, *map(record, (counted, mended, missed)))
+    assert (await window(redis, 1)).sums == stats.Sums(3, 1, 5_000_000)
+
+
+async def test_filling_is_no_news_of_a_switch_and_changes_no_channel(
+    redis: Redis, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a"), switch.start("b"))
+    before = await channels.read(redis, ACCOUNT, 1, NOW)
+    stored = await redis.get("live:{a1}:switch:edge-1")
+    said = switch.end("a", outcome=failed())
+    await live_stats.distrust(redis, ACCOUNT)
+    await fill(redis, record(said), at=10)
+    assert await channels.read(redis, ACCOUNT, 1, NOW) == before
+    assert await redis.get("live:{a1}:switch:edge-1") == stored
+    await tell(redis, said, at=11)
+    assert await count(redis) == {1: 1}
+    assert await ended_in(redis, 11) == 1
+
+
+async def test_a_switch_known_from_records_alone_is_still_unknown_and_its_calls_forgotten(
+    redis: Redis, switch: Switch
+) -> None:
+    await live_stats.distrust(redis, ACCOUNT)
+    await fill(redis, *[record(switch.end(f"c{i}", outcome=failed())) for i in range(3)])
+    late = switch.start("c0")
+    assert await tell(redis, late) == {"edge-1": "UNKNOWN"}
+    assert await count(redis) == {}
+    assert await channels.sweep(redis, ACCOUNT, after(959)) == ()
+    assert await redis.hlen("live:{a1}:calls:edge-1") == 3  # type: ignore[misc]
+    await channels.sweep(redis, ACCOUNT, after(960))
+    assert await redis.hlen("live:{a1}:calls:edge-1") == 0  # type: ignore[misc]
+
+
+async def test_one_reader_fills_and_others_wait_for_it(redis: Redis) -> None:
+    await redis.flushdb()
+    begun = await live_stats.begin_fill(redis, ACCOUNT)
+    assert begun is not None
+    assert await live_stats.begin_fill(redis, ACCOUNT) is None
+    assert await live_stats.read(redis, ACCOUNT, None, 900) is None
+    assert await live_stats.end_fill(redis, ACCOUNT, begun)
+    assert await live_stats.begin_fill(redis, ACCOUNT) is None  # it is filled
+
+
+async def test_a_reader_that_died_is_taken_over_from_and_the_one_thought_dead_does_no_harm(
+    redis: Redis, switch: Switch
+) -> None:
+    said = [record(switch.end(name, outcome=failed())) for name in "ab"]
+    await redis.flushdb()
+    one = await live_stats.begin_fill(redis, ACCOUNT)
+    await redis.hdel("live:{a1}:window", "busy")  # type: ignore[misc]  # as 5 s later
+    other = await live_stats.begin_fill(redis, ACCOUNT)
+    assert one is not None
+    assert other is not None
+    for reader in (one, other):
+        assert await live_stats.fill(redis, ACCOUNT, reader, said, NOW)
+    assert await live_stats.end_fill(redis, ACCOUNT, one)
+    assert await live_stats.end_fill(redis, ACCOUNT, other)
+    assert await ended_in(redis, 1) == 2
+
+
+@pytest.mark.parametrize("lost", ["everything", "trust"])
+async def test_a_fill_that_redis_was_emptied_under_is_not_taken_for_whole(
+    redis: Redis, switch: Switch, lost: str
+) -> None:
+    first, second = [record(switch.end(name, outcome=failed())) for name in "ab"]
+    await redis.flushdb()
+    begun = await live_stats.begin_fill(redis, ACCOUNT)
+    assert begun is not None
+    assert await live_stats.fill(redis, ACCOUNT, begun, [first], NOW)
+    await (redis.flushdb() if lost == "everything" else live_stats.distrust(redis, ACCOUNT))
+    again = await live_stats.begin_fill(redis, ACCOUNT)
+    assert again is not None
+    assert not await live_stats.fill(redis, ACCOUNT, begun, [second], NOW)
+    assert not await live_stats.end_fill(redis, ACCOUNT, begun)
+    assert await live_stats.read(redis, ACCOUNT, 1, 900) is None
+    assert await live_stats.fill(redis, ACCOUNT, again, [first, second], NOW)
+    assert await live_stats.end_fill(redis, ACCOUNT, again)
+    assert await ended_in(redis, 1) == 2

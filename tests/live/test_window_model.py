@@ -1,0 +1,233 @@
+"""Ends shuffled, repeated and late, a Redis emptied at any moment, readers that fill it again in
+any order: a window shows what the records say of the ends its Redis was told of, or nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hearing import ACCOUNT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from redis.asyncio import Redis
+from speech import NOW, Services, Switch, after, answered, failed
+from windows import record
+
+from domain import calls, stats
+from live import channels
+from live import stats as live_stats
+
+CUSTOMERS = (1, 2)
+Key = tuple[str, str]
+
+
+@dataclass
+class Reader:
+    """One that fills the window, a record at a time, from what was stored when it began."""
+
+    begun: live_stats.Fill
+    left: list[calls.Ended]
+
+
+@dataclass
+class World:
+    redis: Redis
+    switches: tuple[Switch, ...] = (Switch("edge-1"), Switch("plain", boot=None))
+    time: float = 0.0
+    made: int = 0
+    stored: dict[Key, calls.LiveEvent] = field(default_factory=dict)
+    on_their_way: list[calls.LiveEvent] = field(default_factory=list)
+    told: list[calls.LiveEvent] = field(default_factory=list)
+    counted: dict[Key, calls.Ended] = field(default_factory=dict)  # what this Redis was told of
+    readers: list[Reader] = field(default_factory=list)
+    sequences: dict[tuple[int | None, int], tuple[int, object]] = field(default_factory=dict)
+
+    async def start(self, n: int) -> None:
+        said = self.switch(n).start(f"c{self.made}", CUSTOMERS[n % 2])
+        self.made += 1
+        await self.say([said])
+
+    async def end(self, n: int) -> None:
+        """Of a new call or of one that started; stored, and on its way to Redis."""
+        switch = self.switch(n)
+        switch.at = self.time - (0, 0.3, 5, 70, 700, -200)[n % 6]
+        outcome = answered(n / 7, None if n % 3 else n / 11) if n % 2 else failed(n / 13)
+        said = switch.end(f"c{n % (self.made + 1)}", CUSTOMERS[n % 2], outcome=outcome)
+        self.made = max(self.made, n % (self.made + 1) + 1)
+        if (said.switch, said.call_id) not in self.stored:
+            self.stored[said.switch, said.call_id] = said
+            self.on_their_way.append(said)
+
+    async def correct(self, n: int) -> None:
+        """Told at once; the first content may still be repeated."""
+        if not self.told:
+            return
+        said = self.told[n % len(self.told)]
+        assert said.outcome is not None
+        outcome = replace(answered(n / 3), corrects=True)
+        said = replace(said, customer_id=CUSTOMERS[n % 2], outcome=outcome)
+        self.stored[said.switch, said.call_id] = said
+        self.readers = []  # what they have read is what it corrects
+        await self.say([said])
+        self.counted[said.switch, said.call_id] = record(said)
+
+    async def deliver(self, n: int) -> None:
+        now = [said for i, said in enumerate(self.on_their_way) if n >> i % 8 & 1]
+        self.on_their_way = [said for said in self.on_their_way if said not in now]
+        again = self.told[n % 3 :: 3] if n % 2 else []
+        self.told += now
+        await self.say((now + again + now)[:: -1 if n % 4 else 1])
+        for said in now + again:
+            self.counted.setdefault((said.switch, said.call_id), record(said))
+
+    async def say(self, events: list[calls.LiveEvent]) -> None:
+        await channels.apply(self.redis, ACCOUNT, events, after(self.time))
+
+    async def forget(self, n: int) -> None:
+        await self.redis.flushdb()
+        self.counted = {}
+
+    async def fail_to_tell(self, n: int) -> None:
+        """Ends that Redis does not take: whoever stored them says so as soon as it can."""
+        if self.on_their_way:
+            self.told.append(self.on_their_way.pop())
+            await live_stats.distrust(self.redis, ACCOUNT)
+
+    async def wait(self, n: int) -> None:
+        self.time += (0.5, 1, 30, 400, 900, 2_000)[n % 6]
+        await channels.sweep(self.redis, ACCOUNT, after(self.time))
+
+    async def begin(self, n: int) -> None:
+        await self.redis.hdel("live:{a1}:window", "busy")  # type: ignore[misc]
+        begun = await live_stats.begin_fill(self.redis, ACCOUNT)
+        if begun is not None:
+            self.readers.append(Reader(begun, self.recent()))
+
+    def recent(self) -> list[calls.Ended]:
+        since = after(self.time - live_stats.LONGEST_SECONDS - 5)
+        return [record(said) for said in self.stored.values() if said.at >= since]
+
+    async def go_on(self, n: int) -> None:
+        """One of the readers; at its end the window is filled."""
+        if not self.readers:
+            return
+        reader = self.readers[n % len(self.readers)]
+        given, reader.left = reader.left[: n % 3], reader.left[n % 3 :]
+        now = after(self.time)
+        if not await live_stats.fill(self.redis, ACCOUNT, reader.begun, given, now):
+            self.readers.remove(reader)
+            return
+        for attempt in given:
+            self.counted[attempt.switch, attempt.call_id] = attempt
+        if not reader.left:
+            await live_stats.end_fill(self.redis, ACCOUNT, reader.begun)
+            self.readers.remove(reader)
+
+    async def refill(self) -> None:
+        while await self.read(None, 900) is None:
+            await self.begin(0)
+            while self.readers:
+                await self.go_on(2)
+
+    async def read(self, customer: int | None, seconds: int) -> live_stats.Window | None:
+        return await live_stats.read(self.redis, ACCOUNT, customer, seconds, after(self.time))
+
+    async def look(self) -> None:
+        waiting = {(said.switch, said.call_id) for said in self.on_their_way}
+        for customer in (None, *CUSTOMERS):
+            for seconds in (10, 61, 900):
+                shown = await self.read(customer, seconds)
+                if shown is not None:
+                    assert shown.sums == self.said_of(self.counted, customer, seconds)
+                    told = {k: record(v) for k, v in self.stored.items() if k not in waiting}
+                    least = self.said_of(told, customer, seconds)
+                    assert shown.sums.attempts >= least.attempts
+                    self.check_sequence((customer, seconds), shown)
+
+    def check_sequence(self, which: tuple[int | None, int], shown: live_stats.Window) -> None:
+        content = shown.sums, shown.cps
+        sequence, before = self.sequences.get(which, (0, None))
+        assert shown.sequence > sequence or (shown.sequence, content) == (sequence, before)
+        self.sequences[which] = shown.sequence, content
+
+    def said_of(
+        self, attempts: dict[Key, calls.Ended], customer: int | None, seconds: int
+    ) -> stats.Sums:
+        end = int(self.time)
+        within = [
+            one
+            for one in attempts.values()
+            if customer in (None, one.customer_id)
+            and end - seconds <= (one.end_at - NOW).total_seconds() < end
+        ]
+        outcomes = [one.outcome for one in within]
+        delays = [outcome.pdd_us for outcome in outcomes if outcome.pdd_us is not None]
+        return stats.Sums(
+            attempts=len(outcomes),
+            answered=sum(outcome.answered for outcome in outcomes),
+            talk_us=sum(outcome.talk_us for outcome in outcomes),
+            pdd_us=sum(delays),
+            pdd_count=len(delays),
+        )
+
+    def switch(self, n: int) -> Switch:
+        switch = self.switches[n % len(self.switches)]
+        switch.at = self.time
+        return switch
+
+
+_STEPS: tuple[Callable[[World, int], Coroutine[Any, Any, None]], ...] = (
+    *(World.end,) * 6,
+    World.start,
+    *(World.deliver,) * 5,
+    World.correct,
+    World.fail_to_tell,
+    *(World.forget,) * 2,
+    *(World.wait,) * 2,
+    *(World.begin,) * 3,
+    *(World.go_on,) * 5,
+)
+
+
+async def _run(
+    redis: Redis, steps: list[tuple[Callable[[World, int], Coroutine[Any, Any, None]], int]]
+) -> None:
+    await redis.flushdb()
+    world = World(redis, (Switch("edge-1"), Switch("plain", boot=None)))
+    await world.refill()
+    for step, n in steps:
+        await step(world, n)
+        await world.look()
+    await world.deliver(255)
+    await world.refill()
+    world.time += 1
+    await world.look()
+    shown = await world.read(None, 900)
+    assert shown is not None
+    told = {key: record(said) for key, said in world.stored.items()}
+    assert shown.sums == world.said_of(told, None, 900)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(_STEPS), st.integers(0, 255)), min_size=5, max_size=80)
+)
+def test_a_window_is_what_the_records_say_or_is_not_shown(
+    services: Services,
+    runner: asyncio.Runner,
+    steps: list[tuple[Callable[[World, int], Coroutine[Any, Any, None]], int]],
+) -> None:
+    async def run() -> None:
+        async with Redis.from_url(services.redis_url) as redis:
+            await _run(redis, steps)
+
+    runner.run(run())
