@@ -60,9 +60,7 @@ async def test_invoices_are_told_as_they_are_issued_each_stream_with_its_own_num
         assert await others.silent()
 
 
-async def test_an_invoice_issued_over_the_api_is_told_at_once(
-    books: Books, redis: Redis
-) -> None:
+async def test_an_invoice_issued_over_the_api_is_told_at_once(books: Books, redis: Redis) -> None:
     await books.call(at(2), "1")
     draft = await books.generate(2, issue=False)
     async with following(owner(books), redis, INVOICES) as told:
