@@ -38,9 +38,9 @@ class SummarySubscription:
         caller = context.signed_in()
         customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
         known = [instant for instant in (since, _resumed(context)) if instant is not None]
-        changes, currency = await resolve.changes(
-            caller, customer, granularity, max(known, default=None), context.clock()
-        )
+        start, now = max(known, default=None), context.clock()
+        changes, currency = await resolve.changes(caller, customer, granularity, start, now)
+        context.mark = _mark(min(start or now, now))
         return _pushed(context, changes, currency)
 
 
