@@ -44,7 +44,7 @@ class Switch:
         return taken
 
     def end(self, talk: float | None = None, ended: float = 1.0, **changes: Any) -> Shown:
-        """Ended so many seconds ago, after 2 s of ringing; answered if there is talk, in seconds."""
+        """Ended so many seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
         self.made += 1
         at = clock.now() - timedelta(seconds=ended)
         answer = None if talk is None else at - timedelta(seconds=talk)
