@@ -1,0 +1,202 @@
+"""The window and its watchers when Redis is lost, with the records in PostgreSQL."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import count
+
+import pytest
+from own_redis import OwnRedis, own_redis
+from redis.asyncio import Redis
+from watched import process, watching
+
+from domain import callers, refusals
+from ingest import pipeline
+from live import stats as live_stats
+from models import db, partitions, people
+from resolvers import window
+from runtime import clock
+
+
+@dataclass
+class Ends:
+    """A carrier's account and a switch of its that reports ended calls, a second long each."""
+
+    into: pipeline.Pipeline
+    account_id: int
+    numbers: "count[int]" = field(default_factory=count)
+
+    async def report(self, number: int, now: datetime, ended: float = 0.5) -> None:
+        """Calls that ended so many seconds before now, every other one answered."""
+        at = now - timedelta(seconds=ended)
+        said = [self._end(next(self.numbers), at) for _ in range(number)]
+        answer = await self.into.take_calls(self.account_id, said, now)
+        assert answer["accepted"] == number
+
+    def _end(self, n: int, at: datetime) -> bytes:
+        began = (at - timedelta(seconds=1)).isoformat()
+        said = {"type": "end", "call_id": f"c{n}", "switch": "edge-1", "customer": "acme"}
+        said |= {"source": "+441632960000", "destination": "+15550100", "setup_at": began}
+        if n % 2:
+            said |= {"answer_at": began}
+        return json.dumps(said | {"end_at": at.isoformat()}).encode()
+
+
+@pytest.fixture
+async def lost() -> AsyncIterator[OwnRedis]:
+    async with own_redis() as own:
+        yield own
+
+
+@pytest.fixture
+async def client(lost: OwnRedis) -> AsyncIterator[Redis]:
+    async with Redis.from_url(lost.url) as redis:
+        yield redis
+
+
+@pytest.fixture
+async def ends(database: str, client: Redis) -> Ends:
+    now = clock.now()
+    account = await people.insert_account("Example Voice", now)
+    await people.insert_customer(
+        account.id,
+        reference="acme",
+        name="Acme",
+        currency="EUR",
+        channel_limit=None,
+        debit_limit=Decimal(0),
+        tax_percent=Decimal(0),
+        now=now,
+    )
+    return Ends(pipeline.Pipeline(client, records_days=400), account.id)
+
+
+def has(attempts: int) -> Callable[[live_stats.Window], bool]:
+    return lambda shown: shown.sums.attempts == attempts
+
+
+def all_of(ends: Ends) -> window.Stats:
+    return window.Stats(ends.account_id, None, 900)
+
+
+async def test_the_first_reader_fills_the_window_with_what_was_stored_before(
+    ends: Ends, client: Redis
+) -> None:
+    now = clock.now()
+    await ends.report(30, now, ended=600)
+    await ends.report(5, now, ended=910)
+    await client.flushdb()
+    shown = await all_of(ends).read(client)
+    assert shown is not None
+    assert (shown.sums.attempts, shown.sums.answered) == (30, 15)
+    assert shown.sums.talk_us == 15_000_000
+
+
+async def test_more_attempts_than_one_step_takes_are_all_filled(ends: Ends, client: Redis) -> None:
+    for part in range(5):
+        await ends.report(500, clock.now(), ended=100.0 * part + 5)
+    await client.flushdb()
+    shown = await all_of(ends).read(client)
+    assert shown is not None
+    assert shown.sums.attempts == 2_500
+
+
+async def test_watchers_of_an_emptied_redis_never_see_a_part_of_the_figure(
+    ends: Ends, lost: OwnRedis, client: Redis
+) -> None:
+    await ends.report(40, clock.now(), ended=30)
+    async with (
+        process(lost.url) as here,
+        process(lost.url) as there,
+        watching(here, all_of(ends)) as one,
+        watching(there, all_of(ends)) as other,
+    ):
+        for watched in (one, other):
+            await watched.until(has(40))
+        await client.flushdb()
+        await ends.report(2, clock.now())
+        for watched in (one, other):
+            await watched.until(has(42))
+            assert {shown.sums.attempts for shown in watched.seen} == {40, 42}
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["empty", "with an old state"])
+async def test_a_redis_that_comes_back_is_right_within_seconds(
+    ends: Ends, lost: OwnRedis, client: Redis, saved: bool
+) -> None:
+    await ends.report(20, clock.now(), ended=60)
+    async with process(lost.url) as here, watching(here, all_of(ends)) as watched:
+        await watched.until(has(20))
+        if saved:
+            await lost.save()
+        await ends.report(7, clock.now(), ended=3)
+        await watched.until(has(27))
+        lost.kill()
+        await ends.report(4, clock.now())
+        await asyncio.sleep(1)
+        await lost.start()
+        assert await watched.until(has(31)) < 3
+        assert {shown.sums.attempts for shown in watched.seen} <= {20, 27, 31}
+
+
+async def test_ends_that_were_stored_while_redis_was_left_alone_are_counted_soon_after(
+    ends: Ends, lost: OwnRedis, client: Redis
+) -> None:
+    """Ingest leaves a Redis that failed alone for a while, whether or not it is back."""
+    now = clock.now()
+    await ends.report(1, now)
+    lost.kill()
+    await ends.report(2, now)
+    await lost.start()
+    async with process(lost.url) as here, watching(here, all_of(ends)) as watched:
+        await watched.until(has(3))
+        await ends.report(4, now + timedelta(seconds=1))
+        assert (await live_stats.read(client, ends.account_id, None, 900)) is not None
+        await ends.report(8, now + timedelta(seconds=3))
+        await watched.until(has(15))
+
+
+async def test_two_readers_that_fill_at_once_fill_it_once(ends: Ends, client: Redis) -> None:
+    await ends.report(50, clock.now(), ended=30)
+    await client.flushdb()
+    owner = callers.Caller(ends.account_id, callers.Kind.STAFF, 1, callers.Role.OWNER)
+    asked = [window.stats(owner, client, None, 900) for _ in range(5)]
+    assert {shown.sums.attempts for shown in await asyncio.gather(*asked)} == {50}
+
+
+async def test_while_another_reader_fills_it_a_query_waits_and_then_refuses(
+    ends: Ends, client: Redis
+) -> None:
+    owner = callers.Caller(ends.account_id, callers.Kind.STAFF, 1, callers.Role.OWNER)
+    begun = await live_stats.begin_fill(client, ends.account_id)
+    assert begun is not None
+    with pytest.raises(refusals.Refusal) as refused:
+        await window.stats(owner, client, None, 900)
+    assert refused.value.code == "LIVE_UNAVAILABLE"
+    asking = asyncio.create_task(window.stats(owner, client, None, 900))
+    await live_stats.end_fill(client, ends.account_id, begun)
+    assert (await asking).sums.attempts == 0
+
+
+async def test_a_query_without_redis_is_refused(ends: Ends, lost: OwnRedis, client: Redis) -> None:
+    owner = callers.Caller(ends.account_id, callers.Kind.STAFF, 1, callers.Role.OWNER)
+    lost.kill()
+    with pytest.raises(refusals.Refusal) as refused:
+        await window.stats(owner, client, None, 900)
+    assert refused.value.code == "LIVE_UNAVAILABLE"
+
+
+async def test_every_partition_has_an_index_of_ends(ends: Ends) -> None:
+    now = clock.now()
+    for days in range(3):
+        await ends.report(1, now, ended=86_400.0 * days)
+    async with db.connection() as conn:
+        indexed = await conn.fetch(
+            "SELECT tablename FROM pg_indexes WHERE indexdef LIKE '% USING brin (end_at) %'"
+        )
+    days_stored = await partitions.existing()
+    assert len(days_stored) == 3
+    assert {row[0] for row in indexed} >= {partitions.name(day) for day in days_stored}
