@@ -67,7 +67,7 @@ class Subscription:
         Raises FellBehindError, of facts, rather than leave any out.
         """
         share = self.share
-        if self._position == share.count:
+        if not self.behind:
             return None
         oldest = share.count - len(share.events)
         if self._position < oldest:
@@ -77,12 +77,18 @@ class Subscription:
         event = share.events[self._position - oldest]
         self._position += 1
         self.mark = event.mark
+        share.taken.set()
         return event
+
+    @property
+    def behind(self) -> int:
+        """How many events it has not taken yet."""
+        return self.share.count - self._position
 
     @property
     def faults(self) -> list[Payload] | None:
         """Once all is over and taken: the errors it ended with, none where it was completed."""
-        return self.share.faults if self._position == self.share.count else None
+        return None if self.behind else self.share.faults
 
 
 class Share:
@@ -95,6 +101,7 @@ class Share:
         self.faults: list[Payload] | None = None
         self.subscriptions: set[Subscription] = set()
         self.task: asyncio.Task[None] | None = None
+        self.taken = asyncio.Event()
         self._most = 1 if asked.is_gauge else FURTHEST_BEHIND
         self._bytes = 0
 
@@ -112,6 +119,19 @@ class Share:
         if not self.asked.has_start:
             return self.count
         return 0 if self.count == len(self.events) else None
+
+    async def room(self) -> None:
+        """Waits while even the fastest is far behind: a long past is told as fast as it is read."""
+        while self._is_half_full() and self.subscriptions:
+            if min(one.behind for one in self.subscriptions) <= len(self.events) // 2:
+                return
+            self.taken.clear()
+            await self.taken.wait()
+
+    def _is_half_full(self) -> bool:
+        return not self.asked.is_gauge and (
+            len(self.events) > FURTHEST_BEHIND // 2 or self._bytes > _HELD_BYTES // 2
+        )
 
     async def tell(self) -> None:
         """Wakes all; a slow one holds nobody up, since waking never waits."""
@@ -173,6 +193,7 @@ class Hub:
                     return [dict(error.formatted) for error in result.errors or ()]
                 share.add(Event(encoded(result), context.mark))
                 await share.tell()
+                await share.room()
         return []
 
 

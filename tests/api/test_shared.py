@@ -185,6 +185,26 @@ def test_who_is_too_far_behind_is_told_so_and_from_where_to_go_on(events: int, s
     assert place.mark == 0
 
 
+@pytest.mark.parametrize("size", [1, 10_000])
+async def test_a_long_past_is_told_as_fast_as_it_is_read(size: int) -> None:
+    share = _share(is_gauge=False, has_start=True)
+    place = shared.Subscription(share, 0, lambda: None)
+    share.subscriptions.add(place)
+    told: list[int | None] = []
+
+    async def read() -> None:
+        while len(told) < 5_000:
+            told.extend(_all(place))
+            await asyncio.sleep(0)
+
+    reading = asyncio.create_task(read())
+    for number in range(5_000):
+        share.add(_event(number, size))
+        await share.room()
+    await reading
+    assert told == list(range(5_000))
+
+
 def test_facts_from_a_point_on_are_shared_only_while_none_is_missing() -> None:
     share = _share(is_gauge=False, has_start=True)
     for number in range(shared.FURTHEST_BEHIND):
