@@ -107,7 +107,7 @@ async def measure(server: servers.Server, of: account.Account, load: Load) -> Me
 async def emptied(server: servers.Server, boards: crowd.Crowd, pushing: Pushing) -> int:
     """The memory of the server when a few have come, were pushed to and left again, in bytes."""
     await boards.open(_FEW)
-    await pushing.warm_up(0.2)
+    await pushing.warm_up(0.1)
     await boards.close()
     await asyncio.sleep(1)
     return meter.rss_bytes(server.pid)
