@@ -48,9 +48,10 @@ async def test_an_old_state_that_redis_comes_back_with_is_newer_than_what_was_sh
 ) -> None:
     async with Redis.from_url(lost.url) as redis, process(lost.url) as here:
         await tell(redis, switch.start("a", carrier=0))
-        await lost.save()
-        await tell(redis, switch.start("b", carrier=0), switch.start("c", carrier=0))
         async with watching(here, ALL) as watched:
+            await watched.until(has(1))
+            await lost.save()
+            await tell(redis, switch.start("b", carrier=0), switch.start("c", carrier=0))
             await watched.until(has(3))
             await restarted(lost, 0.5)
             await watched.until(has(1))
