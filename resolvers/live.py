@@ -1,6 +1,7 @@
 """Live channels as a caller may see them."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,6 +16,7 @@ from resolvers.access import Capability
 
 REREAD_BUSY = 1.0  # seconds: attempts per second sink without an event
 REREAD_IDLE = 5.0  # seconds: heals what a lost message would leave wrong
+KNOWN_FOR = 5.0  # seconds that watchers are shown a limit and carriers' names without asking anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,22 @@ class Picture:
         return self.state.sequence
 
 
+@dataclass(slots=True)
+class _Known:
+    """What changes seldom, as it was asked for last; `carriers` by id."""
+
+    limit: int | None = None
+    carriers: dict[int, Carrier] = field(default_factory=dict)
+    until: float = float("-inf")
+
+
 @dataclass(frozen=True, slots=True)
 class Channels:
     """What to watch: the channels of a customer, or (None) of the account."""
 
     account_id: int
     customer_id: int | None
+    _known: _Known = field(default_factory=_Known, compare=False, repr=False)
     push_every = 0.1  # seconds: at most ten pushes a second
 
     @property
@@ -45,12 +57,23 @@ class Channels:
     async def read(self, redis: Redis, floor: int = 0) -> Picture:
         state = await live_channels.read(redis, self.account_id, self.customer_id, floor=floor)
         ids = [carrier for carrier, _ in state.by_carrier if carrier is not None]
-        known = await stored.carriers(self.account_id, ids) if ids else {}
+        known = await self._asked(ids)
         by_carrier = tuple(
-            (None if carrier is None else known.get(carrier), count)
+            (None if carrier is None else known.carriers.get(carrier), count)
             for carrier, count in state.by_carrier
         )
-        return Picture(state, await self._limit(), by_carrier)
+        return Picture(state, known.limit, by_carrier)
+
+    async def _asked(self, carrier_ids: list[int]) -> _Known:
+        known, now = self._known, asyncio.get_running_loop().time()
+        if now >= known.until or not known.carriers.keys() >= set(carrier_ids):
+            known.carriers = await self._carriers(carrier_ids)
+            known.limit = await self._limit()
+            known.until = now + KNOWN_FOR
+        return known
+
+    async def _carriers(self, ids: list[int]) -> dict[int, Carrier]:
+        return await stored.carriers(self.account_id, ids) if ids else {}
 
     async def _limit(self) -> int | None:
         if self.customer_id is None:

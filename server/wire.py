@@ -6,6 +6,8 @@ peer has an end. A WebSocket can also be written to at once, without a task for 
 
 import asyncio
 import random
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -19,53 +21,54 @@ PING_EVERY, PONG_WITHIN = 15.0, 10.0  # seconds: finds a peer that is gone where
 CLOSE_WITHIN = 2.0  # seconds for its answer to our close
 DRAIN_OVER = 5.0  # seconds over which the peers of an ending server are sent away
 
-_GOING_AWAY = 1012  # service restart: clients connect again
+
+_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what is not sent yet is dropped
 
 
-class _Deadline:
-    """Cuts the connection unless what was written is read in time."""
+class _CutOff(asyncio.Protocol):
+    """Cuts the connection unless what was written to it is read in time."""
 
-    def __init__(self) -> None:
-        self._timer: asyncio.TimerHandle | None = None
+    transport: asyncio.Transport
+    _timer: asyncio.TimerHandle | None = None
 
-    def start(self, transport: asyncio.Transport) -> None:
+    def pause_writing(self) -> None:
+        super().pause_writing()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(READ_WITHIN, transport.abort)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(READ_WITHIN, self.abort)
 
-    def stop(self) -> None:
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Ends it now. Merely closed, the kernel would hold what is unread for minutes more."""
+        wire = self.transport.get_extra_info("socket")
+        if wire is not None:  # else it is closed already
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-class Http(HttpToolsProtocol):
+class Http(_CutOff, HttpToolsProtocol):
     """HTTP, server-sent events among it."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._deadline = _Deadline()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._deadline.start(self.transport)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._deadline.stop()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.stop()
-        super().connection_lost(exc)
-
-
-class Wire(WebSocketsSansIOProtocol):
+class Wire(_CutOff, WebSocketsSansIOProtocol):
     """A WebSocket. Its owner sets `on_writable`, called when it can be written to again."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.close_timeout = CLOSE_WITHIN
         self.on_writable: Callable[[], None] | None = None
-        self._deadline = _Deadline()
 
     async def run_asgi(self) -> None:
         self.scope["extensions"][EXTENSION] = {"wire": self}
@@ -91,23 +94,14 @@ class Wire(WebSocketsSansIOProtocol):
         self.conn.send_text(text)
         self.transport.write(b"".join(self.conn.data_to_send()))
 
-    def abort(self) -> None:
-        self.transport.abort()
-
     # What uvicorn calls --------------------------------------------------------------------------
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._deadline.start(self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._deadline.stop()
         if self.on_writable is not None:
             self.on_writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.stop()
         self.on_writable = None
         super().connection_lost(exc)
 
@@ -119,8 +113,9 @@ class Wire(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        self.transport.abort()
+        """No close first, as uvicorn does: it would wait for a peer that is not there."""
+        self.stop_keepalive()
+        self.abort()
 
     def shutdown(self) -> None:
         """The server ends: the peers are sent away one after the other, to come back so."""
@@ -131,6 +126,6 @@ class Wire(WebSocketsSansIOProtocol):
             return
         if self.writable.is_set():
             super().shutdown()
-            self.loop.call_later(CLOSE_WITHIN, self.transport.abort)
+            self.loop.call_later(CLOSE_WITHIN, self.abort)
         else:
-            self.transport.abort()
+            self.abort()

@@ -128,9 +128,21 @@ async def test_a_client_that_stops_reading_is_cut_off_and_nobody_waits_for_it(
                 slowest = max(slowest, time.monotonic() - said)
                 await asyncio.sleep(0.2)
             grown = _resident(server.pid) - before
-    assert slowest < 2
+    assert slowest < 10  # else it waited for those who do not read
     # 256 KiB each; beside them what a process takes for working at all.
     assert grown < len(keys) * 256 * 1024 + 10_000_000
+
+
+async def test_a_client_that_is_gone_is_cut_off_though_little_is_sent_to_it(
+    server: Program, account: Carrier
+) -> None:
+    key = await account.key("LIVE_READ")
+    with stalled(server.url, [key]) as [client]:
+        began = time.monotonic()
+        while not client.is_cut():
+            assert time.monotonic() - began < CUT_WITHIN + 15, "not cut off"
+            await asyncio.sleep(0.2)
+        assert time.monotonic() - began > 10, "it was cut off without being asked"
 
 
 async def test_a_flood_of_pings_that_reads_no_pongs_fills_no_memory(

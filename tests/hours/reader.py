@@ -68,4 +68,6 @@ async def contact(account_id: int, customer_id: int, zone: str, now: datetime) -
         language="en",
         now=now,
     )
-    return callers.Caller(account_id, callers.Kind.CONTACT, row.id, customer_id=customer_id)
+    return callers.Caller(
+        account_id, callers.Kind.CONTACT, row.id, customer_id=customer_id, zone=row.time_zone
+    )
