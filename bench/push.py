@@ -39,7 +39,7 @@ class Size:
 FULL = Size(
     (measure.Load(500, 60, 0.5), measure.Load(5_000, 8, 4.0)),
     measure.Load(10_000, 20, 1.0),
-    (500, 15.0, 90.0),
+    (500, 20.0, 90.0),
 )
 QUICK = Size((measure.Load(100, 10, 0.5),), measure.Load(300, 5, 1.0), (40, 3.0, 75.0))
 
@@ -79,7 +79,9 @@ async def crowded(of: account.Account, load: measure.Load) -> None:
 
 async def stall(of: account.Account, sockets: int, quiet: float, longest: float) -> None:
     async with servers.callboard(of) as server:
-        print("\n" + (await stalled.watch(server, of, sockets, quiet, longest)).told())
+        with measure.uncollected():
+            watched = await stalled.watch(server, of, sockets, quiet, longest)
+        print(f"\n{watched.told()}")
 
 
 async def main(parts: list[str], size: Size) -> None:
@@ -107,7 +109,9 @@ async def main(parts: list[str], size: Size) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="./callboard bench push")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all of them")
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="default: all of them"
+    )
     parser.add_argument("--quick", action="store_true", help="small numbers, to try it out")
     given = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.fanout import account, crowd, meter, servers
 
 _FEW = 50  # sockets that warm a server up before its memory is taken
-_WARM_MESSAGES = 5_000
+_WARM_MESSAGES, _WARM_PACE = 5_000, 1_000  # and a second
 _ALL_WITHIN, _LOOK_EVERY = 90.0, 0.05  # seconds for the last push to be everywhere
 
 
@@ -81,7 +82,7 @@ class Pushing:
     async def warm_up(self, period: float) -> None:
         """Pushes until every board has heard, and enough for a compiler at run time to be done."""
         sockets = len(self._boards.boards)
-        await self.rounds(max(2, _WARM_MESSAGES // sockets), period)
+        await self.rounds(max(2, _WARM_MESSAGES // sockets), min(period, sockets / _WARM_PACE))
         for _ in range(30):
             if self._boards.have_heard(0):
                 break
@@ -107,7 +108,7 @@ async def measure(server: servers.Server, of: account.Account, load: Load) -> Me
 async def emptied(server: servers.Server, boards: crowd.Crowd, pushing: Pushing) -> int:
     """The memory of the server when a few have come, were pushed to and left again, in bytes."""
     await boards.open(_FEW)
-    await pushing.warm_up(0.1)
+    await pushing.warm_up(1.0)
     await boards.close()
     await asyncio.sleep(1)
     return meter.rss_bytes(server.pid)
@@ -119,15 +120,22 @@ async def _observed(
     """CPU seconds over the load, and memory at its end."""
     await asyncio.sleep(1)
     boards.reset()
-    gc.collect()
-    gc.disable()
     before = meter.cpu_seconds(server.pid)
-    try:
+    with uncollected():
         await pushing.rounds(load.rounds, load.period)
         await pushing.all_heard()
+    return meter.cpu_seconds(server.pid) - before, meter.rss_bytes(server.pid)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage is collected here meanwhile: it would look like a late message."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
     finally:
         gc.enable()
-    return meter.cpu_seconds(server.pid) - before, meter.rss_bytes(server.pid)
 
 
 def table(rows: Iterable[Measured]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.fanout import account, crowd, measure, meter, servers
@@ -15,8 +16,8 @@ _PERIOD = 0.2  # seconds between a topic's pushes
 class Stalled:
     healthy: int
     stalled: int
-    before: float  # seconds: p99 of the healthy
-    meanwhile: float  # seconds: p99 of the healthy, from the stall until they are gone
+    before: Sequence[float]  # seconds, sorted: latencies of the healthy
+    meanwhile: Sequence[float]  # seconds, sorted: those from the stall until they are gone
     gone_after: float | None  # seconds from the stall; None: not in the time that was watched
     memory: int  # bytes the server grew by at most
 
@@ -24,8 +25,7 @@ class Stalled:
         gone = "not gone" if self.gone_after is None else f"gone after {self.gone_after:.1f} s"
         return (
             f"{self.stalled} of {self.healthy + self.stalled} sockets stop reading: {gone};"
-            f" p99 of the others {1e3 * self.before:.1f} ms before and"
-            f" {1e3 * self.meanwhile:.1f} ms meanwhile;"
+            f" the others had {_told(self.before)} before and {_told(self.meanwhile)} meanwhile;"
             f" the server grew by {self.memory / 2**20:.1f} MiB"
         )
 
@@ -46,7 +46,7 @@ async def watch(
     boards.reset()
     await pushing.rounds(round(quiet / _PERIOD), _PERIOD)
     await pushing.all_heard()
-    before = measure.percentile(sorted(boards.latencies), 0.99)
+    before = sorted(boards.latencies)
 
     boards.reset()
     files, memory = meter.open_files(server.pid), meter.rss_bytes(server.pid)
@@ -58,9 +58,14 @@ async def watch(
         if meter.open_files(server.pid) <= files - len(lazy):
             gone_after = time.monotonic() - began
     await pushing.all_heard()
-    meanwhile = measure.percentile(sorted(boards.latencies), 0.99)
+    meanwhile = sorted(boards.latencies)
     await boards.close()
     return Stalled(sockets - len(lazy), len(lazy), before, meanwhile, gone_after, most - memory)
+
+
+def _told(latencies: Sequence[float]) -> str:
+    p50, p99 = (1e3 * measure.percentile(latencies, share) for share in (0.5, 0.99))
+    return f"a p50 of {p50:.1f} and a p99 of {p99:.1f} ms"
 
 
 async def drained(server: servers.Server, boards: crowd.Crowd) -> tuple[float, dict[int, int]]:
