@@ -328,6 +328,7 @@ def test_any_order_and_any_repetition_comes_to_the_same(
                 assert sum(shown.values()) <= len({event.call_id for event in said})
             return await count(redis)
         finally:
+            await redis.flushdb()
             await redis.aclose()
 
     assert asyncio.run(result(batches)) == asyncio.run(result([said]))

@@ -255,6 +255,9 @@ def test_what_is_shown_adds_up_moves_forward_and_is_repaired(
 ) -> None:
     async def run() -> None:
         async with Redis.from_url(services.redis_url) as redis:
-            await _run(redis, steps)
+            try:
+                await _run(redis, steps)
+            finally:
+                await redis.flushdb()  # the tests after this one have accounts of this number too
 
     runner.run(run())

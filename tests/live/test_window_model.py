@@ -228,6 +228,9 @@ def test_a_window_is_what_the_records_say_or_is_not_shown(
 ) -> None:
     async def run() -> None:
         async with Redis.from_url(services.redis_url) as redis:
-            await _run(redis, steps)
+            try:
+                await _run(redis, steps)
+            finally:
+                await redis.flushdb()  # the tests after this one have accounts of this number too
 
     runner.run(run())
