@@ -70,16 +70,15 @@ class Watch:
             await asyncio.sleep(EVERY)
             given = list({token for token, _ in self._held})
             for first in range(0, len(given), _AT_ONCE):
-                await self._look(given[first : first + _AT_ONCE])
+                try:
+                    await self._look(given[first : first + _AT_ONCE])
+                except faults.AWAY:
+                    pass  # who was believed stays believed
+                except Exception:
+                    _log.exception("tokens not looked at")
 
     async def _look(self, given: list[tokens.Token]) -> None:
-        try:
-            known = await credentials.known(given, self._clock())
-        except faults.AWAY:
-            return  # who was believed stays believed
-        except Exception:
-            _log.exception("tokens not looked at")
-            return
+        known = await credentials.known(given, self._clock())
         looked_at = set(given)
         for token, caller in [one for one in self._held if one[0] in looked_at]:
             refusal = _why_not(token, caller, known.get(token))

@@ -34,8 +34,7 @@ class _CutOff(asyncio.Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(READ_WITHIN, self.abort)
+            self.abort_in(READ_WITHIN)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -45,10 +44,15 @@ class _CutOff(asyncio.Protocol):
         self._stop()
         super().connection_lost(exc)
 
+    def abort_in(self, seconds: float) -> None:
+        """Unless it has ended, or been read, by then."""
+        self._stop()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.abort)
+
     def abort(self) -> None:
         """Ends it now. Merely closed, the kernel would hold what is unread for minutes more."""
-        wire = self.transport.get_extra_info("socket")
-        if wire is not None:  # else it is closed already
+        if not self.transport.is_closing():
+            wire = self.transport.get_extra_info("socket")
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.transport.abort()
 
@@ -126,6 +130,6 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
             return
         if self.writable.is_set():
             super().shutdown()
-            self.loop.call_later(CLOSE_WITHIN, self.abort)
+            self.abort_in(CLOSE_WITHIN)
         else:
             self.abort()
