@@ -56,7 +56,7 @@ class View:
                 raise
             return sse.refused({"message": fault.message, "extensions": {"code": fault.code}})
         if isinstance(said, list):
-            results = [await self._result(request, one, caller) for one in said]
+            results = [await self._of_batch(request, one, caller) for one in said]
             return http.answer(request, results, batch=True)
         if sse.is_asked_for(request):
             return self._stream(request, said, caller)
@@ -85,6 +85,16 @@ class View:
         if request.method == "GET" and operation.definition.operation is OperationType.MUTATION:
             raise http.Refused(405, "A GET runs queries only; send mutations by POST.")
         return await runner.execute(operation, caller)
+
+    async def _of_batch(
+        self, request: Request, said: http.Parameters, caller: callers.Caller | None
+    ) -> ExecutionResult:
+        """One that cannot be answered over HTTP does not keep the others."""
+        try:
+            return await self._result(request, said, caller)
+        except http.Refused as fault:
+            error = GraphQLError(fault.message, extensions={"code": fault.code})
+            return ExecutionResult(data=None, errors=[error])
 
     def _stream(
         self, request: Request, said: http.Parameters, caller: callers.Caller | None

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 from callers import Caller, Carrier
+from graphql import get_introspection_query
 from programs import Program
 from redis.asyncio import Redis
 from sockets import ACK, INIT, LIVE, closed, hear, opened, say, signed_in, subscribe
@@ -49,16 +50,50 @@ def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
 
 
-class Stalled:
-    """A client that sends and never reads."""
+class Silent:
+    """A TCP client that never reads."""
 
-    def __init__(self, url: str, token: str | None) -> None:
-        host, port = url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)))
+    def __init__(self, url: str) -> None:
+        self.host, port = url.removeprefix("http://").split(":")
+        self.socket = socket.create_connection((self.host, int(port)))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(1)
+
+    def is_cut(self) -> bool:
+        """Whether the server has reset the connection; reads nothing."""
+        return (
+            bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) or self._state() != 1
+        )
+
+    def _state(self) -> int:
+        """Of TCP; 1: established."""
+        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+class Unread(Silent):
+    """Asks for the schema over HTTP, again and again."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        super().__init__(url)
+        body = json.dumps({"query": get_introspection_query()})
+        self._request = (
+            f"POST /graphql HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+
+    def fill(self) -> None:
+        with suppress(TimeoutError):
+            for _ in range(100):
+                self.socket.sendall(self._request)
+
+
+class Stalled(Silent):
+    """A WebSocket that sends and never reads."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        super().__init__(url)
         self.socket.sendall(
-            f"GET /graphql HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\n"
+            f"GET /graphql HTTP/1.1\r\nHost: {self.host}\r\nConnection: Upgrade\r\n"
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n".encode()
@@ -83,16 +118,6 @@ class Stalled:
         with suppress(TimeoutError):
             for _ in range(200):
                 self.say({"type": "ping", "payload": {"a": "x" * 100_000}})
-
-    def is_cut(self) -> bool:
-        """Whether the server has reset the connection; reads nothing."""
-        return (
-            bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) or self._state() != 1
-        )
-
-    def _state(self) -> int:
-        """Of TCP; 1: established."""
-        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
 @contextmanager
@@ -133,16 +158,19 @@ async def test_a_client_that_stops_reading_is_cut_off_and_nobody_waits_for_it(
     assert grown < len(keys) * 256 * 1024 + 10_000_000
 
 
-async def test_a_client_that_is_gone_is_cut_off_though_little_is_sent_to_it(
+async def test_who_answers_no_ping_or_reads_no_answer_over_http_is_cut_off(
     server: Program, account: Carrier
 ) -> None:
     key = await account.key("LIVE_READ")
     with stalled(server.url, [key]) as [client]:
+        other = Unread(server.url, account.owner.token)
+        await asyncio.to_thread(other.fill)
         began = time.monotonic()
-        while not client.is_cut():
+        while not (client.is_cut() and other.is_cut()):
             assert time.monotonic() - began < CUT_WITHIN + 15, "not cut off"
             await asyncio.sleep(0.2)
-        assert time.monotonic() - began > 10, "it was cut off without being asked"
+        assert time.monotonic() - began > 10, "it was cut off without a chance"
+        other.socket.close()
 
 
 async def test_a_flood_of_pings_that_reads_no_pongs_fills_no_memory(

@@ -102,6 +102,27 @@ async def test_get_answers_queries_and_no_mutations(api: Program) -> None:
     assert (await _get(api.url, query="{ x }", variables="{")).status_code == 400
 
 
+async def test_a_batch_is_answered_in_its_order_each_operation_for_itself(api: Program) -> None:
+    queries = [
+        "{ a: __typename }",
+        "{ x }",
+        "subscription { liveChannels { inUse } }",
+        "{ b: __typename }",
+    ]
+    answer = await _post(api.url, json.dumps([{"query": query} for query in queries]))
+    assert answer.status_code == 200
+    first, unknown, pushed, last = answer.json()
+    assert (first["data"], last["data"]) == ({"a": "Query"}, {"b": "Query"})
+    assert unknown["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert "WebSocket" in pushed["errors"][0]["message"]
+
+
+async def test_a_batch_has_ten_operations_at_most(api: Program) -> None:
+    for count, status in [(10, 200), (11, 400)]:
+        body = json.dumps([{"query": "{ __typename }"}] * count)
+        assert (await _post(api.url, body)).status_code == status
+
+
 async def test_a_bad_token_is_401(api: Program) -> None:
     answer = await _post(api.url, _query("{ __typename }"), token="x")
     assert answer.status_code == 401
