@@ -71,7 +71,6 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.close_timeout = CLOSE_WITHIN
         self.on_writable: Callable[[], None] | None = None
 
     async def run_asgi(self) -> None:
@@ -97,6 +96,13 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
         """Sends a text message now; only while `is_writable`."""
         self.conn.send_text(text)
         self.transport.write(b"".join(self.conn.data_to_send()))
+
+    async def send(self, message: Any) -> None:
+        """As uvicorn does; but a peer that does not answer our close is reset."""
+        await super().send(message)
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(CLOSE_WITHIN, self.abort)
 
     # What uvicorn calls --------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from gql.transport.websockets import WebsocketsTransport
 from redis.asyncio import Redis
 from switches import Calls
 
+pytestmark = pytest.mark.once
+
 BOARD = "subscription B($of: ID!) { liveChannels(customerId: $of) { inUse } }"
 
 

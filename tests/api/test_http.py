@@ -10,6 +10,8 @@ from programs import Program
 
 from schema import limits
 
+pytestmark = pytest.mark.once
+
 OWN_TYPE = "application/graphql-response+json"
 
 

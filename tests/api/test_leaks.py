@@ -21,6 +21,8 @@ from websockets.exceptions import ConnectionClosed
 from models.tables import Account
 from runtime import clock
 
+pytestmark = pytest.mark.once
+
 LIVE = """subscription Live($c: ID) { liveChannels(customerId: $c) {
     sequence inUse limit byCarrier { carrier { id name } inUse } } }"""
 # Others that ask the same in other words: none may be mixed up with another.

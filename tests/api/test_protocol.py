@@ -23,6 +23,8 @@ from sockets import (
     until_told,
 )
 
+pytestmark = pytest.mark.once
+
 NAME = "{ __typename }"
 LONE = "\ud800"  # half a character: JSON can say it, UTF-8 cannot
 

@@ -17,6 +17,8 @@ from random_documents import Request
 from domain import callers
 from schema import limits
 
+pytestmark = pytest.mark.once
+
 RESPONSE_JSON = "application/graphql-response+json"
 
 

@@ -17,6 +17,8 @@ from runtime.settings import Settings
 from server import app, auth
 from server.graphql import shared
 
+pytestmark = pytest.mark.once
+
 LIVE = "subscription { liveChannels { sequence inUse } }"
 
 

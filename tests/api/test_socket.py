@@ -10,6 +10,8 @@ from websockets.exceptions import ConnectionClosed
 
 from models import db
 
+pytestmark = pytest.mark.once
+
 
 async def test_a_query_is_answered_and_completed(carrier: Carrier) -> None:
     async with opened(carrier.url) as socket:

@@ -31,6 +31,8 @@ from websockets.typing import Subprotocol
 
 from live import topics
 
+pytestmark = pytest.mark.once
+
 NAME = "{ __typename }"
 BOARD = "subscription B($of: ID) { liveChannels(customerId: $of) { sequence inUse } }"
 
