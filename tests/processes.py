@@ -80,9 +80,18 @@ def children(parent: int) -> dict[str, int]:
     found = {}
     for pid in running("server.cli"):
         if parent_of(pid) == parent:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            found[words[words.index("server.cli") + 1]] = pid
+            words = _command(pid)
+            if "server.cli" in words:
+                found[words[words.index("server.cli") + 1]] = pid
     return found
+
+
+def _command(pid: int) -> list[str]:
+    """The words of its command line; none once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return []
 
 
 def alive(pid: int) -> bool:
