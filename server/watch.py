@@ -13,6 +13,7 @@ from models import credentials, faults
 from server import auth
 
 EVERY = 0.5  # seconds
+_WITHIN = 3.0  # seconds for an answer
 _AT_ONCE = 5_000  # tokens asked about in one statement
 
 Ended = Callable[[refusals.Refusal], None]
@@ -78,7 +79,8 @@ class Watch:
                     _log.exception("tokens not looked at")
 
     async def _look(self, given: list[tokens.Token]) -> None:
-        known = await credentials.known(given, self._clock())
+        async with asyncio.timeout(_WITHIN):  # a connection that hangs must not hold up the next
+            known = await credentials.known(given, self._clock())
         looked_at = set(given)
         for token, caller in [one for one in self._held if one[0] in looked_at]:
             refusal = _why_not(token, caller, known.get(token))
