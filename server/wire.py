@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-EXTENSION = "callboard.wire"  # of a WebSocket's scope: its `Wire`
+EXTENSION = "callboard.wire"  # of a scope: the `Http` or `Wire` it came by
 
 READ_WITHIN = 20.0  # seconds a peer may leave what was sent to it unread
 PING_EVERY, PONG_WITHIN = 15.0, 10.0  # seconds: finds a peer that is gone where little is sent
@@ -64,6 +64,14 @@ class _CutOff(asyncio.Protocol):
 
 class Http(_CutOff, HttpToolsProtocol):
     """HTTP, server-sent events among it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {"wire": self}}
+
+    @property
+    def is_writable(self) -> bool:
+        return not self.flow.write_paused
 
 
 class Wire(_CutOff, WebSocketsSansIOProtocol):

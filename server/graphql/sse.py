@@ -18,6 +18,7 @@ from domain import callers, refusals
 from schema import errors
 from server import auth, watch
 from server.graphql import operations, shared
+from server.wire import EXTENSION, Http
 
 MEDIA_TYPE = "text/event-stream"
 _HEARTBEAT = 12.0  # seconds: proxies cut a connection that says nothing
@@ -48,7 +49,7 @@ class Streams:
     def response(
         self, request: Request, operation: operations.Operation, caller: callers.Caller | None
     ) -> StreamingResponse:
-        """Refuses what is resumed after no number, and a connection too many."""
+        """What is resumed after no number, and a connection too many, are refused in the stream."""
         if operation.is_subscription:
             events = self._subscription(request, operation, caller)
         else:
@@ -68,7 +69,7 @@ class Streams:
         caller: callers.Caller | None,
     ) -> AsyncGenerator[bytes, None]:
         yield f"retry: {random.randint(*_RETRY)}\n\n".encode()
-        listening = _Listening()
+        listening = _Listening(request.scope["extensions"][EXTENSION]["wire"])
         try:
             async with self._listening(listening, request, operation, caller) as place:
                 async for event in listening.events(place):
@@ -115,7 +116,8 @@ def _stream_of(events: AsyncGenerator[bytes, None] | Iterator[bytes]) -> Streami
 class _Listening:
     """A subscription's stream; it takes what is there as fast as its peer reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, wire: Http) -> None:
+        self._wire = wire
         self._changed = asyncio.Event()
         self._refusal: refusals.Refusal | None = None
         self._ended = False
@@ -128,8 +130,11 @@ class _Listening:
         self._changed.set()
 
     def refuse(self, refusal: refusals.Refusal) -> None:
+        """Ends it; at once where its peer does not read, for whom what waits is no more."""
         self._refusal = refusal
         self._changed.set()
+        if not self._wire.is_writable:
+            self._wire.abort()
 
     async def events(self, place: shared.Subscription) -> AsyncGenerator[bytes, None]:
         """Raises the Refusal of a caller that may see it no more. Cut off by `end`."""

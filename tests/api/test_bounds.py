@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from sockets import ACK, INIT, LIVE, closed, hear, opened, say, signed_in, subscribe
 from switches import Calls
 
+from models import db
 from runtime import clock
 
 pytestmark = pytest.mark.once
@@ -180,6 +181,48 @@ async def test_a_client_that_stops_reading_is_cut_off_and_nobody_waits_for_it(
     assert slowest < 10  # else it waited for those who do not read
     # 256 KiB each; beside them what a process takes for working at all.
     assert grown < len(keys) * 256 * 1024 + 10_000_000
+
+
+class UnreadStream(Silent):
+    """An event stream that is never read."""
+
+    def __init__(self, url: str, token: str | None, query: str) -> None:
+        super().__init__(url)
+        body = json.dumps({"query": query})
+        self.socket.sendall(
+            f"POST /graphql HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {token}\r\n"
+            "Accept: text/event-stream\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+
+
+async def test_a_revoked_key_loses_a_stream_that_it_does_not_read(
+    server: Program, account: Carrier
+) -> None:
+    made = await account.owner.do(
+        "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
+    )
+    async with db.connection() as connection:
+        await connection.execute(
+            "INSERT INTO facts (account_id, kind, scope, number, at, detail)"
+            " SELECT $1, 'CHECKLIST_CHANGED', 0, n, now(), '{\"open\": {}}'"
+            " FROM generate_series(1, 60000) n",
+            account.account_id,
+        )
+        await connection.execute(
+            "INSERT INTO fact_heads VALUES ($1, 'CHECKLIST_CHANGED', 0, 60000)", account.account_id
+        )
+    many = " ".join(f"a{n}: at" for n in range(40))
+    query = f"subscription {{ checklistChanged(after: 0) {{ {many} }} }}"
+    unread = UnreadStream(server.url, made["secret"], query)
+    await asyncio.sleep(4)  # as much as the buffers take
+    assert not unread.is_cut()
+    await account.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+    began = time.monotonic()
+    while not unread.is_cut():
+        assert time.monotonic() - began < 5, "not cut off"
+        await asyncio.sleep(0.05)
+    unread.socket.close()
 
 
 async def test_a_flood_of_pings_that_reads_no_pongs_fills_no_memory(
