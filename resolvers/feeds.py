@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from live import bus
 
+READ_WITHIN = 10.0  # seconds
 RETRY = 0.5  # seconds between tries while the state cannot be read
 
 _log = structlog.get_logger("resolvers")
@@ -95,7 +96,8 @@ class Feeds:
     async def _refresh(self, feed: _Feed[S]) -> float:
         """Reads the state; how long it may stand unless there is news."""
         try:
-            latest = await feed.source.read(self._redis, feed.sequence)
+            async with asyncio.timeout(READ_WITHIN):  # a connection may hang without an end
+                latest = await feed.source.read(self._redis, feed.sequence)
         except Exception as error:  # whatever is away comes back; the watchers stay
             _log.warning("live picture not read", source=repr(feed.source), error=repr(error))
             return RETRY

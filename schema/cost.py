@@ -34,6 +34,8 @@ INTROSPECTION: Mapping[str, int] = MappingProxyType({"__schema": 1_000, "__type"
 
 _MUTATION = 10
 
+_MOST_DOUBLINGS = 20  # far above every limit; aliases themselves may be exponentially many
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -171,7 +173,7 @@ class _Walk:
         introspection = INTROSPECTION.get(node.name.value)
         sums.introspects = sums.introspects or below.introspects or introspection is not None
         if introspection is not None:
-            sums.cost += introspection * 2**below.aliases
+            sums.cost += introspection * 2 ** min(below.aliases, _MOST_DOUBLINGS)
             return
         first = 1 if shape.first is None else self._first(node, shape.first)
         within = below.cost + first * below.edges

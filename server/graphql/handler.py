@@ -147,10 +147,19 @@ class Handler:
             await self.send(_error(id, [error.formatted]))
             return
         if asked.is_subscription:
-            self.running[id] = listening = Listening(self, id, asked)
-            listening.wake()
+            await self._listen(id, asked)
         else:
             self.running[id] = asyncio.create_task(self._execute(id, asked))
+
+    async def _listen(self, id: str, asked: operations.Operation) -> None:
+        try:
+            listening = Listening(self, id, asked)
+        except refusals.Refusal as refusal:
+            told = {"message": refusal.message, "extensions": errors.of_refusal(refusal)}
+            await self.send(_error(id, [told]))
+            return
+        self.running[id] = listening
+        listening.wake()
 
     def _read(self, request: Message) -> operations.Operation:
         if len(self.running) >= self.most_operations:

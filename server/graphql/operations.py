@@ -129,13 +129,20 @@ class Runner:
         asked = shared.Asked(
             query=operation.query,
             operation_name=operation.name,
-            variables=json.dumps(operation.variables, sort_keys=True),
+            variables=_canonical(operation.variables),
             visible_to=None if caller is None else caller.unnamed(),
             resume_after=resume_after,
             is_gauge=field is not None and field.name.value in root.GAUGES,
             has_start=resume_after is not None or operation.has_start(),
         )
         return self.hub.subscribe(asked, wake)
+
+
+def _canonical(variables: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(variables, sort_keys=True)
+    except RecursionError:  # they could just be read
+        raise refusals.Refusal("BAD_REQUEST", "The variables are nested too deeply.") from None
 
 
 def fell_behind(mark: int | None) -> dict[str, Any]:

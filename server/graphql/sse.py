@@ -86,17 +86,20 @@ class Streams:
         operation: operations.Operation,
         caller: callers.Caller | None,
     ) -> AsyncIterator[shared.Subscription]:
+        resume_after = last_event_id(request)
         release: Callable[[], None] = _nothing
         if caller is not None:
             token = auth.bearer(auth.authorization(request))
             release = self._watched.hold(token, caller, listening.refuse)
-        place = self._runner.subscribe(operation, caller, listening.wake, last_event_id(request))
-        self._open.add(listening)
         try:
-            yield place
+            place = self._runner.subscribe(operation, caller, listening.wake, resume_after)
+            self._open.add(listening)
+            try:
+                yield place
+            finally:
+                self._open.discard(listening)
+                self._runner.hub.leave(place)
         finally:
-            self._open.discard(listening)
-            self._runner.hub.leave(place)
             release()
 
 

@@ -93,6 +93,16 @@ async def test_an_id_that_was_never_sent_is_refused(carrier: Carrier, odd: str) 
         assert [more async for more in told] == []
 
 
+async def test_refused_streams_do_not_count_as_open(carrier: Carrier) -> None:
+    query = "subscription { checklistChanged { number } }"
+    key = await carrier.key("LIVE_READ")
+    headers = key.headers | {"Accept": "text/event-stream", "Last-Event-ID": "x"}
+    async with httpx2.AsyncClient(verify=False) as client:
+        for _ in range(1_005):  # more than a key may hold
+            answer = await client.post(f"{key.url}/graphql", headers=headers, json={"query": query})
+            assert "BAD_AFTER" in answer.text
+
+
 async def test_a_client_is_told_when_to_come_back_and_that_the_stream_is_alive(
     carrier: Carrier,
 ) -> None:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from graphql import OperationDefinitionNode, parse
 
 from bench import documents
 from domain import callers
-from schema import errors, lexical, limits
+from schema import cost, errors, lexical, limits, root
 
 ALL = {**documents.LARGE, **documents.SMALL}
 CALLERS = [
@@ -46,3 +47,15 @@ def test_a_large_one_is_refused_by_its_text_alone(name: str) -> None:
 @pytest.mark.parametrize("name", documents.SMALL)
 def test_a_small_one_is_small(name: str) -> None:
     assert len(documents.SMALL[name].text) < 8_000
+
+
+def test_aliases_in_fragments_of_the_schema_make_no_number_of_astronomic_length() -> None:
+    """2 to the power of 3^40 would fill the memory before it were above any limit."""
+    spreads = " ".join(
+        f"fragment F{n} on __Schema {{ ...F{n + 1} ...F{n + 1} ...F{n + 1} }}" for n in range(40)
+    )
+    last = "fragment F40 on __Schema { a: description }"
+    document = parse(f"{{ __schema {{ ...F0 }} }} {spreads} {last}")
+    [operation] = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    measured = cost.measure(root.api._schema, document, operation, {})
+    assert 20_000 < measured.cost < 2**53
