@@ -21,6 +21,8 @@ NO_OPERATION = (MissingQueryError, CannotGetOperationTypeError, InvalidOperation
 # As graphql-core makes it, of a schema that is not everybody's to see.
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
+LONGEST_MESSAGE = 1_000  # characters
+
 _log = structlog.get_logger("schema")
 
 
@@ -99,7 +101,7 @@ def _extensions(error: GraphQLError) -> dict[str, Any]:
 
 def _told(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
     return GraphQLError(
-        message=message,
+        message=message[:LONGEST_MESSAGE],  # some repeat what was sent
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,

@@ -37,12 +37,6 @@ async def authenticate(authorization: str | None, now: datetime) -> callers.Call
     return known.caller
 
 
-def forget(caller: callers.Caller) -> None:
-    """Stops believing a caller at once, in this process."""
-    for key in [key for key, (_, known) in _believed.items() if known == caller]:
-        del _believed[key]
-
-
 def authorization(request: HTTPConnection) -> str | None:
     """The header; else the cookie, if it is a page of ours that sends it.
 

@@ -1,7 +1,7 @@
 """uvicorn's protocols, bounded: a peer that does not read is cut off, an ending is spread out.
 
-uvicorn closes politely, which waits for ever for a peer that reads nothing; here every wait for a
-peer has an end. A WebSocket can also be written to at once, without a task for each message.
+uvicorn closes politely, which waits for ever for a peer that reads nothing; here what was sent has
+to be read in time. A WebSocket can also be written to at once, without a task for each message.
 """
 
 import asyncio

@@ -58,6 +58,7 @@ class Handler:
             await self._initialise()
             while True:
                 await self._take(await self._receive())
+                await asyncio.sleep(0)  # a burst of one socket leaves a turn to the others
         except Closed as closed:
             await self._close(closed)
         except WebSocketDisconnect:
