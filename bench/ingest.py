@@ -26,7 +26,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from domain import rating, tokens
-from models import credentials, db, people, rates
+from models import accounts, carriers, credentials, customers, db, rates
 from models.records import COLUMNS
 from runtime import clock, embedded
 
@@ -76,7 +76,7 @@ def event(n: int, now: datetime, run: str) -> dict[str, Any]:
 
 async def prepare(now: datetime) -> str:
     """An account with customers, carriers and a rate card; its key."""
-    account = await people.insert_account("Bench", now)
+    account = await accounts.insert("Bench", now)
     card = await rates.create(account.id, name="Bench", currency="EUR", now=now)
     prefixes = ("1", "1555", "15550", "44", "49")
     await rates.add_rates(
@@ -85,7 +85,7 @@ async def prepare(now: datetime) -> str:
         [rating.Rate(p, Decimal("0.012"), Decimal("0.001"), 30, 6) for p in prefixes],
     )
     for n in range(CUSTOMERS):
-        customer = await people.insert_customer(
+        customer = await customers.insert(
             account.id,
             reference=f"customer-{n}",
             name="Bench",
@@ -97,7 +97,7 @@ async def prepare(now: datetime) -> str:
         )
         await rates.assign(account.id, customer.id, card, now - timedelta(days=400))
     for n in range(CARRIERS):
-        await people.insert_carrier(
+        await carriers.insert(
             account.id,
             reference=f"carrier-{n}",
             name="Bench",

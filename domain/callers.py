@@ -29,7 +29,9 @@ class Scope(StrEnum):
 class Caller:
     """A signed-in person or program. `customer_id` is None for one who sees the whole account.
 
-    `id` is None for nobody in particular; `zone` is the IANA zone a contact looks at graphs in.
+    `id` is None for nobody in particular; `zone` is the IANA zone and `language` the BCP 47 tag of
+    what a person is shown. `address` is where the request came from; `staff_id` is who signed in as
+    this contact, None where it did itself.
     """
 
     account_id: int
@@ -41,6 +43,9 @@ class Caller:
     session_id: int | None = None
     zone: str = "UTC"
     sees_carriers: bool = True
+    language: str = "en"
+    address: str | None = None
+    staff_id: int | None = None
 
     @property
     def actor(self) -> str:
@@ -61,4 +66,4 @@ class Caller:
 
     def unnamed(self) -> "Caller":
         """All that decides what is shown, without who looks: equal for those who see the same."""
-        return replace(self, id=None, session_id=None)
+        return replace(self, id=None, session_id=None, address=None, staff_id=None)

@@ -4,11 +4,19 @@
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
     """An expected "no": a stable code, a sentence that says what to do, the field at fault.
 
-    Everything else that is raised is masked and logged with an id.
+    The sentence is a template; `values` fill its `{names}`, so that it can be said in another
+    language. Everything else that is raised is masked and logged with an id.
     """
 
-    def __init__(self, code: str, message: str, field: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, code: str, template: str, field: str | None = None, **values: object
+    ) -> None:
+        super().__init__(template.format(**values) if values else template)
         self.code = code
-        self.message = message
+        self.template = template
         self.field = field
+        self.values = values
+
+    @property
+    def message(self) -> str:
+        return str(self)

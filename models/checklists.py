@@ -84,3 +84,15 @@ def _facts(row: Any) -> checklist.Facts:
 
 def _differs(row: Any) -> bool:
     return bool(checklist.open_items(_facts(row)) != json.loads(row["open"]))
+
+
+async def unrated_calls(account_id: int, customer_id: int) -> int:
+    """Calls of a customer that no rate matched, in all its hours."""
+    async with db.connection() as conn:
+        count: int = await conn.fetchval(
+            "SELECT coalesce(sum(unrated), 0)::bigint FROM hours"
+            " WHERE account_id = $1 AND customer_id = $2 AND unrated > 0",
+            account_id,
+            customer_id,
+        )
+    return count

@@ -140,6 +140,8 @@ async def insert_session(
         secret_hash=secret_hash,
         created_at=now,
         expires_at=expires_at,
+        ends_at=expires_at,
+        last_used_at=now,
     )
 
 

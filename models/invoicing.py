@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from domain import billing, money, periods
 from domain.refusals import Refusal
-from models import bills, db, hours, idempotency, invoices, people
+from models import audit, bills, db, hours, idempotency, invoices
 
 MAX_HOURS = 10_000  # a year and more
 SYSTEM = "system"
@@ -113,7 +113,7 @@ async def discard_draft(
 
 async def _note(account_id: int, actor: str, action: str, invoice_id: int, now: datetime) -> None:
     """In the audit log, in the transaction under way."""
-    await people.insert_audit(account_id, actor, action, f"invoice:{invoice_id}", now)
+    await audit.insert(account_id, actor, action, f"invoice:{invoice_id}", now)
 
 
 def _digest(selection: Selection, issue: bool, expected: Decimal | None) -> bytes:

@@ -32,6 +32,7 @@ class Account(Model):
     name = fields.TextField()
     hide_carriers = fields.BooleanField(default=False)
     invoice_grouping = fields.TextField(default="DAY")
+    language = fields.TextField(default="en")
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -42,8 +43,12 @@ class Login(Model):
     id = fields.BigIntField(primary_key=True)
     account_id = fields.BigIntField()
     email = fields.TextField()
-    password_hash = fields.TextField()
+    password_hash = fields.TextField(null=True)
     created_at = fields.DatetimeField()
+    disabled_at = fields.DatetimeField(null=True)
+    totp_secret = fields.BinaryField(null=True)
+    totp_confirmed_at = fields.DatetimeField(null=True)
+    totp_last_step = fields.BigIntField(default=0)
 
     class Meta:
         table = "logins"
@@ -55,6 +60,8 @@ class Staff(Model):
     login_id = fields.BigIntField()
     name = fields.TextField()
     role = fields.TextField()
+    language = fields.TextField(default="en")
+    time_zone = fields.TextField(default="UTC")
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -71,6 +78,17 @@ class Customer(Model):
     channel_limit = fields.BigIntField(null=True)
     debit_limit = NumericField(default=Decimal(0))
     tax_percent = NumericField(default=Decimal(0))
+    legal_name = fields.TextField(null=True)
+    street = fields.TextField(null=True)
+    postal_code = fields.TextField(null=True)
+    city = fields.TextField(null=True)
+    country = fields.TextField(null=True)
+    tax_number = fields.TextField(null=True)
+    billing_email = fields.TextField(null=True)
+    phone = fields.TextField(null=True)
+    website = fields.TextField(null=True)
+    language = fields.TextField(default="en")
+    payment_days = fields.IntField(default=14)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -87,6 +105,9 @@ class Contact(Model):
     mobile = fields.TextField(null=True)
     email_verified_at = fields.DatetimeField(null=True)
     mobile_verified_at = fields.DatetimeField(null=True)
+    department = fields.TextField(null=True)
+    phone = fields.TextField(null=True)
+    notes = fields.TextField(null=True)
     language = fields.TextField(default="en")
     time_zone = fields.TextField(default="UTC")
     created_at = fields.DatetimeField()
@@ -115,7 +136,10 @@ class ApiKey(Model):
     scopes: ArrayField = ArrayField(element_type="text")
     customer_id = fields.BigIntField(null=True)
     secret_hash = fields.BinaryField()
+    prefix = fields.TextField(default="")
     created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(null=True)
+    last_used_at = fields.DatetimeField(null=True)
     revoked_at = fields.DatetimeField(null=True)
 
     class Meta:
@@ -129,6 +153,10 @@ class Session(Model):
     secret_hash = fields.BinaryField()
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField()
+    ends_at = fields.DatetimeField(null=True)
+    last_used_at = fields.DatetimeField(null=True)
+    user_agent = fields.TextField(null=True)
+    staff_id = fields.BigIntField(null=True)
     ended_at = fields.DatetimeField(null=True)
 
     class Meta:

@@ -15,7 +15,7 @@ from domain.refusals import Refusal
 from live import bus, topics
 from models import facts as stored
 from models import faults, invoices
-from resolvers import access, people
+from resolvers import access, customers
 from resolvers.access import Capability
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ async def stream(
     scope = caller.customer_id if customer_id is None else customer_id
     access.require_scope(caller, capability, scope)
     if scope is not None:
-        await people.existing_customer(caller.account_id, scope)
+        await customers.existing(caller.account_id, scope)
     last = await stored.last(caller.account_id, scope, kind)
     if after is not None and not 0 <= after <= last:
         raise Refusal(

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from domain import callers, refusals
 from live import channels as live_channels
 from live import topics
-from models import people as stored
+from models import carriers, customers
 from models.tables import Carrier
 from resolvers import access
 from resolvers.access import Capability
@@ -73,12 +73,12 @@ class Channels:
         return known
 
     async def _carriers(self, ids: list[int]) -> dict[int, Carrier]:
-        return await stored.carriers(self.account_id, ids) if ids else {}
+        return await carriers.many(self.account_id, ids) if ids else {}
 
     async def _limit(self) -> int | None:
         if self.customer_id is None:
             return None
-        customer = await stored.customer(self.account_id, self.customer_id)
+        customer = await customers.get(self.account_id, self.customer_id)
         return None if customer is None else customer.channel_limit
 
     def rest(self, picture: Picture) -> float:
@@ -97,7 +97,7 @@ async def channels(caller: callers.Caller, redis: Redis, customer_id: int | None
 async def require(caller: callers.Caller, customer_id: int | None) -> None:
     """Refuses who may not see this customer's, or (None) the whole account's, live picture."""
     access.require_scope(caller, Capability.SEE_LIVE, customer_id)
-    if customer_id is not None and await stored.customer(caller.account_id, customer_id) is None:
+    if customer_id is not None and await customers.get(caller.account_id, customer_id) is None:
         raise refusals.Refusal(
             "NOT_FOUND", "There is no such Customer; check its id.", "customerId"
         )

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from domain import callers, money, people, rating, refusals
 from models import db, rates
-from models import people as stored
-from resolvers import access
+from resolvers import access, audit
 from resolvers.access import Capability
 
 MAX_RATES = 10_000  # in one mutation
@@ -62,4 +61,4 @@ async def assign(
 
 
 async def _audit(caller: callers.Caller, action: str, card_id: int, now: datetime) -> None:
-    await stored.insert_audit(caller.account_id, caller.actor, action, f"card:{card_id}", now)
+    await audit.write(caller, action, f"card:{card_id}", now)

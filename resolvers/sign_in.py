@@ -11,8 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from domain import callers, people, refusals, tokens
-from models import credentials, db
-from models import people as stored
+from models import credentials, db, logins
 
 SESSION = timedelta(days=30)  # absolute: use does not lengthen it
 
@@ -36,7 +35,7 @@ async def hash_password(password: str) -> str:
 
 async def login(email: str, password: str, now: datetime) -> SignedIn:
     """A session of 30 days; WRONG_CREDENTIALS, as slowly, whether the e-mail is known or not."""
-    login = await stored.login(email) if _is_email(email) else None
+    login = await logins.of_email(email) if _is_email(email) else None
     loop = asyncio.get_running_loop()
     stored_hash = login.password_hash if login else None
     right = await loop.run_in_executor(_threads, _verify, stored_hash, password)

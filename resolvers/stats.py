@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from domain import callers, calls, refusals, stats
 from domain.periods import Period
-from models import people
+from models import carriers
 from models import stats as stored
 from resolvers import access
 from resolvers.access import Capability
@@ -102,6 +102,6 @@ def require_few(graph: Graph) -> None:
 
 
 async def _require_carriers(account_id: int, carrier_ids: Sequence[int]) -> None:
-    known = await people.carriers(account_id, list(carrier_ids))
+    known = await carriers.many(account_id, list(carrier_ids))
     if any(carrier_id not in known for carrier_id in carrier_ids):
         raise refusals.Refusal("NOT_FOUND", "There is no such Carrier; check its id.", "carrierIds")

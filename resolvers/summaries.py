@@ -9,7 +9,7 @@ import structlog
 from domain import billing, callers, cells, periods, refusals
 from domain.periods import Granularity
 from live import bus, topics
-from models import faults, invoices, people, summaries
+from models import customers, faults, invoices, summaries
 from resolvers import access
 from resolvers.access import Capability
 
@@ -115,7 +115,7 @@ async def _rows(caller: callers.Caller, keys: Sequence[periods.RowKey]) -> list[
 async def _currency(account_id: int, customer_id: int | None) -> str | None:
     if customer_id is None:
         return None
-    customer = await people.customer(account_id, customer_id)
+    customer = await customers.get(account_id, customer_id)
     if customer is None:
         raise _unknown("Customer", "customerId")
     return customer.currency

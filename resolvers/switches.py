@@ -4,10 +4,9 @@ from datetime import datetime
 
 from domain import callers, people
 from models import db
-from models import people as audit
 from models import switches as stored
 from models.switches import Switch
-from resolvers import access
+from resolvers import access, audit
 from resolvers.access import Capability
 
 
@@ -32,8 +31,6 @@ async def configure(
         await stored.configure(
             caller.account_id, name, time_zone=time_zone, lease_seconds=lease_seconds, now=now
         )
-        await audit.insert_audit(
-            caller.account_id, caller.actor, "switch.configure", f"switch:{name}", now
-        )
+        await audit.write(caller, "switch.configure", f"switch:{name}", now)
         found = await stored.listed(caller.account_id)
     return next(one for one in found if one.reference == name)

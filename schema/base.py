@@ -34,7 +34,7 @@ class Context:
 
     A subscription sets `mark`, before it yields, to the number a client may resume after (`push`);
     one that is resumed finds that number in `resume_after`. `development` shows everybody the
-    schema; without a `bucket` operations are not charged.
+    schema; without a `bucket` operations are not charged. `secret_key` signs links.
     """
 
     caller: callers.Caller | None
@@ -42,6 +42,7 @@ class Context:
     redis: Redis
     bus: bus.Bus
     feeds: live_feeds.Feeds
+    secret_key: str = ""
     resume_after: int | None = None
     mark: int | None = None
     development: bool = False

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain import billing
+from models import customers, tables
 from models import invoices as stored
-from models import people as people_stored
-from models import tables
 from resolvers import billing as resolve
 from schema import base
 
 if TYPE_CHECKING:
-    from schema.people import Customer
+    from schema.customers import Customer
 
 strawberry.enum(billing.Kind, name="DocumentKind", description="What a document of the series is.")
 strawberry.enum(
@@ -126,8 +125,8 @@ class Invoice(base.Node):
     @strawberry.field(description="Who owes it.")
     async def customer(
         self, info: base.Info
-    ) -> Annotated["Customer", strawberry.lazy("schema.people")]:
-        from schema.people import Customer  # here, because a customer's rows show invoices
+    ) -> Annotated["Customer", strawberry.lazy("schema.customers")]:
+        from schema.customers import Customer  # here, because a customer's rows show invoices
 
         row = await info.context.loader(_customers).load((self.account_id, self.customer_id))
         return Customer.of(row)
@@ -135,7 +134,7 @@ class Invoice(base.Node):
 
 async def _customers(keys: list[tuple[int, int]]) -> Sequence[tables.Customer]:
     """The rows of customers of one account: a caller has only one."""
-    found = await people_stored.customers(keys[0][0], [customer_id for _, customer_id in keys])
+    found = await customers.many(keys[0][0], [customer_id for _, customer_id in keys])
     return [found[customer_id] for _, customer_id in keys]
 
 

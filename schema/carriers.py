@@ -1,12 +1,14 @@
 """Carriers, as the caller may see them."""
 
 from collections.abc import Sequence
+from typing import Annotated, TypeAlias
 
 import strawberry
 
-from models import people as stored
-from models import tables
-from resolvers import people
+from models import carriers, tables
+from resolvers import access
+from resolvers import carriers as resolve
+from resolvers.access import Capability
 from schema import base
 
 
@@ -31,7 +33,62 @@ class Carrier(base.Node):
 async def of(info: base.Info, carrier_ids: Sequence[int]) -> list[Carrier | None]:
     """The carriers of these numbers as the caller may see them; None for calls.NO_CARRIER."""
     caller = info.context.signed_in()
-    rows = await stored.carriers(caller.account_id, carrier_ids)
-    named = await people.sees_carrier_names(caller)
+    rows = await carriers.many(caller.account_id, carrier_ids)
+    named = await resolve.sees_names(caller)
     found = {id: Carrier.of(row, named=named) for id, row in rows.items()}
     return [found.get(id) for id in carrier_ids]
+
+
+@strawberry.input(description="A new carrier.")
+class CreateCarrierInput:
+    name: str = strawberry.field(description="The carrier's name.")
+    reference: str = strawberry.field(
+        description="What switches call it: letters, digits and ._@+-, unique in the account."
+    )
+    currency: str = strawberry.field(description="ISO 4217 code of its costs.")
+    sip_uri: str | None = strawberry.field(
+        default=None, description="Where it takes calls, such as sip:carrier-a.example:5060."
+    )
+
+
+CreateCarrierResult: TypeAlias = Annotated[
+    Carrier | base.Refused,
+    strawberry.union("CreateCarrierResult", description="The carrier, or why there is none."),
+]
+
+
+@strawberry.type
+class CarrierQuery:
+    @strawberry.field(description="The account's carriers, the oldest first.")
+    async def carriers(
+        self, info: base.Info, first: base.First = 50, after: base.After = None
+    ) -> base.Connection[Carrier]:
+        size = base.page_size(first)
+        caller = info.context.signed_in()
+        rows = await resolve.page(caller, base.decode_number_cursor(after), size + 1)
+        return base.page(rows, size, lambda row: base.encode_cursor(row.id), Carrier.of)
+
+
+@strawberry.type
+class CarrierMutation:
+    @strawberry.mutation(description="Makes a carrier. Owner and support.")
+    async def create_carrier(
+        self,
+        info: base.Info,
+        input: Annotated[CreateCarrierInput, strawberry.argument(description="The carrier.")],
+    ) -> CreateCarrierResult:
+        row = await resolve.create(
+            info.context.signed_in(),
+            name=input.name,
+            reference=input.reference,
+            currency=input.currency,
+            sip_uri=input.sip_uri,
+            now=info.context.now,
+        )
+        return Carrier.of(row)
+
+
+async def node(info: base.Info, parts: tuple[str, ...]) -> Carrier | None:
+    access.require(info.context.signed_in(), Capability.SEE_LIVE)
+    number = base.single(parts)
+    return None if number is None else (await of(info, [number]))[0]

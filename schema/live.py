@@ -10,7 +10,8 @@ import strawberry
 from domain import callers
 from domain import stats as rules
 from live import stats as live_stats
-from resolvers import live, people, window
+from resolvers import carriers as named_carriers
+from resolvers import live, window
 from schema import base, carriers
 from schema.stats import as_float
 
@@ -118,7 +119,7 @@ class HasChannels(base.Scoped):
     async def channels(self, info: base.Info) -> Channels:
         caller = info.context.signed_in()
         picture = await live.channels(caller, info.context.redis, self.customer_id)
-        return Channels.of(picture, named=await people.sees_carrier_names(caller))
+        return Channels.of(picture, named=await named_carriers.sees_names(caller))
 
     @strawberry.field(
         description="Attempts that ended in the last seconds. LIVE_UNAVAILABLE for the seconds in"
@@ -146,7 +147,7 @@ class LiveSubscription:
         caller = info.context.signed_in()
         customer = _decoded(customer_id, caller)
         await live.require(caller, customer)
-        named = await people.sees_carrier_names(caller)
+        named = await named_carriers.sees_names(caller)
         pictures = info.context.feeds.watch(live.Channels(caller.account_id, customer))
         return _pushed(pictures, lambda picture: Channels.of(picture, named=named))
 

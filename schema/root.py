@@ -7,18 +7,22 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema import (
+    accounts,
     base,
     billing,
     bounded,
+    carriers,
     cells,
+    contacts,
+    customers,
     errors,
     facts,
     invoicing,
+    keys,
     live,
-    people,
     rates,
     reconciliation,
-    setup,
+    staff,
     summaries,
     switches,
     updates,
@@ -28,13 +32,13 @@ from schema import (
 # What `node(id:)` finds, by the kind an id names. Each is given the id's parts, and answers None
 # for what does not exist or not for the caller.
 NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
-    "Account": people.account_node,
-    "ApiKey": people.key_node,
-    "Carrier": people.carrier_node,
-    "Contact": people.contact_node,
-    "Customer": people.customer_node,
+    "Account": accounts.node,
+    "ApiKey": keys.node,
+    "Carrier": carriers.node,
+    "Contact": contacts.node,
+    "Customer": customers.node,
     "Invoice": billing.invoice_node,
-    "Staff": people.staff_node,
+    "Staff": staff.node,
     "SummaryRow": summaries.row_node,
 }
 
@@ -42,7 +46,8 @@ NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
 @strawberry.type(description="What can be asked.")
 class Query(
     viewer.ViewerQuery,
-    people.PeopleQuery,
+    customers.CustomerQuery,
+    carriers.CarrierQuery,
     billing.BillingQuery,
     reconciliation.ReconciliationQuery,
     cells.CellsQuery,
@@ -69,7 +74,11 @@ class Query(
 @strawberry.type(description="What can be done. Each answers its success or an expected refusal.")
 class Mutation(
     viewer.ViewerMutation,
-    setup.SetupMutation,
+    customers.CustomerMutation,
+    carriers.CarrierMutation,
+    contacts.ContactMutation,
+    staff.StaffMutation,
+    keys.KeyMutation,
     switches.SwitchMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,

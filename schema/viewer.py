@@ -6,13 +6,16 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from domain import callers
+from models import contacts as stored_contacts
 from models import credentials
-from models import people as stored
+from models import staff as stored_staff
 from resolvers import sign_in
-from schema import base, people
+from schema import base, keys
+from schema import contacts as schema_contacts
+from schema import staff as schema_staff
 
 Viewer: TypeAlias = Annotated[
-    people.Staff | people.Contact | people.ApiKey,
+    schema_staff.Staff | schema_contacts.Contact | keys.ApiKey,
     strawberry.union("Viewer", description="Who is asking."),
 ]
 
@@ -55,16 +58,16 @@ class ViewerQuery:
     async def viewer(self, info: base.Info) -> Viewer:
         caller = info.context.signed_in()
         if caller.kind is callers.Kind.STAFF:
-            staff = await stored.staff(caller.account_id, caller.person)
+            staff = await stored_staff.get(caller.account_id, caller.person)
             assert staff is not None
-            return people.Staff.of(staff)
+            return schema_staff.Staff.of(staff)
         if caller.kind is callers.Kind.CONTACT:
-            contact = await stored.contact(caller.account_id, caller.person)
+            contact = await stored_contacts.get(caller.account_id, caller.person)
             assert contact is not None
-            return people.Contact.of(contact)
+            return schema_contacts.Contact.of(contact)
         key = await credentials.key(caller.account_id, caller.person)
         assert key is not None
-        return people.ApiKey.of(key)
+        return keys.ApiKey.of(key)
 
 
 @strawberry.type

@@ -76,6 +76,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             redis=redis,
             bus=heard,
             feeds=followed,
+            secret_key=settings.secret_key or "",
             resume_after=resume_after,
             development=settings.development,
             bucket=held,

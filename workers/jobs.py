@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from domain import facts
 from live import bus, channels, news, topics
-from models import checklists, hours, ledger, partitions, people, switches
+from models import accounts, checklists, hours, ledger, partitions, switches
 
 _BATCH = 200
 _SECONDS = 40
@@ -70,7 +70,7 @@ async def _rebuild(tools: Tools, which: hours.Hour, places: asyncio.Semaphore) -
 async def post_closed(ctx: dict[str, Any]) -> None:
     """Posts the charges of hours that closed since they were rebuilt."""
     tools: Tools = ctx["tools"]
-    for account_id in await people.account_ids():
+    for account_id in await accounts.ids():
         while await ledger.post_closed(account_id, tools.clock()):
             pass
 
@@ -78,7 +78,7 @@ async def post_closed(ctx: dict[str, Any]) -> None:
 async def settle_checklists(ctx: dict[str, Any]) -> None:
     """Finds what has changed of the checklists, whatever changed it."""
     tools: Tools = ctx["tools"]
-    for account_id in await people.account_ids():
+    for account_id in await accounts.ids():
         for customer_id in await checklists.changed(account_id):
             await _settle_checklist(tools, account_id, customer_id)
 
@@ -115,7 +115,7 @@ async def drop_partitions(ctx: dict[str, Any]) -> None:
 async def sweep_leases(ctx: dict[str, Any]) -> None:
     """Closes, in the count, calls of which nothing was heard for the length of their lease."""
     tools: Tools = ctx["tools"]
-    for account_id in await people.account_ids():
+    for account_id in await accounts.ids():
         lost = await channels.sweep(tools.redis, account_id, tools.clock())
         await switches.note_lost(account_id, lost, tools.clock())
         if lost:

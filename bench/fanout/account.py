@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain import callers, tokens
-from models import credentials, people
+from models import accounts, carriers, credentials, customers
 from runtime import clock, embedded
 from schema import base
 
@@ -29,7 +29,7 @@ class Account:
 
 async def create(urls: embedded.Urls, carriers: int) -> Account:
     now = clock.now()
-    made = await people.insert_account("Example Voice", now)
+    made = await accounts.insert("Example Voice", now)
     return Account(
         urls,
         made.id,
@@ -40,7 +40,7 @@ async def create(urls: embedded.Urls, carriers: int) -> Account:
 
 
 async def _customer(account_id: int, number: int, now: datetime) -> int:
-    made = await people.insert_customer(
+    made = await customers.insert(
         account_id,
         reference=f"customer-{number}",
         name="Acme",
@@ -54,7 +54,7 @@ async def _customer(account_id: int, number: int, now: datetime) -> int:
 
 
 async def _carrier(account_id: int, number: int, now: datetime) -> int:
-    made = await people.insert_carrier(
+    made = await carriers.insert(
         account_id,
         reference=f"carrier-{number}",
         name=f"Carrier {number}",

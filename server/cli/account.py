@@ -8,7 +8,7 @@ import typer
 
 from domain import refusals
 from models import db
-from resolvers import people
+from resolvers import accounts
 from runtime import clock
 from server import cli
 
@@ -46,7 +46,7 @@ def _about() -> None:
     """
 
 
-async def _create(data_dir: Path, name: str, email: str, password: str) -> people.NewAccount:
+async def _create(data_dir: Path, name: str, email: str, password: str) -> accounts.NewAccount:
     async with cli.opened(data_dir):
         await db.migrate()
-        return await people.create_account(name, email, password, clock.now())
+        return await accounts.create(name, email, password, clock.now())

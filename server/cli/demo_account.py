@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from resolvers import people
+from resolvers import accounts
 
 NAME = "Example Voice"
 _STAFF = "owner@voice.example"
@@ -77,7 +77,7 @@ class Api:
 async def make(url: str, rated_from: datetime, now: datetime) -> Credentials:
     """Makes all of it at `url`, whose database is opened; returns what to sign in with."""
     staff = {"email": _STAFF, "password": secrets.token_urlsafe(12)}
-    await people.create_account(NAME, staff["email"], staff["password"], now)
+    await accounts.create(NAME, staff["email"], staff["password"], now)
     async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
         api = Api(client)
         await api.sign_in(**staff)

@@ -12,7 +12,7 @@ import httpx2
 
 from domain import tokens
 from domain.callers import Role
-from models import credentials, people
+from models import accounts, credentials, logins, staff
 from resolvers import sign_in as passwords
 from runtime import clock
 
@@ -81,9 +81,9 @@ class Carrier:
     @classmethod
     async def create(cls, url: str, now: datetime) -> Self:
         email = f"owner-{os.getpid()}-{next(_numbers)}@voice.example"
-        account = await people.insert_account("Example Voice", now)
-        login_id = await people.insert_login(account.id, email, await _hash(), now)
-        await people.insert_staff(account.id, login_id, "The owner", Role.OWNER, now)
+        account = await accounts.insert("Example Voice", now)
+        login_id = await logins.insert(account.id, email, await _hash(), now)
+        await staff.insert(account.id, login_id, "The owner", Role.OWNER, now)
         return cls(url, account.id, email, await _signed_in(url, email))
 
     def unique(self, what: str) -> str:
@@ -156,7 +156,7 @@ async def sign_in(url: str, email: str, password: str = PASSWORD) -> Caller:
 
 async def _signed_in(url: str, email: str) -> Caller:
     """A session as a login makes it, without the time that checking a password takes."""
-    login = await people.login(email)
+    login = await logins.of_email(email)
     assert login is not None
     secret, now = secrets.token_urlsafe(tokens.SECRET_BYTES), clock.now()
     session = await credentials.insert_session(

@@ -11,7 +11,7 @@ from domain import callers
 from domain.callers import Kind, Role, Scope
 from domain.facts import Kind as Fact
 from live import news
-from models import db, facts, people
+from models import accounts, db, facts
 from resolvers import facts as resolve
 from schema import base
 
@@ -27,7 +27,7 @@ class Account:
 
     @classmethod
     async def create(cls) -> "Account":
-        account_id = (await people.insert_account("A carrier", NOW)).id
+        account_id = (await accounts.insert("A carrier", NOW)).id
         async with db.connection() as conn:
             rows = await conn.fetch(
                 "INSERT INTO customers (account_id, reference, name, currency, created_at)"

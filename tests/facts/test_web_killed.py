@@ -13,7 +13,7 @@ from domain import tokens
 from domain.callers import Scope
 from domain.facts import Kind
 from live import news
-from models import credentials, db, facts, people
+from models import accounts, credentials, db, facts
 from resolvers import sign_in
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
@@ -21,7 +21,7 @@ FOLLOW = "subscription ($after: Long) { checklistChanged(after: $after) { number
 
 
 async def key_of_a_new_account() -> tuple[int, str]:
-    account_id = (await people.insert_account("A carrier", NOW)).id
+    account_id = (await accounts.insert("A carrier", NOW)).id
     secret = sign_in.new_secret()
     key = await credentials.insert_key(
         account_id,

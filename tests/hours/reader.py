@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from domain import callers
 from live import bus
-from models import people
+from models import contacts, logins
 from resolvers import feeds
 from schema import base, root
 
@@ -56,8 +56,8 @@ def staff(account_id: int) -> callers.Caller:
 
 
 async def contact(account_id: int, customer_id: int, zone: str, now: datetime) -> callers.Caller:
-    login = await people.insert_login(account_id, f"{zone}@customer.example".lower(), "-", now)
-    row = await people.insert_contact(
+    login = await logins.insert(account_id, f"{zone}@customer.example".lower(), "-", now)
+    row = await contacts.insert(
         account_id,
         customer_id,
         login,

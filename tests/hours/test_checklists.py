@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from domain.facts import Kind
 from live import wake
-from models import checklists, db, facts, hours, people
+from models import accounts, checklists, db, facts, hours
 from models.tables import Contact
 from schema import base
 from workers import jobs, main
@@ -30,7 +30,7 @@ OWN = "query ($id: ID!) { customer(id: $id) { checklist { outstanding items { co
 
 @pytest.fixture
 async def asker(database: str, redis: Redis) -> Asker:
-    await people.insert_account("A carrier", NOW)
+    await accounts.insert("A carrier", NOW)
     await days.prepare()
     return Asker(reader.staff(ACCOUNT), NOW, redis)
 

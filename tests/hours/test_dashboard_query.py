@@ -10,14 +10,14 @@ from queries import DASHBOARD
 from reader import Asker
 from redis.asyncio import Redis
 
-from models import hours, people
+from models import accounts, hours
 
 NOW = HOUR + timedelta(minutes=30)
 
 
 @pytest.mark.usefixtures("database")
 async def test_a_contact_sees_its_dashboard_in_one_query(redis: Redis) -> None:
-    await people.insert_account("A carrier", NOW)
+    await accounts.insert("A carrier", NOW)
     await days.prepare()
     await days.put([Leg("a", talk_us=60_000_000), Leg("b", customer=2)])
     for which in await hours.marked(10):

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from domain import callers
 from domain import stats as rules
-from models import db, hours, people
+from models import accounts, carriers, db, hours
 from models import stats as stored
 from schema import base
 
@@ -52,10 +52,10 @@ query ($customer: ID!, $from: DateTime!, $to: DateTime!, $interval: StatsInterva
 
 @pytest.fixture
 async def asker(database: str, redis: Redis) -> Asker:
-    await people.insert_account("A carrier", NOW)
+    await accounts.insert("A carrier", NOW)
     await days.prepare()
     for name in ("carrier-a", "carrier-b"):
-        await people.insert_carrier(
+        await carriers.insert(
             ACCOUNT, reference=name, name=name, currency="EUR", sip_uri=None, now=NOW
         )
     return Asker(reader.staff(ACCOUNT), NOW, redis)
@@ -259,7 +259,7 @@ async def test_a_graph_of_twenty_carriers_asks_the_database_no_more_than_one_of_
     few = await questions(contact, STATS, **values(HOUR, NOW))
     for number in range(3, 21):
         name = f"carrier-{number}"
-        await people.insert_carrier(
+        await carriers.insert(
             ACCOUNT, reference=name, name=name, currency="EUR", sip_uri=None, now=NOW
         )
     await store([Leg(f"c{number}", carrier=number) for number in range(3, 21)])

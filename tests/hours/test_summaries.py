@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from domain import cells, periods
 from domain.periods import Granularity
 from live import topics
-from models import db, hours, invoicing, people
+from models import accounts, db, hours, invoicing, logins, staff
 from resolvers.summaries import Changes
 from schema import base
 from schema.cells import SummaryColumn
@@ -52,10 +52,10 @@ query ($rows: [ID!]!, $column: SummaryColumn!) {
 
 @pytest.fixture
 async def asker(database: str, redis: Redis) -> Asker:
-    await people.insert_account("A carrier", NOW)
+    await accounts.insert("A carrier", NOW)
     await days.prepare()
-    login = await people.insert_login(ACCOUNT, "owner@carrier.example", "-", NOW)
-    await people.insert_staff(ACCOUNT, login, "The owner", "OWNER", NOW)
+    login = await logins.insert(ACCOUNT, "owner@carrier.example", "-", NOW)
+    await staff.insert(ACCOUNT, login, "The owner", "OWNER", NOW)
     return Asker(reader.staff(ACCOUNT), NOW, redis)
 
 

@@ -13,7 +13,7 @@ from reader import Asker
 from redis.asyncio import Redis
 
 from live import bus, topics
-from models import db, hours, people
+from models import accounts, db, hours
 from schema import base
 
 NOW = HOUR + timedelta(minutes=30)
@@ -24,7 +24,7 @@ UPDATES = """subscription ($customer: ID!, $granularity: Granularity!, $since: D
 
 @pytest.fixture
 async def asker(database: str, redis: Redis) -> Asker:
-    await people.insert_account("A carrier", NOW)
+    await accounts.insert("A carrier", NOW)
     await days.prepare()
     return Asker(reader.staff(ACCOUNT), NOW, redis)
 

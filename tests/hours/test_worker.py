@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from domain import calls
 from live import channels, topics, wake
-from models import db, hours, partitions, people
+from models import accounts, db, hours, partitions
 from workers import jobs, main
 
 NOW = HOUR + timedelta(minutes=30)
@@ -20,7 +20,7 @@ NOW = HOUR + timedelta(minutes=30)
 @pytest.fixture
 async def tools(database: str, redis: Redis) -> jobs.Tools:
     """Of a worker whose clock says NOW, in a database with one account and its customers."""
-    await people.insert_account("A carrier", NOW)
+    await accounts.insert("A carrier", NOW)
     await days.prepare()
     return jobs.Tools(redis, lambda: NOW, records_days=2, partitions_ahead_days=3)
 

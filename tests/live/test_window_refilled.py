@@ -16,7 +16,7 @@ from watched import process, watching
 from domain import callers, refusals
 from ingest import pipeline
 from live import stats as live_stats
-from models import db, partitions, people
+from models import accounts, customers, db, partitions
 from resolvers import window
 from runtime import clock
 
@@ -60,8 +60,8 @@ async def client(lost: OwnRedis) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def ends(database: str, client: Redis) -> Ends:
     now = clock.now()
-    account = await people.insert_account("Example Voice", now)
-    await people.insert_customer(
+    account = await accounts.insert("Example Voice", now)
+    await customers.insert(
         account.id,
         reference="acme",
         name="Acme",

@@ -14,7 +14,7 @@ import httpx2
 from months import Message
 from worlds import World
 
-from resolvers import people
+from resolvers import accounts
 
 PASSWORD = "a password for tests"
 _REFUSAL = "... on Refusal { code message }"
@@ -59,7 +59,7 @@ class Board:
     async def open_account(self, now: datetime) -> None:
         """A new account in the opened database, with this as its owner."""
         email = f"owner-{secrets.token_hex(6)}@voice.example"
-        await people.create_account("Example Voice", email, PASSWORD, now)
+        await accounts.create("Example Voice", email, PASSWORD, now)
         await self.sign_in(email)
 
     async def sign_in(self, email: str) -> None:

@@ -1,0 +1,30 @@
+"""Accounts: made from the command line, with their owner."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain import callers, people
+from models import accounts as stored
+from models import audit as stored_audit
+from models import db, logins
+from models import staff as stored_staff
+from models.tables import Account, Staff
+from resolvers import sign_in
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    account: Account
+    owner: Staff
+
+
+async def create(name: str, email: str, password: str, now: datetime) -> NewAccount:
+    """An account with its owner; EMAIL_TAKEN, INVALID."""
+    name, email = people.name(name), people.email(email)
+    password_hash = await sign_in.hash_password(people.password(password))
+    async with db.transaction():
+        account = await stored.insert(name, now)
+        login_id = await logins.insert(account.id, email, password_hash, now)
+        owner = await stored_staff.insert(account.id, login_id, email, callers.Role.OWNER, now)
+        await stored_audit.insert(account.id, "system", "account.create", f"staff:{owner.id}", now)
+    return NewAccount(account, owner)

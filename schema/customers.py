@@ -1,0 +1,155 @@
+"""Customers, as the caller may see them, and what staff make of them."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from models import ledger, tables
+from resolvers import access
+from resolvers import checklists as resolve_checklists
+from resolvers import customers as resolve
+from resolvers.access import Capability
+from schema import base, checklist, live, stats, summaries
+
+
+@strawberry.enum(description="Whether a customer is served.")
+class CustomerStatus(Enum):
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+
+
+@strawberry.type(description="A company that buys from the account.")
+class Customer(live.HasChannels, stats.HasStats, summaries.HasSummary, base.Node):
+    row: strawberry.Private[tables.Customer]
+    reference: str = strawberry.field(description="What switches call it; unique in the account.")
+    name: str = strawberry.field(description="The company's name.")
+    currency: str = strawberry.field(description="ISO 4217 code of all it pays and owes.")
+    status: CustomerStatus = strawberry.field(description="Whether it is served.")
+    channel_limit: base.Long | None = strawberry.field(
+        description="Calls it may have up at once; null for no limit."
+    )
+    tax_percent: Decimal = strawberry.field(description="Tax on its invoices, in percent.")
+    payment_url: str | None = strawberry.field(
+        description="Where it can pay now; null while no payment provider is set up."
+    )
+    created_at: datetime = strawberry.field(description="When it was created.")
+
+    @classmethod
+    def of(cls, row: tables.Customer) -> "Customer":
+        return cls(
+            row=row,
+            account_id=row.account_id,
+            customer_id=row.id,
+            id=base.encode_id("Customer", row.account_id, row.id),
+            reference=row.reference,
+            name=row.name,
+            currency=row.currency,
+            status=CustomerStatus(row.status),
+            channel_limit=row.channel_limit,
+            tax_percent=row.tax_percent,
+            payment_url=None,
+            created_at=row.created_at,
+        )
+
+    @strawberry.field(
+        description="Payments and credits less charges and posted tax and rounding;"
+        " negative: it owes. Exact, at most 60 s behind the calls."
+    )
+    async def balance(self, info: base.Info) -> base.Money:
+        access.require_customer(info.context.signed_in(), Capability.SEE_BILLING, self.row.id)
+        amount = await ledger.balance(self.row.account_id, self.row.id)
+        return base.Money.of(amount, self.row.currency)
+
+    @strawberry.field(description="How far below 0 its balance may go; 0 is prepaid.")
+    def debit_limit(self, info: base.Info) -> base.Money:
+        access.require_customer(info.context.signed_in(), Capability.SEE_BILLING, self.row.id)
+        return base.Money.of(self.row.debit_limit, self.row.currency)
+
+    @strawberry.field(description="What it still has to put right.")
+    async def checklist(self, info: base.Info) -> checklist.Checklist:
+        items = await resolve_checklists.outstanding(info.context.signed_in(), self.row.id)
+        return checklist.Checklist(items=[checklist.ChecklistItem.of(item) for item in items])
+
+
+@strawberry.input(description="A new customer.")
+class CreateCustomerInput:
+    name: str = strawberry.field(description="The company's name.")
+    reference: str = strawberry.field(
+        description="What switches call it: letters, digits and ._@+-, unique in the account."
+    )
+    currency: str = strawberry.field(
+        description="ISO 4217 code, such as EUR; fixed with the first record."
+    )
+    channel_limit: base.Long | None = strawberry.field(
+        default=None, description="Calls it may have up at once; null for no limit."
+    )
+    debit_limit: Decimal = strawberry.field(
+        default=Decimal(0), description="How far below 0 its balance may go; 0 is prepaid."
+    )
+    tax_percent: Decimal = strawberry.field(
+        default=Decimal(0), description="Tax on its invoices, 0 to 100 percent."
+    )
+
+
+CreateCustomerResult: TypeAlias = Annotated[
+    Customer | base.Refused,
+    strawberry.union("CreateCustomerResult", description="The customer, or why there is none."),
+]
+
+
+async def page(info: base.Info, first: int, after: str | None) -> base.Connection[Customer]:
+    size = base.page_size(first)
+    rows = await resolve.page(info.context.signed_in(), base.decode_number_cursor(after), size + 1)
+    return base.page(rows, size, lambda row: base.encode_cursor(row.id), Customer.of)
+
+
+@strawberry.type
+class CustomerQuery:
+    @strawberry.field(description="A customer; null if there is none, or not for the caller.")
+    async def customer(
+        self,
+        info: base.Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The customer's id.")],
+    ) -> Customer | None:
+        caller = info.context.signed_in()
+        split = base.split_id(id)
+        if split is None or split[:2] != ("Customer", caller.account_id):
+            return None
+        return await node(info, split[2])
+
+    @strawberry.field(description="The customers the caller sees, the oldest first.")
+    async def customers(
+        self, info: base.Info, first: base.First = 50, after: base.After = None
+    ) -> base.Connection[Customer]:
+        return await page(info, first, after)
+
+
+@strawberry.type
+class CustomerMutation:
+    @strawberry.mutation(description="Makes a customer. Owner and support.")
+    async def create_customer(
+        self,
+        info: base.Info,
+        input: Annotated[CreateCustomerInput, strawberry.argument(description="The customer.")],
+    ) -> CreateCustomerResult:
+        row = await resolve.create(
+            info.context.signed_in(),
+            name=input.name,
+            reference=input.reference,
+            currency=input.currency,
+            channel_limit=input.channel_limit,
+            debit_limit=input.debit_limit,
+            tax_percent=input.tax_percent,
+            now=info.context.now,
+        )
+        return Customer.of(row)
+
+
+async def node(info: base.Info, parts: tuple[str, ...]) -> Customer | None:
+    number = base.single(parts)
+    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    return None if row is None else Customer.of(row)
