@@ -21,15 +21,32 @@ class Capability(StrEnum):
     MANAGE_CUSTOMERS = "create customers and contacts"
     MANAGE_CARRIERS = "create carriers and rate cards"
     MANAGE_STAFF = "create staff and API keys"
+    SIGN_IN_AS = "sign in as a contact"
+    SEE_AUDIT = "read the audit log"
+    SEE_NUMBERS = "see number blocks and SIP users"
+    USE_NUMBERS = "create and remove SIP users"
+    ASSIGN_NUMBERS = "set the number range and assign blocks"
 
 
 C = Capability
-_SEE_ALL = frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_BILLING, C.SEE_COST})
+_SEE_ALL = frozenset(
+    {
+        C.SEE_CUSTOMERS,
+        C.SEE_LIVE,
+        C.SEE_STATS,
+        C.SEE_BILLING,
+        C.SEE_COST,
+        C.SEE_AUDIT,
+        C.SEE_NUMBERS,
+    }
+)
+_SERVE = frozenset(
+    {C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS, C.SIGN_IN_AS, C.USE_NUMBERS, C.ASSIGN_NUMBERS}
+)
 
 OF_ROLE: Mapping[Role, frozenset[Capability]] = {
-    Role.OWNER: _SEE_ALL
-    | {C.INVOICE, C.POST_PAYMENTS, C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS, C.MANAGE_STAFF},
-    Role.SUPPORT: _SEE_ALL | {C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS},
+    Role.OWNER: _SEE_ALL | _SERVE | {C.INVOICE, C.POST_PAYMENTS, C.MANAGE_STAFF},
+    Role.SUPPORT: _SEE_ALL | _SERVE,
     Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS},
 }
 OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
@@ -41,7 +58,17 @@ OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
     ),
 }
 # A contact sees its own customer and may have its closed rows invoiced.
-OF_CONTACT = frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_BILLING, C.INVOICE})
+OF_CONTACT = frozenset(
+    {
+        C.SEE_CUSTOMERS,
+        C.SEE_LIVE,
+        C.SEE_STATS,
+        C.SEE_BILLING,
+        C.INVOICE,
+        C.SEE_NUMBERS,
+        C.USE_NUMBERS,
+    }
+)
 
 
 def capabilities(caller: callers.Caller) -> frozenset[Capability]:
