@@ -50,7 +50,7 @@ class Client(client.AsyncpgDBClient):
     def distrust(self) -> None:
         self._expiring = asyncio.create_task(self._expire_connections())
 
-    def acquire_connection(self) -> PoolConnectionWrapper:
+    def acquire_connection(self) -> PoolConnectionWrapper[Any]:
         return _Acquired(self, self._pool_init_lock)
 
     def _in_transaction(self) -> TransactionContextPooled:

@@ -1,13 +1,12 @@
 """PostgreSQL or Redis fall silent and close nothing: nobody waits for them for ever."""
 
 import asyncio
-import json
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import pytest
 from callers import Caller, Carrier
 from programs import Program
@@ -15,6 +14,8 @@ from silence import Wire, wire
 from sockets import LIVE, closed, hear, say, signed_in, subscribe
 
 from runtime import clock
+
+WHO = "{ viewer { __typename } }"
 
 
 @asynccontextmanager
@@ -74,3 +75,28 @@ async def test_a_revoked_key_loses_its_socket_though_the_connections_before_hang
         assert await closed(socket) == 4403
         print("closed after", time.monotonic() - began)
     assert time.monotonic() - began < 8
+
+
+async def test_a_server_told_to_end_does_so_within_ten_seconds_though_all_hang(
+    account: Carrier, api: Program, api_database: str, services: Any
+) -> None:
+    async with (
+        wire(api_database) as database_wire,
+        wire(services.redis_url) as redis_wire,
+        _web(database_wire.url, redis_wire.url) as ending,
+        signed_in(ending.url, account.owner.token) as socket,
+    ):
+        await say(socket, subscribe("1", LIVE))
+        assert (await hear(socket))["type"] == "next"
+        database_wire.silence()
+        redis_wire.silence()
+        owner = Caller(ending.url, account.owner.token)
+        waiting = [asyncio.create_task(owner.send(WHO)) for _ in range(12)]
+        await asyncio.sleep(1)
+        began = time.monotonic()
+        assert ending.process is not None
+        ending.process.terminate()
+        assert await asyncio.to_thread(ending.process.wait, 20) in (0, -signal.SIGTERM)
+        print("ended after", time.monotonic() - began)
+        assert time.monotonic() - began < 10
+        await asyncio.gather(*waiting, return_exceptions=True)
