@@ -17,7 +17,7 @@ from tortoise.connection import get_connections
 CONNECT_WITHIN = 5.0  # seconds
 FREE_WITHIN = 10.0  # seconds for a connection of the pool to be free, or opened, and to begin
 CANCEL_WITHIN = 1.0  # seconds for the server to acknowledge
-CLOSE_WITHIN = 1.0  # seconds for what is under way to end
+CLOSE_WITHIN = 0.5  # seconds for what is under way to end
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships without types

@@ -22,7 +22,7 @@ _log = structlog.get_logger("server")
 
 
 class _Held:
-    """Who holds connections with a token, as the same caller; `print`: as it was found good last."""
+    """Who holds connections with a token as one caller; `print`: as it was found good last."""
 
     __slots__ = ("ended", "print")
 

@@ -18,7 +18,7 @@ class Wire:
         self._parts = urlsplit(url)
         self._port = free_port()
         self._open: dict[asyncio.Event, None] = {}  # of each connection: whether it carries
-        self._is_silent = False
+        self._is_silent = self._is_cut = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -38,8 +38,14 @@ class Wire:
         for carries in self._open:
             carries.clear()
 
+    def cut(self) -> None:
+        """What is open is closed, and so is what is opened: the server is away, and says so."""
+        self._is_cut = True
+        for task in self._tasks:
+            task.cancel()
+
     def mend(self) -> None:
-        self._is_silent = False
+        self._is_silent = self._is_cut = False
         for carries in self._open:
             carries.set()
 
@@ -55,6 +61,9 @@ class Wire:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.close()
+            return
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
