@@ -18,6 +18,7 @@ from resolvers.access import Capability
 REREAD_BUSY = 1.0  # seconds: attempts per second sink without an event
 REREAD_IDLE = 5.0  # seconds: heals what a lost message would leave wrong
 KNOWN_FOR = 5.0  # seconds that watchers are shown a limit and carriers' names without asking anew
+ANSWER_WITHIN = 4.0  # seconds a query waits for Redis
 _ASKED_WITHIN = 1.0  # seconds; after that what is known is shown for as long again
 
 
@@ -95,10 +96,11 @@ class Channels:
 
 
 async def channels(caller: callers.Caller, redis: Redis, customer_id: int | None) -> Picture:
-    """LIVE_UNAVAILABLE where Redis is away."""
+    """LIVE_UNAVAILABLE where Redis is away, or silent."""
     await require(caller, customer_id)
     try:
-        return await Channels(caller.account_id, customer_id).read(redis)
+        async with asyncio.timeout(ANSWER_WITHIN):
+            return await Channels(caller.account_id, customer_id).read(redis)
     except (RedisError, OSError) as error:
         raise unavailable() from error
 

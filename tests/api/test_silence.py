@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx2
 import pytest
 from callers import Caller, Carrier
 from programs import Program
+from redis.asyncio import Redis
 from silence import Wire, wire
 from sockets import LIVE, closed, hear, say, signed_in, subscribe
+from switches import Calls
 
+from resolvers import live
 from runtime import clock
 
 WHO = "{ viewer { __typename } }"
@@ -73,7 +77,6 @@ async def test_a_revoked_key_loses_its_socket_though_the_connections_before_hang
         await elsewhere.do("revokeApiKey", "ApiKey", "id", id=made["id"])
         began = time.monotonic()
         assert await closed(socket) == 4403
-        print("closed after", time.monotonic() - began)
     assert time.monotonic() - began < 8
 
 
@@ -97,6 +100,65 @@ async def test_a_server_told_to_end_does_so_within_ten_seconds_though_all_hang(
         assert ending.process is not None
         ending.process.terminate()
         assert await asyncio.to_thread(ending.process.wait, 20) in (0, -signal.SIGTERM)
-        print("ended after", time.monotonic() - began)
         assert time.monotonic() - began < 10
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_while_the_database_is_away_all_are_told_to_try_again_and_gauges_go_on(
+    account: Carrier, database_wire: Wire, api_redis: Redis
+) -> None:
+    customer = await account.customer()
+    of_customer = LIVE.replace("Channels", f'Channels(customerId: "{customer}")')
+    switch = Calls(api_redis, account, customer)
+    contact = await account.contact(customer)
+    async with (
+        signed_in(account.url, account.owner.token) as socket,
+        signed_in(account.url, contact.token) as watching,
+    ):
+        await say(watching, subscribe("1", of_customer))
+        assert (await hear(watching))["type"] == "next"
+        database_wire.cut()
+        began = time.monotonic()
+        await say(socket, subscribe("query", WHO), subscribe("listen", of_customer))
+        told = [await hear(socket) for _ in range(4)]
+        for id in ("query", "listen"):
+            answer, end = [one for one in told if one["id"] == id]
+            [error] = answer["payload"]["errors"]
+            assert error["extensions"] == {"code": "UNAVAILABLE"}
+            assert "try again" in error["message"]
+            assert end["type"] == "complete"
+        known_for = began + live.KNOWN_FOR - time.monotonic() + 0.5
+        await asyncio.sleep(known_for)  # what is known of the customer is to be asked anew
+        await switch.start(1)
+        said = time.monotonic()
+        assert (await hear(watching))["payload"]["data"]["liveChannels"]["inUse"] == 1
+        assert time.monotonic() - said < 3
+        answer = await _post(account.owner, "/graphql", {"query": WHO})
+        assert answer.status_code == 503
+        assert answer.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+        database_wire.mend()
+        assert "errors" not in await account.owner.send(WHO)
+
+
+async def test_a_silent_redis_holds_up_no_query_and_no_ingest(
+    account: Carrier, redis_wire: Wire
+) -> None:
+    customer, key = await account.customer(), await account.key("INGEST")
+    redis_wire.silence()
+    began = time.monotonic()
+    live_query = "query ($id: ID!) { customer(id: $id) { channels { inUse } } }"
+    beat = {"type": "beat", "switch": "edge-1", "active": 0, "at": clock.now().isoformat()}
+    code, who, answer = await asyncio.gather(
+        account.owner.code(live_query, id=customer),
+        account.owner.send(WHO),
+        _post(key, "/ingest/calls", [beat]),
+    )
+    assert code == "LIVE_UNAVAILABLE"
+    assert "errors" not in who
+    assert answer.status_code == 200
+    assert time.monotonic() - began < 8
+
+
+async def _post(caller: Caller, path: str, content: Any) -> httpx2.Response:
+    async with httpx2.AsyncClient(verify=False, timeout=15) as client:
+        return await client.post(caller.url + path, json=content, headers=caller.headers)
