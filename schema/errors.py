@@ -7,7 +7,6 @@ from typing import Any
 import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
@@ -17,7 +16,7 @@ from domain import refusals
 from models import faults
 
 # A request without an operation that may be run.
-NO_OPERATION = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+NO_OPERATION = (CannotGetOperationTypeError, InvalidOperationTypeError)
 
 # As graphql-core makes it, of a schema that is not everybody's to see.
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")

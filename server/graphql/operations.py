@@ -6,16 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
-    InlineFragmentNode,
     NullValueNode,
     OperationDefinitionNode,
-    OperationType,
-    SelectionNode,
     ValueNode,
     VariableNode,
 )
@@ -25,45 +18,30 @@ from domain import callers, refusals
 from schema import documents, errors, root
 from server.graphql import shared, trusted
 
-_Selects = OperationDefinitionNode | FragmentDefinitionNode | InlineFragmentNode
-
 # Arguments that say from where on a subscription tells.
 _STARTS = {"after", "since"}
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """An operation of a document, with all that is given to it."""
+
     query: str
     name: str | None
     variables: Mapping[str, Any]
-    document: DocumentNode
-    definition: OperationDefinitionNode
+    asked: documents.Operation
+
+    @property
+    def definition(self) -> OperationDefinitionNode:
+        return self.asked.definition
 
     @property
     def is_subscription(self) -> bool:
-        return self.definition.operation is OperationType.SUBSCRIPTION
-
-    def root_field(self) -> FieldNode | None:
-        """The one field of a subscription; None of a document that is not valid."""
-        named = {
-            one.name.value: one
-            for one in self.document.definitions
-            if isinstance(one, FragmentDefinitionNode)
-        }
-        node: SelectionNode | OperationDefinitionNode | FragmentDefinitionNode = self.definition
-        while not isinstance(node, FieldNode):
-            if isinstance(node, FragmentSpreadNode):
-                fragment = named.pop(node.name.value, None)  # once: it may hold itself
-                if fragment is None:
-                    return None
-                node = fragment
-            assert isinstance(node, _Selects)
-            node = node.selection_set.selections[0]
-        return node
+        return self.asked.is_subscription
 
     def has_start(self) -> bool:
         """Whether it wants to be told, first, what came after some point."""
-        field = self.root_field()
+        field = self.asked.root_field()
         return field is not None and any(
             argument.name.value in _STARTS and self._is_given(argument.value)
             for argument in field.arguments or ()
@@ -101,7 +79,7 @@ class Runner:
         except GraphQLError as error:
             raise errors.told(error) from None
         variables = request.get("variables") or {}
-        return Operation(query, name, variables, found.document, found.definition)
+        return Operation(query, name, variables, found)
 
     async def execute(self, operation: Operation, caller: callers.Caller | None) -> ExecutionResult:
         """The result of a query or mutation; its errors are fit for the client."""
@@ -125,11 +103,14 @@ class Runner:
         wake: Callable[[], None],
         resume_after: int | None = None,
     ) -> shared.Subscription:
-        field = operation.root_field()
+        field, declared = operation.asked.root_field(), operation.asked.variables
         asked = shared.Asked(
             query=operation.query,
-            operation_name=operation.name,
-            variables=_canonical(operation.variables),
+            document=operation.asked.parsed.digest,
+            operation_name=operation.asked.name,
+            variables=_canonical(
+                {name: value for name, value in operation.variables.items() if name in declared}
+            ),
             visible_to=None if caller is None else caller.unnamed(),
             resume_after=resume_after,
             is_gauge=field is not None and field.name.value in root.GAUGES,

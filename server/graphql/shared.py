@@ -9,7 +9,7 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from strawberry.types.execution import ExecutionResult
@@ -27,9 +27,13 @@ Context = Callable[[callers.Caller | None, int | None], base.Context]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A subscription, and all that decides what it is told. `variables` is canonical JSON."""
+    """A subscription, and all that decides what it is told.
 
-    query: str
+    `document` is the digest of the parsed `query`; `variables`, those declared, are canonical JSON.
+    """
+
+    query: str = field(compare=False)
+    document: bytes
     operation_name: str | None
     variables: str
     visible_to: callers.Caller | None

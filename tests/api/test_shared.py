@@ -15,17 +15,22 @@ from live import bus
 from runtime import clock
 from runtime.settings import Settings
 from server import app, auth
-from server.graphql import shared
+from server.graphql import operations, shared, trusted
 
 pytestmark = pytest.mark.once
 
 LIVE = "subscription { liveChannels { sequence inUse } }"
+ROWS = (
+    "subscription Rows ($of: Granularity!)"
+    ' { summaryUpdated ( customerId: "none", granularity: $of ) { version } }'
+)
 
 
 def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
     return shared.Asked(
         **{
             "query": LIVE,
+            "document": b"live",
             "operation_name": None,
             "variables": "{}",
             "visible_to": None if caller is None else caller.unnamed(),
@@ -38,11 +43,17 @@ def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
 
 
 @pytest.fixture
-async def hub(carrier: Carrier, api_redis: Redis) -> AsyncIterator[shared.Hub]:
+async def runner(carrier: Carrier, api_redis: Redis) -> AsyncIterator[operations.Runner]:
     heard = bus.Bus(api_redis)
     await heard.start()
-    yield shared.Hub(app.contexts(api_redis, heard, Settings()))
+    context = app.contexts(api_redis, heard, Settings())
+    yield operations.Runner(shared.Hub(context), context, trusted.Documents({}))
     await heard.close()
+
+
+@pytest.fixture
+def hub(runner: operations.Runner) -> shared.Hub:
+    return runner.hub
 
 
 async def caller_of(carrier: Carrier) -> callers.Caller:
@@ -122,7 +133,7 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
     places = [hub.subscribe(asked(one), lambda: None) for one in different]
     places += [hub.subscribe(asked(None), lambda: None)]
     changes: list[dict[str, Any]] = [
-        {"query": LIVE + " "},
+        {"document": b"another"},
         {"operation_name": "A"},
         {"variables": '{"a": 1}'},
         {"variables": '{"a": 1.0}'},
@@ -135,6 +146,40 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
     assert places[-1].share is places[0].share
     for place in places:
         hub.leave(place)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"query": f"# of one of a thousand\n{ROWS}"},
+        {"query": ROWS.replace(" ", "\n  ,  ")},
+        {"variables": {"of": "LIVE", "unheard of": ["x" * 100_000]}},
+        {"operationName": "Rows"},
+    ],
+)
+async def test_what_changes_nothing_keeps_nobody_apart(
+    runner: operations.Runner, carrier: Carrier, same: dict[str, Any]
+) -> None:
+    caller = await caller_of(carrier)
+    plain = {"query": ROWS, "variables": {"of": "LIVE"}}
+
+    def subscribed(changes: dict[str, Any]) -> shared.Subscription:
+        return runner.subscribe(runner.read(plain | changes, caller), caller, lambda: None)
+
+    place, joined = subscribed({}), subscribed(same)
+    assert joined.share is place.share
+    assert len(place.share.asked.variables) < 100
+    apart = [
+        subscribed(changes)
+        for changes in (
+            {"variables": {"of": "DAILY"}},
+            {"variables": {}},
+            {"query": ROWS.replace("version", "attempts")},
+        )
+    ]
+    assert len({id(one.share) for one in [place, *apart]}) == 4
+    for one in (place, joined, *apart):
+        runner.hub.leave(one)
 
 
 def test_nobody_in_particular_has_no_identity_to_depend_on() -> None:

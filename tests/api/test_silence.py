@@ -18,19 +18,22 @@ from switches import Calls
 
 from resolvers import live
 from runtime import clock
+from workers import main
 
 WHO = "{ viewer { __typename } }"
 
 
+def _environment(database_url: str, redis_url: str) -> dict[str, str]:
+    return {
+        "CALLBOARD_DATABASE_URL": database_url,
+        "CALLBOARD_REDIS_URL": redis_url,
+        "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
+    }
+
+
 @asynccontextmanager
 async def _web(database_url: str, redis_url: str) -> AsyncIterator[Program]:
-    program = Program.web(
-        {
-            "CALLBOARD_DATABASE_URL": database_url,
-            "CALLBOARD_REDIS_URL": redis_url,
-            "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
-        }
-    )
+    program = Program.web(_environment(database_url, redis_url))
     await asyncio.to_thread(program.start)
     try:
         yield program
@@ -140,10 +143,23 @@ async def test_while_the_database_is_away_all_are_told_to_try_again_and_gauges_g
         assert "errors" not in await account.owner.send(WHO)
 
 
-async def test_a_silent_redis_holds_up_no_query_and_no_ingest(
-    account: Carrier, redis_wire: Wire
+@pytest.fixture
+async def worker(api_database: str, redis_wire: Wire) -> AsyncIterator[Program]:
+    program = Program.worker(_environment(api_database, redis_wire.url))
+    program.start()
+    try:
+        yield program
+    finally:
+        await asyncio.to_thread(program.stop)
+
+
+async def test_a_silent_redis_holds_up_no_query_and_no_ingest_and_ends_the_worker(
+    account: Carrier, redis_wire: Wire, api_redis: Redis, worker: Program
 ) -> None:
     customer, key = await account.customer(), await account.key("INGEST")
+    async with asyncio.timeout(15):
+        while not await api_redis.exists(main.HEARTBEAT):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
     redis_wire.silence()
     began = time.monotonic()
     live_query = "query ($id: ID!) { customer(id: $id) { channels { inUse } } }"
@@ -157,6 +173,8 @@ async def test_a_silent_redis_holds_up_no_query_and_no_ingest(
     assert "errors" not in who
     assert answer.status_code == 200
     assert time.monotonic() - began < 8
+    assert worker.process is not None
+    assert await asyncio.to_thread(worker.process.wait, 15) == 1  # and is started again, as ever
 
 
 async def _post(caller: Caller, path: str, content: Any) -> httpx2.Response:
