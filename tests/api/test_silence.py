@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,17 +23,17 @@ from workers import main
 WHO = "{ viewer { __typename } }"
 
 
-def _environment(database_url: str, redis_url: str) -> dict[str, str]:
-    return {
-        "CALLBOARD_DATABASE_URL": database_url,
-        "CALLBOARD_REDIS_URL": redis_url,
-        "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
-    }
-
-
 @asynccontextmanager
-async def _web(database_url: str, redis_url: str) -> AsyncIterator[Program]:
-    program = Program.web(_environment(database_url, redis_url))
+async def _running(
+    of: Callable[[dict[str, str]], Program], database: Wire, redis: Wire
+) -> AsyncIterator[Program]:
+    program = of(
+        {
+            "CALLBOARD_DATABASE_URL": database.url,
+            "CALLBOARD_REDIS_URL": redis.url,
+            "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
+        }
+    )
     await asyncio.to_thread(program.start)
     try:
         yield program
@@ -55,7 +55,7 @@ async def redis_wire(services: Any) -> AsyncIterator[Wire]:
 
 @pytest.fixture(scope="module")
 async def server(database_wire: Wire, redis_wire: Wire) -> AsyncIterator[Program]:
-    async with _web(database_wire.url, redis_wire.url) as program:
+    async with _running(Program.web, database_wire, redis_wire) as program:
         yield program
 
 
@@ -83,27 +83,33 @@ async def test_a_revoked_key_loses_its_socket_though_the_connections_before_hang
     assert time.monotonic() - began < 8
 
 
-async def test_a_server_told_to_end_does_so_within_ten_seconds_though_all_hang(
-    account: Carrier, api: Program, api_database: str, services: Any
+async def test_where_all_hang_a_server_ends_in_ten_seconds_when_told_and_a_worker_by_itself(
+    account: Carrier, api_database: str, api_redis: Redis, services: Any
 ) -> None:
     async with (
         wire(api_database) as database_wire,
         wire(services.redis_url) as redis_wire,
-        _web(database_wire.url, redis_wire.url) as ending,
+        _running(Program.web, database_wire, redis_wire) as ending,
+        _running(Program.worker, database_wire, redis_wire) as worker,
         signed_in(ending.url, account.owner.token) as socket,
     ):
         await say(socket, subscribe("1", LIVE))
         assert (await hear(socket))["type"] == "next"
+        async with asyncio.timeout(15):
+            while not await api_redis.exists(main.HEARTBEAT):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
         database_wire.silence()
         redis_wire.silence()
         owner = Caller(ending.url, account.owner.token)
         waiting = [asyncio.create_task(owner.send(WHO)) for _ in range(12)]
-        await asyncio.sleep(1)
-        began = time.monotonic()
+        await asyncio.sleep(0.5)
         assert ending.process is not None
+        assert worker.process is not None
+        began = time.monotonic()
         ending.process.terminate()
         assert await asyncio.to_thread(ending.process.wait, 20) in (0, -signal.SIGTERM)
         assert time.monotonic() - began < 10
+        assert await asyncio.to_thread(worker.process.wait, 10) == 1  # it is started again
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
@@ -143,23 +149,10 @@ async def test_while_the_database_is_away_all_are_told_to_try_again_and_gauges_g
         assert "errors" not in await account.owner.send(WHO)
 
 
-@pytest.fixture
-async def worker(api_database: str, redis_wire: Wire) -> AsyncIterator[Program]:
-    program = Program.worker(_environment(api_database, redis_wire.url))
-    program.start()
-    try:
-        yield program
-    finally:
-        await asyncio.to_thread(program.stop)
-
-
-async def test_a_silent_redis_holds_up_no_query_and_no_ingest_and_ends_the_worker(
-    account: Carrier, redis_wire: Wire, api_redis: Redis, worker: Program
+async def test_a_silent_redis_holds_up_no_query_and_no_ingest(
+    account: Carrier, redis_wire: Wire
 ) -> None:
     customer, key = await account.customer(), await account.key("INGEST")
-    async with asyncio.timeout(15):
-        while not await api_redis.exists(main.HEARTBEAT):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.05)
     redis_wire.silence()
     began = time.monotonic()
     live_query = "query ($id: ID!) { customer(id: $id) { channels { inUse } } }"
@@ -173,8 +166,6 @@ async def test_a_silent_redis_holds_up_no_query_and_no_ingest_and_ends_the_worke
     assert "errors" not in who
     assert answer.status_code == 200
     assert time.monotonic() - began < 8
-    assert worker.process is not None
-    assert await asyncio.to_thread(worker.process.wait, 15) == 1  # and is started again, as ever
 
 
 async def _post(caller: Caller, path: str, content: Any) -> httpx2.Response:
