@@ -15,7 +15,7 @@ from graphql import (
 from strawberry.types.execution import ExecutionResult
 
 from domain import callers, refusals
-from schema import documents, errors, root
+from schema import documents, errors, root, scalars, updates
 from server.graphql import shared, trusted
 
 # Arguments that say from where on a subscription tells.
@@ -104,16 +104,18 @@ class Runner:
         resume_after: int | None = None,
     ) -> shared.Subscription:
         field, declared = operation.asked.root_field(), operation.asked.variables
+        name = None if field is None else field.name.value
         asked = shared.Asked(
             query=operation.query,
             document=operation.asked.parsed.digest,
             operation_name=operation.asked.name,
             variables=_canonical(
-                {name: value for name, value in operation.variables.items() if name in declared}
+                {key: value for key, value in operation.variables.items() if key in declared}
             ),
             visible_to=None if caller is None else caller.unnamed(),
             resume_after=resume_after,
-            is_gauge=field is not None and field.name.value in root.GAUGES,
+            is_gauge=name in root.GAUGES,
+            by_time=name in root.BY_TIME,
             has_start=resume_after is not None or operation.has_start(),
         )
         return self.hub.subscribe(asked, wake)
@@ -126,12 +128,22 @@ def _canonical(variables: Mapping[str, Any]) -> str:
         raise refusals.Refusal("BAD_REQUEST", "The variables are nested too deeply.") from None
 
 
-def fell_behind(mark: int | None) -> dict[str, Any]:
+def fell_behind(place: shared.Subscription) -> dict[str, Any]:
     """What one is told who did not read fast enough to be told every fact."""
+    name, mark = _resumed_by(place)
     again = "subscribe again, then ask for what you missed"
     if mark is not None:
-        again = f"subscribe again after {mark}"
+        again = f"subscribe again with `{name}: {json.dumps(mark)}`"
     return {
         "message": f"More was to be told than was read; {again}.",
-        "extensions": {"code": "RESYNC", "after": mark},
+        "extensions": {"code": "RESYNC", name: mark},
     }
+
+
+def _resumed_by(place: shared.Subscription) -> tuple[str, int | str | None]:
+    """The argument that says from where on, and its value as a client gives it."""
+    if not place.share.asked.by_time:
+        return "after", place.mark
+    if place.mark is None:
+        return "since", None
+    return "since", scalars.write_instant(updates.instant(place.mark))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -230,6 +231,42 @@ def test_who_is_too_far_behind_is_told_so_and_from_where_to_go_on(events: int, s
     with pytest.raises(shared.FellBehindError):
         place.take()
     assert place.mark == 0
+
+
+def test_who_came_in_later_and_is_too_far_behind_goes_on_from_where_it_came_in() -> None:
+    share = _share(is_gauge=False)
+    share.add(_event(7))
+    position = share.first_position()
+    assert position is not None
+    place = shared.Subscription(share, position, lambda: None)
+    for number in range(8, 9 + shared.FURTHEST_BEHIND):
+        share.add(_event(number))
+    with pytest.raises(shared.FellBehindError):
+        place.take()
+    assert operations.fell_behind(place)["extensions"] == {"code": "RESYNC", "after": 7}
+
+
+async def test_who_is_too_far_behind_is_told_from_where_to_go_on_as_it_is_asked_for(
+    runner: operations.Runner, carrier: Carrier
+) -> None:
+    caller = await caller_of(carrier)
+    customer = await carrier.customer()
+    at = (clock.now() - timedelta(hours=3)).isoformat(timespec="microseconds")
+    since = at.replace("+00:00", "Z")
+    rows = f'summaryUpdated(customerId: "{customer}", granularity: DAILY, since: "{since}")'
+    for query, from_where in [
+        (f"subscription {{ {rows} {{ version }} }}", {"since": since}),
+        ("subscription { checklistChanged(after: 0) { number } }", {"after": 0}),
+    ]:
+        asked = runner.read({"query": query}, caller)
+        place = runner.subscribe(asked, caller, lambda: None)
+        async with asyncio.timeout(10):
+            while place.mark is None:  # noqa: ASYNC110 - it tells nobody when it has begun
+                await asyncio.sleep(0.005)
+        told = operations.fell_behind(place)
+        assert told["extensions"] == {"code": "RESYNC"} | from_where
+        assert f"`{next(iter(from_where))}: " in told["message"]
+        runner.hub.leave(place)
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
