@@ -1,6 +1,6 @@
 """API keys and sessions: what a bearer token is looked up in."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,54 +9,86 @@ from domain import callers, tokens
 from models import db
 from models.tables import ApiKey, Session
 
+NEVER_SEEN = 0  # no credential has this print
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A credential that is in force, with the hash its secret has to have."""
+    """A credential that is in force, with the hash its secret has to have.
+
+    `print` is another number whenever anything of these is another.
+    """
 
     secret_hash: bytes
     caller: callers.Caller
+    print: int
 
 
-async def known(given: Collection[tokens.Token], now: datetime) -> dict[tokens.Token, Known]:
-    """Those of the tokens that name a key or a session in force; their secrets are not compared.
+async def known(token: tokens.Token, now: datetime) -> Known | None:
+    """What a token names if that is in force; its secret is not compared.
 
-    Left out: what does not exist, is revoked, has ended or expired.
+    None: it does not exist, is revoked, has ended or expired.
     """
-    keys = [token for token in given if token.of is tokens.Of.KEY]
-    sessions = [token for token in given if token.of is tokens.Of.SESSION]
+    return (await changed([(token, NEVER_SEEN)], now)).get(0)
+
+
+async def changed(
+    given: Sequence[tuple[tokens.Token, int]], now: datetime
+) -> dict[int, Known | None]:
+    """Which of the tokens name another than that of the print, by their places; `known` of each."""
+    found: dict[int, Known | None] = {}
     async with db.connection() as conn:
-        rows = await conn.fetch(_KEYS, *_columns(keys)) if keys else []
-        found = {keys[row["at"] - 1]: Known(row["secret_hash"], _program(row)) for row in rows}
-        rows = await conn.fetch(_SESSIONS, *_columns(sessions), now) if sessions else []
-    return found | {
-        sessions[row["at"] - 1]: Known(row["secret_hash"], _person(row)) for row in rows
-    }
+        for of, sql, caller_of, more in (
+            (tokens.Of.KEY, _KEYS, _program, ()),
+            (tokens.Of.SESSION, _SESSIONS, _person, (now,)),
+        ):
+            places = [place for place, (token, _) in enumerate(given) if token.of is of]
+            if not places:
+                continue
+            accounts = [given[place][0].account_id for place in places]
+            ids = [given[place][0].id for place in places]
+            prints = [given[place][1] for place in places]
+            for row in await conn.fetch(sql, accounts, ids, prints, *more):
+                found[places[row["at"] - 1]] = _known(row, caller_of)
+    return found
 
 
-# Tokens come as two arrays; `at` is a token's place in them.
-_KEYS = """
-    SELECT given.at, k.account_id, k.id, k.secret_hash, k.scopes, k.customer_id, a.hide_carriers
-    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given (account_id, id, at)
-    JOIN api_keys k ON k.account_id = given.account_id AND k.id = given.id
+def _known(
+    row: Mapping[str, Any], caller_of: Callable[[Mapping[str, Any]], callers.Caller]
+) -> Known | None:
+    if row["print"] is None:
+        return None
+    return Known(row["secret_hash"], caller_of(row), row["print"])
+
+
+# Tokens come as arrays; `at` is a token's place in them. `found` is what decides, and nothing else:
+# whoever listens is sent away when any column of it changes.
+def _asked(found: str) -> str:
+    return f"""
+        SELECT given.at, hashtextextended(found::text, 0) AS print, found.*
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
+            WITH ORDINALITY AS given (account_id, id, print, at)
+        LEFT JOIN ({found}) AS found USING (account_id, id)
+        WHERE hashtextextended(found::text, 0) IS DISTINCT FROM given.print
+    """
+
+
+_KEYS = _asked("""
+    SELECT k.account_id, k.id, k.secret_hash, k.scopes, k.customer_id, a.hide_carriers
+    FROM api_keys k
     JOIN accounts a ON a.id = k.account_id
     WHERE k.revoked_at IS NULL
-"""
-_SESSIONS = """
-    SELECT given.at, s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
+""")
+_SESSIONS = _asked("""
+    SELECT s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
            c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers
-    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given (account_id, id, at)
-    JOIN sessions s ON s.account_id = given.account_id AND s.id = given.id
+    FROM sessions s
     JOIN accounts a ON a.id = s.account_id
     LEFT JOIN staff ON staff.account_id = s.account_id AND staff.login_id = s.login_id
     LEFT JOIN contacts c ON c.account_id = s.account_id AND c.login_id = s.login_id
-    WHERE s.ended_at IS NULL AND s.expires_at > $3
+    WHERE s.ended_at IS NULL AND s.expires_at > $4
         AND (staff.id IS NOT NULL OR c.id IS NOT NULL)
-"""
-
-
-def _columns(given: Sequence[tokens.Token]) -> tuple[list[int], list[int]]:
-    return [token.account_id for token in given], [token.id for token in given]
+""")
 
 
 def _program(row: Mapping[str, Any]) -> callers.Caller:

@@ -16,6 +16,8 @@ from tortoise.migrations.recorder import MigrationRecorder
 from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
 from tortoise.transactions import in_transaction
 
+from models import engine
+
 # asyncpg's Connection, which ships without types.
 Connection: TypeAlias = Any
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
@@ -27,8 +29,12 @@ _APP = {
 }
 _MIGRATION_LOCK = 0x43616C6C  # any number that nobody else uses: "Call"
 
+ANSWER_WITHIN = 60.0  # seconds a statement may take: a rebuild, an invoice of many rows
 
-def config(url: str, *, pool: int = 10) -> dict[str, Any]:
+
+def config(
+    url: str, *, pool: int = 10, answer_within: float | None = ANSWER_WITHIN
+) -> dict[str, Any]:
     """Tortoise's configuration for a `postgres://` URL; `?host=/folder` names a socket's folder."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
@@ -40,14 +46,14 @@ def config(url: str, *, pool: int = 10) -> dict[str, Any]:
         "database": parts.path.lstrip("/") or "callboard",
         "minsize": 1,
         "maxsize": pool,
+        "timeout": engine.CONNECT_WITHIN,
+        "command_timeout": answer_within,
         # Sums are compared and printed in UTC; a day is a UTC day.
         "server_settings": {"timezone": "UTC", "application_name": "callboard"},
         "reset": _keep_as_it_is,
     }
     return {
-        "connections": {
-            "default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
-        },
+        "connections": {"default": {"engine": engine.__name__, "credentials": credentials}},
         "apps": {"models": _APP},
         "use_tz": True,
         "timezone": "UTC",
@@ -61,12 +67,20 @@ async def _keep_as_it_is(_: Connection) -> None:
     """
 
 
-async def open_database(url: str, *, pool: int = 10) -> None:
-    """Opens the process's one pool of connections; `close_database` closes it."""
-    await Tortoise.init(config=config(url, pool=pool), _enable_global_fallback=True)
+async def open_database(
+    url: str, *, pool: int = 10, answer_within: float | None = ANSWER_WITHIN
+) -> None:
+    """Opens the process's one pool of connections; `close_database` closes it.
+
+    `answer_within`: seconds a statement may take (None: any time), then TimeoutError is raised.
+    """
+    await Tortoise.init(
+        config=config(url, pool=pool, answer_within=answer_within), _enable_global_fallback=True
+    )
 
 
 async def close_database() -> None:
+    """Within a second or so: what is under way then is cut off."""
     await Tortoise.close_connections()
 
 

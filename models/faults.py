@@ -16,6 +16,11 @@ AWAY: tuple[type[Exception], ...] = (
 )
 
 
+def is_away(error: Exception) -> bool:
+    """Whether it is of AWAY, and not a value of ours that asyncpg could not send."""
+    return isinstance(error, AWAY) and not isinstance(error, ValueError)
+
+
 class OvertakenError(Exception):
     """Another transaction wrote what this one had looked for and not found."""
 

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from domain import callers, refusals
 from live import channels as live_channels
 from live import topics
-from models import carriers, customers
+from models import carriers, customers, faults
 from models.tables import Carrier
 from resolvers import access
 from resolvers.access import Capability
@@ -17,6 +17,8 @@ from resolvers.access import Capability
 REREAD_BUSY = 1.0  # seconds: attempts per second sink without an event
 REREAD_IDLE = 5.0  # seconds: heals what a lost message would leave wrong
 KNOWN_FOR = 5.0  # seconds that watchers are shown a limit and carriers' names without asking anew
+ANSWER_WITHIN = 4.0  # seconds a query waits for Redis
+_ASKED_WITHIN = 1.0  # seconds; after that what is known is shown for as long again
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class _Known:
 
     limit: int | None = None
     carriers: dict[int, Carrier] = field(default_factory=dict)
-    until: float = float("-inf")
+    is_asked: bool = False
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,16 @@ class Channels:
 
     async def _asked(self, carrier_ids: list[int]) -> _Known:
         known, now = self._known, asyncio.get_running_loop().time()
-        if now >= known.until or not known.carriers.keys() >= set(carrier_ids):
-            known.carriers = await self._carriers(carrier_ids)
-            known.limit = await self._limit()
-            known.until = now + KNOWN_FOR
+        suffices = known.is_asked and known.carriers.keys() >= set(carrier_ids)
+        if suffices and now < known.until:
+            return known
+        try:
+            async with asyncio.timeout(_ASKED_WITHIN if suffices else None):
+                known.carriers, known.limit = await self._carriers(carrier_ids), await self._limit()
+        except faults.AWAY:
+            if not suffices:  # a carrier without its name would be shown as none
+                raise
+        known.is_asked, known.until = True, now + KNOWN_FOR
         return known
 
     async def _carriers(self, ids: list[int]) -> dict[int, Carrier]:
@@ -86,10 +95,11 @@ class Channels:
 
 
 async def channels(caller: callers.Caller, redis: Redis, customer_id: int | None) -> Picture:
-    """LIVE_UNAVAILABLE where Redis is away."""
+    """LIVE_UNAVAILABLE where Redis is away, or silent."""
     await require(caller, customer_id)
     try:
-        return await Channels(caller.account_id, customer_id).read(redis)
+        async with asyncio.timeout(ANSWER_WITHIN):
+            return await Channels(caller.account_id, customer_id).read(redis)
     except (RedisError, OSError) as error:
         raise unavailable() from error
 

@@ -55,14 +55,15 @@ class Stats:
 async def stats(
     caller: callers.Caller, redis: Redis, customer_id: int | None, seconds: int
 ) -> live_stats.Window:
-    """LIVE_UNAVAILABLE where Redis is away, or is filled for longer than 3 s."""
+    """LIVE_UNAVAILABLE where Redis is away or silent, or is filled for longer than 3 s."""
     await require(caller, customer_id, seconds)
     source = Stats(caller.account_id, customer_id, seconds)
     try:
-        for _ in range(_TRIES):
-            if found := await source.read(redis):
-                return found
-            await asyncio.sleep(_PAUSE)
+        async with asyncio.timeout(live.ANSWER_WITHIN):
+            for _ in range(_TRIES):
+                if found := await source.read(redis):
+                    return found
+                await asyncio.sleep(_PAUSE)
     except (RedisError, OSError) as error:
         raise live.unavailable() from error
     raise live.unavailable()

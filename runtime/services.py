@@ -11,6 +11,10 @@ from models import db
 from runtime import embedded
 from runtime.settings import Settings, settings
 
+# Seconds for an answer; what blocks on purpose (`wake.woken`) does so for less.
+_REDIS_WITHIN = 5.0
+_REDIS_CONNECT_WITHIN = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -21,10 +25,17 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    database_url: str, redis_url: str, *, pool: int = 10
+    database_url: str,
+    redis_url: str,
+    *,
+    pool: int = 10,
+    answer_within: float | None = db.ANSWER_WITHIN,
 ) -> AsyncIterator[Services]:
-    await db.open_database(database_url, pool=pool)
-    redis: Redis = Redis.from_url(redis_url)
+    """`answer_within`: seconds a statement of PostgreSQL may take; None: any time."""
+    await db.open_database(database_url, pool=pool, answer_within=answer_within)
+    redis: Redis = Redis.from_url(
+        redis_url, socket_timeout=_REDIS_WITHIN, socket_connect_timeout=_REDIS_CONNECT_WITHIN
+    )
     try:
         yield Services(redis)
     finally:

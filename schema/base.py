@@ -32,9 +32,10 @@ V = TypeVar("V")
 class Context:
     """One per operation. `now` is its start; a subscription asks `clock()` anew for every push.
 
-    A subscription sets `mark`, before it yields, to the number a client may resume after (`push`);
-    one that is resumed finds that number in `resume_after`. `development` shows everybody the
-    schema; without a `bucket` operations are not charged. `secret_key` signs links.
+    A subscription sets `start` (`begin`), and before each yield `mark` (`push`), to the number a
+    client may resume after; one that is resumed finds that number in `resume_after`. `development`
+    shows everybody the schema; without a `bucket` operations are not charged. `secret_key` signs
+    links.
     """
 
     caller: callers.Caller | None
@@ -44,6 +45,7 @@ class Context:
     feeds: live_feeds.Feeds
     secret_key: str = ""
     resume_after: int | None = None
+    start: int | None = None
     mark: int | None = None
     development: bool = False
     bucket: live_bucket.Bucket | None = None
@@ -65,6 +67,10 @@ class Context:
                 "UNAUTHENTICATED", "Sign in, or send an API key as a bearer token."
             )
         return self.caller
+
+    def begin(self, mark: int) -> None:
+        """A subscription tells what comes after this."""
+        self.start = self.mark = mark
 
     def push(self, mark: int | None) -> None:
         """Before a subscription yields. What was loaded for the push before is not shown again."""

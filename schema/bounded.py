@@ -16,7 +16,6 @@ from graphql import (
     validate,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
-from strawberry.exceptions import MissingQueryError
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
@@ -62,8 +61,7 @@ class Schema(errors.Schema):
         return PreExecutionError(data=None, errors=faults) if faults else None
 
     async def _refused(self, context: ExecutionContext) -> list[GraphQLError]:
-        if not context.query:
-            raise MissingQueryError
+        assert context.query is not None
         asked: base.Context = context.context
         name = context._provided_operation_name
         operation = documents.operation(context.query, name, asked.caller)

@@ -1,19 +1,28 @@
 """Documents as they come: limited by their text, parsed once, the operation that is asked for."""
 
+import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
     parse,
+    print_ast,
 )
 
 from domain import callers
 from schema import lexical, limits
+
+_Selects = OperationDefinitionNode | FragmentDefinitionNode | InlineFragmentNode
 
 MOST_KEPT = 500  # documents
 MOST_TOKENS_KEPT = 50_000  # about half a kilobyte of parsed document each
@@ -26,11 +35,19 @@ class Parsed:
     document: DocumentNode
     counts: lexical.Counts
     valid: bool = False
+    _digest: bytes | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """The same of all documents that differ in nothing but white space and comments."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(print_ast(self.document).encode()).digest()
+        return self._digest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What a request asks for, ready to be measured; `parsed` is shared with other requests."""
+    """One of a document's, ready to be measured; `parsed` is shared with other requests."""
 
     parsed: Parsed
     definition: OperationDefinitionNode
@@ -42,6 +59,34 @@ class Operation:
     @property
     def is_subscription(self) -> bool:
         return self.definition.operation is OperationType.SUBSCRIPTION
+
+    @property
+    def name(self) -> str | None:
+        return None if self.definition.name is None else self.definition.name.value
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names of those it declares."""
+        declared = self.definition.variable_definitions or ()
+        return frozenset(one.variable.name.value for one in declared)
+
+    def root_field(self) -> FieldNode | None:
+        """The one field of a subscription; None of a document that is not valid."""
+        named = {
+            one.name.value: one
+            for one in self.document.definitions
+            if isinstance(one, FragmentDefinitionNode)
+        }
+        node: SelectionNode | OperationDefinitionNode | FragmentDefinitionNode = self.definition
+        while not isinstance(node, FieldNode):
+            if isinstance(node, FragmentSpreadNode):
+                fragment = named.pop(node.name.value, None)  # once: it may hold itself
+                if fragment is None:
+                    return None
+                node = fragment
+            assert isinstance(node, _Selects)
+            node = node.selection_set.selections[0]
+        return node
 
 
 class Kept:

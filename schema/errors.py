@@ -7,19 +7,21 @@ from typing import Any
 import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from domain import refusals
+from models import faults
 
 # A request without an operation that may be run.
-NO_OPERATION = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+NO_OPERATION = (CannotGetOperationTypeError, InvalidOperationTypeError)
 
 # As graphql-core makes it, of a schema that is not everybody's to see.
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
+
+_AWAY = "The database cannot be reached just now; try again in a moment."
 
 LONGEST_MESSAGE = 1_000  # characters
 
@@ -70,6 +72,9 @@ def told(error: GraphQLError) -> GraphQLError:
 
 def masked(error: Exception, path: Any = None) -> tuple[str, dict[str, Any]]:
     """Logs an error that is none of the client's business; what the client is told of it."""
+    if faults.is_away(error):
+        _log.warning("database away", path=path, error=repr(error))
+        return _AWAY, {"code": "UNAVAILABLE"}
     id = secrets.token_hex(8)
     _log.error("internal error", id=id, path=path, exc_info=error)
     return f"Internal error {id}", {"code": "INTERNAL", "id": id}

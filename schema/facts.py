@@ -119,4 +119,6 @@ async def _stream(
     if customer_id is not None:
         customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
     known = [number for number in (after, context.resume_after) if number is not None]
-    return await facts.stream(caller, capability, kind, customer, max(known, default=None))
+    stream = await facts.stream(caller, capability, kind, customer, max(known, default=None))
+    context.begin(stream.after)
+    return stream

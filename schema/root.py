@@ -93,6 +93,8 @@ class Subscription(live.LiveSubscription, updates.SummarySubscription, facts.Fac
 
 # Subscriptions of which only the latest state counts. All others are facts: every one, in order.
 GAUGES = frozenset({"liveChannels", "liveStats"})
+# Facts without numbers of their own: what follows an instant is asked for with `since`.
+BY_TIME = frozenset({"summaryUpdated"})
 
 api = bounded.Schema(
     query=Query,

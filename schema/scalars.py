@@ -27,7 +27,7 @@ def _long(value: object) -> int:
     return value
 
 
-def _write_instant(value: datetime) -> str:
+def write_instant(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError("a naive datetime has no place here")
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -79,7 +79,7 @@ SCALARS: Mapping[object, ScalarDefinition] = {
             "An instant, RFC 3339. Answers are UTC with microseconds,"
             " such as 2026-11-22T03:00:00.000000Z. Input without a zone is refused."
         ),
-        serialize=_write_instant,
+        serialize=write_instant,
         parse_value=_read_instant,
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
     ),

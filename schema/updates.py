@@ -40,7 +40,7 @@ class SummarySubscription:
         known = [instant for instant in (since, _resumed(context)) if instant is not None]
         start, now = max(known, default=None), context.clock()
         changes, currency = await resolve.changes(caller, customer, granularity, start, now)
-        context.mark = _mark(min(start or now, now))
+        context.begin(_mark(min(start or now, now)))
         return _pushed(context, changes, currency)
 
 
@@ -60,11 +60,13 @@ def _mark(now: datetime) -> int:
     return (now - _EPOCH) // timedelta(microseconds=1)
 
 
-def _resumed(context: base.Context) -> datetime | None:
-    """The instant of a mark, the first there is of what is none."""
-    if context.resume_after is None:
-        return None
+def instant(mark: int) -> datetime:
+    """What a mark stands for; of what is none, the first instant there is."""
     try:
-        return _EPOCH + timedelta(microseconds=context.resume_after)
+        return _EPOCH + timedelta(microseconds=mark)
     except OverflowError:
         return _EPOCH
+
+
+def _resumed(context: base.Context) -> datetime | None:
+    return None if context.resume_after is None else instant(context.resume_after)

@@ -18,6 +18,8 @@ from server import health, ingest_routes, watch
 from server.graphql import operations, shared, sse, trusted
 from server.graphql.view import View
 
+ANSWER_WITHIN = 30.0  # seconds a statement may take: nobody waits for an answer much longer
+
 
 def create_app(settings: Settings) -> Starlette:
     """The application over the database and Redis that the settings name.
@@ -30,7 +32,10 @@ def create_app(settings: Settings) -> Starlette:
         assert settings.database_url is not None
         assert settings.redis_url is not None
         async with services.open_services(
-            settings.database_url, settings.redis_url, pool=settings.database_pool
+            settings.database_url,
+            settings.redis_url,
+            pool=settings.database_pool,
+            answer_within=ANSWER_WITHIN,
         ) as opened:
             heard = bus.Bus(opened.redis)
             await heard.start()

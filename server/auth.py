@@ -27,7 +27,7 @@ async def authenticate(authorization: str | None, now: datetime) -> callers.Call
     believed = _believed.get(key)
     if believed is not None and now < believed[0]:
         return believed[1]
-    known = (await credentials.known([token], now)).get(token)
+    known = await credentials.known(token, now)
     if known is None or not is_secret(token, known):
         _believed.pop(key, None)
         raise not_in_force()

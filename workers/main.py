@@ -27,6 +27,8 @@ HEARTBEAT = "cb:worker"  # there while a worker lives; what /readyz looks for
 _BEAT_SECONDS = 5
 _REBUILD_SECONDS = 60
 _WAIT_SECONDS = 5.0  # how long the end waits for what it closes
+_CONNECT_SECONDS = 15.0  # arq, which tries again itself, knows no time-out for Redis's answer
+_BLOCK_SECONDS = 3  # less than Redis has for an answer: see runtime/services.py
 
 # arq enqueues a tick once among all workers. No lock of ours lies in Redis: see models/hours.py.
 SCHEDULE = (
@@ -60,7 +62,8 @@ async def work(settings: Settings) -> None:
         tools = jobs.Tools(
             opened.redis, clock.now, settings.records_days, settings.partitions_ahead_days
         )
-        worker = await _worker(settings.redis_url, tools)
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            worker = await _worker(settings.redis_url, tools)
         try:
             await _until_one_ends(
                 asyncio.create_task(worker.async_run()),
@@ -96,7 +99,7 @@ def _to_json(value: dict[str, Any]) -> bytes:
 async def _rebuild_when_told(redis: Redis, tools: jobs.Tools) -> None:
     """At once after a commit; the schedule finds what a lost token told of."""
     while True:
-        if await wake.woken(redis, 10):
+        if await wake.woken(redis, _BLOCK_SECONDS):
             try:
                 await asyncio.wait_for(jobs.rebuild_marked({"tools": tools}), _REBUILD_SECONDS)
             except Exception:
@@ -129,7 +132,8 @@ async def _close(worker: Worker) -> None:
     if worker.tasks:
         await asyncio.wait(worker.tasks.values(), timeout=_WAIT_SECONDS)
     try:
-        await worker.pool.delete(HEARTBEAT)
-        await worker.pool.aclose()
+        async with asyncio.timeout(_WAIT_SECONDS):
+            await worker.pool.delete(HEARTBEAT)
+            await worker.pool.aclose()
     except (RedisError, OSError):
         pass  # it is gone; there is nothing to tidy

@@ -267,7 +267,7 @@ class Listening:
                     return
                 wire.write(self._prefix + event.payload + b"}")
         except shared.FellBehindError:
-            self._finish([operations.fell_behind(self._place.mark)])
+            self._finish([operations.fell_behind(self._place)])
             return
         self._handler.behind[self] = None
 

@@ -6,26 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
-    InlineFragmentNode,
     NullValueNode,
     OperationDefinitionNode,
-    OperationType,
-    SelectionNode,
     ValueNode,
     VariableNode,
 )
 from strawberry.types.execution import ExecutionResult
 
 from domain import callers, refusals
-from schema import documents, errors, root
+from schema import documents, errors, root, scalars, updates
 from server.graphql import shared, trusted
-
-_Selects = OperationDefinitionNode | FragmentDefinitionNode | InlineFragmentNode
 
 # Arguments that say from where on a subscription tells.
 _STARTS = {"after", "since"}
@@ -33,37 +24,24 @@ _STARTS = {"after", "since"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """An operation of a document, with all that is given to it."""
+
     query: str
     name: str | None
     variables: Mapping[str, Any]
-    document: DocumentNode
-    definition: OperationDefinitionNode
+    asked: documents.Operation
+
+    @property
+    def definition(self) -> OperationDefinitionNode:
+        return self.asked.definition
 
     @property
     def is_subscription(self) -> bool:
-        return self.definition.operation is OperationType.SUBSCRIPTION
-
-    def root_field(self) -> FieldNode | None:
-        """The one field of a subscription; None of a document that is not valid."""
-        named = {
-            one.name.value: one
-            for one in self.document.definitions
-            if isinstance(one, FragmentDefinitionNode)
-        }
-        node: SelectionNode | OperationDefinitionNode | FragmentDefinitionNode = self.definition
-        while not isinstance(node, FieldNode):
-            if isinstance(node, FragmentSpreadNode):
-                fragment = named.pop(node.name.value, None)  # once: it may hold itself
-                if fragment is None:
-                    return None
-                node = fragment
-            assert isinstance(node, _Selects)
-            node = node.selection_set.selections[0]
-        return node
+        return self.asked.is_subscription
 
     def has_start(self) -> bool:
         """Whether it wants to be told, first, what came after some point."""
-        field = self.root_field()
+        field = self.asked.root_field()
         return field is not None and any(
             argument.name.value in _STARTS and self._is_given(argument.value)
             for argument in field.arguments or ()
@@ -101,7 +79,7 @@ class Runner:
         except GraphQLError as error:
             raise errors.told(error) from None
         variables = request.get("variables") or {}
-        return Operation(query, name, variables, found.document, found.definition)
+        return Operation(query, name, variables, found)
 
     async def execute(self, operation: Operation, caller: callers.Caller | None) -> ExecutionResult:
         """The result of a query or mutation; its errors are fit for the client."""
@@ -125,14 +103,19 @@ class Runner:
         wake: Callable[[], None],
         resume_after: int | None = None,
     ) -> shared.Subscription:
-        field = operation.root_field()
+        field, declared = operation.asked.root_field(), operation.asked.variables
+        name = None if field is None else field.name.value
         asked = shared.Asked(
             query=operation.query,
-            operation_name=operation.name,
-            variables=_canonical(operation.variables),
+            document=operation.asked.parsed.digest,
+            operation_name=operation.asked.name,
+            variables=_canonical(
+                {key: value for key, value in operation.variables.items() if key in declared}
+            ),
             visible_to=None if caller is None else caller.unnamed(),
             resume_after=resume_after,
-            is_gauge=field is not None and field.name.value in root.GAUGES,
+            is_gauge=name in root.GAUGES,
+            by_time=name in root.BY_TIME,
             has_start=resume_after is not None or operation.has_start(),
         )
         return self.hub.subscribe(asked, wake)
@@ -145,12 +128,22 @@ def _canonical(variables: Mapping[str, Any]) -> str:
         raise refusals.Refusal("BAD_REQUEST", "The variables are nested too deeply.") from None
 
 
-def fell_behind(mark: int | None) -> dict[str, Any]:
+def fell_behind(place: shared.Subscription) -> dict[str, Any]:
     """What one is told who did not read fast enough to be told every fact."""
+    name, mark = _resumed_by(place)
     again = "subscribe again, then ask for what you missed"
     if mark is not None:
-        again = f"subscribe again after {mark}"
+        again = f"subscribe again with `{name}: {json.dumps(mark)}`"
     return {
         "message": f"More was to be told than was read; {again}.",
-        "extensions": {"code": "RESYNC", "after": mark},
+        "extensions": {"code": "RESYNC", name: mark},
     }
+
+
+def _resumed_by(place: shared.Subscription) -> tuple[str, int | str | None]:
+    """The argument that says from where on, and its value as a client gives it."""
+    if not place.share.asked.by_time:
+        return "after", place.mark
+    if place.mark is None:
+        return "since", None
+    return "since", scalars.write_instant(updates.instant(place.mark))

@@ -9,7 +9,7 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from strawberry.types.execution import ExecutionResult
@@ -27,15 +27,20 @@ Context = Callable[[callers.Caller | None, int | None], base.Context]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A subscription, and all that decides what it is told. `variables` is canonical JSON."""
+    """A subscription, and all that decides what it is told.
 
-    query: str
+    `document` is the digest of the parsed `query`; `variables`, those declared, are canonical JSON.
+    """
+
+    query: str = field(compare=False)
+    document: bytes
     operation_name: str | None
     variables: str
     visible_to: callers.Caller | None
     resume_after: int | None
     is_gauge: bool
     has_start: bool  # it wants to be told, first, what came after some point
+    by_time: bool = False  # its marks are instants: see schema.updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +58,13 @@ class FellBehindError(Exception):
 class Subscription:
     """A subscriber's place among the events. `wake` is called when there is something to take."""
 
-    __slots__ = ("_position", "mark", "share", "wake")
+    __slots__ = ("_mark", "_position", "share", "wake")
 
     def __init__(self, share: "Share", position: int, wake: Callable[[], None]) -> None:
         self.share = share
         self.wake = wake
-        self.mark: int | None = share.asked.resume_after
         self._position = position
+        self._mark = share.mark if position == share.count else None
 
     def take(self) -> Event | None:
         """The next event (of a gauge: the latest); None where it has had them all.
@@ -76,9 +81,14 @@ class Subscription:
             self._position = oldest
         event = share.events[self._position - oldest]
         self._position += 1
-        self.mark = event.mark
+        self._mark = event.mark
         share.taken.set()
         return event
+
+    @property
+    def mark(self) -> int | None:
+        """What it has been told up to: the last that it took, or where it came in."""
+        return self.share.start if self._mark is None else self._mark
 
     @property
     def behind(self) -> int:
@@ -102,11 +112,20 @@ class Share:
         self.subscriptions: set[Subscription] = set()
         self.task: asyncio.Task[None] | None = None
         self.taken = asyncio.Event()
+        self.context: base.Context | None = None
+        self.mark: int | None = None  # of the last event
         self._most = 1 if asked.is_gauge else FURTHEST_BEHIND
         self._bytes = 0
 
+    @property
+    def start(self) -> int | None:
+        """What its events come after; None where that is not known, or cannot be asked for."""
+        start = None if self.context is None else self.context.start
+        return self.asked.resume_after if start is None else start
+
     def add(self, event: Event) -> None:
         self.events.append(event)
+        self.mark = event.mark
         self.count += 1
         self._bytes += len(event.payload)
         while len(self.events) > self._most or (self._bytes > _HELD_BYTES and len(self.events) > 1):
@@ -186,7 +205,7 @@ class Hub:
     async def _execute(self, share: Share) -> list[Payload]:
         """Adds the results; returns the errors of what could not be executed."""
         asked = share.asked
-        context = self._context(asked.visible_to, asked.resume_after)
+        context = share.context = self._context(asked.visible_to, asked.resume_after)
         async with aclosing(await _results(asked, context)) as results:
             async for result in results:
                 if errors.not_executed(result):

@@ -145,7 +145,7 @@ class _Listening:
             try:
                 event = place.take() if self._refusal is None else None
             except shared.FellBehindError:
-                yield _fault(operations.fell_behind(place.mark)) + _COMPLETE
+                yield _fault(operations.fell_behind(place)) + _COMPLETE
                 return
             if self._refusal is not None:
                 raise self._refusal

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,17 +16,22 @@ from live import bus
 from runtime import clock
 from runtime.settings import Settings
 from server import app, auth
-from server.graphql import shared
+from server.graphql import operations, shared, trusted
 
 pytestmark = pytest.mark.once
 
 LIVE = "subscription { liveChannels { sequence inUse } }"
+ROWS = (
+    "subscription Rows ($of: Granularity!)"
+    ' { summaryUpdated ( customerId: "none", granularity: $of ) { version } }'
+)
 
 
 def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
     return shared.Asked(
         **{
             "query": LIVE,
+            "document": b"live",
             "operation_name": None,
             "variables": "{}",
             "visible_to": None if caller is None else caller.unnamed(),
@@ -38,11 +44,17 @@ def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
 
 
 @pytest.fixture
-async def hub(carrier: Carrier, api_redis: Redis) -> AsyncIterator[shared.Hub]:
+async def runner(carrier: Carrier, api_redis: Redis) -> AsyncIterator[operations.Runner]:
     heard = bus.Bus(api_redis)
     await heard.start()
-    yield shared.Hub(app.contexts(api_redis, heard, Settings()))
+    context = app.contexts(api_redis, heard, Settings())
+    yield operations.Runner(shared.Hub(context), context, trusted.Documents({}))
     await heard.close()
+
+
+@pytest.fixture
+def hub(runner: operations.Runner) -> shared.Hub:
+    return runner.hub
 
 
 async def caller_of(carrier: Carrier) -> callers.Caller:
@@ -122,7 +134,7 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
     places = [hub.subscribe(asked(one), lambda: None) for one in different]
     places += [hub.subscribe(asked(None), lambda: None)]
     changes: list[dict[str, Any]] = [
-        {"query": LIVE + " "},
+        {"document": b"another"},
         {"operation_name": "A"},
         {"variables": '{"a": 1}'},
         {"variables": '{"a": 1.0}'},
@@ -135,6 +147,40 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
     assert places[-1].share is places[0].share
     for place in places:
         hub.leave(place)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"query": f"# of one of a thousand\n{ROWS}"},
+        {"query": ROWS.replace(" ", "\n  ,  ")},
+        {"variables": {"of": "LIVE", "unheard of": ["x" * 100_000]}},
+        {"operationName": "Rows"},
+    ],
+)
+async def test_what_changes_nothing_keeps_nobody_apart(
+    runner: operations.Runner, carrier: Carrier, same: dict[str, Any]
+) -> None:
+    caller = await caller_of(carrier)
+    plain = {"query": ROWS, "variables": {"of": "LIVE"}}
+
+    def subscribed(changes: dict[str, Any]) -> shared.Subscription:
+        return runner.subscribe(runner.read(plain | changes, caller), caller, lambda: None)
+
+    place, joined = subscribed({}), subscribed(same)
+    assert joined.share is place.share
+    assert len(place.share.asked.variables) < 100
+    apart = [
+        subscribed(changes)
+        for changes in (
+            {"variables": {"of": "DAILY"}},
+            {"variables": {}},
+            {"query": ROWS.replace("version", "attempts")},
+        )
+    ]
+    assert len({id(one.share) for one in [place, *apart]}) == 4
+    for one in (place, joined, *apart):
+        runner.hub.leave(one)
 
 
 def test_nobody_in_particular_has_no_identity_to_depend_on() -> None:
@@ -185,6 +231,42 @@ def test_who_is_too_far_behind_is_told_so_and_from_where_to_go_on(events: int, s
     with pytest.raises(shared.FellBehindError):
         place.take()
     assert place.mark == 0
+
+
+def test_who_came_in_later_and_is_too_far_behind_goes_on_from_where_it_came_in() -> None:
+    share = _share(is_gauge=False)
+    share.add(_event(7))
+    position = share.first_position()
+    assert position is not None
+    place = shared.Subscription(share, position, lambda: None)
+    for number in range(8, 9 + shared.FURTHEST_BEHIND):
+        share.add(_event(number))
+    with pytest.raises(shared.FellBehindError):
+        place.take()
+    assert operations.fell_behind(place)["extensions"] == {"code": "RESYNC", "after": 7}
+
+
+async def test_who_is_too_far_behind_is_told_from_where_to_go_on_as_it_is_asked_for(
+    runner: operations.Runner, carrier: Carrier
+) -> None:
+    caller = await caller_of(carrier)
+    customer = await carrier.customer()
+    at = (clock.now() - timedelta(hours=3)).isoformat(timespec="microseconds")
+    since = at.replace("+00:00", "Z")
+    rows = f'summaryUpdated(customerId: "{customer}", granularity: DAILY, since: "{since}")'
+    for query, from_where in [
+        (f"subscription {{ {rows} {{ version }} }}", {"since": since}),
+        ("subscription { checklistChanged(after: 0) { number } }", {"after": 0}),
+    ]:
+        asked = runner.read({"query": query}, caller)
+        place = runner.subscribe(asked, caller, lambda: None)
+        async with asyncio.timeout(10):
+            while place.mark is None:  # noqa: ASYNC110 - it tells nobody when it has begun
+                await asyncio.sleep(0.005)
+        told = operations.fell_behind(place)
+        assert told["extensions"] == {"code": "RESYNC"} | from_where
+        assert f"`{next(iter(from_where))}: " in told["message"]
+        runner.hub.leave(place)
 
 
 @pytest.mark.parametrize("size", [1, 10_000])

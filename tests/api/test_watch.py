@@ -9,7 +9,7 @@ from callers import Caller, Carrier
 from sockets import LIVE, closed, hear, say, signed_in, subscribe
 
 from domain import tokens
-from models import db
+from models import credentials, db
 from models.tables import Account, Contact, Session, Staff
 from runtime import clock
 
@@ -100,3 +100,38 @@ async def test_who_was_believed_stays_so_while_the_tables_are_away(carrier: Carr
         finally:
             async with db.connection() as connection:
                 await connection.execute("ALTER TABLE api_keys_away RENAME TO api_keys")
+
+
+async def test_of_those_who_listen_only_who_has_changed_is_read_again(carrier: Carrier) -> None:
+    customer = await carrier.customer()
+    made = [
+        await carrier.key("LIVE_READ", customer_id=customer),
+        await carrier.key("LIVE_READ"),
+        await carrier.contact(customer),
+        await carrier.staff("SUPPORT"),
+        await carrier.staff("SUPPORT"),
+    ]
+    given = [tokens.parse(caller.token or "") for caller in made]
+    prints = [credentials.NEVER_SEEN] * len(given)
+
+    async def changed() -> dict[int, bool]:
+        """Which are told, and whether they are in force still."""
+        asked = [(token, prints[at]) for at, token in enumerate(given) if token is not None]
+        told = await credentials.changed(asked, clock.now())
+        prints[:] = [
+            known.print if (known := told.get(at)) is not None else print
+            for at, print in enumerate(prints)
+        ]
+        return {at: known is not None for at, known in told.items()}
+
+    assert await changed() == dict.fromkeys(range(5), True)
+    assert await changed() == {}
+    await Account.filter(id=carrier.account_id).update(hide_carriers=True)
+    assert set(await changed()) == set(range(5))  # its account is another
+    await Contact.filter(account_id=carrier.account_id).update(time_zone="Asia/Kolkata")
+    assert await changed() == {2: True}
+    await made[3].send("mutation { logout { __typename } }")
+    await Session.filter(id=given[4].id if given[4] else 0).update(expires_at=clock.now())
+    assert await changed() == {3: False, 4: False}
+    prints[:] = [credentials.NEVER_SEEN] * len(given)
+    assert await changed() == {0: True, 1: True, 2: True, 3: False, 4: False}
