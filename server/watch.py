@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import structlog
@@ -14,6 +14,7 @@ from server import auth
 
 EVERY = 0.5  # seconds
 _WITHIN = 3.0  # seconds for an answer
+MOST_STRANGERS = 1_000  # sockets of a process that have not signed in
 _AT_ONCE = 5_000  # tokens asked about in one statement
 
 Ended = Callable[[refusals.Refusal], None]
@@ -29,6 +30,7 @@ class Watch:
         self._most = most
         self._held: dict[tuple[tokens.Token, callers.Caller], dict[object, Ended]] = {}
         self._open: Counter[tokens.Token] = Counter()
+        self._strangers: dict[object, Callable[[], None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,10 +42,11 @@ class Watch:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def hold(self, token: tokens.Token, caller: callers.Caller, ended: Ended) -> Callable[[], None]:
-        """Calls `ended` when the token is in force no more, or its caller sees other things.
+    @contextmanager
+    def hold(self, token: tokens.Token, caller: callers.Caller, ended: Ended) -> Iterator[None]:
+        """Calls `ended`, perhaps again, when the token is in force no more, or its caller sees
+        other things.
 
-        Returns what lets it go; until then `ended` may be called again.
         TOO_MANY_CONNECTIONS where the token holds the most it may.
         """
         if self._open[token] >= self._most:
@@ -52,19 +55,35 @@ class Watch:
                 f"A token holds at most {self._most} connections open; close some.",
             )
         self._open[token] += 1
+        held = self._held.setdefault((token, caller), {})
         mark = object()
-        self._held.setdefault((token, caller), {})[mark] = ended
-        return lambda: self._release(token, caller, mark)
+        held[mark] = ended
+        try:
+            yield
+        finally:
+            del held[mark]
+            if not held:
+                del self._held[token, caller]
+            self._open[token] -= 1
+            if not self._open[token]:
+                del self._open[token]
 
-    def _release(self, token: tokens.Token, caller: callers.Caller, mark: object) -> None:
-        held = self._held.get((token, caller), {})
-        if held.pop(mark, None) is None:
-            return
-        if not held:
-            del self._held[token, caller]
-        self._open[token] -= 1
-        if not self._open[token]:
-            del self._open[token]
+    @contextmanager
+    def stranger(self, ended: Callable[[], None]) -> Iterator[None]:
+        """Holds a connection of nobody known yet; calls `ended` where there are too many.
+
+        The oldest has to go, not the newest: however many strangers there are, who signs in at
+        once is let in.
+        """
+        if len(self._strangers) >= MOST_STRANGERS:
+            oldest = next(iter(self._strangers))
+            self._strangers.pop(oldest)()
+        mark = object()
+        self._strangers[mark] = ended
+        try:
+            yield
+        finally:
+            self._strangers.pop(mark, None)
 
     async def _run(self) -> None:
         while True:
