@@ -13,6 +13,7 @@ from typing import Any, cast
 
 SLICE = 4_096  # bytes; of the smallest frames there are, what takes about 4 ms
 READ_WITHIN = 20.0  # seconds a peer may leave what was sent to it unread
+KERNEL_WITHIN = 25  # seconds, likewise, of what is closed: later, as it tells the peer nothing
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what is not sent yet is dropped
 
@@ -58,8 +59,12 @@ class Paced(asyncio.Protocol):
         """Whether nothing more is to be handed on for now; `go_on` has to follow."""
         raise NotImplementedError
 
+    def slice(self) -> int:
+        """How many bytes are handed on at once."""
+        return SLICE
+
     def feed(self, data: bytes) -> None:
-        """Takes at most a SLICE of what was received."""
+        """Takes a slice of what was received."""
         raise NotImplementedError
 
     def too_late(self) -> None:
@@ -72,11 +77,11 @@ class Paced(asyncio.Protocol):
         super().connection_made(transport)
         wire = transport.get_extra_info("socket")
         if hasattr(socket, "TCP_USER_TIMEOUT") and wire.family != socket.AF_UNIX:
-            # Else a peer that acknowledges and never reads keeps what is closed already.
-            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(READ_WITHIN * 1_000))
+            # Else a peer that reads nothing would keep what is closed already in the kernel.
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KERNEL_WITHIN * 1_000)
 
     def data_received(self, data: bytes) -> None:
-        if self._unfed or len(data) > SLICE or self.has_enough():
+        if self._unfed or len(data) > self.slice() or self.has_enough():
             self._unfed += data
             self.transport.pause_reading()
             self.go_on()
@@ -98,8 +103,9 @@ class Paced(asyncio.Protocol):
         self._turn = None
         if self.transport.is_closing() or self.has_enough():
             return
-        data = bytes(self._unfed[:SLICE])
-        del self._unfed[:SLICE]
+        size = self.slice()
+        data = bytes(self._unfed[:size])
+        del self._unfed[:size]
         self.feed(data)
         self.go_on()
 

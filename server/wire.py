@@ -20,7 +20,7 @@ EXTENSION = "callboard.wire"  # of a scope: the `Http` or `Wire` it came by
 
 HEAD_BYTES = 32_768  # a request's line and headers
 HEAD_WITHIN = 10.0  # seconds for them to arrive
-BODY_WITHIN = 40.0  # seconds for a body: more than `ingest_routes` waits, which says so politely
+BODY_WITHIN = 32.0  # seconds for a body: more than `ingest_routes` waits, which says so
 
 MAX_SENT = 190_000  # bytes a message may have: with what waits unread, a socket holds under 256 KiB
 MESSAGE_WITHIN = 10.0  # seconds for a message to arrive
@@ -71,6 +71,10 @@ class Http(paced.Paced, HttpToolsProtocol):
 
     def has_enough(self) -> bool:
         return self.flow.read_paused or bool(self.pipeline)
+
+    def slice(self) -> int:
+        """Of a body more, as it is not looked into."""
+        return paced.SLICE if self._in_head else 4 * paced.SLICE
 
     def feed(self, data: bytes) -> None:
         if self._in_head:
