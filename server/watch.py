@@ -15,6 +15,7 @@ from server import auth
 EVERY = 0.5  # seconds
 _WITHIN = 3.0  # seconds for an answer
 MOST_STRANGERS = 1_000  # sockets of a process that have not signed in
+SIGN_IN_WITHIN = 2.0  # seconds in which none of them has to make room
 _AT_ONCE = 5_000  # tokens asked about in one statement
 
 Ended = Callable[[refusals.Refusal], None]
@@ -30,7 +31,7 @@ class Watch:
         self._most = most
         self._held: dict[tuple[tokens.Token, callers.Caller], dict[object, Ended]] = {}
         self._open: Counter[tokens.Token] = Counter()
-        self._strangers: dict[object, Callable[[], None]] = {}
+        self._strangers: dict[object, tuple[float, Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -44,9 +45,9 @@ class Watch:
 
     @contextmanager
     def hold(self, token: tokens.Token, caller: callers.Caller, ended: Ended) -> Iterator[None]:
-        """Calls `ended`, perhaps again, when the token is in force no more, or its caller sees
-        other things.
+        """Calls `ended` when the token is in force no more, or its caller sees other things.
 
+        Within, `ended` may be called again.
         TOO_MANY_CONNECTIONS where the token holds the most it may.
         """
         if self._open[token] >= self._most:
@@ -72,14 +73,18 @@ class Watch:
     def stranger(self, ended: Callable[[], None]) -> Iterator[None]:
         """Holds a connection of nobody known yet; calls `ended` where there are too many.
 
-        The oldest has to go, not the newest: however many strangers there are, who signs in at
-        once is let in.
+        The oldest has to go, not the newest, and only once it has had time to sign in: neither a
+        crowd of strangers nor that of a restart keeps out who signs in at once.
         """
+        now = asyncio.get_running_loop().time()
         if len(self._strangers) >= MOST_STRANGERS:
             oldest = next(iter(self._strangers))
-            self._strangers.pop(oldest)()
+            since, make_room = self._strangers[oldest]
+            if since + SIGN_IN_WITHIN < now:
+                del self._strangers[oldest]
+                make_room()
         mark = object()
-        self._strangers[mark] = ended
+        self._strangers[mark] = (now, ended)
         try:
             yield
         finally:

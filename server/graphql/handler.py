@@ -130,6 +130,7 @@ class Handler:
         await self._write(protocol.text_of({"type": "connection_ack"}))
 
     async def _authenticate(self, authorization: str) -> None:
+        self.held.close()  # a stranger no more: it is known, or closed
         try:
             self.caller = await auth.authenticate(authorization, self.clock())
             token = auth.bearer(authorization)
@@ -137,7 +138,6 @@ class Handler:
             raise Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message) from refusal
         except faults.AWAY as error:
             raise Closed(Close.TRY_AGAIN, "The database is away; try again") from error
-        self.held.close()
         try:
             self.held.enter_context(self.watched.hold(token, self.caller, self._forbid))
         except refusals.Refusal as refusal:
