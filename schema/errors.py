@@ -6,7 +6,8 @@ from typing import Any
 
 import strawberry
 import structlog
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
@@ -61,8 +62,6 @@ def told(error: GraphQLError) -> GraphQLError:
         return _told(error, original.message, of_refusal(original))
     if isinstance(original, NO_OPERATION):
         return _told(error, error.message, {"code": "BAD_REQUEST"})
-    if isinstance(error, GraphQLSyntaxError):
-        return _told(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
     if original is None:
         return _told(
             error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)

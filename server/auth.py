@@ -10,6 +10,7 @@ from domain import callers, refusals, tokens
 from models import credentials
 
 COOKIE = "callboard_session"
+CHALLENGE = 'Bearer realm="Callboard"'  # WWW-Authenticate of every 401: RFC 9110, 15.5.2
 CSRF_HEADER = "x-callboard-csrf"  # any value: a page of another origin cannot send it
 
 # A caller found is believed for this long, so that ingest at a high rate asks the database a few

@@ -68,7 +68,9 @@ async def _answered(request: Request, take: _Taken) -> Response:
     except ClientDisconnect:
         return Response(status_code=400)  # nobody reads it
     except refusals.Refusal as refusal:
-        return _json(_refusal(refusal), _STATUS.get(refusal.code, 400))
+        status = _STATUS.get(refusal.code, 400)
+        headers = {"WWW-Authenticate": auth.CHALLENGE} if status == 401 else None
+        return _json(_refusal(refusal), status, headers)
     except faults.AWAY:
         away = refusals.Refusal("UNAVAILABLE", "The database cannot be reached; send it again.")
         return _json(_refusal(away), 503, {"Retry-After": _RETRY_AFTER})

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import structlog
@@ -15,6 +15,8 @@ from server import auth
 EVERY = 0.5  # seconds
 _WITHIN = 0.8  # seconds for an answer
 _AT_ONCE = 1_000  # tokens asked about in one statement: others get a turn between two
+MOST_STRANGERS = 1_000  # sockets of a process that have not signed in
+SIGN_IN_WITHIN = 2.0  # seconds in which none of them has to make room
 
 Ended = Callable[[refusals.Refusal], None]
 
@@ -39,6 +41,7 @@ class Watch:
         self._most = most
         self._held: dict[tuple[tokens.Token, callers.Caller], _Held] = {}
         self._open: Counter[tokens.Token] = Counter()
+        self._strangers: dict[object, tuple[float, Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -50,10 +53,11 @@ class Watch:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def hold(self, token: tokens.Token, caller: callers.Caller, ended: Ended) -> Callable[[], None]:
+    @contextmanager
+    def hold(self, token: tokens.Token, caller: callers.Caller, ended: Ended) -> Iterator[None]:
         """Calls `ended` when the token is in force no more, or its caller sees other things.
 
-        Returns what lets it go; until then `ended` may be called again.
+        Within, `ended` may be called again.
         TOO_MANY_CONNECTIONS where the token holds the most it may.
         """
         if self._open[token] >= self._most:
@@ -62,19 +66,39 @@ class Watch:
                 f"A token holds at most {self._most} connections open; close some.",
             )
         self._open[token] += 1
+        held = self._held.setdefault((token, caller), _Held())
         mark = object()
-        self._held.setdefault((token, caller), _Held()).ended[mark] = ended
-        return lambda: self._release(token, caller, mark)
+        held.ended[mark] = ended
+        try:
+            yield
+        finally:
+            del held.ended[mark]
+            if not held.ended:
+                del self._held[token, caller]
+            self._open[token] -= 1
+            if not self._open[token]:
+                del self._open[token]
 
-    def _release(self, token: tokens.Token, caller: callers.Caller, mark: object) -> None:
-        held = self._held.get((token, caller))
-        if held is None or held.ended.pop(mark, None) is None:
-            return
-        if not held.ended:
-            del self._held[token, caller]
-        self._open[token] -= 1
-        if not self._open[token]:
-            del self._open[token]
+    @contextmanager
+    def stranger(self, ended: Callable[[], None]) -> Iterator[None]:
+        """Holds a connection of nobody known yet; calls `ended` where there are too many.
+
+        The oldest has to go, not the newest, and only once it has had time to sign in: neither a
+        crowd of strangers nor that of a restart keeps out who signs in at once.
+        """
+        now = asyncio.get_running_loop().time()
+        if len(self._strangers) >= MOST_STRANGERS:
+            oldest = next(iter(self._strangers))
+            since, make_room = self._strangers[oldest]
+            if since + SIGN_IN_WITHIN < now:
+                del self._strangers[oldest]
+                make_room()
+        mark = object()
+        self._strangers[mark] = (now, ended)
+        try:
+            yield
+        finally:
+            self._strangers.pop(mark, None)
 
     async def _run(self) -> None:
         while True:

@@ -1,85 +1,146 @@
-"""uvicorn's protocols, bounded: a peer that does not read is cut off, an ending is spread out.
+"""uvicorn's protocols, bounded (`paced`) and, at the end of the server, ended one after the other.
 
-uvicorn closes politely, which waits for ever for a peer that reads nothing; here what was sent has
-to be read in time. A WebSocket can also be written to at once, without a task for each message.
+A WebSocket can also be written to at once, without a task for each message.
 """
 
-import asyncio
 import random
-import socket
-import struct
 from collections.abc import Callable
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import CloseCode, Frame
+from websockets.protocol import State as WebSocketState
+
+from server import paced
 
 EXTENSION = "callboard.wire"  # of a scope: the `Http` or `Wire` it came by
 
-READ_WITHIN = 20.0  # seconds a peer may leave what was sent to it unread
+HEAD_BYTES = 32_768  # a request's line and headers
+HEAD_WITHIN = 10.0  # seconds for them to arrive
+BODY_WITHIN = 32.0  # seconds for a body: more than `ingest_routes` waits, which says so
+
+MAX_SENT = 190_000  # bytes a message may have: with what waits unread, a socket holds under 256 KiB
+MESSAGE_WITHIN = 10.0  # seconds for a message to arrive
+MESSAGE_FRAMES = 1_000  # it may be sent in
+STRANGER_BYTES = 65_536  # from a socket that has not signed in
 PING_EVERY, PONG_WITHIN = 15.0, 10.0  # seconds: finds a peer that is gone where little is sent
 CLOSE_WITHIN = 2.0  # seconds for its answer to our close
-DRAIN_OVER = 5.0  # seconds over which the peers of an ending server are sent away
+
+END_WITHIN = 9.0  # seconds from SIGTERM to the end of the process; it is killed then
+GRACE = END_WITHIN - 2  # of them for connections; then the services are closed
+DRAIN_OVER = GRACE - CLOSE_WITHIN - 1  # of them, over which peers are sent away
 
 
-_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what is not sent yet is dropped
+class ServerEnding(ServerState):
+    """uvicorn's, and whether the server ends: what is connected only then is sent away too."""
+
+    is_ending = False
 
 
-class _CutOff(asyncio.Protocol):
-    """Cuts the connection unless what was written to it is read in time."""
-
-    transport: asyncio.Transport
-    _timer: asyncio.TimerHandle | None = None
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._timer is None:
-            self.abort_in(READ_WITHIN)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._stop()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
-        super().connection_lost(exc)
-
-    def abort_in(self, seconds: float) -> None:
-        """Unless it has ended, or been read, by then."""
-        self._stop()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.abort)
-
-    def abort(self) -> None:
-        """Ends it now. Merely closed, the kernel would hold what is unread for minutes more."""
-        if not self.transport.is_closing():
-            wire = self.transport.get_extra_info("socket")
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        self.transport.abort()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+class TooLongError(Exception):
+    """A message of more than MAX_SENT bytes."""
 
 
-class Http(_CutOff, HttpToolsProtocol):
+class _Flow(FlowControl):
+    """uvicorn's, but its owner says whether more is read."""
+
+    def __init__(self, transport: Any, go_on: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._go_on = go_on
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._go_on()
+
+
+class Http(paced.Paced, HttpToolsProtocol):
     """HTTP, server-sent events among it."""
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {"wire": self}}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._head_bytes = 0
 
     @property
     def is_writable(self) -> bool:
         return not self.flow.write_paused
 
+    def has_enough(self) -> bool:
+        return self.flow.read_paused or bool(self.pipeline)
 
-class Wire(_CutOff, WebSocketsSansIOProtocol):
+    def slice(self) -> int:
+        """Of a body more, as it is not looked into."""
+        return paced.SLICE if self._in_head else 4 * paced.SLICE
+
+    def feed(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._is_idle():  # else an empty line after a request would end its answer
+                self.expect_rest(HEAD_WITHIN)
+        HttpToolsProtocol.data_received(self, data)
+        if self._in_head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            if self._is_idle():
+                self.send_400_response(f"A request's head has at most {HEAD_BYTES} bytes.")
+            else:
+                self.abort()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    # What uvicorn calls --------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.go_on)
+        self.expect_rest(HEAD_WITHIN)
+        if _is_ending(self.server_state):
+            self.shutdown()
+
+    def handle_websocket_upgrade(self) -> None:
+        self.let_go()
+        self._unfed.clear()  # said before the handshake was answered: not for a WebSocket
+        super().handle_websocket_upgrade()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {"wire": self}}
+        self.expect_rest(HEAD_WITHIN)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._arrival.stop()
+        self.expect_rest(BODY_WITHIN)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_head, self._head_bytes = True, 0
+        self._arrival.stop()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.go_on()
+
+    def shutdown(self) -> None:
+        """What runs may end; what has not even arrived holds up nobody."""
+        super().shutdown()
+        waits = self.transport.is_closing() or self._arrival.is_running
+        self.abort_in(CLOSE_WITHIN if waits else DRAIN_OVER + CLOSE_WITHIN)
+
+
+class Wire(paced.Paced, WebSocketsSansIOProtocol):
     """A WebSocket. Its owner sets `on_writable`, called when it can be written to again."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, config: Any, server_state: ServerState, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, server_state, *args, **kwargs)
         self.on_writable: Callable[[], None] | None = None
+        self.is_stranger = True  # until it has signed in
+        self._received = 0
+        self._server_state = server_state
 
     async def run_asgi(self) -> None:
         self.scope["extensions"][EXTENSION] = {"wire": self}
@@ -87,7 +148,7 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
 
     @property
     def is_open(self) -> bool:
-        return not (self.disconnected or self.close_sent or self.transport.is_closing())
+        return self.conn.state is WebSocketState.OPEN and not self.transport.is_closing()
 
     @property
     def is_writable(self) -> bool:
@@ -101,7 +162,9 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
         return self.is_open
 
     def write(self, text: bytes) -> None:
-        """Sends a text message now; only while `is_writable`."""
+        """Sends a text message now; only while `is_writable`. TooLongError beyond MAX_SENT."""
+        if len(text) > MAX_SENT:
+            raise TooLongError(len(text))
         self.conn.send_text(text)
         self.transport.write(b"".join(self.conn.data_to_send()))
 
@@ -111,8 +174,73 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(CLOSE_WITHIN, self.abort)
+            self.go_on()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.go_on()
+        return message
+
+    # What arrives --------------------------------------------------------------------------------
+
+    def has_enough(self) -> bool:
+        return self.read_paused
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        if self.is_stranger and self._received > STRANGER_BYTES:
+            self._refuse(CloseCode.MESSAGE_TOO_BIG, f"{STRANGER_BYTES} bytes without signing in")
+        else:
+            super().data_received(data)
+
+    def feed(self, data: bytes) -> None:
+        WebSocketsSansIOProtocol.data_received(self, data)
+
+    def handle_events(self) -> None:
+        ends_with_a_frame = bool(self.conn.events) and not self.conn.reader.buffer
+        super().handle_events()
+        if ends_with_a_frame and self.conn.current_size is None:
+            self._arrival.stop()
+        else:
+            self.expect_rest(MESSAGE_WITHIN)
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MESSAGE_FRAMES:
+            super().handle_cont(event)
+        else:
+            self._refuse(CloseCode.MESSAGE_TOO_BIG, f"A message has {MESSAGE_FRAMES} frames")
+
+    def send_receive_event_to_app(self) -> None:
+        super().send_receive_event_to_app()
+        self._arrival.stop()
+
+    def handle_ping(self) -> None:
+        """Answers, unless the peer asks without reading the answers."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def too_late(self) -> None:
+        self._refuse(CloseCode.POLICY_VIOLATION, f"A message has {MESSAGE_WITHIN:.0f} s to arrive")
+
+    def _refuse(self, code: CloseCode, reason: str) -> None:
+        if not self.transport.is_closing():
+            self.conn.fail(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+            self.close_sent = True
+            self.transport.close()
+            self.abort_in(CLOSE_WITHIN)
 
     # What uvicorn calls --------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if _is_ending(self._server_state):
+            self.shutdown()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -122,13 +250,6 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.on_writable = None
         super().connection_lost(exc)
-
-    def handle_ping(self) -> None:
-        """Answers, unless the peer asks without reading the answers."""
-        if self.writable.is_set():
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()
 
     def keepalive_timeout(self) -> None:
         """No close first, as uvicorn does: it would wait for a peer that is not there."""
@@ -140,10 +261,15 @@ class Wire(_CutOff, WebSocketsSansIOProtocol):
         self.loop.call_later(random.uniform(0, DRAIN_OVER), self._go_away)
 
     def _go_away(self) -> None:
-        if self.transport.is_closing():
+        if self.disconnected:
             return
-        if self.writable.is_set():
-            super().shutdown()
-            self.abort_in(CLOSE_WITHIN)
-        else:
+        if not self.writable.is_set():
             self.abort()
+            return
+        if not self.transport.is_closing():
+            super().shutdown()
+        self.abort_in(CLOSE_WITHIN)
+
+
+def _is_ending(state: ServerState) -> bool:
+    return isinstance(state, ServerEnding) and state.is_ending

@@ -17,9 +17,9 @@ import typer
 
 from runtime import child
 from runtime.settings import ROOT
+from server import wire
 
 _TICK_SECONDS = 0.2
-_STOP_SECONDS = 7.0
 _STEADY_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 3.0
 
@@ -143,7 +143,7 @@ def _end(ending: Sequence[_Running]) -> None:
     processes = [running.process for running in ending]
     for process in processes:
         process.terminate()
-    deadline = time.monotonic() + _STOP_SECONDS
+    deadline = time.monotonic() + wire.END_WITHIN
     for process in processes:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))

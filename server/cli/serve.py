@@ -11,9 +11,6 @@ from server import cli, wire
 
 commands = typer.Typer()
 
-_GRACEFUL_SECONDS = 8
-MAX_MESSAGE = 1_000_000  # bytes a WebSocket's message may have
-
 
 @commands.command()
 def serve(
@@ -33,9 +30,14 @@ def serve(
 
 
 class Server(uvicorn.Server):
-    """Ends within 10 s: what is open is sent away over `wire.DRAIN_OVER` seconds."""
+    """Ends within `wire.END_WITHIN`: what is open is sent away over `wire.DRAIN_OVER` seconds."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = self._ending = wire.ServerEnding()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.is_ending = True
         if self.started:
             self.config.app.state.streams.drain(wire.DRAIN_OVER)  # type: ignore[union-attr]
         await super().shutdown(sockets)
@@ -44,6 +46,7 @@ class Server(uvicorn.Server):
 def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
     """One process, one loop; per-message deflate costs more than it saves on small pushes."""
     from server import app
+    from server.graphql import requests
 
     return uvicorn.Config(
         app.create_app(settings),
@@ -52,11 +55,11 @@ def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
         loop="uvloop",
         http=wire.Http,
         ws=wire.Wire,
-        ws_max_size=MAX_MESSAGE,
+        ws_max_size=requests.MAX_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=wire.PING_EVERY,
         ws_ping_timeout=wire.PONG_WITHIN,
-        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+        timeout_graceful_shutdown=int(wire.GRACE),
         log_config=None,
         access_log=False,
         server_header=False,

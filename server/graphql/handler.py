@@ -3,24 +3,24 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.execution import ExecutionResult
 
 from domain import callers, refusals
 from models import faults
 from schema import errors
 from server import auth, watch
-from server.graphql import operations, protocol, shared
+from server.graphql import operations, protocol, requests, shared
 from server.graphql.protocol import Close, Closed, Message
-from server.wire import EXTENSION, Wire
+from server.wire import EXTENSION, MAX_SENT, Wire
 
 INIT_WITHIN = 10.0  # seconds
-MAX_SENT = 190_000  # bytes a message may have: with what waits unread, a socket holds under 256 KiB
 
 
 class Handler:
@@ -42,12 +42,17 @@ class Handler:
         self.most_operations = most_operations
         self.initialised = self.acknowledged = False
         self.caller: callers.Caller | None = None
-        self.release: Callable[[], None] | None = None
+        self.held = ExitStack()  # its place among those `watched`
         self.running: dict[str, asyncio.Task[None] | Listening] = {}
         self.behind: dict[Listening, None] = {}
         self.closing: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
+        with self.held:
+            self.held.enter_context(self.watched.stranger(self._make_room))
+            await self._serve()
+
+    async def _serve(self) -> None:
         if GRAPHQL_TRANSPORT_WS_PROTOCOL not in self.socket.scope["subprotocols"]:
             await self.socket.accept()
             await self._close(Closed(Close.BAD_SUBPROTOCOL, "Subprotocol not acceptable"))
@@ -58,11 +63,12 @@ class Handler:
             await self._initialise()
             while True:
                 await self._take(await self._receive())
-                await asyncio.sleep(0)  # a burst of one socket leaves a turn to the others
         except Closed as closed:
             await self._close(closed)
         except WebSocketDisconnect:
             pass
+        except Exception as error:
+            await self._close(Closed(Close.INTERNAL, errors.masked(error)[0]))
         finally:
             await self._end()
 
@@ -78,6 +84,7 @@ class Handler:
             raise Closed(Close.INIT_TIMEOUT, "Connection initialisation timeout") from None
 
     async def _receive(self) -> Message:
+        await asyncio.sleep(0)  # a burst of one socket leaves a turn to the others
         message = await self.socket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code") or 1005)
@@ -120,9 +127,10 @@ class Handler:
         if authorization is not None:
             await self._authenticate(authorization)
         self.acknowledged = True
-        await self.send({"type": "connection_ack"})
+        await self._write(protocol.text_of({"type": "connection_ack"}))
 
     async def _authenticate(self, authorization: str) -> None:
+        self.held.close()  # a stranger no more: it is known, or closed
         try:
             self.caller = await auth.authenticate(authorization, self.clock())
             token = auth.bearer(authorization)
@@ -131,13 +139,14 @@ class Handler:
         except faults.AWAY as error:
             raise Closed(Close.TRY_AGAIN, "The database is away; try again") from error
         try:
-            self.release = self.watched.hold(token, self.caller, self._forbid)
+            self.held.enter_context(self.watched.hold(token, self.caller, self._forbid))
         except refusals.Refusal as refusal:
             raise Closed(Close.TRY_AGAIN, refusal.message) from refusal
+        self.wire.is_stranger = False
 
     # Operations ----------------------------------------------------------------------------------
 
-    async def _subscribe(self, id: str, request: Message) -> None:
+    async def _subscribe(self, id: str, request: requests.Parameters) -> None:
         if not self.acknowledged:
             raise Closed(Close.UNAUTHORIZED, "Unauthorized")
         if id in self.running:
@@ -145,7 +154,7 @@ class Handler:
         try:
             asked = self._read(request)
         except GraphQLError as error:
-            await self.send(_error(id, [error.formatted]))
+            await self._write(_error(id, [error.formatted]))
             return
         if asked.is_subscription:
             await self._listen(id, asked)
@@ -157,12 +166,12 @@ class Handler:
             listening = Listening(self, id, asked)
         except refusals.Refusal as refusal:
             told = {"message": refusal.message, "extensions": errors.of_refusal(refusal)}
-            await self.send(_error(id, [told]))
+            await self._write(_error(id, [told]))
             return
         self.running[id] = listening
         listening.wake()
 
-    def _read(self, request: Message) -> operations.Operation:
+    def _read(self, request: requests.Parameters) -> operations.Operation:
         if len(self.running) >= self.most_operations:
             raise GraphQLError(
                 f"A socket runs at most {self.most_operations} operations at once.",
@@ -172,21 +181,26 @@ class Handler:
 
     async def _execute(self, id: str, asked: operations.Operation) -> None:
         """Sends the one result of a query or mutation."""
-        result = await self.runner.execute(asked, self.caller)
-        payload = shared.encoded(result)
-        with suppress(WebSocketDisconnect):
-            if errors.not_executed(result):
-                await self._last(_error(id, [one.formatted for one in result.errors or ()]))
-            elif len(payload) > MAX_SENT:
-                await self._last(_error(id, [_too_large(len(payload))]))
-            else:
-                await self._write(_next(id) + payload + b"}")
-                await self._last({"id": id, "type": "complete"})
+        try:
+            last = await self._tell(id, await self.runner.execute(asked, self.caller))
+        except WebSocketDisconnect:
+            return
+        except Exception as error:
+            message, extensions = errors.masked(error)
+            last = _error(id, [{"message": message, "extensions": extensions}])
+        if self.running.pop(id, None) is not None:  # else the client has completed it
+            with suppress(WebSocketDisconnect):
+                await self._write(last)
 
-    async def _last(self, message: Message) -> None:
-        """An operation's last message, unless the client has completed it."""
-        if self.running.pop(message["id"], None) is not None:
-            await self.send(message)
+    async def _tell(self, id: str, result: ExecutionResult) -> bytes:
+        """Sends what there is before the operation's last message, and returns that."""
+        if errors.not_executed(result):
+            return _error(id, [one.formatted for one in result.errors or ()])
+        text = _next(id) + shared.encoded(result) + b"}"
+        if len(text) > MAX_SENT:
+            return _error(id, [_too_large(len(text))])
+        await self._write(text)
+        return _complete(id)
 
     def _stop(self, id: str) -> None:
         stopped = self.running.pop(id, None)
@@ -204,9 +218,6 @@ class Handler:
 
     # Messages out --------------------------------------------------------------------------------
 
-    async def send(self, message: Message) -> None:
-        await self._write(protocol.text_of(message))
-
     async def _write(self, text: bytes) -> None:
         if not await self.wire.until_writable():
             raise WebSocketDisconnect(1006)
@@ -215,12 +226,18 @@ class Handler:
     # Its end -------------------------------------------------------------------------------------
 
     def _forbid(self, refusal: refusals.Refusal) -> None:
-        """Closes at once: what was not read yet is not for this peer any more."""
+        self._close_at_once(Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message))
+
+    def _make_room(self) -> None:
+        message = "Too many sockets have not signed in; come again later"
+        self._close_at_once(Closed(Close.TRY_AGAIN, message))
+
+    def _close_at_once(self, closed: Closed) -> None:
+        """What was not read yet is not for this peer any more."""
         if self.wire.is_writable:
             self._drop()
             self.acknowledged = False
-            closing = self._close(Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message))
-            self.closing = asyncio.create_task(closing)
+            self.closing = asyncio.create_task(self._close(closed))
         else:
             self.wire.abort()
 
@@ -231,8 +248,7 @@ class Handler:
                 await self.socket.close(closed.code, reason)
 
     def _drop(self) -> list[asyncio.Task[None]]:
-        if self.release is not None:
-            self.release()
+        self.held.close()
         dropped, self.running = self.running, {}
         for one in dropped.values():
             one.leave() if isinstance(one, Listening) else one.cancel()
@@ -262,10 +278,11 @@ class Listening:
                 if event is None:
                     self._finish(self._place.faults)
                     return
-                if len(event.payload) > MAX_SENT:
-                    self._finish([_too_large(len(event.payload))])
+                text = self._prefix + event.payload + b"}"
+                if len(text) > MAX_SENT:
+                    self._finish([_too_large(len(text))])
                     return
-                wire.write(self._prefix + event.payload + b"}")
+                wire.write(text)
         except shared.FellBehindError:
             self._finish([operations.fell_behind(self._place)])
             return
@@ -279,16 +296,20 @@ class Listening:
         if faults is None or self._handler.running.pop(self.id, None) is None:
             return
         self.leave()
-        last = _error(self.id, faults) if faults else {"id": self.id, "type": "complete"}
-        self._handler.wire.write(protocol.text_of(last))
+        self._handler.wire.write(_error(self.id, faults) if faults else _complete(self.id))
 
 
 def _next(id: str) -> bytes:
     return b'{"id":' + json.dumps(id).encode() + b',"type":"next","payload":'
 
 
-def _error(id: str, faults: Sequence[Any]) -> Message:
-    return {"id": id, "type": "error", "payload": faults}
+def _complete(id: str) -> bytes:
+    return protocol.text_of({"id": id, "type": "complete"})
+
+
+def _error(id: str, faults: Sequence[Any]) -> bytes:
+    text = protocol.text_of({"id": id, "type": "error", "payload": faults})
+    return text if len(text) <= MAX_SENT else _error(id, [_too_large(len(text))])
 
 
 def _too_large(size: int) -> Message:

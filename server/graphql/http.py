@@ -4,23 +4,22 @@ https://graphql.github.io/graphql-over-http/draft/
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from email.message import Message
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.types.execution import ExecutionResult
 
 from schema import errors
-from server.graphql import shared
+from server import auth
+from server.graphql import requests, shared
 
-MAX_BODY = 1_000_000  # bytes
 MAX_BATCH = 10  # operations
 
 _JSON = "application/json"
+_UTF_8 = ("utf-8", "utf8")
 _RESPONSE_JSON = "application/graphql-response+json"
-
-Parameters: TypeAlias = Mapping[str, Any]
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
@@ -33,7 +32,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
         self.code = code
 
 
-async def parameters(request: Request) -> Parameters | list[Parameters]:
+async def parameters(request: Request) -> requests.Parameters | list[requests.Parameters]:
     """What is asked for: the parameters of one operation, or those of a batch."""
     if request.method == "GET":
         return _checked(_of_url(request))
@@ -48,7 +47,7 @@ async def parameters(request: Request) -> Parameters | list[Parameters]:
     return [_checked(one) for one in said]
 
 
-def _of_url(request: Request) -> Parameters:
+def _of_url(request: Request) -> requests.Parameters:
     said: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
         if name in said:
@@ -57,9 +56,9 @@ def _of_url(request: Request) -> Parameters:
 
 
 def _check_media_type(request: Request) -> None:
-    media_type, _, rest = request.headers.get("content-type", "").partition(";")
-    charset = rest.replace(" ", "").replace('"', "").lower().partition("charset=")[2]
-    if media_type.strip().lower() != _JSON or charset not in ("", "utf-8", "utf8"):
+    said = Message()
+    said["content-type"] = request.headers.get("content-type", "")
+    if said.get_content_type() != _JSON or said.get_content_charset("utf-8") not in _UTF_8:
         raise Refused(415, f"Send the request as {_JSON}, in UTF-8.", "UNSUPPORTED_MEDIA_TYPE")
 
 
@@ -67,40 +66,30 @@ async def _body(request: Request) -> bytes:
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > MAX_BODY:
-            raise Refused(413, f"The body is larger than {MAX_BODY} bytes.", "TOO_LARGE")
+        if len(body) > requests.MAX_BYTES:
+            raise Refused(413, f"The body is larger than {requests.MAX_BYTES} bytes.", "TOO_LARGE")
     return body
 
 
 def _json(text: bytes, what: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return requests.read(text)
+    except ValueError:
         raise Refused(400, f"Could not read {what}: it is not JSON.") from None
 
 
-def _checked(said: Any) -> Parameters:
-    if not isinstance(said, dict):
-        raise Refused(400, "Send a JSON object with a `query`.")
-    for name, kind, what in [
-        ("query", str, "a string"),
-        ("documentId", str, "a string"),
-        ("operationName", str, "a string"),
-        ("variables", dict, "an object"),
-        ("extensions", dict, "an object"),
-    ]:
-        if not isinstance(said.get(name), kind | None):
-            raise Refused(400, f"The `{name}` must be {what} or null.")
-    if not said.get("query") and not said.get("documentId"):
-        raise Refused(400, "Send a `query`: the operation to run.")
-    return said
+def _checked(said: Any) -> requests.Parameters:
+    try:
+        return requests.parameters(said)
+    except ValueError as error:
+        raise Refused(400, str(error)) from None
 
 
 # Answers -------------------------------------------------------------------------------------
 
 
 def answer(request: Request, results: list[ExecutionResult], *, batch: bool) -> Response:
-    payloads = [_payload(result) for result in results]
+    payloads = [shared.encoded(result) for result in results]
     body = b"[" + b",".join(payloads) + b"]" if batch else payloads[0]
     status = 200
     if not batch and accepts_own_type(request) and errors.not_executed(results[0]):
@@ -113,20 +102,13 @@ def refused(request: Request, fault: Refused) -> Response:
     response = _response(request, json.dumps({"errors": [told]}).encode(), fault.status, [])
     if fault.status == 405:
         response.headers["allow"] = "GET, POST"
+    if fault.status == 401:
+        response.headers["www-authenticate"] = auth.CHALLENGE
     return response
 
 
 def accepts_own_type(request: Request) -> bool:
     return _RESPONSE_JSON in request.headers.get("accept", "").lower()
-
-
-def _payload(result: ExecutionResult) -> bytes:
-    if not errors.not_executed(result):
-        return shared.encoded(result)
-    payload: dict[str, Any] = {"errors": [error.formatted for error in result.errors or ()]}
-    if result.extensions:
-        payload["extensions"] = result.extensions
-    return json.dumps(payload, separators=(",", ":")).encode()
 
 
 def _status(result: ExecutionResult) -> int:

@@ -5,7 +5,9 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 import json
 from enum import IntEnum
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
+
+from server.graphql import requests
 
 LONGEST_ID = 200  # characters
 
@@ -13,6 +15,7 @@ Message: TypeAlias = dict[str, Any]
 
 
 class Close(IntEnum):
+    INTERNAL = 1011
     TRY_AGAIN = 1013
     BAD_REQUEST = 4400
     UNAUTHORIZED = 4401
@@ -35,8 +38,8 @@ def read(text: str | None) -> Message:
     if text is None:
         raise Closed(Close.BAD_REQUEST, "Messages must be text")
     try:
-        value = json.loads(text, parse_constant=_no_json)
-    except (ValueError, RecursionError):
+        value = requests.read(text)
+    except ValueError:
         raise Closed(Close.BAD_REQUEST, "Messages must be JSON") from None
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise Closed(Close.BAD_REQUEST, "Messages must be objects with a type")
@@ -57,25 +60,14 @@ def payload_of(message: Message) -> Message | None:
     return payload
 
 
-def request_of(message: Message) -> Message:
-    """A subscribe's payload: the parameters of a GraphQL request, each of its type."""
-    request = payload_of(message) or {}
-    if not (
-        isinstance(request.get("query"), str | None)
-        and isinstance(request.get("documentId"), str | None)
-        and (request.get("query") is not None or request.get("documentId") is not None)
-        and isinstance(request.get("variables"), dict | None)
-        and isinstance(request.get("operationName"), str | None)
-        and isinstance(request.get("extensions"), dict | None)
-    ):
-        raise Closed(Close.BAD_REQUEST, "A subscribe's payload is a GraphQL request")
-    return request
+def request_of(message: Message) -> requests.Parameters:
+    """A subscribe's payload."""
+    try:
+        return requests.parameters(payload_of(message) or {})
+    except ValueError as error:
+        raise Closed(Close.BAD_REQUEST, str(error)) from None
 
 
 def text_of(message: Message) -> bytes:
     """ValueError of an infinite number, which 1e400 is once read."""
     return json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")

@@ -227,8 +227,8 @@ async def _results(asked: Asked, context: base.Context) -> AsyncGenerator[Execut
 
 
 def encoded(result: ExecutionResult) -> bytes:
-    """A result as the payload of a `next`."""
-    payload: Payload = {"data": result.data}
+    """A result as JSON; without `data` where nothing was executed."""
+    payload: Payload = {} if errors.not_executed(result) else {"data": result.data}
     if result.errors:
         payload["errors"] = [error.formatted for error in result.errors]
     if result.extensions:

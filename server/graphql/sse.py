@@ -7,12 +7,12 @@ event's id is where it may be resumed: a browser sends it back as `Last-Event-ID
 import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from domain import callers, refusals
 from schema import errors
@@ -23,6 +23,7 @@ from server.wire import EXTENSION, Http
 MEDIA_TYPE = "text/event-stream"
 _HEARTBEAT = 12.0  # seconds: proxies cut a connection that says nothing
 _RETRY = (1_000, 5_000)  # ms: a browser comes back after such a time, not all at the same
+_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _COMPLETE = b"event: complete\ndata:\n\n"
 
 
@@ -39,10 +40,12 @@ class Streams:
         self._runner = runner
         self._watched = watched
         self._open: set[_Listening] = set()
+        self._is_draining = False
 
     def drain(self, over: float) -> None:
         """Ends all of them, spread over so many seconds: their clients come again."""
         loop = asyncio.get_running_loop()
+        self._is_draining = True
         for listening in self._open:
             loop.call_later(random.uniform(0, over), listening.end)
 
@@ -54,7 +57,7 @@ class Streams:
             events = self._subscription(request, operation, caller)
         else:
             events = self._single(operation, caller)
-        return _stream_of(events)
+        return StreamingResponse(events, media_type=MEDIA_TYPE, headers=_HEADERS)
 
     async def _single(
         self, operation: operations.Operation, caller: callers.Caller | None
@@ -87,33 +90,22 @@ class Streams:
         caller: callers.Caller | None,
     ) -> AsyncIterator[shared.Subscription]:
         resume_after = last_event_id(request)
-        release: Callable[[], None] = _nothing
-        if caller is not None:
-            token = auth.bearer(auth.authorization(request))
-            release = self._watched.hold(token, caller, listening.refuse)
-        try:
+        with ExitStack() as held:
+            if caller is not None:
+                token = auth.bearer(auth.authorization(request))
+                held.enter_context(self._watched.hold(token, caller, listening.refuse))
             place = self._runner.subscribe(operation, caller, listening.wake, resume_after)
+            held.callback(self._runner.hub.leave, place)
             self._open.add(listening)
-            try:
-                yield place
-            finally:
-                self._open.discard(listening)
-                self._runner.hub.leave(place)
-        finally:
-            release()
+            held.callback(self._open.discard, listening)
+            if self._is_draining:
+                listening.end()
+            yield place
 
 
-def refused(error: Any) -> StreamingResponse:
+def refused(error: Any) -> Response:
     """The stream of a request that is at fault."""
-    return _stream_of(iter([_fault(error), _COMPLETE]))
-
-
-def _stream_of(events: AsyncGenerator[bytes, None] | Iterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(
-        events,
-        media_type=MEDIA_TYPE,
-        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
-    )
+    return Response(_fault(error) + _COMPLETE, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
 class _Listening:
@@ -187,7 +179,3 @@ def _event(payload: bytes, mark: int | None) -> bytes:
 
 def _fault(error: dict[str, Any]) -> bytes:
     return _event(json.dumps({"errors": [error]}).encode(), None)
-
-
-def _nothing() -> None:
-    pass

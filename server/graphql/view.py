@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from graphql import GraphQLError, OperationType
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -14,7 +14,7 @@ from domain import callers, refusals
 from models import faults
 from schema import errors
 from server import auth
-from server.graphql import graphiql, http, operations, sse
+from server.graphql import graphiql, http, operations, requests, sse
 from server.graphql.handler import Handler
 
 _HOW_TO_SUBSCRIBE = (
@@ -37,6 +37,8 @@ class View:
             response = await self._answer(request)
         except http.Refused as fault:
             response = http.refused(request, fault)
+        except ClientDisconnect:  # in the middle of its body
+            return
         await response(scope, receive, send)
 
     async def _serve_socket(self, socket: WebSocket) -> None:
@@ -73,7 +75,7 @@ class View:
             raise http.Refused(503, message, "UNAVAILABLE") from error
 
     async def _result(
-        self, request: Request, said: http.Parameters, caller: callers.Caller | None
+        self, request: Request, said: requests.Parameters, caller: callers.Caller | None
     ) -> ExecutionResult:
         runner: operations.Runner = request.app.state.runner
         try:
@@ -87,7 +89,7 @@ class View:
         return await runner.execute(operation, caller)
 
     async def _of_batch(
-        self, request: Request, said: http.Parameters, caller: callers.Caller | None
+        self, request: Request, said: requests.Parameters, caller: callers.Caller | None
     ) -> ExecutionResult:
         """One that cannot be answered over HTTP does not keep the others."""
         try:
@@ -97,7 +99,7 @@ class View:
             return ExecutionResult(data=None, errors=[error])
 
     def _stream(
-        self, request: Request, said: http.Parameters, caller: callers.Caller | None
+        self, request: Request, said: requests.Parameters, caller: callers.Caller | None
     ) -> Response:
         runner: operations.Runner = request.app.state.runner
         try:

@@ -149,7 +149,7 @@ def silent(url: str, owner: Caller, keys: list[Caller]) -> Iterator[list[Stalled
     with stalled(url, keys) as clients:
         unread, quiet = Unread(url, owner.token), Quiet(url, keys[0].token)
         try:
-            yield [*clients, unread, quiet]
+            yield [unread, *clients, quiet]  # first: a request has to come within 10 s
         finally:
             unread.socket.close()
             quiet.socket.close()

@@ -76,6 +76,10 @@ async def test_an_answer_with_data_is_200_in_either_type(api: Program) -> None:
         '{"query": "{ __typename }", "x": ' + "1" * 5_000 + "}",
         '{"query": "subscription { liveChannels { inUse } }"}',
         b"\xff\xfe\x00",
+        '{"query": "{ __typename }", "variables": {"a": NaN}}',
+        '{"query": "{ __typename }", "variables": {"a": -Infinity}}',
+        '{"query": "{ __typename }"}'.encode("utf-16"),
+        '{"query": "{ __typename }"}'.encode("utf-8-sig"),
     ],
 )
 async def test_a_body_that_is_no_request_is_refused_in_json(
@@ -129,6 +133,41 @@ async def test_a_bad_token_is_401(api: Program) -> None:
     answer = await _post(api.url, _query("{ __typename }"), token="x")
     assert answer.status_code == 401
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert answer.headers["www-authenticate"] == 'Bearer realm="Callboard"'
+
+
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ('Application/JSON;x=y; Charset="UTF-8"', 200),
+        ("application/json; charset=utf-8; x=y", 200),
+        ("application/json; x=charset=latin-1", 200),
+        ("application/json; charset=utf-16", 415),
+        ("application/json; x=y; charset=latin-1", 415),
+        ("application/jsonp", 415),
+        ("text/plain; x=application/json", 415),
+        ("", 415),
+    ],
+)
+async def test_a_body_is_json_in_utf_8_whatever_else_its_type_says(
+    api: Program, media_type: str, status: int
+) -> None:
+    async with httpx2.AsyncClient(verify=False) as client:
+        answer = await client.post(
+            f"{api.url}/graphql",
+            content=_query("{ __typename }"),
+            headers={"Content-Type": media_type},
+        )
+    assert answer.status_code == status
+
+
+async def test_an_empty_query_of_a_batch_does_not_keep_the_others(api: Program) -> None:
+    answer = await _post(api.url, json.dumps([{"query": ""}, {"query": "{ __typename }"}]))
+    first, second = answer.json()
+    assert first["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+    assert second["data"] == {"__typename": "Query"}
 
 
 async def test_a_document_too_long_is_refused_with_the_limit(api: Program) -> None:
