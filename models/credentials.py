@@ -7,7 +7,7 @@ from typing import Any
 
 from domain import callers, tokens
 from models import db
-from models.tables import ApiKey, Session
+from models.tables import ApiKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ async def known(given: Collection[tokens.Token], now: datetime) -> dict[tokens.T
     keys = [token for token in given if token.of is tokens.Of.KEY]
     sessions = [token for token in given if token.of is tokens.Of.SESSION]
     async with db.connection() as conn:
-        rows = await conn.fetch(_KEYS, *_columns(keys)) if keys else []
+        rows = await conn.fetch(_KEYS, *_columns(keys), now) if keys else []
         found = {keys[row["at"] - 1]: Known(row["secret_hash"], _program(row)) for row in rows}
         rows = await conn.fetch(_SESSIONS, *_columns(sessions), now) if sessions else []
     return found | {
@@ -40,18 +40,23 @@ _KEYS = """
     FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given (account_id, id, at)
     JOIN api_keys k ON k.account_id = given.account_id AND k.id = given.id
     JOIN accounts a ON a.id = k.account_id
-    WHERE k.revoked_at IS NULL
+    WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3)
 """
 _SESSIONS = """
     SELECT given.at, s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
-           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers
+           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers,
+           c.allowed_networks::text[] AS networks, s.staff_id AS acting
     FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given (account_id, id, at)
     JOIN sessions s ON s.account_id = given.account_id AND s.id = given.id
     JOIN accounts a ON a.id = s.account_id
+    JOIN logins l ON l.id = s.login_id AND l.disabled_at IS NULL
     LEFT JOIN staff ON staff.account_id = s.account_id AND staff.login_id = s.login_id
     LEFT JOIN contacts c ON c.account_id = s.account_id AND c.login_id = s.login_id
     WHERE s.ended_at IS NULL AND s.expires_at > $3
         AND (staff.id IS NOT NULL OR c.id IS NOT NULL)
+        AND (s.staff_id IS NULL OR EXISTS (
+            SELECT FROM staff t JOIN logins tl ON tl.id = t.login_id AND tl.disabled_at IS NULL
+            WHERE t.account_id = s.account_id AND t.id = s.staff_id))
 """
 
 
@@ -87,6 +92,8 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
         session_id=row["id"],
         zone=row["time_zone"],
         sees_carriers=_sees_carriers(row),
+        staff_id=row["acting"],
+        networks=tuple(row["networks"]),
     )
 
 
@@ -103,15 +110,42 @@ async def insert_key(
     customer_id: int | None,
     secret_hash: bytes,
     now: datetime,
+    prefix: str = "",
+    expires_at: datetime | None = None,
 ) -> ApiKey:
+    """`prefix` is how the secret begins; without `expires_at` the key is good until revoked."""
     return await ApiKey.create(
         account_id=account_id,
         name=name,
         scopes=list(scopes),
         customer_id=customer_id,
         secret_hash=secret_hash,
+        prefix=prefix,
         created_at=now,
+        expires_at=expires_at,
     )
+
+
+async def keys(account_id: int, *, after: int | None, limit: int) -> list[ApiKey]:
+    """The oldest first, those no more in force too."""
+    found = ApiKey.filter(account_id=account_id, id__gt=after or 0)
+    return await found.order_by("id").limit(limit)
+
+
+async def tell_used(used: Mapping[tokens.Token, datetime]) -> None:
+    """Tells of uses of keys, kept to the minute."""
+    async with db.connection() as conn:
+        await conn.execute(_USED, *_columns(list(used)), list(used.values()))
+
+
+_USED = """
+    UPDATE api_keys k SET last_used_at = given.at
+    FROM (SELECT account_id, id, date_trunc('minute', used_at) AS at
+          FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[])
+              AS given (account_id, id, used_at)) AS given
+    WHERE k.account_id = given.account_id AND k.id = given.id
+        AND (k.last_used_at IS NULL OR k.last_used_at < given.at)
+"""
 
 
 async def key(account_id: int, key_id: int) -> ApiKey | None:
@@ -132,17 +166,35 @@ async def revoke_key(account_id: int, key_id: int, now: datetime) -> bool:
 
 
 async def insert_session(
-    account_id: int, login_id: int, secret_hash: bytes, now: datetime, expires_at: datetime
-) -> Session:
-    return await Session.create(
-        account_id=account_id,
-        login_id=login_id,
-        secret_hash=secret_hash,
-        created_at=now,
-        expires_at=expires_at,
-        ends_at=expires_at,
-        last_used_at=now,
-    )
+    account_id: int,
+    login_id: int,
+    secret_hash: bytes,
+    now: datetime,
+    expires_at: datetime,
+    *,
+    ends_at: datetime | None = None,
+    client: callers.Client | None = None,
+    staff_id: int | None = None,
+) -> int:
+    """The session's id. `ends_at` is where use lengthens it no more, by default `expires_at`;
+    `staff_id` is who signed in as this contact."""
+    client = client or callers.Client()
+    async with db.connection() as conn:
+        id: int = await conn.fetchval(
+            "INSERT INTO sessions (account_id, login_id, secret_hash, created_at, expires_at,"
+            " ends_at, last_used_at, address, user_agent, staff_id)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $4, $7, $8, $9) RETURNING id",
+            account_id,
+            login_id,
+            secret_hash,
+            now,
+            expires_at,
+            ends_at or expires_at,
+            client.address,
+            client.user_agent,
+            staff_id,
+        )
+    return id
 
 
 async def end_session(account_id: int, session_id: int, now: datetime) -> None:

@@ -56,6 +56,10 @@ class Watch:
         self._held.setdefault((token, caller), {})[mark] = ended
         return lambda: self._release(token, caller, mark)
 
+    def holders(self) -> set[tokens.Token]:
+        """Those that hold a connection open."""
+        return set(self._open)
+
     def _release(self, token: tokens.Token, caller: callers.Caller, mark: object) -> None:
         held = self._held.get((token, caller), {})
         if held.pop(mark, None) is None:
@@ -94,6 +98,6 @@ def _why_not(
 ) -> refusals.Refusal | None:
     if known is None or not auth.is_secret(token, known):
         return auth.not_in_force()
-    if known.caller != caller:
+    if known.caller.at(caller.address) != caller:
         return refusals.Refusal("RIGHTS_CHANGED", "What you may see has changed; connect again.")
     return None

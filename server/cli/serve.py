@@ -59,6 +59,8 @@ def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         log_config=None,
         access_log=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
         workers=1,
     )

@@ -159,10 +159,10 @@ async def _signed_in(url: str, email: str) -> Caller:
     login = await logins.of_email(email)
     assert login is not None
     secret, now = secrets.token_urlsafe(tokens.SECRET_BYTES), clock.now()
-    session = await credentials.insert_session(
+    id = await credentials.insert_session(
         login.account_id, login.id, tokens.digest(secret), now, now + timedelta(days=1)
     )
-    return Caller(url, str(tokens.Token(login.account_id, tokens.Of.SESSION, session.id, secret)))
+    return Caller(url, str(tokens.Token(login.account_id, tokens.Of.SESSION, id, secret)))
 
 
 _hashes: list[str] = []
