@@ -1,0 +1,122 @@
+"""People at addresses of their own, and browsers that keep a cookie."""
+
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from callers import PASSWORD, Caller, Carrier
+
+from domain import tokens
+
+VIEWER = "{ viewer { __typename } }"
+CSRF = {"X-Callboard-CSRF": "1"}
+COOKIE = "callboard_session"
+LOGIN = """mutation L($i: LoginInput!) { login(input: $i) { __typename
+    ... on Session { token expiresAt endsAt } ... on Refusal { code message field } } }"""
+SESSIONS = """{ sessions { edges { node {
+    id createdAt lastUsedAt expiresAt endsAt address userAgent current startedBy } } } }"""
+WITHIN = 2.0  # seconds: one, and what a busy machine may add
+_numbers = itertools.count(1)
+
+
+def new_address() -> str:
+    """One that no other test sends from."""
+    number = next(_numbers)
+    return f"198.51.{100 + number // 250}.{1 + number % 250}"
+
+
+@dataclass
+class At(Caller):
+    """Someone who sends from an address, as a proxy on loopback tells it."""
+
+    address: str = field(default_factory=new_address)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return super().headers | {"X-Forwarded-For": self.address}
+
+    async def login(self, email: str, password: str = PASSWORD, **more: Any) -> dict[str, Any]:
+        """A session, or the refusal; who signed in sends its token from then on."""
+        wanted = "token expiresAt endsAt"
+        found = await self.do("login", "Session", wanted, email=email, password=password, **more)
+        if "token" in found:
+            self.token = found["token"]
+        return found
+
+    def there(self) -> "At":
+        """Somebody else at the same address."""
+        return At(self.url, None, self.address)
+
+
+class Browser:
+    """Keeps cookies; `headers` are those of a page of ours."""
+
+    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+        self.url = f"{url}/graphql"
+        self.client = httpx2.AsyncClient(verify=False)
+        self.headers = CSRF if headers is None else headers
+
+    async def post(self, query: str, **variables: Any) -> httpx2.Response:
+        body = {"query": query, "variables": variables}
+        return await self.client.post(self.url, json=body, headers=self.headers)
+
+    async def get(self, query: str, headers: dict[str, str]) -> httpx2.Response:
+        return await self.client.get(self.url, params={"query": query}, headers=headers)
+
+    async def login(self, email: str, password: str = PASSWORD) -> httpx2.Response:
+        return await self.post(LOGIN, i={"email": email, "password": password})
+
+    async def __aenter__(self) -> "Browser":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
+
+
+async def new_contact(carrier: Carrier, customer: str | None = None) -> tuple[At, str, str]:
+    """A person of a customer that is signed in, its id and its e-mail."""
+    email = f"{carrier.unique('person')}@acme.example"
+    made = await carrier.owner.do(
+        "createContact",
+        "Contact",
+        "id",
+        customerId=customer or await carrier.customer(),
+        name="A person",
+        email=email,
+        password=PASSWORD,
+    )
+    person = At(carrier.url)
+    assert "token" in await person.login(email)
+    return person, made["id"], email
+
+
+async def sessions_of(caller: Caller) -> list[dict[str, Any]]:
+    answer = await caller.ask(SESSIONS)
+    return [edge["node"] for edge in answer["sessions"]["edges"]]
+
+
+def session_id(caller: Caller) -> int:
+    token = tokens.parse(caller.token or "")
+    assert token is not None
+    return token.id
+
+
+async def until_refused(caller: Caller) -> None:
+    """Within the second that a caller is believed for."""
+    began = time.monotonic()
+    while "errors" not in await caller.send(VIEWER):
+        assert time.monotonic() - began < WITHIN
+
+
+async def signed_in_as(staff: Caller, contact: str) -> At:
+    """Staff as a contact."""
+    made = await staff.do("signInAs", "Session", "token expiresAt endsAt", contactId=contact)
+    return At(staff.url, made["token"])
+
+
+async def allow(caller: Caller, contact: str, *networks: str) -> dict[str, Any]:
+    return await caller.do(
+        "setAllowedNetworks", "Contact", "allowedNetworks", contactId=contact, networks=networks
+    )
