@@ -14,7 +14,7 @@ from runtime import clock
 from schema import exchange
 from server import cookies
 
-STAFF = {"data": {"viewer": {"__typename": "Staff"}}}
+STAFF = {"viewer": {"__typename": "Staff"}}
 
 
 def _set(answer: httpx2.Response) -> SimpleCookie:
@@ -35,7 +35,7 @@ async def test_a_page_that_signs_in_is_given_a_cookie_no_script_reads(carrier: C
         assert not morsel["secure"]  # the tests' portal is plain HTTP on loopback
         days = int(morsel["max-age"]) / 86_400
         assert 13.9 < days <= 14  # as long as staff stay signed in
-        assert (await browser.post(VIEWER)).json() == STAFF
+        assert (await browser.post(VIEWER)).json()["data"] == STAFF
 
 
 async def test_a_program_that_signs_in_is_given_none(carrier: Carrier) -> None:
@@ -73,7 +73,7 @@ async def test_in_a_batch_the_cookie_is_set_too(carrier: Carrier) -> None:
         }
         batch = [{"query": "{ __typename }"}, login]
         await browser.client.post(browser.url, json=batch, headers=CSRF)
-        assert (await browser.post(VIEWER)).json() == STAFF
+        assert (await browser.post(VIEWER)).json()["data"] == STAFF
 
 
 async def test_a_get_that_the_browser_says_is_ours_needs_no_other_header(
@@ -92,7 +92,7 @@ async def test_a_get_that_the_browser_says_is_ours_needs_no_other_header(
         ]:
             headers = {"Sec-Fetch-Site": site} if site else {}
             answer = await browser.get(VIEWER, headers)
-            assert (answer.json() == STAFF) == is_ours, site
+            assert (answer.json()["data"] == STAFF) == is_ours, site
             streamed = await browser.get(VIEWER, headers | stream)
             assert ("Staff" in streamed.text) == is_ours, site
         browser.headers = {"Sec-Fetch-Site": "same-origin"}
@@ -143,4 +143,4 @@ async def test_staff_who_sign_in_as_a_contact_keep_their_own_cookie(carrier: Car
         assert COOKIE not in _set(answer)
         acting = Caller(carrier.url, answer.json()["data"]["signInAs"]["token"])
         assert await acting.ask(VIEWER) == {"viewer": {"__typename": "Contact"}}
-        assert (await browser.post(VIEWER)).json() == STAFF
+        assert (await browser.post(VIEWER)).json()["data"] == STAFF

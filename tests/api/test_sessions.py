@@ -109,11 +109,12 @@ async def test_a_person_sees_where_it_is_signed_in(carrier: Carrier) -> None:
     second = At(carrier.url)
     await second.login(email)
     listed = await sessions_of(first)
+    agents = [one["userAgent"].partition("/")[0] for one in listed]
+    assert agents == ["python-httpx2", "a browser"]
     assert [(one["address"], one["current"], one["startedBy"]) for one in listed] == [
         (second.address, False, None),
         (first.address, True, None),
     ]
-    assert all(one["userAgent"].startswith("python-httpx") for one in listed)
     page = "query Q($a: String) { sessions(first: 1, after: $a) { edges { node { address } } %s } }"
     more = "pageInfo { hasNextPage endCursor }"
     begun = (await first.ask(page % more))["sessions"]
