@@ -14,7 +14,7 @@ from sockets import closed, signed_in
 
 from domain import proofs
 from live import throttle
-from models import db
+from models import db, logins
 from models import proofs as stored
 from resolvers import tries
 from runtime import clock
@@ -120,6 +120,18 @@ async def test_a_hash_of_other_parameters_is_renewed_at_the_next_sign_in(
     assert not PasswordHasher().check_needs_rehash(renewed)
     assert "token" in await At(carrier.url).login(email)
     assert (await _login_row(email))["password_hash"] == renewed
+
+
+async def test_a_sign_in_overtaken_by_another_password_begins_no_session(
+    carrier: Carrier,
+) -> None:
+    """Between the comparison of the old password and the session lies the change."""
+    person, _, email = await new_contact(carrier)
+    as_compared = await logins.person_of_email(email, None)
+    assert as_compared is not None
+    assert await logins.hold(as_compared)
+    await _change(person, PASSWORD, NEW)
+    assert not await logins.hold(as_compared)
 
 
 # Forgotten ---------------------------------------------------------------------------------------
