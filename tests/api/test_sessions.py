@@ -21,6 +21,7 @@ from sockets import LIVE, closed, hear, say, signed_in, subscribe
 from domain import tokens
 from models import db, sessions
 from runtime import clock
+from server import auth, uses, watch
 
 
 async def _row(caller: Caller) -> Any:
@@ -32,6 +33,14 @@ async def _was_used(caller: Caller) -> bool:
     """Whether the database has been told of a use of just now."""
     used_at: datetime = (await _row(caller))["last_used_at"]
     return used_at > clock.now() - timedelta(minutes=1)
+
+
+OLD = {"last_used_at": timedelta(minutes=-6), "expires_at": timedelta(days=1)}
+
+
+async def _days_left(caller: Caller) -> float:
+    expires_at: datetime = (await _row(caller))["expires_at"]
+    return round((expires_at - clock.now()) / timedelta(days=1), 2)
 
 
 async def _grow_old(caller: Caller, **ages: timedelta) -> None:
@@ -64,22 +73,35 @@ async def test_staff_stay_signed_in_for_14_days_at_most(carrier: Carrier) -> Non
 
 
 async def test_use_moves_the_end_on_and_never_past_the_last_one(carrier: Carrier) -> None:
-    """Of one who asks, one who only listens, one near its end, and one who does neither."""
-    people = [(await new_contact(carrier))[0] for _ in range(4)]
-    asking, listening, ending, _ = people
-    old = {"last_used_at": timedelta(minutes=-6), "expires_at": timedelta(days=1)}
-    async with signed_in(carrier.url, listening.token):
-        for person in people:
-            await _grow_old(person, **old)
-        await _grow_old(ending, ends_at=timedelta(days=2))
-        await asking.ask(VIEWER)
-        await ending.ask(VIEWER)
-        async with asyncio.timeout(15):
-            for person in (asking, listening, ending):
-                while not await _was_used(person):  # noqa: ASYNC110 - it tells nobody when
-                    await asyncio.sleep(0.1)
-    left = [(await _row(person))["expires_at"] - clock.now() for person in people]
-    assert [round(one / timedelta(days=1), 2) for one in left] == [14, 14, 2, 1]
+    """Of one who asks, one who asks near its end, and one who does not."""
+    people = [(await new_contact(carrier))[0] for _ in range(3)]
+    asking, ending, _ = people
+    for person in people:
+        await _grow_old(person, **OLD)
+    await _grow_old(ending, ends_at=timedelta(days=2))
+    await asking.ask(VIEWER)
+    await ending.ask(VIEWER)
+    async with asyncio.timeout(15):
+        for person in (asking, ending):
+            while not await _was_used(person):  # noqa: ASYNC110 - it tells nobody when
+                await asyncio.sleep(0.1)
+    assert [await _days_left(person) for person in people] == [14, 2, 1]
+
+
+async def test_an_open_connection_is_use_until_it_is_closed(carrier: Carrier) -> None:
+    person, _, _ = await new_contact(carrier)
+    token = tokens.parse(person.token or "")
+    assert token is not None
+    caller = await auth.authenticate(f"Bearer {person.token}", clock.now(), person.address)
+    watched = watch.Watch(clock.now, 10)
+    release = watched.hold(token, caller, lambda _: None)
+    await uses.Uses(clock.now, watched.holders, timedelta(days=14)).close()
+    for is_open, left in [(True, 14), (False, 1)]:
+        await _grow_old(person, **OLD)
+        if not is_open:
+            release()
+        await uses.Uses(clock.now, watched.holders, timedelta(days=14)).close()
+        assert await _days_left(person) == left
 
 
 async def test_many_uses_within_five_minutes_make_one_write(carrier: Carrier) -> None:
