@@ -1,6 +1,7 @@
 """E-mail, password and second factor to a session."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -42,11 +43,18 @@ async def login(
         raise not_allowed()
     caller = person.caller(client.address)
     signed_in = await _begin(person, caller, desk.lengths.of(caller.kind, now), client, now)
+    await _renew_hash(person, password, site)
+    return signed_in
+
+
+async def _renew_hash(person: logins.Person, password: str, site: str | None) -> None:
+    """Where it was made with parameters of before; at another sign-in where too many wait."""
     assert person.password_hash is not None
     if hashing.is_outdated(person.password_hash):
-        renewed = await hashing.hashed(password, site)
-        await logins.rehash_password(person.account_id, person.id, person.password_hash, renewed)
-    return signed_in
+        with suppress(refusals.Refusal):
+            renewed = await hashing.hashed(password, site)
+            old = person.password_hash
+            await logins.rehash_password(person.account_id, person.id, old, renewed)
 
 
 async def _proven(desk: desks.Desk, email: str, password: str, site: str | None) -> logins.Person:

@@ -1,5 +1,6 @@
 """Contacts that are let in from some networks only."""
 
+import pytest
 from browsers import (
     VIEWER,
     At,
@@ -12,6 +13,8 @@ from browsers import (
 )
 from callers import Carrier
 from sockets import closed, signed_in
+
+from runtime.settings import Settings
 
 
 async def test_from_outside_the_allowed_networks_nobody_signs_in_or_goes_on(
@@ -69,3 +72,10 @@ async def test_only_a_trusted_proxy_says_where_a_request_comes_from(carrier: Car
     person = At(carrier.url, None, f"203.0.113.9, {real}, 127.0.0.1")
     await person.login(email)
     assert (await sessions_of(person))[0]["address"] == real
+
+
+@pytest.mark.parametrize("odd", ["*", "proxy.example", "", "10.0.0.1/8", "127.0.0.1,"])
+def test_what_is_no_network_is_no_trusted_proxy(odd: str) -> None:
+    with pytest.raises(ValueError, match="trusted_proxies"):
+        Settings(trusted_proxies=odd)
+    assert Settings(trusted_proxies="10.0.0.0/8, ::1").trusted_proxies
