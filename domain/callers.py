@@ -26,12 +26,21 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """What a request came from: its IP address, and what it says it is; None where unknown."""
+
+    address: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """A signed-in person or program. `customer_id` is None for one who sees the whole account.
 
     `id` is None for nobody in particular; `zone` is the IANA zone and `language` the BCP 47 tag of
     what a person is shown. `address` is where the request came from; `staff_id` is who signed in as
-    this contact, None where it did itself.
+    this contact, None where it did itself. `networks` are those a contact is let in from, none:
+    everywhere.
     """
 
     account_id: int
@@ -46,6 +55,7 @@ class Caller:
     language: str = "en"
     address: str | None = None
     staff_id: int | None = None
+    networks: tuple[str, ...] = ()
 
     @property
     def actor(self) -> str:
@@ -64,6 +74,10 @@ class Caller:
             )
         return self.id
 
+    def at(self, address: str | None) -> "Caller":
+        """The same one, sending from there."""
+        return self if address == self.address else replace(self, address=address)
+
     def unnamed(self) -> "Caller":
         """All that decides what is shown, without who looks: equal for those who see the same."""
-        return replace(self, id=None, session_id=None, address=None, staff_id=None)
+        return replace(self, id=None, session_id=None, address=None, staff_id=None, networks=())

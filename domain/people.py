@@ -8,8 +8,8 @@ from zoneinfo import available_timezones
 
 from domain import refusals
 
-MIN_PASSWORD = 10
-_MAX_PASSWORD = 1024
+MIN_PASSWORD = 10  # characters
+_MAX_PASSWORD = 1024  # bytes of UTF-8
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _EMAIL = re.compile(
@@ -79,9 +79,19 @@ def email(value: str, field: str = "email") -> str:
     return text
 
 
-def password(value: str, field: str = "password") -> str:
-    if not MIN_PASSWORD <= len(value) <= _MAX_PASSWORD:
-        raise _invalid(f"Give {MIN_PASSWORD} to {_MAX_PASSWORD} characters.", field)
+def password(value: str, field: str = "password", *, email: str | None = None) -> str:
+    """Long enough, not too long, and not the e-mail address."""
+    size = len(value.encode("utf-8", "surrogatepass"))
+    if len(value) < MIN_PASSWORD or size > _MAX_PASSWORD:
+        raise refusals.Refusal(
+            "INVALID",
+            "Give at least {least} characters, and at most {most} bytes of UTF-8.",
+            field,
+            least=MIN_PASSWORD,
+            most=_MAX_PASSWORD,
+        )
+    if email is not None and value.strip().lower() == email:
+        raise _invalid("Give a password other than the e-mail address.", field)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Every Redis key of the live picture.
+"""Every Redis key of the live picture, and of what is tried before an account is known.
 
 All keys of an account begin with its prefix, whose hash tag keeps them on one node of a cluster.
 A scope is a customer's id, or 0 for the whole account; a carrier of 0 stands for "none".
@@ -32,6 +32,11 @@ def scope(customer_id: int | None) -> int:
 
 def prefix(account_id: int) -> str:
     return f"live:{{a{account_id}}}:"
+
+
+def tries(name: str) -> str:
+    """Of what came before anybody was known: one hash tag, since buckets are asked together."""
+    return f"cb:{{tries}}:{name}"
 
 
 def lua() -> str:

@@ -1,7 +1,9 @@
 """People of the customers."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from models import db
 from models.tables import Contact
 
 
@@ -36,3 +38,38 @@ async def get(account_id: int, contact_id: int) -> Contact | None:
 
 async def of_customer(account_id: int, customer_id: int) -> list[Contact]:
     return await Contact.filter(account_id=account_id, customer_id=customer_id).order_by("id")
+
+
+async def allowed_networks(account_id: int, contact_id: int) -> list[str]:
+    """In CIDR notation; none: it may sign in from everywhere."""
+    async with db.connection() as conn:
+        found: list[str] | None = await conn.fetchval(
+            "SELECT allowed_networks::text[] FROM contacts WHERE account_id = $1 AND id = $2",
+            account_id,
+            contact_id,
+        )
+    return found or []
+
+
+async def set_allowed_networks(account_id: int, contact_id: int, networks: Sequence[str]) -> None:
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE contacts SET allowed_networks = $3::text[]::cidr[]"
+            " WHERE account_id = $1 AND id = $2",
+            account_id,
+            contact_id,
+            list(networks),
+        )
+
+
+async def set_email_verified(account_id: int, login_id: int, email: str, now: datetime) -> None:
+    """Of the contact of this login, if that is still its address; what was verified stays so."""
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE contacts SET email_verified_at = coalesce(email_verified_at, $4)"
+            " WHERE account_id = $1 AND login_id = $2 AND email = $3",
+            account_id,
+            login_id,
+            email,
+            now,
+        )

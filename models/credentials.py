@@ -7,7 +7,7 @@ from typing import Any
 
 from domain import callers, tokens
 from models import db
-from models.tables import ApiKey, Session
+from models.tables import ApiKey
 
 NEVER_SEEN = 0  # no credential has this print
 
@@ -38,9 +38,9 @@ async def changed(
     """Which of the tokens name another than that of the print, by their places; `known` of each."""
     found: dict[int, Known | None] = {}
     async with db.connection() as conn:
-        for of, sql, caller_of, more in (
-            (tokens.Of.KEY, _KEYS, _program, ()),
-            (tokens.Of.SESSION, _SESSIONS, _person, (now,)),
+        for of, sql, caller_of in (
+            (tokens.Of.KEY, _KEYS, _program),
+            (tokens.Of.SESSION, _SESSIONS, _person),
         ):
             places = [place for place, (token, _) in enumerate(given) if token.of is of]
             if not places:
@@ -48,7 +48,7 @@ async def changed(
             accounts = [given[place][0].account_id for place in places]
             ids = [given[place][0].id for place in places]
             prints = [given[place][1] for place in places]
-            for row in await conn.fetch(sql, accounts, ids, prints, *more):
+            for row in await conn.fetch(sql, accounts, ids, prints, now):
                 found[places[row["at"] - 1]] = _known(row, caller_of)
     return found
 
@@ -77,17 +77,22 @@ _KEYS = _asked("""
     SELECT k.account_id, k.id, k.secret_hash, k.scopes, k.customer_id, a.hide_carriers
     FROM api_keys k
     JOIN accounts a ON a.id = k.account_id
-    WHERE k.revoked_at IS NULL
+    WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $4)
 """)
 _SESSIONS = _asked("""
     SELECT s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
-           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers
+           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers,
+           c.allowed_networks::text[] AS networks, s.staff_id AS acting
     FROM sessions s
     JOIN accounts a ON a.id = s.account_id
+    JOIN logins l ON l.id = s.login_id AND l.disabled_at IS NULL
     LEFT JOIN staff ON staff.account_id = s.account_id AND staff.login_id = s.login_id
     LEFT JOIN contacts c ON c.account_id = s.account_id AND c.login_id = s.login_id
     WHERE s.ended_at IS NULL AND s.expires_at > $4
         AND (staff.id IS NOT NULL OR c.id IS NOT NULL)
+        AND (s.staff_id IS NULL OR EXISTS (
+            SELECT FROM staff t JOIN logins tl ON tl.id = t.login_id AND tl.disabled_at IS NULL
+            WHERE t.account_id = s.account_id AND t.id = s.staff_id))
 """)
 
 
@@ -119,6 +124,8 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
         session_id=row["id"],
         zone=row["time_zone"],
         sees_carriers=_sees_carriers(row),
+        staff_id=row["acting"],
+        networks=tuple(row["networks"]),
     )
 
 
@@ -135,15 +142,47 @@ async def insert_key(
     customer_id: int | None,
     secret_hash: bytes,
     now: datetime,
+    prefix: str = "",
+    expires_at: datetime | None = None,
 ) -> ApiKey:
+    """`prefix` is how the secret begins; without `expires_at` the key is good until revoked."""
     return await ApiKey.create(
         account_id=account_id,
         name=name,
         scopes=list(scopes),
         customer_id=customer_id,
         secret_hash=secret_hash,
+        prefix=prefix,
         created_at=now,
+        expires_at=expires_at,
     )
+
+
+async def keys(account_id: int, *, after: int | None, limit: int) -> list[ApiKey]:
+    """The oldest first, those no more in force too."""
+    found = ApiKey.filter(account_id=account_id, id__gt=after or 0)
+    return await found.order_by("id").limit(limit)
+
+
+async def tell_used(used: Mapping[tokens.Token, datetime]) -> None:
+    """Tells of uses of keys, kept to the minute."""
+    async with db.connection() as conn:
+        await conn.execute(
+            _USED,
+            [token.account_id for token in used],
+            [token.id for token in used],
+            list(used.values()),
+        )
+
+
+_USED = """
+    UPDATE api_keys k SET last_used_at = given.at
+    FROM (SELECT account_id, id, date_trunc('minute', used_at) AS at
+          FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[])
+              AS given (account_id, id, used_at)) AS given
+    WHERE k.account_id = given.account_id AND k.id = given.id
+        AND (k.last_used_at IS NULL OR k.last_used_at < given.at)
+"""
 
 
 async def key(account_id: int, key_id: int) -> ApiKey | None:
@@ -164,17 +203,35 @@ async def revoke_key(account_id: int, key_id: int, now: datetime) -> bool:
 
 
 async def insert_session(
-    account_id: int, login_id: int, secret_hash: bytes, now: datetime, expires_at: datetime
-) -> Session:
-    return await Session.create(
-        account_id=account_id,
-        login_id=login_id,
-        secret_hash=secret_hash,
-        created_at=now,
-        expires_at=expires_at,
-        ends_at=expires_at,
-        last_used_at=now,
-    )
+    account_id: int,
+    login_id: int,
+    secret_hash: bytes,
+    now: datetime,
+    expires_at: datetime,
+    *,
+    ends_at: datetime | None = None,
+    client: callers.Client | None = None,
+    staff_id: int | None = None,
+) -> int:
+    """The session's id. `ends_at` is where use lengthens it no more, by default `expires_at`;
+    `staff_id` is who signed in as this contact."""
+    client = client or callers.Client()
+    async with db.connection() as conn:
+        id: int = await conn.fetchval(
+            "INSERT INTO sessions (account_id, login_id, secret_hash, created_at, expires_at,"
+            " ends_at, last_used_at, address, user_agent, staff_id)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $4, $7, $8, $9) RETURNING id",
+            account_id,
+            login_id,
+            secret_hash,
+            now,
+            expires_at,
+            ends_at or expires_at,
+            client.address,
+            client.user_agent,
+            staff_id,
+        )
+    return id
 
 
 async def end_session(account_id: int, session_id: int, now: datetime) -> None:

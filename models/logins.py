@@ -1,11 +1,64 @@
 """Logins: what people sign in with; an e-mail is unique in the installation."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from tortoise.exceptions import IntegrityError
 
-from domain import refusals
+from domain import callers, refusals
+from models import db
 from models.tables import Login
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A login with whom it is of. `is_at_home`: it has signed in from there before."""
+
+    account_id: int
+    id: int
+    email: str
+    password_hash: str | None
+    disabled_at: datetime | None
+    totp_secret: bytes | None
+    totp_confirmed_at: datetime | None
+    staff_id: int | None
+    role: str | None
+    contact_id: int | None
+    customer_id: int | None
+    language: str
+    networks: list[str]
+    is_at_home: bool
+
+    def caller(self, address: str | None) -> callers.Caller:
+        """As whom it does what is no session's: signing in, setting a password by a link."""
+        is_staff = self.staff_id is not None
+        return callers.Caller(
+            self.account_id,
+            callers.Kind.STAFF if is_staff else callers.Kind.CONTACT,
+            self.staff_id if is_staff else self.contact_id,
+            role=None if self.role is None else callers.Role(self.role),
+            customer_id=self.customer_id,
+            language=self.language,
+            address=address,
+        )
+
+
+# One statement whether there is such a login or not, so that both take the same time.
+_PERSON = """
+    SELECT l.account_id, l.id, l.email, l.password_hash, l.disabled_at, l.totp_secret,
+           l.totp_confirmed_at, s.id AS staff_id, s.role, c.id AS contact_id, c.customer_id,
+           coalesce(s.language, c.language) AS language,
+           coalesce(c.allowed_networks, '{}')::text[] AS networks,
+           EXISTS (SELECT FROM sessions h WHERE h.account_id = l.account_id AND h.login_id = l.id
+                   AND h.staff_id IS NULL AND h.address <<= $1) AS is_at_home
+    FROM logins l
+    LEFT JOIN staff s ON s.account_id = l.account_id AND s.login_id = l.id
+    LEFT JOIN contacts c ON c.account_id = l.account_id AND c.login_id = l.id
+"""
+_OF_EMAIL = f"{_PERSON} WHERE l.email = $2 AND (s.id IS NOT NULL OR c.id IS NOT NULL)"
+_OF_SESSION = f"""{_PERSON} JOIN sessions own ON own.account_id = l.account_id
+    AND own.login_id = l.id WHERE own.account_id = $2 AND own.id = $3"""
+_OF_ID = f"{_PERSON} WHERE l.account_id = $2 AND l.id = $3"
 
 
 async def insert(account_id: int, email: str, password_hash: str, now: datetime) -> int:
@@ -23,3 +76,59 @@ async def insert(account_id: int, email: str, password_hash: str, now: datetime)
 
 async def of_email(email: str) -> Login | None:
     return await Login.get_or_none(email=email.lower())
+
+
+async def person_of_email(email: str, site: str | None) -> Person | None:
+    """`site` is the network a request comes from, None where that is unknown."""
+    return await _person(_OF_EMAIL, site, email.lower())
+
+
+async def person_of_session(account_id: int, session_id: int) -> Person | None:
+    """Whom a session is of, even one that has ended."""
+    return await _person(_OF_SESSION, None, account_id, session_id)
+
+
+async def person(account_id: int, login_id: int) -> Person | None:
+    return await _person(_OF_ID, None, account_id, login_id)
+
+
+async def _person(statement: str, *arguments: str | int | None) -> Person | None:
+    async with db.connection() as conn:
+        row = await conn.fetchrow(statement, *arguments)
+    return None if row is None else Person(**dict(row))
+
+
+async def hold(person: Person) -> bool:
+    """Keeps the login as it is until the transaction ends; False where it is no more as read."""
+    async with db.connection() as conn:
+        found = await conn.fetchval(
+            "SELECT id FROM logins WHERE account_id = $1 AND id = $2 AND disabled_at IS NULL"
+            " AND password_hash IS NOT DISTINCT FROM $3 FOR SHARE",
+            person.account_id,
+            person.id,
+            person.password_hash,
+        )
+    return found is not None
+
+
+async def set_password(account_id: int, login_id: int, password_hash: str) -> None:
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE logins SET password_hash = $3 WHERE account_id = $1 AND id = $2",
+            account_id,
+            login_id,
+            password_hash,
+        )
+
+
+async def rehash_password(account_id: int, login_id: int, old: str, new: str) -> None:
+    """The same password hashed anew, unless another was set meanwhile."""
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE logins SET password_hash = $4"
+            " WHERE account_id = $1 AND id = $2 AND password_hash = $3",
+            account_id,
+            login_id,
+            old,
+            new,
+        )

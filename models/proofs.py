@@ -46,3 +46,9 @@ async def use(link: proofs.Link, purpose: proofs.Purpose, now: datetime) -> Proo
     async with db.connection() as conn:
         row = await conn.fetchrow(_USE, link.account_id, link.id, purpose, now)
     return None if row is None else Proof(**dict(row))
+
+
+async def withdraw(account_id: int, login_id: int, purpose: proofs.Purpose, now: datetime) -> None:
+    """What was sent for this purpose is good no more."""
+    async with db.connection() as conn:
+        await conn.execute(_WITHDRAW, account_id, login_id, purpose, now)

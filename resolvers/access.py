@@ -115,3 +115,15 @@ def require_scope(caller: callers.Caller, capability: Capability, customer_id: i
         require_account(caller, capability)
     else:
         require_customer(caller, capability, customer_id)
+
+
+def require_self(caller: callers.Caller) -> int:
+    """The session of a person that acts for itself; NO_SESSION to an API key, FORBIDDEN to staff
+    who signed in as this contact."""
+    if caller.session_id is None:
+        raise refusals.Refusal("NO_SESSION", "An API key is no person; sign in as one.")
+    if caller.staff_id is not None:
+        raise refusals.Refusal(
+            "FORBIDDEN", "You are signed in as this contact; only the contact itself may do this."
+        )
+    return caller.session_id

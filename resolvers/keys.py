@@ -11,6 +11,8 @@ from models.tables import ApiKey
 from resolvers import access, audit, customers, sign_in
 from resolvers.access import Capability
 
+_SHOWN = 6  # characters of the secret, 36 of its 256 bits, by which a key is known again
+
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
@@ -26,6 +28,7 @@ async def create(
     scopes: Iterable[callers.Scope],
     customer_id: int | None,
     now: datetime,
+    expires_at: datetime | None = None,
 ) -> NewKey:
     """A key of the whole account, or of one customer; NOT_FOUND, INVALID."""
     access.require_account(caller, Capability.MANAGE_STAFF)
@@ -38,6 +41,8 @@ async def create(
             raise refusals.Refusal(
                 "INVALID", "INGEST is of the whole account; leave the customer out.", "scopes"
             )
+    if expires_at is not None and expires_at <= now:
+        raise refusals.Refusal("INVALID", "Give an instant to come, or null.", "expiresAt")
     secret = sign_in.new_secret()
     async with db.transaction():
         key = await stored.insert_key(
@@ -47,6 +52,8 @@ async def create(
             customer_id=customer_id,
             secret_hash=tokens.digest(secret),
             now=now,
+            prefix=secret[:_SHOWN],
+            expires_at=expires_at,
         )
         await audit.write(caller, "key.create", f"key:{key.id}", now)
     return NewKey(key, str(tokens.Token(caller.account_id, tokens.Of.KEY, key.id, secret)))
@@ -62,6 +69,12 @@ async def revoke(caller: callers.Caller, key_id: int, now: datetime) -> ApiKey:
         key = await stored.key(caller.account_id, key_id)
     assert key is not None
     return key
+
+
+async def page(caller: callers.Caller, *, after: int | None, limit: int) -> list[ApiKey]:
+    """The oldest first, those no more in force too."""
+    access.require_account(caller, Capability.MANAGE_STAFF)
+    return await stored.keys(caller.account_id, after=after, limit=limit)
 
 
 async def one(caller: callers.Caller, key_id: int) -> ApiKey | None:

@@ -1,23 +1,17 @@
-"""E-mail and password to a session, and back."""
+"""E-mail, password and second factor to a session."""
 
-import asyncio
 import secrets
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
-from domain import callers, people, refusals, tokens
+from domain import callers, networks, people, refusals, sessions, tokens
+from models import contacts as stored_contacts
 from models import credentials, db, logins
+from resolvers import access, audit, hashing, second_factor, tries
+from resolvers import desk as desks
 
-SESSION = timedelta(days=30)  # absolute: use does not lengthen it
-
-_hasher = PasswordHasher()
-# argon2 takes 64 MiB and a core for each: two at a time, whatever comes in.
-_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
+_LONGEST_USER_AGENT = 300  # characters kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,66 +19,138 @@ class SignedIn:
     """`token` is shown once; only its hash is kept."""
 
     token: str
-    expires_at: datetime
+    span: sessions.Span
 
 
 async def hash_password(password: str) -> str:
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads, _hasher.hash, _bytes(password))
+    return await hashing.hashed(password)
 
 
-async def login(email: str, password: str, now: datetime) -> SignedIn:
-    """A session of 30 days; WRONG_CREDENTIALS, as slowly, whether the e-mail is known or not."""
-    login = await logins.of_email(email) if _is_email(email) else None
-    loop = asyncio.get_running_loop()
-    stored_hash = login.password_hash if login else None
-    right = await loop.run_in_executor(_threads, _verify, stored_hash, password)
-    if login is None or not right:
+async def login(
+    desk: desks.Desk,
+    email: str,
+    password: str,
+    otp: str | None,
+    client: callers.Client,
+    now: datetime,
+) -> SignedIn:
+    """A session. WRONG_CREDENTIALS, as slowly, whether the e-mail is known or not; after the right
+    password OTP_REQUIRED, WRONG_OTP, ADDRESS_NOT_ALLOWED; TOO_MANY_TRIES, BUSY."""
+    site = tries.site_of(client.address)
+    person = await _proven(desk, _looked_up(email), password, site)
+    await second_factor.require(desk, person, otp, site, now)
+    if not networks.allow(tuple(person.networks), client.address):
+        raise not_allowed()
+    caller = person.caller(client.address)
+    signed_in = await _begin(person, caller, desk.lengths.of(caller.kind, now), client, now)
+    await _renew_hash(person, password, site)
+    return signed_in
+
+
+async def _renew_hash(person: logins.Person, password: str, site: str | None) -> None:
+    """Where it was made with parameters of before; at another sign-in where too many wait."""
+    assert person.password_hash is not None
+    if hashing.is_outdated(person.password_hash):
+        with suppress(refusals.Refusal):
+            renewed = await hashing.hashed(password, site)
+            old = person.password_hash
+            await logins.rehash_password(person.account_id, person.id, old, renewed)
+
+
+async def _proven(desk: desks.Desk, email: str, password: str, site: str | None) -> logins.Person:
+    """Whose password it is. Whatever is wrong, the same is done."""
+    person = await logins.person_of_email(email, site)
+    at_home = person is not None and person.is_at_home
+    tried = tries.login(email, site, at_home=at_home)
+    await tried.enter(desk.throttle)
+    stored_hash = None if person is None else person.password_hash
+    try:
+        right = await hashing.is_right(stored_hash, password, site, reserved=at_home)
+    except refusals.Refusal:
+        await tried.give_back(desk.throttle)
+        raise
+    if person is None or not right or person.disabled_at is not None:
+        raise _wrong()
+    await tried.give_back(desk.throttle)
+    return person
+
+
+async def as_contact(
+    desk: desks.Desk,
+    caller: callers.Caller,
+    contact_id: int,
+    client: callers.Client,
+    now: datetime,
+) -> SignedIn:
+    """Staff signed in as a contact for an hour, whatever networks that is let in from.
+
+    NOT_FOUND; NO_LOGIN where the contact's own login is switched off.
+    """
+    access.require_account(caller, access.Capability.SIGN_IN_AS)
+    contact = await stored_contacts.get(caller.account_id, contact_id)
+    if contact is None:
+        raise refusals.Refusal("NOT_FOUND", "There is no such Contact; check its id.", "contactId")
+    person = await logins.person(caller.account_id, contact.login_id)
+    if person is None or person.disabled_at is not None:
         raise refusals.Refusal(
-            "WRONG_CREDENTIALS", "E-mail address and password do not fit together; try again."
+            "NO_LOGIN", "This contact may not sign in; switch its login on first.", "contactId"
         )
+    acting = replace(person.caller(client.address), staff_id=caller.person)
+    return await _begin(person, acting, desk.lengths.as_contact(now), client, now)
+
+
+async def _begin(
+    person: logins.Person,
+    caller: callers.Caller,
+    span: sessions.Span,
+    client: callers.Client,
+    now: datetime,
+) -> SignedIn:
     secret = new_secret()
-    expires_at = now + SESSION
     async with db.transaction():
-        session = await credentials.insert_session(
-            login.account_id, login.id, tokens.digest(secret), now, expires_at
+        if not await logins.hold(person):  # a password set meanwhile has ended all sessions
+            raise _wrong()
+        id = await credentials.insert_session(
+            person.account_id,
+            person.id,
+            tokens.digest(secret),
+            now,
+            span.expires_at,
+            ends_at=span.ends_at,
+            client=replace(client, user_agent=_kept(client.user_agent)),
+            staff_id=caller.staff_id,
         )
-    token = tokens.Token(login.account_id, tokens.Of.SESSION, session.id, secret)
-    return SignedIn(str(token), expires_at)
-
-
-async def logout(caller: callers.Caller, now: datetime) -> None:
-    """Ends the caller's session; NO_SESSION for an API key."""
-    if caller.session_id is None:
-        raise refusals.Refusal("NO_SESSION", "An API key has no session; revoke it instead.")
-    await credentials.end_session(caller.account_id, caller.session_id, now)
+        await audit.write(caller, "session.begin", f"session:{id}", now)
+    return SignedIn(str(tokens.Token(person.account_id, tokens.Of.SESSION, id, secret)), span)
 
 
 def new_secret() -> str:
     return secrets.token_urlsafe(tokens.SECRET_BYTES)
 
 
-@cache
-def _nobodys_hash() -> str:
-    return _hasher.hash(secrets.token_urlsafe(16))
+def not_allowed() -> refusals.Refusal:
+    return refusals.Refusal(
+        "ADDRESS_NOT_ALLOWED",
+        "You may not sign in from this address; use an allowed one, or ask for it to be added.",
+    )
 
 
-def _verify(stored_hash: str | None, password: str) -> bool:
+def _kept(user_agent: str | None) -> str | None:
+    """Without what PostgreSQL does not store."""
+    if user_agent is None:
+        return None
+    return user_agent.replace("\0", "")[:_LONGEST_USER_AGENT] or None
+
+
+def _looked_up(text: str) -> str:
+    """As the e-mail is stored; of what is none, one that nobody has."""
     try:
-        _hasher.verify(stored_hash or _nobodys_hash(), _bytes(password[:2000]))
-    except (VerificationError, InvalidHashError):
-        return False
-    return stored_hash is not None
-
-
-def _bytes(password: str) -> bytes:
-    # JSON can hold half a surrogate pair, which plain UTF-8 refuses.
-    return password.encode("utf-8", "surrogatepass")
-
-
-def _is_email(text: str) -> bool:
-    try:
-        people.email(text)
+        return people.email(text)
     except refusals.Refusal:
-        return False
-    return True
+        return ""
+
+
+def _wrong() -> refusals.Refusal:
+    return refusals.Refusal(
+        "WRONG_CREDENTIALS", "E-mail address and password do not fit together; try again."
+    )

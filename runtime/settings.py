@@ -1,10 +1,11 @@
 """Settings: environment variables `CALLBOARD_*` or `.env`, each a line of docs/settings.md."""
 
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,19 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         default="http://127.0.0.1:8000", description="where people reach the portal"
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="addresses and networks whose X-Forwarded-For is believed, by commas",
+    )
+    session_idle_days: int = Field(
+        default=14, ge=1, le=366, description="how long a session lasts without use, in days"
+    )
+    session_days: int = Field(
+        default=90, ge=1, le=366, description="how long a contact's session lasts at most, in days"
+    )
+    staff_session_days: int = Field(
+        default=14, ge=1, le=366, description="how long a session of staff lasts at most, in days"
     )
     database_pool: int = Field(
         default=10, ge=2, le=200, description="database connections a process"
@@ -62,6 +76,14 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the least that is logged"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        """uvicorn would take what is none for the name of a socket, and `*` for everybody."""
+        for one in value.split(","):
+            ip_network(one.strip())
+        return value
 
     def environment(self) -> dict[str, str]:
         """These settings as the environment of another process of ours."""

@@ -14,7 +14,9 @@ from strawberry.dataloader import DataLoader
 from domain import callers, refusals
 from live import bucket as live_bucket
 from live import bus
+from resolvers import desk as desks
 from resolvers import feeds as live_feeds
+from schema import exchange as exchanges
 from schema.scalars import SCALARS as SCALARS
 from schema.scalars import Long as Long
 from schema.scalars import Money as Money
@@ -35,7 +37,7 @@ class Context:
     A subscription sets `start` (`begin`), and before each yield `mark` (`push`), to the number a
     client may resume after; one that is resumed finds that number in `resume_after`. `development`
     shows everybody the schema; without a `bucket` operations are not charged. `secret_key` signs
-    links.
+    links. `desk` is what signing in needs, `exchange` the request it came by.
     """
 
     caller: callers.Caller | None
@@ -49,6 +51,8 @@ class Context:
     mark: int | None = None
     development: bool = False
     bucket: live_bucket.Bucket | None = None
+    desk: desks.Desk = field(default_factory=desks.Desk)
+    exchange: exchanges.Exchange = field(default_factory=exchanges.Exchange)
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 
@@ -213,6 +217,13 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "UNAUTHENTICATED": NotPermitted,
     "FORBIDDEN": NotPermitted,
     "WRONG_CREDENTIALS": NotPermitted,
+    "WRONG_PASSWORD": NotPermitted,
+    "OTP_REQUIRED": NotPermitted,
+    "WRONG_OTP": NotPermitted,
+    "ADDRESS_NOT_ALLOWED": NotPermitted,
+    "TOO_MANY_TRIES": NotPermitted,
+    "BUSY": NotPermitted,
+    "NO_SESSION": NotPermitted,
     "REFERENCE_TAKEN": Conflict,
     "EMAIL_TAKEN": Conflict,
     "NAME_TAKEN": Conflict,
@@ -224,6 +235,10 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "DRAFT_DISCARDED": Conflict,
     "UNRATED_CALLS": Conflict,
     "IDEMPOTENCY_KEY_REUSED": Conflict,
+    "NO_LOGIN": Conflict,
+    "NO_TWO_FACTOR": Conflict,
+    "TWO_FACTOR_ON": Conflict,
+    "WOULD_LOCK_OUT": Conflict,
 }
 
 

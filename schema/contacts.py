@@ -8,6 +8,7 @@ import strawberry
 from models import customers as stored_customers
 from models import tables
 from resolvers import contacts as resolve
+from resolvers import networks
 from schema import base, customers
 
 
@@ -47,6 +48,12 @@ class Contact(base.Node):
         row = await stored_customers.get(self.row.account_id, self.row.customer_id)
         assert row is not None  # a foreign key holds it
         return customers.Customer.of(row)
+
+    @strawberry.field(
+        description="The networks it may sign in from, in CIDR notation; none: everywhere."
+    )
+    async def allowed_networks(self, info: base.Info) -> list[str]:
+        return await networks.allowed(info.context.signed_in(), self.row.id)
 
 
 @strawberry.input(description="A new person of a customer.")

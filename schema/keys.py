@@ -21,6 +21,16 @@ class ApiKey(base.Node):
     name: str = strawberry.field(description="What it is for.")
     scopes: list[callers.Scope] = strawberry.field(description="What it may do.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    prefix: str = strawberry.field(
+        description="How its secret begins, to know it again: `cb_<account>_k<number>_` and six"
+        " characters more."
+    )
+    expires_at: datetime | None = strawberry.field(
+        description="When it ends by itself; null: never."
+    )
+    last_used_at: datetime | None = strawberry.field(
+        description="When it was last used, to the minute; null: not yet."
+    )
     revoked_at: datetime | None = strawberry.field(
         description="When it was revoked; null while it is in force."
     )
@@ -33,6 +43,9 @@ class ApiKey(base.Node):
             name=row.name,
             scopes=[callers.Scope(scope) for scope in row.scopes],
             created_at=row.created_at,
+            prefix=f"cb_{row.account_id}_k{row.id}_{row.prefix}",
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
             revoked_at=row.revoked_at,
         )
 
@@ -54,6 +67,9 @@ class CreateApiKeyInput:
     scopes: list[callers.Scope] = strawberry.field(description="What it may do, at least one.")
     customer_id: strawberry.ID | None = strawberry.field(
         default=None, description="The one customer it sees; null for the whole account."
+    )
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When it ends by itself, in the future; null: never."
     )
 
 
@@ -84,6 +100,19 @@ RevokeApiKeyResult: TypeAlias = Annotated[
 
 
 @strawberry.type
+class KeyQuery:
+    @strawberry.field(
+        description="The account's keys, the oldest first, revoked and expired ones too. Owner."
+    )
+    async def api_keys(
+        self, info: base.Info, first: base.First = 50, after: base.After = None
+    ) -> base.Connection[ApiKey]:
+        size, last = base.page_size(first), base.decode_number_cursor(after)
+        rows = await resolve.page(info.context.signed_in(), after=last, limit=size + 1)
+        return base.page(rows, size, lambda row: base.encode_cursor(row.id), ApiKey.of)
+
+
+@strawberry.type
 class KeyMutation:
     @strawberry.mutation(description="Makes a key for a program. Owner.")
     async def create_api_key(
@@ -97,7 +126,9 @@ class KeyMutation:
             customer_id = base.decode_id(
                 input.customer_id, "Customer", caller.account_id, "customerId"
             )
-        made = await resolve.create(caller, input.name, input.scopes, customer_id, info.context.now)
+        made = await resolve.create(
+            caller, input.name, input.scopes, customer_id, info.context.now, input.expires_at
+        )
         key = ApiKey.of(made.key)
         return CreatedApiKey(id=key.id, secret=made.secret, key=key)
 

@@ -20,8 +20,12 @@ from schema import (
     invoicing,
     keys,
     live,
+    networks,
+    passwords,
     rates,
     reconciliation,
+    second_factor,
+    sessions,
     staff,
     summaries,
     switches,
@@ -46,6 +50,9 @@ NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
 @strawberry.type(description="What can be asked.")
 class Query(
     viewer.ViewerQuery,
+    sessions.SessionQuery,
+    second_factor.SecondFactorQuery,
+    keys.KeyQuery,
     customers.CustomerQuery,
     carriers.CarrierQuery,
     billing.BillingQuery,
@@ -74,6 +81,10 @@ class Query(
 @strawberry.type(description="What can be done. Each answers its success or an expected refusal.")
 class Mutation(
     viewer.ViewerMutation,
+    sessions.SessionMutation,
+    passwords.PasswordMutation,
+    second_factor.SecondFactorMutation,
+    networks.NetworkMutation,
     customers.CustomerMutation,
     carriers.CarrierMutation,
     contacts.ContactMutation,

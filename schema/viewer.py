@@ -20,17 +20,23 @@ Viewer: TypeAlias = Annotated[
 ]
 
 
-@strawberry.type(description="A login that holds for 30 days, however often it is used.")
+@strawberry.type(
+    description="A new sign-in. To a page that sends X-Callboard-CSRF, `login` also gives it as a"
+    " cookie."
+)
 class Session:
     token: str = strawberry.field(
         description="Send it as `Authorization: Bearer <token>`. Shown once."
     )
-    expires_at: datetime = strawberry.field(description="When it ends by itself.")
+    expires_at: datetime = strawberry.field(
+        description="When it ends unless it is used before; use moves this on, up to `endsAt`."
+    )
+    ends_at: datetime = strawberry.field(description="When it ends, however often it is used.")
 
-
-@strawberry.type(description="The session has ended.")
-class LoggedOut:
-    at: datetime = strawberry.field(description="When it ended.")
+    @classmethod
+    def of(cls, signed_in: sign_in.SignedIn) -> "Session":
+        span = signed_in.span
+        return cls(token=signed_in.token, expires_at=span.expires_at, ends_at=span.ends_at)
 
 
 @strawberry.input(description="E-mail and password of a person.")
@@ -38,17 +44,24 @@ class LoginInput:
     email: str = strawberry.field(description="The login's e-mail address.")
     password: str = strawberry.field(description="Its password.")
     otp: str | None = strawberry.field(
-        default=None, description="The second factor's code; not looked at while it has none."
+        default=None,
+        description="The code of its authenticator app, or a recovery code, each good once; not"
+        " looked at where it has no second factor.",
     )
+
+
+@strawberry.input(description="Whom staff sign in as.")
+class SignInAsInput:
+    contact_id: strawberry.ID = strawberry.field(description="The contact.")
 
 
 LoginResult: TypeAlias = Annotated[
     Session | base.Refused,
     strawberry.union("LoginResult", description="A session, or why there is none."),
 ]
-LogoutResult: TypeAlias = Annotated[
-    LoggedOut | base.Refused,
-    strawberry.union("LogoutResult", description="Whether the session has ended."),
+SignInAsResult: TypeAlias = Annotated[
+    Session | base.Refused,
+    strawberry.union("SignInAsResult", description="A session, or why there is none."),
 ]
 
 
@@ -73,17 +86,35 @@ class ViewerQuery:
 @strawberry.type
 class ViewerMutation:
     @strawberry.mutation(
-        description="Signs a person in. Refused as WRONG_CREDENTIALS, known e-mail or not."
+        description="Signs a person in. Refused as WRONG_CREDENTIALS, known e-mail or not; after"
+        " the right password as OTP_REQUIRED, WRONG_OTP or ADDRESS_NOT_ALLOWED. TOO_MANY_TRIES and"
+        " BUSY say how many seconds to wait."
     )
     async def login(
         self,
         info: base.Info,
         input: Annotated[LoginInput, strawberry.argument(description="Who signs in.")],
     ) -> LoginResult:
-        signed_in = await sign_in.login(input.email, input.password, info.context.now)
-        return Session(token=signed_in.token, expires_at=signed_in.expires_at)
+        context, client = info.context, info.context.exchange.client
+        signed_in = await sign_in.login(
+            context.desk, input.email, input.password, input.otp, client, context.now
+        )
+        context.exchange.keep(signed_in.token, signed_in.span.ends_at)
+        return Session.of(signed_in)
 
-    @strawberry.mutation(description="Ends the session that asks; within a second everywhere.")
-    async def logout(self, info: base.Info) -> LogoutResult:
-        await sign_in.logout(info.context.signed_in(), info.context.now)
-        return LoggedOut(at=info.context.now)
+    @strawberry.mutation(
+        description="Signs staff in as a contact, for an hour: to see and do what it can, except"
+        " for its password, second factor, networks and sessions. The contact sees it in its"
+        " `sessions`, and the audit log names the staff. Never set as a cookie. Owner and support."
+    )
+    async def sign_in_as(
+        self,
+        info: base.Info,
+        input: Annotated[SignInAsInput, strawberry.argument(description="As whom.")],
+    ) -> SignInAsResult:
+        context, caller = info.context, info.context.signed_in()
+        contact = base.decode_id(input.contact_id, "Contact", caller.account_id, "contactId")
+        client = context.exchange.client
+        return Session.of(
+            await sign_in.as_contact(context.desk, caller, contact, client, context.now)
+        )

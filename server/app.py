@@ -2,19 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
-from domain import callers
+from domain import callers, sessions
 from ingest import pipeline
-from live import bucket, bus
-from resolvers import feeds
+from live import bucket, bus, throttle
+from resolvers import desk, feeds
 from runtime import clock, services
 from runtime.settings import Settings
 from schema import base
-from server import health, ingest_routes, watch
+from server import health, ingest_routes, uses, watch
 from server.graphql import operations, shared, sse, trusted
 from server.graphql.view import View
 
@@ -41,6 +42,8 @@ def create_app(settings: Settings) -> Starlette:
             await heard.start()
             watched = watch.Watch(clock.now, settings.sockets_per_key)
             watched.start()
+            used = uses.Uses(clock.now, watched.holders, timedelta(days=settings.session_idle_days))
+            used.start()
             context = contexts(opened.redis, heard, settings)
             runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
@@ -52,6 +55,7 @@ def create_app(settings: Settings) -> Starlette:
             try:
                 yield
             finally:
+                await used.close()
                 await watched.close()
                 await heard.close()
 
@@ -73,6 +77,12 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
     """What makes an operation's context of its caller and of where it is resumed."""
     followed = feeds.Feeds(redis, heard)
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
+    lengths = sessions.Lengths(
+        timedelta(days=settings.session_idle_days),
+        timedelta(days=settings.session_days),
+        timedelta(days=settings.staff_session_days),
+    )
+    signing_in = desk.Desk(settings.secret_key or "", throttle.Throttle(redis), lengths)
 
     def context(caller: callers.Caller | None, resume_after: int | None) -> base.Context:
         return base.Context(
@@ -85,6 +95,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             resume_after=resume_after,
             development=settings.development,
             bucket=held,
+            desk=signing_in,
         )
 
     return context

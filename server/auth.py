@@ -4,14 +4,14 @@ import hmac
 from datetime import datetime, timedelta
 
 from starlette.requests import HTTPConnection
-from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
-from domain import callers, refusals, tokens
+from domain import callers, networks, refusals, tokens
 from models import credentials
+from resolvers import sign_in
+from schema import exchange as exchanges
+from server import cookies, uses
 
-COOKIE = "callboard_session"
 CHALLENGE = 'Bearer realm="Callboard"'  # WWW-Authenticate of every 401: RFC 9110, 15.5.2
-CSRF_HEADER = "x-callboard-csrf"  # any value: a page of another origin cannot send it
 
 # A caller found is believed for this long, so that ingest at a high rate asks the database a few
 # times a second for each key. With `watch.EVERY` it is why a revocation takes effect in a second.
@@ -21,9 +21,42 @@ _MOST_BELIEVED = 10_000
 _believed: dict[tuple[tokens.Token, bytes], tuple[datetime, callers.Caller]] = {}
 
 
-async def authenticate(authorization: str | None, now: datetime) -> callers.Caller:
-    """The caller of `Authorization: Bearer <token>`; UNAUTHENTICATED where it is not in force."""
+async def identified(
+    connection: HTTPConnection, now: datetime, said: str | None = None
+) -> callers.Caller | None:
+    """The caller of a request, None of nobody's; `said` is what a socket's first message has.
+
+    UNAUTHENTICATED, ADDRESS_NOT_ALLOWED. A cookie that is not in force is nobody's: a page that
+    was signed in has to be able to sign in again.
+    """
+    authorized = said or authorization(connection)
+    if authorized is None:
+        return None
+    is_cookie = not said and not connection.headers.get("authorization")
+    try:
+        return await authenticate(authorized, now, address(connection))
+    except refusals.Refusal:
+        if is_cookie:
+            return None
+        raise
+
+
+async def authenticate(
+    authorization: str | None, now: datetime, address: str | None = None
+) -> callers.Caller:
+    """The caller of `Authorization: Bearer <token>`, sending from that address.
+
+    UNAUTHENTICATED where the token is not in force, ADDRESS_NOT_ALLOWED from where it is not.
+    """
     token = bearer(authorization)
+    found = (await _found(token, now)).at(address)
+    if found.staff_id is None and not networks.allow(found.networks, address):
+        raise sign_in.not_allowed()
+    uses.note(token, now)
+    return found
+
+
+async def _found(token: tokens.Token, now: datetime) -> callers.Caller:
     key = (token, tokens.digest(token.secret))
     believed = _believed.get(key)
     if believed is not None and now < believed[0]:
@@ -38,28 +71,24 @@ async def authenticate(authorization: str | None, now: datetime) -> callers.Call
     return known.caller
 
 
-def authorization(request: HTTPConnection) -> str | None:
-    """The header; else the cookie, if it is a page of ours that sends it.
-
-    A page of another origin can make a browser send the cookie along, but no header of its own, and
-    no handshake that hides where it is from.
-    """
-    header = request.headers.get("authorization")
-    cookie = request.cookies.get(COOKIE)
-    if header or not cookie:
+def authorization(connection: HTTPConnection) -> str | None:
+    """The header; else the cookie, if it is a page of ours that sends it."""
+    header = connection.headers.get("authorization")
+    if header:
         return header
-    is_socket = request.scope["type"] == "websocket"
-    ours = _is_from_our_page(request) if is_socket else CSRF_HEADER in request.headers
-    return f"Bearer {cookie}" if ours else None
+    cookie = cookies.token(connection)
+    return None if cookie is None else f"Bearer {cookie}"
 
 
-def _is_from_our_page(socket: HTTPConnection) -> bool:
-    origin = socket.headers.get("origin")
-    if origin is None:
-        return False
-    public: str = socket.app.state.settings.public_url
-    host = socket.headers.get("host")
-    return is_same_origin(origin, host) or normalize_origin(origin) == normalize_origin(public)
+def address(connection: HTTPConnection) -> str | None:
+    """The IP address of the client, as the trusted proxies say it; None on a Unix socket."""
+    return networks.address(connection.client.host if connection.client else None)
+
+
+def exchange(connection: HTTPConnection, *, takes_cookie: bool = False) -> exchanges.Exchange:
+    """What an operation is told of its request; it can only take a cookie where one is wanted."""
+    client = callers.Client(address(connection), connection.headers.get("user-agent"))
+    return exchanges.Exchange(client, takes_cookie and cookies.is_wanted(connection))
 
 
 def bearer(authorization: str | None) -> tokens.Token:

@@ -57,7 +57,8 @@ async def _take_snapshot(
 async def _answered(request: Request, take: _Taken) -> Response:
     try:
         async with asyncio.timeout(_SECONDS):
-            caller = await auth.authenticate(request.headers.get("authorization"), clock.now())
+            header, sender = request.headers.get("authorization"), auth.address(request)
+            caller = await auth.authenticate(header, clock.now(), sender)
             if callers.Scope.INGEST not in caller.scopes or caller.customer_id is not None:
                 raise refusals.Refusal(
                     "FORBIDDEN", "This needs an API key of the scope INGEST, of the whole account."

@@ -79,6 +79,10 @@ class Watch:
             if not self._open[token]:
                 del self._open[token]
 
+    def holders(self) -> set[tokens.Token]:
+        """Those that hold a connection open."""
+        return set(self._open)
+
     @contextmanager
     def stranger(self, ended: Callable[[], None]) -> Iterator[None]:
         """Holds a connection of nobody known yet; calls `ended` where there are too many.
@@ -131,6 +135,6 @@ def _why_not(
 ) -> refusals.Refusal | None:
     if known is None or not auth.is_secret(token, known):
         return auth.not_in_force()
-    if known.caller != caller:
+    if known.caller.at(caller.address) != caller:
         return refusals.Refusal("RIGHTS_CHANGED", "What you may see has changed; connect again.")
     return None

@@ -62,6 +62,8 @@ def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
         timeout_graceful_shutdown=int(wire.GRACE),
         log_config=None,
         access_log=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
         workers=1,
     )

@@ -6,7 +6,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 
+from server import cookies
+
 _WAITING = "Loading..."
+_HEADERS = "const defaultHeaders = {};"
+_OUR_HEADERS = f'const defaultHeaders = {{"{cookies.CSRF_HEADER}": "1"}};'  # so the cookie counts
 _NOTICE = (
     "<p style='margin: auto; max-width: 40em; font-family: sans-serif'>GraphiQL comes from"
     " unpkg.com. If this text stays, that cannot be reached from here: use another client, such as"
@@ -37,4 +41,5 @@ def _accepts_html(request: Request) -> bool:
 
 @cache
 def _page() -> str:
-    return get_graphql_ide_html("graphiql").replace(_WAITING, _NOTICE, 1)
+    page = get_graphql_ide_html("graphiql").replace(_WAITING, _NOTICE, 1)
+    return page.replace(_HEADERS, _OUR_HEADERS, 1)

@@ -123,21 +123,21 @@ class Handler:
         authorization = (payload or {}).get("authorization")
         if not isinstance(authorization, str | None):
             raise Closed(Close.BAD_REQUEST, "authorization must be a string")
-        authorization = authorization or auth.authorization(self.socket)
-        if authorization is not None:
-            await self._authenticate(authorization)
+        await self._authenticate(authorization)
         self.acknowledged = True
         await self._write(protocol.text_of({"type": "connection_ack"}))
 
-    async def _authenticate(self, authorization: str) -> None:
-        self.held.close()  # a stranger no more: it is known, or closed
+    async def _authenticate(self, said: str | None) -> None:
         try:
-            self.caller = await auth.authenticate(authorization, self.clock())
-            token = auth.bearer(authorization)
+            self.caller = await auth.identified(self.socket, self.clock(), said)
         except refusals.Refusal as refusal:
             raise Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message) from refusal
         except faults.AWAY as error:
             raise Closed(Close.TRY_AGAIN, "The database is away; try again") from error
+        if self.caller is None:
+            return
+        self.held.close()  # a stranger no more: it is known, or closed
+        token = auth.bearer(said or auth.authorization(self.socket))
         try:
             self.held.enter_context(self.watched.hold(token, self.caller, self._forbid))
         except refusals.Refusal as refusal:
@@ -182,7 +182,9 @@ class Handler:
     async def _execute(self, id: str, asked: operations.Operation) -> None:
         """Sends the one result of a query or mutation."""
         try:
-            last = await self._tell(id, await self.runner.execute(asked, self.caller))
+            last = await self._tell(
+                id, await self.runner.execute(asked, self.caller, auth.exchange(self.socket))
+            )
         except WebSocketDisconnect:
             return
         except Exception as error:

@@ -16,6 +16,7 @@ from strawberry.types.execution import ExecutionResult
 
 from domain import callers, refusals
 from schema import documents, errors, root, scalars, updates
+from schema import exchange as exchanges
 from server.graphql import shared, trusted
 
 # Arguments that say from where on a subscription tells.
@@ -81,13 +82,20 @@ class Runner:
         variables = request.get("variables") or {}
         return Operation(query, name, variables, found)
 
-    async def execute(self, operation: Operation, caller: callers.Caller | None) -> ExecutionResult:
+    async def execute(
+        self,
+        operation: Operation,
+        caller: callers.Caller | None,
+        exchange: exchanges.Exchange,
+    ) -> ExecutionResult:
         """The result of a query or mutation; its errors are fit for the client."""
+        context = self._context(caller, None)
+        context.exchange = exchange
         try:
             result: ExecutionResult = await root.api.execute(
                 operation.query,
                 variable_values=dict(operation.variables),
-                context_value=self._context(caller, None),
+                context_value=context,
                 operation_name=operation.name,
             )
         except Exception as error:

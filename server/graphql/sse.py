@@ -56,13 +56,14 @@ class Streams:
         if operation.is_subscription:
             events = self._subscription(request, operation, caller)
         else:
-            events = self._single(operation, caller)
+            events = self._single(request, operation, caller)
         return StreamingResponse(events, media_type=MEDIA_TYPE, headers=_HEADERS)
 
     async def _single(
-        self, operation: operations.Operation, caller: callers.Caller | None
+        self, request: Request, operation: operations.Operation, caller: callers.Caller | None
     ) -> AsyncGenerator[bytes, None]:
-        yield _event(shared.encoded(await self._runner.execute(operation, caller)), None)
+        result = await self._runner.execute(operation, caller, auth.exchange(request))
+        yield _event(shared.encoded(result), None)
         yield _COMPLETE
 
     async def _subscription(

@@ -13,7 +13,8 @@ from strawberry.types.execution import ExecutionResult
 from domain import callers, refusals
 from models import faults
 from schema import errors
-from server import auth
+from schema import exchange as exchanges
+from server import auth, cookies
 from server.graphql import graphiql, http, operations, requests, sse
 from server.graphql.handler import Handler
 
@@ -57,25 +58,34 @@ class View:
             if not sse.is_asked_for(request) or fault.status != 400:
                 raise
             return sse.refused({"message": fault.message, "extensions": {"code": fault.code}})
-        if isinstance(said, list):
-            results = [await self._of_batch(request, one, caller) for one in said]
-            return http.answer(request, results, batch=True)
-        if sse.is_asked_for(request):
+        if not isinstance(said, list) and sse.is_asked_for(request):
             return self._stream(request, said, caller)
-        return http.answer(request, [await self._result(request, said, caller)], batch=False)
+        exchange = auth.exchange(request, takes_cookie=True)
+        if isinstance(said, list):
+            results = [await self._of_batch(request, one, caller, exchange) for one in said]
+        else:
+            results = [await self._result(request, said, caller, exchange)]
+        response = http.answer(request, results, batch=isinstance(said, list))
+        public_url = request.app.state.settings.public_url
+        cookies.write(response, exchange.cookie, self.clock(), public_url)
+        return response
 
     async def _caller(self, request: Request) -> callers.Caller | None:
-        authorization = auth.authorization(request)
         try:
-            return await auth.authenticate(authorization, self.clock()) if authorization else None
+            return await auth.identified(request, self.clock())
         except refusals.Refusal as refusal:
-            raise http.Refused(401, refusal.message, refusal.code) from refusal
+            status = 403 if refusal.code == "ADDRESS_NOT_ALLOWED" else 401
+            raise http.Refused(status, refusal.message, refusal.code) from refusal
         except faults.AWAY as error:
             message, _ = errors.masked(error)
             raise http.Refused(503, message, "UNAVAILABLE") from error
 
     async def _result(
-        self, request: Request, said: requests.Parameters, caller: callers.Caller | None
+        self,
+        request: Request,
+        said: requests.Parameters,
+        caller: callers.Caller | None,
+        exchange: exchanges.Exchange,
     ) -> ExecutionResult:
         runner: operations.Runner = request.app.state.runner
         try:
@@ -86,14 +96,18 @@ class View:
             raise http.Refused(400, _HOW_TO_SUBSCRIBE)
         if request.method == "GET" and operation.definition.operation is OperationType.MUTATION:
             raise http.Refused(405, "A GET runs queries only; send mutations by POST.")
-        return await runner.execute(operation, caller)
+        return await runner.execute(operation, caller, exchange)
 
     async def _of_batch(
-        self, request: Request, said: requests.Parameters, caller: callers.Caller | None
+        self,
+        request: Request,
+        said: requests.Parameters,
+        caller: callers.Caller | None,
+        exchange: exchanges.Exchange,
     ) -> ExecutionResult:
         """One that cannot be answered over HTTP does not keep the others."""
         try:
-            return await self._result(request, said, caller)
+            return await self._result(request, said, caller, exchange)
         except http.Refused as fault:
             error = GraphQLError(fault.message, extensions={"code": fault.code})
             return ExecutionResult(data=None, errors=[error])

@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx2
 
 from domain import tokens
-from domain.callers import Role
+from domain.callers import Client, Role
 from models import accounts, credentials, logins, staff
 from resolvers import sign_in as passwords
 from runtime import clock
@@ -82,7 +82,7 @@ class Carrier:
     async def create(cls, url: str, now: datetime) -> Self:
         email = f"owner-{os.getpid()}-{next(_numbers)}@voice.example"
         account = await accounts.insert("Example Voice", now)
-        login_id = await logins.insert(account.id, email, await _hash(), now)
+        login_id = await logins.insert(account.id, email, await password_hash(), now)
         await staff.insert(account.id, login_id, "The owner", Role.OWNER, now)
         return cls(url, account.id, email, await _signed_in(url, email))
 
@@ -158,17 +158,28 @@ async def _signed_in(url: str, email: str) -> Caller:
     """A session as a login makes it, without the time that checking a password takes."""
     login = await logins.of_email(email)
     assert login is not None
+    return Caller(url, await new_session(login.account_id, login.id))
+
+
+async def new_session(account_id: int, login_id: int, client: Client | None = None) -> str:
+    """Its token."""
     secret, now = secrets.token_urlsafe(tokens.SECRET_BYTES), clock.now()
-    session = await credentials.insert_session(
-        login.account_id, login.id, tokens.digest(secret), now, now + timedelta(days=1)
+    id = await credentials.insert_session(
+        account_id,
+        login_id,
+        tokens.digest(secret),
+        now,
+        now + timedelta(days=1),
+        ends_at=now + timedelta(days=30),
+        client=client,
     )
-    return Caller(url, str(tokens.Token(login.account_id, tokens.Of.SESSION, session.id, secret)))
+    return str(tokens.Token(account_id, tokens.Of.SESSION, id, secret))
 
 
 _hashes: list[str] = []
 
 
-async def _hash() -> str:
+async def password_hash() -> str:
     """PASSWORD's, made once."""
     if not _hashes:
         _hashes.append(await passwords.hash_password(PASSWORD))

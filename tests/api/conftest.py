@@ -52,3 +52,9 @@ async def api_redis(services: Any) -> AsyncIterator[Redis]:
 async def carrier(api: Program) -> Carrier:
     """A carrier's account with its owner signed in."""
     return await Carrier.create(api.url, clock.now())
+
+
+@pytest.fixture
+async def other(api: Program) -> Carrier:
+    """Another carrier on the same installation."""
+    return await Carrier.create(api.url, clock.now())

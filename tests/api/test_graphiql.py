@@ -42,6 +42,11 @@ def test_the_page_says_what_it_needs_where_it_cannot_load() -> None:
     assert "If this text stays" in page
 
 
+def test_what_is_asked_on_the_page_may_use_the_cookie() -> None:
+    page = bytes(graphiql.answer(sees_schema=True).body).decode()
+    assert 'defaultHeaders = {"x-callboard-csrf": "1"};' in page
+
+
 @pytest.mark.parametrize("word", ["signed in", "CALLBOARD_DEVELOPMENT", "schema.graphql"])
 def test_who_may_not_see_the_schema_is_told_how_to(word: str) -> None:
     answer = graphiql.answer(sees_schema=False)

@@ -3,8 +3,6 @@ from typing import Any
 import pytest
 from callers import PASSWORD, Caller, Carrier
 
-from runtime import clock
-
 CUSTOMER = {"name": "Acme", "reference": "acme", "currency": "EUR"}
 CONTACT = {"name": "A person", "password": PASSWORD}
 
@@ -186,11 +184,6 @@ async def test_a_contact_has_to_verify_email_and_mobile(carrier: Carrier) -> Non
         "outstanding": 2,
         "items": [{"code": "VERIFY_EMAIL"}, {"code": "VERIFY_MOBILE"}],
     }
-
-
-@pytest.fixture
-async def other(carrier: Carrier) -> Carrier:
-    return await Carrier.create(carrier.url, clock.now())
 
 
 async def test_ids_of_another_account_are_ids_that_do_not_exist(

@@ -1,9 +1,21 @@
-from datetime import datetime, timedelta
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
 
+import pytest
+from argon2 import PasswordHasher
+from browsers import At, new_contact
 from callers import PASSWORD, Caller, Carrier, sign_in
+from own_redis import own_redis
 from programs import Program
+from redis.asyncio import Redis
 
-from domain import tokens
+from domain import callers, refusals, tokens
+from live import throttle
+from models import db
+from resolvers import desk, hashing, tries
+from resolvers import sign_in as resolve
 from runtime import clock
 
 VIEWER = "{ viewer { __typename } }"
@@ -37,12 +49,129 @@ async def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(carrier
     assert answers[0]["__typename"] == "NotPermitted"
 
 
-async def test_a_session_holds_for_thirty_days(carrier: Carrier) -> None:
-    session = await Caller(carrier.url).do(
-        "login", "Session", "expiresAt", email=carrier.email, password=PASSWORD
+async def test_who_may_not_sign_in_is_told_what_a_stranger_is(carrier: Carrier) -> None:
+    """An e-mail without a password yet, and one that is switched off, with its right password."""
+    emails = [(await new_contact(carrier))[2] for _ in range(2)]
+    async with db.connection() as conn:
+        for email, change in zip(
+            emails, ("password_hash = NULL", "disabled_at = now()"), strict=True
+        ):
+            await conn.execute(f"UPDATE logins SET {change} WHERE email = $1", email)
+    answers = [
+        await At(carrier.url).login(email, otp="123456")
+        for email in (*emails, "nobody@voice.example")
+    ]
+    assert answers[0]["code"] == "WRONG_CREDENTIALS"
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_the_same_is_done_whether_an_email_is_known_or_not(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    """The same statements, the same calls of Redis and as much hashing: hence as much time."""
+    done = [await _done_for(email, api_redis) for email in (carrier.email, "nobody@voice.example")]
+    (known, known_seconds), (unknown, unknown_seconds) = done
+    assert known == unknown
+    assert known[0]
+    assert 0.5 < known_seconds / unknown_seconds < 2
+
+
+async def _done_for(email: str, redis: Redis) -> tuple[tuple[list[str], int], float]:
+    """Statements, calls of scripts and seconds of this process's CPU for a wrong password."""
+    reception = desk.Desk(throttle=throttle.Throttle(redis))
+    entry = (reception, email, "not it", None, callers.Client("203.0.113.77"), clock.now())
+    statements: list[str] = []
+
+    def log(query: Any) -> None:
+        statements.append(query.query)
+
+    async with db.transaction() as conn:  # in one, so that all is asked on its connection
+        with pytest.raises(refusals.Refusal, match="do not fit"):
+            await resolve.login(*entry)  # warms up: caches, the script, the stranger's hash
+        conn.add_query_logger(log)
+        calls, began = await _scripts_run(redis), time.process_time()
+        with pytest.raises(refusals.Refusal, match="do not fit"):
+            await resolve.login(*entry)
+        seconds, calls = time.process_time() - began, await _scripts_run(redis) - calls
+        conn.remove_query_logger(log)
+    return (statements, calls), seconds
+
+
+async def _scripts_run(redis: Redis) -> int:
+    said: dict[str, Any] = await redis.info("commandstats")
+    return sum(said.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+
+async def test_while_others_try_an_email_its_owner_signs_in_from_home_and_after_a_reset(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    person, _, email = await new_contact(carrier)
+    held = throttle.Throttle(api_redis)
+    for number in range(10):  # as wrong passwords from ten addresses do
+        for _ in range(10):
+            await tries.login(email, f"192.0.2.{number}/32", at_home=False).enter(held)
+    refused = await At(carrier.url).login(email)
+    assert (refused["__typename"], refused["code"]) == ("NotPermitted", "TOO_MANY_TRIES")
+    assert any(f"wait {seconds} seconds" in refused["message"] for seconds in range(150, 181))
+    assert "token" in await person.there().login(email)
+    elsewhere = At(carrier.url)
+    await tries.trust(held, email, f"{elsewhere.address}/32")
+    assert "token" in await elsewhere.login(email)
+
+
+async def test_wrong_passwords_from_one_address_hold_up_that_email_there_alone(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    person, _, email = await new_contact(carrier)
+    _, _, colleague = await new_contact(carrier)
+    tried = tries.login(email, f"{person.address}/32", at_home=True)
+    for _ in range(9):
+        await tried.enter(throttle.Throttle(api_redis))
+    wrong = await person.there().login(email, "not the password")
+    assert wrong["code"] == "WRONG_CREDENTIALS"
+    assert (await person.there().login(email))["code"] == "TOO_MANY_TRIES"
+    assert "token" in await person.there().login(colleague)
+    assert "token" in await At(carrier.url).login(email)
+
+
+async def test_without_redis_people_sign_in_and_tries_are_still_counted(carrier: Carrier) -> None:
+    async with own_redis() as redis, Redis.from_url(redis.url) as client:
+        reception = desk.Desk(throttle=throttle.Throttle(client))
+        redis.kill()
+        sender = callers.Client("203.0.113.78")
+        entry = (reception, carrier.email, PASSWORD, None, sender, clock.now())
+        began = time.monotonic()
+        assert (await resolve.login(*entry)).token
+        tried = tries.login(carrier.email, "203.0.113.78/32", at_home=True)
+        for _ in range(10):
+            await tried.enter(reception.throttle)
+        with pytest.raises(refusals.Refusal, match="Too many tries"):
+            await resolve.login(*entry)
+        assert time.monotonic() - began < 10  # nobody waited for it
+
+
+async def test_a_flood_from_one_address_leaves_room_for_others() -> None:
+    """So many wait and no more; who comes from where it has signed in before has places kept."""
+    quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+    await hashing.is_right(quick, PASSWORD, None)  # makes the stranger's hash
+
+    async def let_in(by: str, count: int, *, reserved: bool = False) -> int:
+        found = await asyncio.gather(
+            *(hashing.is_right(quick, PASSWORD, by, reserved=reserved) for _ in range(count)),
+            return_exceptions=True,
+        )
+        return found.count(True)
+
+    flood, others, home = await asyncio.gather(
+        let_in("192.0.2.1", 100), let_in("192.0.2.2", 3), let_in("192.0.2.3", 3, reserved=True)
     )
-    expires_at = datetime.fromisoformat(session["expiresAt"])
-    assert abs(expires_at - clock.now() - timedelta(days=30)) < timedelta(minutes=1)
+    assert (flood, others, home) == (hashing.MOST_OF_ONE, 3, 3)
+    many = await asyncio.gather(
+        *(let_in(f"192.0.2.{number}", 8) for number in range(50)),
+        let_in("203.0.113.1", 5, reserved=True),
+    )
+    assert (sum(many[:-1]), many[-1]) == (hashing.MOST_WAITING, 5)
+    assert await let_in("192.0.2.1", 1) == 1
 
 
 async def test_after_logout_the_token_is_in_force_no_more(carrier: Carrier) -> None:

@@ -1,0 +1,155 @@
+"""Whether the time of a refusal tells a known e-mail from an unknown one, and how many wrong
+passwords get through.
+
+The web process is the real one, on loopback; addresses are told as a trusted proxy tells them.
+Known and unknown e-mails are tried in turn, first the one, then the other, each try from an address
+of its own; medians and their ratio are printed (goal: 0.9 to 1.1). Then attackers send wrong
+passwords as fast as they are answered, and the owner signs in meanwhile from where it has before.
+Run: `./callboard bench signin [PAIRS]`.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx2
+
+from bench import ingest
+from domain import callers
+from models import accounts, db, logins, staff
+from resolvers import sign_in
+from runtime import clock, embedded
+
+LOGINS = 50
+PASSWORD = "correct horse battery"
+LOGIN = """mutation L($i: LoginInput!) { login(input: $i) {
+    ... on Session { token } ... on Refusal { code } } }"""
+RESET = """mutation R($i: RequestPasswordResetInput!) { requestPasswordReset(input: $i) {
+    __typename } }"""
+
+
+class Portal:
+    def __init__(self, port: int, client: httpx2.AsyncClient) -> None:
+        self._url = f"http://127.0.0.1:{port}/graphql"
+        self._client = client
+
+    async def ask(self, query: str, address: str, **input: str) -> dict[str, Any]:
+        body = {"query": query, "variables": {"i": input}}
+        answer = await self._client.post(self._url, json=body, headers={"X-Forwarded-For": address})
+        (data,) = answer.json()["data"].values()
+        found: dict[str, Any] = data
+        return found
+
+    async def login(self, email: str, address: str, password: str = "not the password") -> str:
+        """A refusal's code, or `in`."""
+        found = await self.ask(LOGIN, address, email=email, password=password)
+        return str(found.get("code", "in"))
+
+
+def addresses(network: int) -> Iterator[str]:
+    return (f"10.{network}.{n // 250}.{1 + n % 250}" for n in count())
+
+
+async def prepare() -> list[str]:
+    await db.migrate()
+    now = clock.now()
+    account = await accounts.insert("Bench", now)
+    password_hash = await sign_in.hash_password(PASSWORD)
+    emails = [f"person-{n}@bench.example" for n in range(LOGINS)]
+    for email in emails:
+        login_id = await logins.insert(account.id, email, password_hash, now)
+        await staff.insert(account.id, login_id, "A person", callers.Role.SUPPORT, now)
+    return emails
+
+
+async def in_turn(
+    name: str, pairs: int, emails: list[str], ask: Callable[[str], Awaitable[object]]
+) -> None:
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for n in range(pairs):
+        for known in (n % 2 == 0, n % 2 == 1):
+            email = emails[n % LOGINS] if known else f"nobody-{n % LOGINS}@bench.example"
+            began = time.perf_counter()
+            await ask(email)
+            taken[known].append(time.perf_counter() - began)
+    for known, seconds in taken.items():
+        tenths = quantiles(seconds, n=10)
+        print(
+            f"{name}, {'known' if known else 'unknown':8} {1000 * median(seconds):7.1f} ms"
+            f"   (a tenth below {1000 * tenths[0]:.1f}, a tenth above {1000 * tenths[-1]:.1f})"
+        )
+    print(f"{name}: known / unknown = {median(taken[True]) / median(taken[False]):.3f}\n")
+
+
+async def attack(
+    name: str, portal: Portal, tries: list[tuple[str, str]], owner: tuple[str, str]
+) -> None:
+    """Eight senders at once; the owner signs in a second after they began."""
+    answers: Counter[str] = Counter()
+    left = iter(tries)
+
+    async def send() -> None:
+        for email, address in left:
+            answers[await portal.login(email, address)] += 1
+
+    async def come() -> tuple[str, float]:
+        await asyncio.sleep(1)
+        began = time.perf_counter()
+        return await portal.login(*owner, PASSWORD), time.perf_counter() - began
+
+    began = time.perf_counter()
+    (said, seconds), *_ = await asyncio.gather(come(), *(send() for _ in range(8)))
+    print(
+        f"{name}: {len(tries)} wrong passwords in {time.perf_counter() - began:.1f} s,"
+        f" {answers['WRONG_CREDENTIALS']} compared, {dict(answers)};"
+        f" the owner from home: {said}, after {seconds:.2f} s"
+    )
+
+
+@asynccontextmanager
+async def opened() -> Any:
+    with tempfile.TemporaryDirectory() as folder, embedded.servers(Path(folder)) as urls:
+        await db.open_database(urls.database_url)
+        emails = await prepare()
+        try:
+            async with (
+                ingest.web(urls.database_url, urls.redis_url) as port,
+                httpx2.AsyncClient(timeout=60) as client,
+            ):
+                yield emails, Portal(port, client)
+        finally:
+            await db.close_database()
+
+
+async def main(pairs: int) -> None:
+    async with opened() as (emails, portal):
+        everywhere, home = addresses(1), "203.0.113.1"
+        victims = emails[:3]
+        for email in victims:
+            assert await portal.login(email, home, PASSWORD) == "in"
+        await in_turn("login", pairs, emails, lambda email: portal.login(email, next(everywhere)))
+        await in_turn(
+            "reset",
+            min(pairs, 2 * LOGINS),
+            emails,
+            lambda email: portal.ask(RESET, next(everywhere), email=email),
+        )
+        one = [(victims[0], "10.9.0.1")] * 500
+        await attack("one e-mail from one address", portal, one, (victims[0], home))
+        others = [(f"guess-{n}@bench.example", "10.9.0.2") for n in range(500)]
+        await attack("500 e-mails from one address", portal, others, (victims[1], home))
+        far = addresses(10)
+        many = [(victims[2], address) for address in (next(far) for _ in range(250))] * 2
+        await attack("one e-mail from 250 addresses", portal, many, (victims[2], home))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))

@@ -1,0 +1,31 @@
+-- Leaky buckets, each with a try in it or none: a try is counted in all of them, or refused by one.
+-- KEYS: the buckets, then a mark. ARGV: how many tries (below 0: they are given back), how many of
+-- the buckets are skipped where the mark is there, then of each bucket its capacity and the
+-- milliseconds after which a try has run out. Those that may be skipped are the last ones.
+-- Returns 0, or the milliseconds after which there is room.
+local tries, skipped = tonumber(ARGV[1]), tonumber(ARGV[2])
+local count = #KEYS - 1
+if redis.call('EXISTS', KEYS[#KEYS]) == 1 then count = count - skipped end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local levels, wait = {}, 0
+for n = 1, count do
+  local capacity, runs_out = tonumber(ARGV[1 + 2 * n]), tonumber(ARGV[2 + 2 * n])
+  local stored = redis.call('HMGET', KEYS[n], 'level', 'at')
+  local passed = math.max(0, now - (tonumber(stored[2]) or now))
+  levels[n] = math.max(0, (tonumber(stored[1]) or 0) - passed / runs_out) + tries
+  if tries > 0 and levels[n] > capacity then
+    wait = math.max(wait, math.ceil((levels[n] - capacity) * runs_out))
+  end
+end
+if wait > 0 then return wait end
+for n = 1, count do
+  if levels[n] <= 0 then
+    redis.call('DEL', KEYS[n])
+  else
+    redis.call('HSET', KEYS[n], 'level', string.format('%.6f', levels[n]), 'at', string.format('%.0f', now))
+    redis.call('PEXPIRE', KEYS[n], math.ceil(levels[n] * tonumber(ARGV[2 + 2 * n])) + 1000)
+  end
+end
+return 0

@@ -1,0 +1,99 @@
+"""Sessions as their people see them: listed, ended, and kept alive by use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain import tokens
+from models import db
+
+KEPT_EVERY = timedelta(minutes=5)  # how exactly the last use of a session is known
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A session in force; `started_by` is the name of the staff who signed in as this contact."""
+
+    id: int
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    ends_at: datetime
+    address: str | None
+    user_agent: str | None
+    started_by: str | None
+
+
+_PAGE = """
+    SELECT s.id, s.created_at, coalesce(s.last_used_at, s.created_at) AS last_used_at,
+           s.expires_at, coalesce(s.ends_at, s.expires_at) AS ends_at, host(s.address) AS address,
+           s.user_agent, a.name AS started_by
+    FROM sessions s LEFT JOIN staff a ON a.account_id = s.account_id AND a.id = s.staff_id
+    WHERE s.account_id = $1 AND s.login_id = $2 AND s.ended_at IS NULL AND s.expires_at > $3
+        AND ($4::bigint IS NULL OR s.id < $4)
+    ORDER BY s.id DESC LIMIT $5
+"""
+# Those a person began, and those that it began as somebody else.
+_OWN = "account_id = $1 AND (login_id = $2 OR staff_id = $5)"
+_END_ALL = f"""
+    UPDATE sessions SET ended_at = $3
+    WHERE {_OWN} AND ended_at IS NULL AND id IS DISTINCT FROM $4
+"""
+# What is used keeps what it has of its last minutes, so that many uses make one write.
+_KEEP = """
+    UPDATE sessions s
+    SET last_used_at = given.used_at,
+        expires_at = greatest(s.expires_at, least(s.ends_at, given.used_at + $4::interval))
+    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS given (account_id, id, used_at)
+    WHERE s.account_id = given.account_id AND s.id = given.id AND s.ended_at IS NULL
+        AND s.expires_at > given.used_at AND s.last_used_at <= given.used_at - $5::interval
+"""
+
+
+async def page(
+    account_id: int, login_id: int, now: datetime, *, before: int | None, limit: int
+) -> list[Row]:
+    """The latest first; `before` is the id of the last one had."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(_PAGE, account_id, login_id, now, before, limit)
+    return [Row(**dict(row)) for row in rows]
+
+
+async def end(account_id: int, login_id: int, session_id: int, now: datetime) -> datetime | None:
+    """When the login's session ended: now, or before; None where it has no such session."""
+    async with db.connection() as conn:
+        at: datetime | None = await conn.fetchval(
+            "UPDATE sessions SET ended_at = coalesce(ended_at, $4)"
+            " WHERE account_id = $1 AND login_id = $2 AND id = $3 RETURNING ended_at",
+            account_id,
+            login_id,
+            session_id,
+            now,
+        )
+    return at
+
+
+async def end_all(
+    account_id: int,
+    login_id: int,
+    now: datetime,
+    *,
+    but: int | None = None,
+    staff_id: int | None = None,
+) -> None:
+    """All of a login but one; with `staff_id`, those too that this staff began as contacts."""
+    async with db.connection() as conn:
+        await conn.execute(_END_ALL, account_id, login_id, now, but, staff_id)
+
+
+async def keep(used: Mapping[tokens.Token, datetime], idle: timedelta) -> None:
+    """Tells of uses: a session used expires `idle` after it, though never past its end."""
+    async with db.connection() as conn:
+        await conn.execute(
+            _KEEP,
+            [token.account_id for token in used],
+            [token.id for token in used],
+            list(used.values()),
+            idle,
+            KEPT_EVERY,
+        )

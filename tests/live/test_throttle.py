@@ -1,0 +1,120 @@
+"""Tries that are counted, in Redis and without it."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from domain import refusals
+from live import throttle
+from live.throttle import Bucket
+from resolvers import tries
+
+SLOW = Bucket("slow", 3, 1_000)
+
+
+async def _entered(held: throttle.Throttle, count: int, *buckets: Bucket) -> int:
+    """How many of so many tries are let in."""
+    return sum([await held.enter(buckets) == 0 for _ in range(count)])
+
+
+@pytest.fixture(params=["redis", "none"])
+def held(request: pytest.FixtureRequest, redis: Redis) -> throttle.Throttle:
+    return throttle.Throttle(redis if request.param == "redis" else None)
+
+
+async def test_so_many_tries_are_let_in_and_the_next_waits(held: throttle.Throttle) -> None:
+    assert await _entered(held, 5, SLOW) == 3
+    assert 990 < await held.enter([SLOW]) <= 1_000
+    assert await _entered(held, 1, Bucket("other", 1, 1_000)) == 1
+
+
+async def test_a_try_that_was_right_does_not_count(held: throttle.Throttle) -> None:
+    for _ in range(20):
+        assert await held.enter([SLOW]) == 0
+        await held.give_back([SLOW])
+    assert await _entered(held, 5, SLOW) == 3
+
+
+async def test_tries_come_back_with_time(held: throttle.Throttle) -> None:
+    quick = Bucket("quick", 1, 0.2)
+    assert await held.enter([quick]) == 0
+    wait = await held.enter([quick])
+    assert 0 < wait <= 0.2
+    await asyncio.sleep(wait + 0.01)
+    assert await held.enter([quick]) == 0
+
+
+async def test_a_try_refused_by_one_bucket_counts_in_none(held: throttle.Throttle) -> None:
+    small, large = Bucket("small", 1, 1_000), Bucket("large", 4, 1_000)
+    assert await _entered(held, 10, small, large) == 1
+    assert await _entered(held, 10, large) == 3
+
+
+async def test_of_many_at_once_no_more_are_let_in(redis: Redis) -> None:
+    held = [throttle.Throttle(redis) for _ in range(4)]
+    waits = await asyncio.gather(*(held[n % 4].enter([SLOW]) for n in range(40)))
+    assert sum(wait == 0 for wait in waits) == 3
+
+
+async def test_a_guard_does_not_hold_for_who_is_trusted(redis: Redis) -> None:
+    held, always = throttle.Throttle(redis), Bucket("always", 8, 1_000)
+    await held.trust("her", 60)
+    for trusted, allowed in [("her", 5), ("him", 3)]:
+        entered = [
+            await held.enter([always], unless_trusted=[SLOW], trusted=trusted) == 0
+            for _ in range(5)
+        ]
+        assert sum(entered) == allowed
+
+
+async def _tried(held: throttle.Throttle, count: int, wanted: tries.Tries) -> int:
+    waits = [await held.enter(wanted.always, unless_trusted=wanted.guards) for _ in range(count)]
+    return waits.count(0)
+
+
+async def test_nobody_uses_up_the_tries_of_somebody_else(redis: Redis) -> None:
+    held, email = throttle.Throttle(redis), "a@acme.example"
+    let_in = 0
+    for n in range(60):
+        wrong = tries.login(email, f"198.51.100.{n}/32", at_home=False)
+        let_in += await _tried(held, 20, wrong)
+    assert let_in == 100  # of 1,200 from 60 addresses
+    at_home = tries.login(email, "192.0.2.1/32", at_home=True)
+    assert await _tried(held, 1, at_home) == 1
+    elsewhere = tries.login("b@acme.example", "192.0.2.1/32", at_home=False)
+    assert await _tried(held, 1, elsewhere) == 1
+
+
+async def test_who_set_a_password_by_link_is_not_held_up_by_others(redis: Redis) -> None:
+    held, email, site = throttle.Throttle(redis), "a@acme.example", "192.0.2.1/32"
+    for n in range(60):
+        await _tried(held, 10, tries.login(email, f"198.51.100.{n}/32", at_home=False))
+    mine = tries.login(email, site, at_home=False)
+    with pytest.raises(refusals.Refusal, match="wait 180 seconds"):
+        await mine.enter(held)
+    await tries.trust(held, email, site)
+    await mine.enter(held)
+
+
+async def test_many_logins_from_one_address_are_one_sender(redis: Redis) -> None:
+    held, site = throttle.Throttle(redis), "198.51.100.1/32"
+    let_in = [
+        await _tried(held, 1, tries.login(f"{n}@acme.example", site, at_home=False))
+        for n in range(80)
+    ]
+    assert sum(let_in) == 50
+
+
+async def test_no_email_address_lies_in_redis(redis: Redis) -> None:
+    await _tried(throttle.Throttle(redis), 1, tries.login("a@acme.example", None, at_home=False))
+    kept = b" ".join([key async for key in redis.scan_iter()])
+    assert kept
+    assert b"acme" not in kept
+
+
+async def test_without_redis_what_is_held_stays_small() -> None:
+    held = throttle.Throttle()
+    for n in range(throttle._MOST_HERE + 500):
+        await held.enter([Bucket(str(n), 1, 1_000)])
+    assert len(held._here._levels) == throttle._MOST_HERE
