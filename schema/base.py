@@ -34,7 +34,8 @@ class Context:
 
     A subscription sets `mark`, before it yields, to the number a client may resume after (`push`);
     one that is resumed finds that number in `resume_after`. `development` shows everybody the
-    schema; without a `bucket` operations are not charged. `secret_key` signs links.
+    schema; without a `bucket` operations are not charged. `secret_key` signs links. `sip_realm` is
+    what SIP users sign in to.
     """
 
     caller: callers.Caller | None
@@ -43,6 +44,7 @@ class Context:
     bus: bus.Bus
     feeds: live_feeds.Feeds
     secret_key: str = ""
+    sip_realm: str = ""
     resume_after: int | None = None
     mark: int | None = None
     development: bool = False
@@ -218,6 +220,14 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "DRAFT_DISCARDED": Conflict,
     "UNRATED_CALLS": Conflict,
     "IDEMPOTENCY_KEY_REUSED": Conflict,
+    "NO_NUMBER_RANGE": Conflict,
+    "RANGE_IN_USE": Conflict,
+    "NO_FREE_BLOCK": Conflict,
+    "BLOCK_TAKEN": Conflict,
+    "BLOCK_FREED": Conflict,
+    "BLOCK_IN_USE": Conflict,
+    "NUMBER_NOT_YOURS": Conflict,
+    "USERNAME_TAKEN": Conflict,
 }
 
 

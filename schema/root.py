@@ -20,8 +20,10 @@ from schema import (
     invoicing,
     keys,
     live,
+    numbers,
     rates,
     reconciliation,
+    sip_users,
     staff,
     summaries,
     switches,
@@ -38,6 +40,8 @@ NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
     "Contact": contacts.node,
     "Customer": customers.node,
     "Invoice": billing.invoice_node,
+    "NumberBlock": numbers.node,
+    "SipUser": sip_users.node,
     "Staff": staff.node,
     "SummaryRow": summaries.row_node,
 }
@@ -82,6 +86,8 @@ class Mutation(
     switches.SwitchMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,
+    numbers.NumberMutation,
+    sip_users.SipUserMutation,
 ):
     pass
 

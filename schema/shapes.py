@@ -12,7 +12,9 @@ from schema import base
 
 # How many items a list is taken to have that is no connection's `edges`.
 LIST_SIZE = 10
-LIST_SIZES: Mapping[str, int] = MappingProxyType({"Stats.total": 100, "CarrierStats.points": 100})
+LIST_SIZES: Mapping[str, int] = MappingProxyType(
+    {"Stats.total": 100, "CarrierStats.points": 100, "Customer.numberBlocks": 100}
+)
 
 
 @dataclass(frozen=True, slots=True)
