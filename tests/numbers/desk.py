@@ -1,8 +1,9 @@
 """An account whose range, blocks and SIP users a test changes in a line each."""
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -31,9 +32,7 @@ class Desk:
         return callers.Caller(self.account_id, callers.Kind.STAFF, 1, role=callers.Role.OWNER)
 
     def contact(self, customer_id: int) -> callers.Caller:
-        return callers.Caller(
-            self.account_id, callers.Kind.CONTACT, 1, customer_id=customer_id
-        )
+        return callers.Caller(self.account_id, callers.Kind.CONTACT, 1, customer_id=customer_id)
 
     async def customer(self) -> int:
         made = await customers.insert(
@@ -42,8 +41,8 @@ class Desk:
             name="Acme",
             currency="EUR",
             channel_limit=None,
-            debit_limit=numbers_decimal(),
-            tax_percent=numbers_decimal(),
+            debit_limit=Decimal(0),
+            tax_percent=Decimal(0),
             now=NOW,
         )
         self.customers.append(made.id)
@@ -60,7 +59,9 @@ class Desk:
     async def free(self, block_id: int) -> blocks.Block:
         return await resolve_blocks.free(self.staff, block_id, NOW)
 
-    async def create(self, customer_id: int, number: int, secret: str | None = None) -> users.SipUser:
+    async def create(
+        self, customer_id: int, number: int, secret: str | None = None
+    ) -> users.SipUser:
         made = await resolve_users.create(
             self.contact(customer_id),
             customer_id,
@@ -83,21 +84,30 @@ class Desk:
 
     async def spans(self) -> list[tuple[int, int]]:
         """Of all blocks, in order."""
-        rows = await rows_of("SELECT first_number, last_number FROM number_blocks"
-                             " WHERE account_id = $1 ORDER BY 1", self.account_id)
+        rows = await rows_of(
+            "SELECT first_number, last_number FROM number_blocks WHERE account_id = $1 ORDER BY 1",
+            self.account_id,
+        )
         return [(row[0], row[1]) for row in rows]
 
     async def check_gaps(self) -> None:
         """The gaps are exactly what is not taken, in the fewest intervals."""
         taken = {
             "BLOCK": await self.spans(),
-            "USER": [(row[0], row[0]) for row in await rows_of(
-                "SELECT number FROM sip_users WHERE account_id = $1 ORDER BY 1", self.account_id)],
+            "USER": [
+                (row[0], row[0])
+                for row in await rows_of(
+                    "SELECT number FROM sip_users WHERE account_id = $1 ORDER BY 1", self.account_id
+                )
+            ],
         }
         for kind, spans in taken.items():
             rows = await rows_of(
                 "SELECT first_number, last_number FROM number_gaps"
-                " WHERE account_id = $1 AND kind = $2 ORDER BY 1", self.account_id, kind)
+                " WHERE account_id = $1 AND kind = $2 ORDER BY 1",
+                self.account_id,
+                kind,
+            )
             assert [tuple(row) for row in rows] == between(spans)
 
 
@@ -109,12 +119,6 @@ def between(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
             found.append((start, first - 1))
         start = last + 1
     return [*found, (start, numbers.LARGEST)]
-
-
-def numbers_decimal() -> Any:
-    from decimal import Decimal
-
-    return Decimal(0)
 
 
 async def rows_of(sql: str, *values: object) -> list[Any]:
@@ -130,7 +134,7 @@ async def open_desk(customers: int = 2) -> Desk:
     return desk
 
 
-async def code(doing: Any) -> str:
+async def code(doing: Coroutine[Any, Any, Any]) -> str:
     """The code that something is refused with; "" where it is done."""
     try:
         await doing
