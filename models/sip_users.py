@@ -45,11 +45,13 @@ class Credentials:
 
 
 _COLUMNS = "account_id, id, customer_id, username, realm, display_name, status, created_at"
+# By its lowest one, which the index finds; EXISTS may read the whole table for who has none.
+_HAS_BLOCKS = """
+(SELECT min(first_number) FROM number_blocks WHERE account_id = $1 AND customer_id = $2) IS NOT NULL
+"""
 # Whether the customer may pick number $3: from its blocks, if it has any.
-_MAY_PICK = """
-SELECT CASE WHEN EXISTS (
-    SELECT FROM number_blocks WHERE account_id = $1 AND customer_id = $2
-) THEN EXISTS (
+_MAY_PICK = f"""
+SELECT CASE WHEN {_HAS_BLOCKS} THEN EXISTS (
     SELECT FROM number_blocks
     WHERE account_id = $1 AND customer_id = $2 AND $3 BETWEEN first_number AND last_number
 ) ELSE EXISTS (
@@ -95,7 +97,8 @@ WHERE u.account_id = $1 AND u.username = $2 AND u.status = 'ACTIVE' AND c.status
 _FREE = """
 SELECT greatest(g.first_number, a.first) AS first, least(g.last_number, a.last) AS last
 FROM (
-    SELECT greatest(first_number, $3) AS first, least(last_number, $4) AS last FROM {area}
+    SELECT first_number, greatest(first_number, $3) AS first, least(last_number, $4) AS last
+    FROM {area}
     WHERE account_id = $1 AND {which} AND last_number >= $3 AND first_number <= $4
         AND first_number >= coalesce((
             SELECT max(first_number) FROM {area}
@@ -111,13 +114,10 @@ FROM (
         ), 0)
     ORDER BY first_number LIMIT $5
 ) g
-ORDER BY a.first, g.first_number LIMIT $5
+ORDER BY a.first_number, g.first_number LIMIT $5
 """
 _FREE_IN_BLOCKS = _FREE.format(area="number_blocks", which="customer_id = $2")
 _FREE_BETWEEN_BLOCKS = _FREE.format(area="number_gaps", which="kind = $2")
-_HAS_BLOCKS = """
-SELECT EXISTS (SELECT FROM number_blocks WHERE account_id = $1 AND customer_id = $2)
-"""
 
 
 # Picking -------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ async def available(
     """
     found: list[int] = []
     async with db.connection() as conn:
-        has_blocks = await conn.fetchval(_HAS_BLOCKS, account_id, customer_id)
+        has_blocks = await conn.fetchval(f"SELECT {_HAS_BLOCKS}", account_id, customer_id)
         query = _FREE_IN_BLOCKS if has_blocks else _FREE_BETWEEN_BLOCKS
         which = customer_id if has_blocks else Kind.BLOCK
         for span in spans:
