@@ -75,6 +75,14 @@ async def test_a_range_with_another_customers_sip_users_is_not_free(desk: Desk) 
     assert (await desk.assign(acme)).span == Span(1000, 1999)
 
 
+async def test_the_last_block_of_a_gap_fits_exactly(desk: Desk) -> None:
+    acme, globex = desk.customers
+    await desk.create(acme, 1500)
+    await desk.range(1000, 2999)
+    assert (await desk.assign(globex)).span == Span(2000, 2999)
+    assert await code(desk.assign(globex)) == "NO_FREE_BLOCK"
+
+
 async def test_a_block_with_sip_users_cannot_be_freed(desk: Desk) -> None:
     acme, _ = desk.customers
     block = await desk.assign(acme)
