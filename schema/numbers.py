@@ -156,19 +156,6 @@ class SetNumberRangeInput:
     )
 
 
-@strawberry.input(description="A block for a customer.")
-class AssignNumberBlockInput:
-    customer_id: strawberry.ID = strawberry.field(description="Who gets it.")
-    first: base.Long | None = strawberry.field(
-        default=None, description="The block that begins with it; null: the lowest free one."
-    )
-    idempotency_key: str | None = strawberry.field(
-        default=None,
-        description="Chosen anew for each request, 1 to 200 characters; the same key again answers"
-        " the same block and assigns no other.",
-    )
-
-
 @strawberry.input(description="A block to free.")
 class FreeNumberBlockInput:
     id: strawberry.ID = strawberry.field(description="The block's id.")
@@ -212,13 +199,24 @@ class NumberMutation:
     async def assign_number_block(
         self,
         info: base.Info,
-        input: Annotated[AssignNumberBlockInput, strawberry.argument(description="For whom.")],
+        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Who gets it.")],
+        first: Annotated[
+            base.Long | None,
+            strawberry.argument(
+                description="The block that begins with it; null: the lowest free one."
+            ),
+        ] = None,
+        idempotency_key: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Chosen anew for each request, 1 to 200 characters; the same key again"
+                " answers the same block and assigns no other."
+            ),
+        ] = None,
     ) -> AssignNumberBlockResult:
         caller, now = info.context.signed_in(), info.context.now
-        customer_id = base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId")
-        return NumberBlock.of(
-            await resolve.assign(caller, customer_id, input.first, input.idempotency_key, now)
-        )
+        customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+        return NumberBlock.of(await resolve.assign(caller, customer, first, idempotency_key, now))
 
     @strawberry.mutation(
         description="Takes a block back. BLOCK_IN_USE while it has SIP users. Owner and support."

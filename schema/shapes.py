@@ -6,7 +6,14 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from graphql import GraphQLField, GraphQLSchema, get_named_type, get_nullable_type, is_list_type
+from graphql import (
+    GraphQLField,
+    GraphQLInt,
+    GraphQLSchema,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
 
 from schema import base
 
@@ -51,7 +58,8 @@ def _shape(place: str, field: GraphQLField) -> Shape:
     type = get_nullable_type(field.type)
     size = LIST_SIZES.get(place, LIST_SIZE) if is_list_type(type) else 1
     argument = getattr(field, "args", {}).get("first")
-    first = None if argument is None else _default(argument)
+    is_size = argument is not None and get_named_type(argument.type) is GraphQLInt
+    first = _default(argument) if is_size else None
     return Shape(get_named_type(field.type).name, size, place.endswith("Connection.edges"), first)
 
 
