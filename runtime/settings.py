@@ -4,6 +4,7 @@ from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -73,6 +74,11 @@ class Settings(BaseSettings):
     cost_per_second: int = Field(
         default=20_000, ge=1, description="how much of it comes back a second"
     )
+    sip_realm: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]{1,255}$",
+        description="realm of SIP users; none: the host of the public URL",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the least that is logged"
     )
@@ -84,6 +90,11 @@ class Settings(BaseSettings):
         for one in value.split(","):
             ip_network(one.strip())
         return value
+
+    @property
+    def realm(self) -> str:
+        """What SIP users sign in to, in their digests and in the switch's challenges."""
+        return self.sip_realm or urlsplit(self.public_url).hostname or "callboard"
 
     def environment(self) -> dict[str, str]:
         """These settings as the environment of another process of ours."""

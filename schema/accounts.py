@@ -4,11 +4,18 @@ import strawberry
 
 from models import accounts as stored_accounts
 from models import tables
-from schema import base, customers, live, stats, summaries
+from schema import base, customers, live, numbers, sip_users, stats, summaries
 
 
 @strawberry.type(description="The carrier's own tenancy; everything belongs to exactly one.")
-class Account(live.HasChannels, stats.HasStats, summaries.HasAccountSummary, base.Node):
+class Account(
+    live.HasChannels,
+    stats.HasStats,
+    summaries.HasAccountSummary,
+    numbers.HasRange,
+    sip_users.HasSipUsers,
+    base.Node,
+):
     name: str = strawberry.field(description="The account's name.")
 
     @classmethod

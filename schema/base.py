@@ -37,7 +37,8 @@ class Context:
     A subscription sets `start` (`begin`), and before each yield `mark` (`push`), to the number a
     client may resume after; one that is resumed finds that number in `resume_after`. `development`
     shows everybody the schema; without a `bucket` operations are not charged. `secret_key` signs
-    links. `desk` is what signing in needs, `exchange` the request it came by.
+    links; `sip_realm` is what SIP users sign in to, `desk` what signing in needs, `exchange` the
+    request it came by.
     """
 
     caller: callers.Caller | None
@@ -46,6 +47,7 @@ class Context:
     bus: bus.Bus
     feeds: live_feeds.Feeds
     secret_key: str = ""
+    sip_realm: str = ""
     resume_after: int | None = None
     start: int | None = None
     mark: int | None = None
@@ -239,6 +241,14 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "NO_TWO_FACTOR": Conflict,
     "TWO_FACTOR_ON": Conflict,
     "WOULD_LOCK_OUT": Conflict,
+    "NO_NUMBER_RANGE": Conflict,
+    "RANGE_IN_USE": Conflict,
+    "NO_FREE_BLOCK": Conflict,
+    "BLOCK_TAKEN": Conflict,
+    "BLOCK_FREED": Conflict,
+    "BLOCK_IN_USE": Conflict,
+    "NUMBER_NOT_YOURS": Conflict,
+    "USERNAME_TAKEN": Conflict,
 }
 
 

@@ -12,7 +12,7 @@ from resolvers import access
 from resolvers import checklists as resolve_checklists
 from resolvers import customers as resolve
 from resolvers.access import Capability
-from schema import base, checklist, live, stats, summaries
+from schema import base, checklist, live, numbers, sip_users, stats, summaries
 
 
 @strawberry.enum(description="Whether a customer is served.")
@@ -23,7 +23,15 @@ class CustomerStatus(Enum):
 
 
 @strawberry.type(description="A company that buys from the account.")
-class Customer(live.HasChannels, stats.HasStats, summaries.HasSummary, base.Node):
+class Customer(
+    live.HasChannels,
+    stats.HasStats,
+    summaries.HasSummary,
+    numbers.HasBlocks,
+    sip_users.HasUsernames,
+    sip_users.HasSipUsers,
+    base.Node,
+):
     row: strawberry.Private[tables.Customer]
     reference: str = strawberry.field(description="What switches call it; unique in the account.")
     name: str = strawberry.field(description="The company's name.")

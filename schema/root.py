@@ -21,11 +21,13 @@ from schema import (
     keys,
     live,
     networks,
+    numbers,
     passwords,
     rates,
     reconciliation,
     second_factor,
     sessions,
+    sip_users,
     staff,
     summaries,
     switches,
@@ -42,6 +44,8 @@ NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
     "Contact": contacts.node,
     "Customer": customers.node,
     "Invoice": billing.invoice_node,
+    "NumberBlock": numbers.node,
+    "SipUser": sip_users.node,
     "Staff": staff.node,
     "SummaryRow": summaries.row_node,
 }
@@ -93,6 +97,8 @@ class Mutation(
     switches.SwitchMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,
+    numbers.NumberMutation,
+    sip_users.SipUserMutation,
 ):
     pass
 

@@ -6,13 +6,22 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from graphql import GraphQLField, GraphQLSchema, get_named_type, get_nullable_type, is_list_type
+from graphql import (
+    GraphQLField,
+    GraphQLInt,
+    GraphQLSchema,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
 
 from schema import base
 
 # How many items a list is taken to have that is no connection's `edges`.
 LIST_SIZE = 10
-LIST_SIZES: Mapping[str, int] = MappingProxyType({"Stats.total": 100, "CarrierStats.points": 100})
+LIST_SIZES: Mapping[str, int] = MappingProxyType(
+    {"Stats.total": 100, "CarrierStats.points": 100, "Customer.numberBlocks": 100}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,8 @@ def _shape(place: str, field: GraphQLField) -> Shape:
     type = get_nullable_type(field.type)
     size = LIST_SIZES.get(place, LIST_SIZE) if is_list_type(type) else 1
     argument = getattr(field, "args", {}).get("first")
-    first = None if argument is None else _default(argument)
+    is_size = argument is not None and get_named_type(argument.type) is GraphQLInt
+    first = _default(argument) if is_size else None
     return Shape(get_named_type(field.type).name, size, place.endswith("Connection.edges"), first)
 
 

@@ -92,6 +92,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             bus=heard,
             feeds=followed,
             secret_key=settings.secret_key or "",
+            sip_realm=settings.realm,
             resume_after=resume_after,
             development=settings.development,
             bucket=held,

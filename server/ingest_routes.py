@@ -1,4 +1,7 @@
-"""What switches post: call events and snapshots. `app.state.ingest` is the process's Pipeline."""
+"""What switches post: call events, snapshots, and the question whom to let in.
+
+`app.state.ingest` is the process's Pipeline.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from domain import callers, refusals
-from ingest import body, pipeline
+from ingest import body, pipeline, sip_auth
 from models import faults
 from runtime import clock
 from server import auth
@@ -20,6 +23,7 @@ _RETRY_AFTER = "1"  # seconds
 _STATUS = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
     "TOO_SLOW": 408,
     "TOO_LARGE": 413,
     "TOO_MANY_EVENTS": 413,
@@ -38,9 +42,14 @@ async def _snapshot(request: Request) -> Response:
     return await _answered(request, _take_snapshot)
 
 
+async def _sip_auth(request: Request) -> Response:
+    return await _answered(request, _ask_sip_auth)
+
+
 routes = [
     Route("/ingest/calls", _calls, methods=["POST"]),
     Route("/ingest/snapshot", _snapshot, methods=["POST"]),
+    Route("/ingest/sip-auth", _sip_auth, methods=["POST"]),
 ]
 
 
@@ -52,6 +61,10 @@ async def _take_snapshot(
     into: pipeline.Pipeline, account_id: int, content: bytes
 ) -> dict[str, Any]:
     return await into.take_snapshot(account_id, content, clock.now())
+
+
+async def _ask_sip_auth(_: pipeline.Pipeline, account_id: int, content: bytes) -> dict[str, Any]:
+    return await sip_auth.answer(account_id, content)
 
 
 async def _answered(request: Request, take: _Taken) -> Response:

@@ -63,6 +63,18 @@ query BillingFeed($after: String, $first: Int!) {
 }
 """  # noqa: E501 - as the client has it
 
+BLOCK = """
+mutation Block($c: ID!)                    { assignNumberBlock(customerId: $c) { __typename ... on NumberBlock { id first last size } ... on Refusal { code message } } }
+"""  # noqa: E501 - as the client has it
+
+NUMBERS = """
+query Numbers($c: ID!)                     { customer(id: $c) { numberBlocks { id first last size used } availableUsernames(first: 20) { edges { node } } sipUsers(first: 20) { edges { node { id username } } } } }
+"""  # noqa: E501 - as the client has it
+
+SIP = """
+mutation Sip($i: CreateSipUserInput!)      { createSipUser(input: $i) { __typename ... on SipUser { id username } ... on Refusal { code message } } }
+"""  # noqa: E501 - as the client has it
+
 PROOF = """
 query Proof($c: ID!, $from: DateTime!, $to: DateTime!) { reconciliation(customerId: $c, from: $from, to: $to) { balanced records { calls charge { amount } } rows { calls charge { amount } } ledger { charge { amount } } invoiced { charge { amount } } pending { hour reason } differences { hour detail } } }
 """  # noqa: E501 - as the client has it
@@ -76,5 +88,8 @@ ALL = (
     LOGIN,
     GENERATE,
     BILLING_FEED,
+    BLOCK,
+    NUMBERS,
+    SIP,
     PROOF,
 )

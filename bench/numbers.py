@@ -1,0 +1,148 @@
+"""Assigning a number block, and picking usernames, as an account fills up.
+
+A block is assigned with 100 blocks and with 100,000 there; a page of usernames is picked from an
+empty range of 1,000,000 numbers and from one whose first 999,990 are used. Each pair alternates in
+one run, its ratio is of the medians. Run: `./callboard bench numbers [BLOCKS] [USERS]`.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from domain import callers, numbers
+from models import db, number_gaps
+from models.number_gaps import Kind
+from resolvers import numbers as blocks
+from resolvers import sip_users
+from runtime import services
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+FEW = 100
+ROUNDS = 50
+FEW_BLOCKS, MANY_BLOCKS, EMPTY, FULL, SPREAD = range(1, 6)  # accounts; customer 1 of each
+
+_CUSTOMER = """
+INSERT INTO customers (account_id, id, reference, name, currency, created_at)
+SELECT $1, n, 'bench-' || n, 'Bench', 'EUR', $2 FROM generate_series(1, 2) AS n
+"""
+_BLOCKS = """
+INSERT INTO number_blocks (account_id, customer_id, first_number, last_number, assigned_at)
+SELECT $1, 1 + n % 2, 1000 + n * 10, 1000 + n * 10 + 9, $3
+FROM generate_series(0, $2::bigint - 1) AS n
+"""
+_USERS = """
+INSERT INTO sip_users
+    (account_id, customer_id, number, realm, ha1, ha1b, ha1_sha256, created_at)
+SELECT $1, 1, n * $4::bigint, 'sip.voice.example', repeat('0', 32), repeat('0', 32),
+       repeat('0', 64), $3
+FROM generate_series(0, $2::bigint - 1) AS n
+"""
+_GAPS = """
+INSERT INTO number_gaps (account_id, kind, first_number, last_number)
+SELECT $1, 'USER', n * $3::bigint + 1, n * $3::bigint + $3 - 1
+FROM generate_series(0, $2::bigint - 1) AS n
+"""
+
+
+def staff(account_id: int) -> callers.Caller:
+    return callers.Caller(account_id, callers.Kind.STAFF, 1, role=callers.Role.OWNER)
+
+
+async def assign(account_id: int) -> None:
+    await blocks.assign(staff(account_id), 1, None, None, NOW)
+
+
+async def pick(account_id: int) -> int:
+    return len(await sip_users.available(staff(account_id), 1, None, None, 21))
+
+
+async def prepare(many: int, users: int) -> None:
+    await db.migrate()
+    for account_id in range(1, 6):
+        async with db.transaction() as conn:
+            await conn.execute(_CUSTOMER, account_id, NOW)
+        whole = account_id in (FEW_BLOCKS, MANY_BLOCKS)
+        end = 2_000_000 if whole else users - 1
+        await blocks.set_range(staff(account_id), 1000 if whole else 0, end, 10, NOW)
+    for account_id, count in ((FEW_BLOCKS, FEW), (MANY_BLOCKS, many)):
+        async with db.transaction() as conn:
+            await conn.execute(_BLOCKS, account_id, count, NOW)
+            span = numbers.Span(1000, 1000 + count * 10 - 1)
+            await number_gaps.take(conn, account_id, Kind.BLOCK, span)
+    async with db.transaction() as conn:
+        await conn.execute(_USERS, FULL, users - 10, NOW, 1)
+        await number_gaps.take(conn, FULL, Kind.USER, numbers.Span(0, users - 11))
+        await conn.execute(_USERS, SPREAD, users // 2, NOW, 2)
+        await number_gaps.take(conn, SPREAD, Kind.USER, numbers.EVERY)
+        await conn.execute(_GAPS, SPREAD, users // 2, 2)
+    async with db.connection() as conn:
+        await conn.execute("VACUUM ANALYZE number_blocks, sip_users, number_gaps")
+
+
+async def timed(work: Callable[[int], Awaitable[object]], account_id: int) -> float:
+    start = time.perf_counter()
+    await work(account_id)
+    return (time.perf_counter() - start) * 1000
+
+
+async def compare(
+    name: str, work: Callable[[int], Awaitable[object]], base: int, other: int
+) -> None:
+    times: dict[int, list[float]] = {base: [], other: []}
+    for _ in range(ROUNDS):
+        for account_id, taken in times.items():
+            taken.append(await timed(work, account_id))
+    low, high = (statistics.median(taken) for taken in times.values())
+    print(f"{name}: {low:.2f} ms and {high:.2f} ms, ratio {high / low:.2f}", flush=True)
+
+
+async def measure(many: int, users: int) -> None:
+    await prepare(many, users)
+    await compare(f"a block, with {FEW} and with {many:,} blocks", assign, FEW_BLOCKS, MANY_BLOCKS)
+    of = f"20 usernames of {users:,}, empty"
+    await compare(f"{of} and all but the last 10 used", pick, EMPTY, FULL)
+    await compare(f"{of} and every second one used", pick, EMPTY, SPREAD)
+
+    async def counted(account_id: int) -> None:
+        await blocks.range_of(staff(account_id))
+
+    await compare(f"counts of {users:,}, empty and every second one used", counted, EMPTY, SPREAD)
+
+
+async def run(many: int, users: int) -> None:
+    """In a database of its own, on the server that is configured or else an embedded one."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
+        services.configured(Path(folder)) as settings,
+    ):
+        assert settings.database_url is not None
+        name = f"callboard_bench_{os.getpid()}"
+        url = urlunsplit(urlsplit(settings.database_url)._replace(path=f"/{name}"))
+        await execute(settings.database_url, f'CREATE DATABASE "{name}"')
+        try:
+            await db.open_database(url)
+            await measure(many, users)
+        finally:
+            await db.close_database()
+            await execute(settings.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def execute(url: str, sql: str) -> None:
+    await db.open_database(url)
+    try:
+        async with db.connection() as conn:
+            await conn.execute(sql)
+    finally:
+        await db.close_database()
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:]]
+    asyncio.run(run(*(given + [100_000, 1_000_000][len(given) :])))

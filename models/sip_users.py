@@ -1,0 +1,274 @@
+"""SIP users: extensions in use, and the numbers that a customer may still pick.
+
+A customer with blocks picks from them; one without picks from the account's range what is in no
+block. Whatever changes them holds the lock of the account's range (`models.numbers.lock_range`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain import numbers
+from domain.refusals import Refusal
+from models import db, number_gaps
+from models.number_gaps import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class SipUser:
+    account_id: int
+    id: int
+    customer_id: int
+    username: str
+    realm: str
+    display_name: str | None
+    status: numbers.Status
+    created_at: datetime
+
+    @property
+    def number(self) -> int:
+        return int(self.username)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a switch checks a password with, and whose calls it then takes.
+
+    `channel_limit` is the customer's; None: no limit.
+    """
+
+    username: str
+    digests: numbers.Digests
+    customer: str
+    channel_limit: int | None
+
+
+_COLUMNS = "account_id, id, customer_id, username, realm, display_name, status, created_at"
+# By its lowest one, which the index finds; EXISTS may read the whole table for who has none.
+_HAS_BLOCKS = """
+(SELECT min(first_number) FROM number_blocks WHERE account_id = $1 AND customer_id = $2) IS NOT NULL
+"""
+# Whether the customer may pick number $3: from its blocks, if it has any.
+_MAY_PICK = f"""
+SELECT CASE WHEN {_HAS_BLOCKS} THEN EXISTS (
+    SELECT FROM number_blocks
+    WHERE account_id = $1 AND customer_id = $2 AND $3 BETWEEN first_number AND last_number
+) ELSE EXISTS (
+    SELECT FROM number_gaps
+    WHERE account_id = $1 AND kind = 'BLOCK' AND last_number >= $3 AND first_number = (
+        SELECT max(first_number) FROM number_gaps
+        WHERE account_id = $1 AND kind = 'BLOCK' AND first_number <= $3
+    )
+) END
+"""
+_INSERT = f"""
+INSERT INTO sip_users (account_id, customer_id, number, realm, ha1, ha1b, ha1_sha256, display_name,
+                       created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT DO NOTHING
+RETURNING {_COLUMNS}
+"""
+_SET_DIGESTS = f"""
+UPDATE sip_users SET realm = $3, ha1 = $4, ha1b = $5, ha1_sha256 = $6
+WHERE account_id = $1 AND id = $2
+RETURNING {_COLUMNS}
+"""
+_SET = f"""
+UPDATE sip_users
+SET display_name = nullif(coalesce($3, display_name), ''), status = coalesce($4, status)
+WHERE account_id = $1 AND id = $2
+RETURNING {_COLUMNS}
+"""
+_DELETE = f"DELETE FROM sip_users WHERE account_id = $1 AND id = $2 RETURNING {_COLUMNS}"
+_GET = f"SELECT {_COLUMNS} FROM sip_users WHERE account_id = $1 AND id = $2"
+_PAGE = f"""
+SELECT {_COLUMNS} FROM sip_users
+WHERE account_id = $1 AND number BETWEEN $2 AND $3 ORDER BY number LIMIT $4
+"""
+_PAGE_OF_CUSTOMER = _PAGE.replace("AND number", "AND customer_id = $5 AND number")
+_CREDENTIALS = """
+SELECT u.username, u.realm, u.ha1, u.ha1b, u.ha1_sha256, c.reference, c.channel_limit
+FROM sip_users u JOIN customers c ON c.account_id = u.account_id AND c.id = u.customer_id
+WHERE u.account_id = $1 AND u.username = $2 AND u.status = 'ACTIVE' AND c.status = 'ACTIVE'
+"""
+# Where the customer may pick, from $3 to $4, and of that what has no SIP user: pieces in ascending
+# order, each of one number at least. Read from the last interval that begins at or before $3 on.
+_FREE = """
+SELECT greatest(g.first_number, a.first) AS first, least(g.last_number, a.last) AS last
+FROM (
+    SELECT first_number, greatest(first_number, $3) AS first, least(last_number, $4) AS last
+    FROM {area}
+    WHERE account_id = $1 AND {which} AND last_number >= $3 AND first_number <= $4
+        AND first_number >= coalesce((
+            SELECT max(first_number) FROM {area}
+            WHERE account_id = $1 AND {which} AND first_number <= $3
+        ), 0)
+    ORDER BY first_number
+) a CROSS JOIN LATERAL (
+    SELECT first_number, last_number FROM number_gaps
+    WHERE account_id = $1 AND kind = 'USER' AND last_number >= a.first AND first_number <= a.last
+        AND first_number >= coalesce((
+            SELECT max(first_number) FROM number_gaps
+            WHERE account_id = $1 AND kind = 'USER' AND first_number <= a.first
+        ), 0)
+    ORDER BY first_number LIMIT $5
+) g
+ORDER BY a.first_number, g.first_number LIMIT $5
+"""
+_FREE_IN_BLOCKS = _FREE.format(area="number_blocks", which="customer_id = $2")
+_FREE_BETWEEN_BLOCKS = _FREE.format(area="number_gaps", which="kind = $2")
+
+
+# Picking -------------------------------------------------------------------------------------
+
+
+async def available(
+    account_id: int,
+    customer_id: int,
+    within: numbers.Span,
+    spans: Sequence[numbers.Span],
+    most: int,
+) -> list[int]:
+    """The lowest `most` numbers of the spans that the customer may pick, in order.
+
+    `within` is the account's range. The time it takes does not depend on how many are taken.
+    """
+    found: list[int] = []
+    async with db.connection() as conn:
+        has_blocks = await conn.fetchval(f"SELECT {_HAS_BLOCKS}", account_id, customer_id)
+        query = _FREE_IN_BLOCKS if has_blocks else _FREE_BETWEEN_BLOCKS
+        which = customer_id if has_blocks else Kind.BLOCK
+        for span in spans:
+            part = span.cut(within)
+            if part is None or len(found) == most:
+                continue
+            wanted = most - len(found)
+            rows = await conn.fetch(query, account_id, which, part.first, part.last, wanted)
+            found += numbers.numbers((numbers.Span(*row) for row in rows), wanted)
+    return found
+
+
+# Users ---------------------------------------------------------------------------------------
+
+
+async def insert(
+    conn: db.Connection,
+    account_id: int,
+    customer_id: int,
+    within: numbers.Range,
+    username: str,
+    digests: numbers.Digests,
+    display_name: str | None,
+    now: datetime,
+) -> SipUser:
+    """Under the lock of the range `within`. NUMBER_NOT_YOURS, USERNAME_TAKEN."""
+    number = int(username)
+    span = numbers.Span(number, number)
+    allowed = span in within.span
+    if not allowed or not await conn.fetchval(_MAY_PICK, account_id, customer_id, number):
+        raise Refusal(
+            "NUMBER_NOT_YOURS",
+            "{username} is not for this customer; pick one of its availableUsernames.",
+            "username",
+            username=username,
+        )
+    row = await conn.fetchrow(
+        _INSERT,
+        account_id,
+        customer_id,
+        number,
+        digests.realm,
+        digests.ha1,
+        digests.ha1b,
+        digests.ha1_sha256,
+        display_name,
+        now,
+    )
+    if row is None:
+        raise Refusal(
+            "USERNAME_TAKEN",
+            "{username} is in use; pick one of the customer's availableUsernames.",
+            "username",
+            username=username,
+        )
+    await number_gaps.take(conn, account_id, Kind.USER, span)
+    return _user(row)
+
+
+async def delete(conn: db.Connection, account_id: int, user_id: int) -> SipUser | None:
+    """What was removed, under the lock of the range; None where there is none."""
+    row = await conn.fetchrow(_DELETE, account_id, user_id)
+    if row is None:
+        return None
+    user = _user(row)
+    span = numbers.Span(user.number, user.number)
+    await number_gaps.give(conn, account_id, Kind.USER, span)
+    return user
+
+
+async def set_digests(account_id: int, user_id: int, digests: numbers.Digests) -> SipUser | None:
+    async with db.connection() as conn:
+        row = await conn.fetchrow(
+            _SET_DIGESTS,
+            account_id,
+            user_id,
+            digests.realm,
+            digests.ha1,
+            digests.ha1b,
+            digests.ha1_sha256,
+        )
+    return None if row is None else _user(row)
+
+
+async def update(
+    account_id: int, user_id: int, display_name: str | None, status: numbers.Status | None
+) -> SipUser | None:
+    """None leaves as it is; '' is no display name."""
+    async with db.connection() as conn:
+        row = await conn.fetchrow(_SET, account_id, user_id, display_name, status)
+    return None if row is None else _user(row)
+
+
+async def get(account_id: int, user_id: int) -> SipUser | None:
+    async with db.connection() as conn:
+        row = await conn.fetchrow(_GET, account_id, user_id)
+    return None if row is None else _user(row)
+
+
+async def page(
+    account_id: int, customer_id: int | None, spans: Sequence[numbers.Span], limit: int
+) -> list[SipUser]:
+    """Those whose numbers are in the spans, which ascend; of one customer or of all."""
+    query = _PAGE if customer_id is None else _PAGE_OF_CUSTOMER
+    more = () if customer_id is None else (customer_id,)
+    rows: list[Any] = []
+    async with db.connection() as conn:
+        for span in spans:
+            if len(rows) < limit:
+                left = limit - len(rows)
+                rows += await conn.fetch(query, account_id, span.first, span.last, left, *more)
+    return [_user(row) for row in rows]
+
+
+async def credentials(account_id: int, username: str) -> Credentials | None:
+    """None where there is no such user, or it or its customer is not active."""
+    async with db.connection() as conn:
+        row = await conn.fetchrow(_CREDENTIALS, account_id, username)
+    if row is None:
+        return None
+    digests = numbers.Digests(row["realm"], row["ha1"], row["ha1b"], row["ha1_sha256"])
+    return Credentials(row["username"], digests, row["reference"], row["channel_limit"])
+
+
+def _user(row: Any) -> SipUser:
+    return SipUser(
+        row["account_id"],
+        row["id"],
+        row["customer_id"],
+        row["username"],
+        row["realm"],
+        row["display_name"],
+        numbers.Status(row["status"]),
+        row["created_at"],
+    )
