@@ -44,10 +44,12 @@ _KEYS = """
 """
 _SESSIONS = """
     SELECT given.at, s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
-           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers
+           c.id AS contact_id, c.customer_id,
+           coalesce(staff.time_zone, c.time_zone) AS time_zone, a.hide_carriers
     FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given (account_id, id, at)
     JOIN sessions s ON s.account_id = given.account_id AND s.id = given.id
     JOIN accounts a ON a.id = s.account_id
+    JOIN logins l ON l.id = s.login_id AND l.disabled_at IS NULL
     LEFT JOIN staff ON staff.account_id = s.account_id AND staff.login_id = s.login_id
     LEFT JOIN contacts c ON c.account_id = s.account_id AND c.login_id = s.login_id
     WHERE s.ended_at IS NULL AND s.expires_at > $3
@@ -78,6 +80,7 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
             row["staff_id"],
             role=callers.Role(row["role"]),
             session_id=row["id"],
+            zone=row["time_zone"],
         )
     return callers.Caller(
         row["account_id"],

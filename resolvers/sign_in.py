@@ -33,13 +33,22 @@ async def hash_password(password: str) -> str:
     return await loop.run_in_executor(_threads, _hasher.hash, _bytes(password))
 
 
+async def hash_given(password: str | None) -> str | None:
+    """None of none: who is invited sets one later. INVALID."""
+    return None if password is None else await hash_password(people.password(password))
+
+
+async def is_password(stored_hash: str | None, password: str) -> bool:
+    """As slowly whether there is a hash or not."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_threads, _verify, stored_hash, password)
+
+
 async def login(email: str, password: str, now: datetime) -> SignedIn:
     """A session of 30 days; WRONG_CREDENTIALS, as slowly, whether the e-mail is known or not."""
     login = await logins.of_email(email) if _is_email(email) else None
-    loop = asyncio.get_running_loop()
-    stored_hash = login.password_hash if login else None
-    right = await loop.run_in_executor(_threads, _verify, stored_hash, password)
-    if login is None or not right:
+    right = await is_password(login.password_hash if login else None, password)
+    if login is None or not right or login.disabled_at is not None:
         raise refusals.Refusal(
             "WRONG_CREDENTIALS", "E-mail address and password do not fit together; try again."
         )

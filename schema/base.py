@@ -145,7 +145,7 @@ def as_number(text: str) -> int | None:
 
 
 def not_found(kind: str, field: str | None = "id") -> refusals.Refusal:
-    return refusals.Refusal("NOT_FOUND", f"There is no such {kind}; check its id.", field)
+    return refusals.no_such(kind, field)
 
 
 def _pack(text: str) -> str:
@@ -218,6 +218,12 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "DRAFT_DISCARDED": Conflict,
     "UNRATED_CALLS": Conflict,
     "IDEMPOTENCY_KEY_REUSED": Conflict,
+    "CHANGED_MEANWHILE": Conflict,
+    "CURRENCY_FIXED": Conflict,
+    "LAST_OWNER": Conflict,
+    "ALREADY_ACCEPTED": Conflict,
+    "LOGIN_DISABLED": Conflict,
+    "INVITED_JUST_NOW": Conflict,
 }
 
 
@@ -236,6 +242,14 @@ First: TypeAlias = Annotated[
 ]
 After: TypeAlias = Annotated[
     str | None, strawberry.argument(description="A cursor: what follows it; null: from the start.")
+]
+
+Search: TypeAlias = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Those alone that have, for each word of it, one that begins with it, in"
+        " whatever case and with whatever accents; null: all."
+    ),
 ]
 
 
