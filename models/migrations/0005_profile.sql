@@ -43,7 +43,8 @@ ALTER TABLE contacts
         search_index(account_id, name || ' ' || email)
     ) STORED;
 CREATE INDEX contacts_search ON contacts USING gin (search);
-CREATE INDEX contacts_customer ON contacts (account_id, customer_id, id);
+DROP INDEX contacts_customer;                            -- now in the order of lists
+CREATE INDEX contacts_of_customer ON contacts (account_id, customer_id, id);
 
 ALTER TABLE carriers
     ADD COLUMN version bigint NOT NULL DEFAULT 1,
