@@ -179,9 +179,7 @@ class AuditQuery:
         account_id = info.context.signed_in().account_id
         customer_id = None
         if asked.customer_id is not None:
-            customer_id = base.decode_id(
-                asked.customer_id, "Customer", account_id, "filter.customerId"
-            )
+            customer_id = base.decode_id(asked.customer_id, "Customer", account_id)
         wanted = stored.Filter(
             customer_id=customer_id,
             actor=None if asked.actor is None else _actor(asked.actor, account_id),
@@ -194,10 +192,9 @@ class AuditQuery:
 
 def _actor(global_id: str, account_id: int) -> str:
     """`staff:3`; of an id that is nobody's, what nobody is called."""
-    split = base.split_id(global_id)
-    if split is None or split[1] != account_id or split[0] not in _KINDS:
-        return ""
-    return f"{_KINDS[split[0]]}:{base.single(split[2])}"
+    kind = (base.split_id(global_id) or ("",))[0]
+    number = base.single(base.parts_of(global_id, kind, account_id))
+    return f"{_KINDS.get(kind, 'nobody')}:{number}"
 
 
 async def _page(

@@ -115,5 +115,4 @@ class CarrierMutation:
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Carrier | None:
     access.require(info.context.signed_in(), Capability.SEE_LIVE)
-    number = base.single(parts)
-    return None if number is None else (await of(info, [number]))[0]
+    return (await of(info, [base.single(parts)]))[0]

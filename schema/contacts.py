@@ -96,7 +96,7 @@ class ContactQuery:
         size, caller = base.page_size(first), info.context.signed_in()
         customer = None
         if customer_id is not None:
-            customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+            customer = base.decode_id(customer_id, "Customer", caller.account_id)
         place = base.decode_number_cursor(after)
         rows = await resolve.page(caller, customer, place, size + 1, search)
         return base.page(rows, size, lambda row: base.encode_cursor(row.id), Contact.of)
@@ -113,7 +113,7 @@ class ContactMutation:
         caller = info.context.signed_in()
         row = await resolve.create(
             caller,
-            base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId"),
+            base.decode_id(input.customer_id, "Customer", caller.account_id),
             name=input.name,
             email=input.email,
             password=input.password,
@@ -126,6 +126,5 @@ class ContactMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Contact | None:
-    number = base.single(parts)
-    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    row = await resolve.one(info.context.signed_in(), base.single(parts))
     return None if row is None else Contact.of(row)

@@ -156,11 +156,8 @@ class CustomerQuery:
         info: base.Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The customer's id.")],
     ) -> Customer | None:
-        caller = info.context.signed_in()
-        split = base.split_id(id)
-        if split is None or split[:2] != ("Customer", caller.account_id):
-            return None
-        return await node(info, split[2])
+        account_id = info.context.signed_in().account_id
+        return await node(info, base.parts_of(id, "Customer", account_id))
 
     @strawberry.field(
         description="The customers the caller sees, the oldest first. Searched: name, legal name,"
@@ -199,6 +196,5 @@ class CustomerMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Customer | None:
-    number = base.single(parts)
-    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    row = await resolve.one(info.context.signed_in(), base.single(parts))
     return None if row is None else Customer.of(row)

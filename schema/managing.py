@@ -100,7 +100,7 @@ class ManagingMutation:
         caller = info.context.signed_in()
         row = await resolve_customers.update(
             caller,
-            base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId"),
+            base.decode_id(input.customer_id, "Customer", caller.account_id),
             given.values(input, {"customer_id", "expected_version"}),
             input.expected_version,
             info.context.now,
@@ -116,7 +116,7 @@ class ManagingMutation:
         caller = info.context.signed_in()
         row = await resolve_carriers.update(
             caller,
-            base.decode_id(input.carrier_id, "Carrier", caller.account_id, "carrierId"),
+            base.decode_id(input.carrier_id, "Carrier", caller.account_id),
             given.values(input, {"carrier_id", "expected_version"}),
             input.expected_version,
             info.context.now,

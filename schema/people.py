@@ -42,13 +42,23 @@ class UpdateStaffInput:
     time_zone: str | None = given.optional("IANA zone of graphs and lists.")
 
 
-@strawberry.input(description="A contact whose login is to be changed.")
-class ContactLoginInput:
+@strawberry.input(description="Who is to sign in no more.")
+class DisableContactInput:
     contact_id: strawberry.ID = strawberry.field(description="The contact.")
 
 
-@strawberry.input(description="A person of the account whose login is to be changed.")
-class StaffLoginInput:
+@strawberry.input(description="Who is to sign in again.")
+class EnableContactInput:
+    contact_id: strawberry.ID = strawberry.field(description="The contact.")
+
+
+@strawberry.input(description="Who is to sign in no more.")
+class DisableStaffInput:
+    staff_id: strawberry.ID = strawberry.field(description="The person.")
+
+
+@strawberry.input(description="Who is to sign in again.")
+class EnableStaffInput:
     staff_id: strawberry.ID = strawberry.field(description="The person.")
 
 
@@ -90,10 +100,6 @@ ResendInvitationResult: TypeAlias = Annotated[
     Invitation | base.Refused,
     strawberry.union("ResendInvitationResult", description="What is sent, or why nothing is."),
 ]
-_ContactLogin: TypeAlias = Annotated[
-    ContactLoginInput, strawberry.argument(description="Which contact.")
-]
-_StaffLogin: TypeAlias = Annotated[StaffLoginInput, strawberry.argument(description="Whom.")]
 
 
 @strawberry.type
@@ -107,7 +113,7 @@ class PeopleMutation:
         caller = info.context.signed_in()
         row = await resolve_contacts.update(
             caller,
-            base.decode_id(input.contact_id, "Contact", caller.account_id, "contactId"),
+            base.decode_id(input.contact_id, "Contact", caller.account_id),
             given.values(input, {"contact_id", "expected_version"}),
             input.expected_version,
             info.context.now,
@@ -118,12 +124,20 @@ class PeopleMutation:
         description="Lets a contact sign in no more; its sessions end within a second. What it did"
         " stays. Owner and support."
     )
-    async def disable_contact(self, info: base.Info, input: _ContactLogin) -> DisableContactResult:
-        return await _contact(info, input, disabled=True)
+    async def disable_contact(
+        self,
+        info: base.Info,
+        input: Annotated[DisableContactInput, strawberry.argument(description="Whom.")],
+    ) -> DisableContactResult:
+        return await _contact(info, input.contact_id, disabled=True)
 
     @strawberry.mutation(description="Lets a contact sign in again. Owner and support.")
-    async def enable_contact(self, info: base.Info, input: _ContactLogin) -> EnableContactResult:
-        return await _contact(info, input, disabled=False)
+    async def enable_contact(
+        self,
+        info: base.Info,
+        input: Annotated[EnableContactInput, strawberry.argument(description="Whom.")],
+    ) -> EnableContactResult:
+        return await _contact(info, input.contact_id, disabled=False)
 
     @strawberry.mutation(description="Changes a person of the account. Owner.")
     async def update_staff(
@@ -134,7 +148,7 @@ class PeopleMutation:
         caller = info.context.signed_in()
         row = await resolve_staff.update(
             caller,
-            base.decode_id(input.staff_id, "Staff", caller.account_id, "staffId"),
+            base.decode_id(input.staff_id, "Staff", caller.account_id),
             given.values(input, {"staff_id", "expected_version"}),
             input.expected_version,
             info.context.now,
@@ -145,12 +159,20 @@ class PeopleMutation:
         description="Lets a person of the account sign in no more; its sessions end within a"
         " second. The last owner is refused as LAST_OWNER. Owner."
     )
-    async def disable_staff(self, info: base.Info, input: _StaffLogin) -> DisableStaffResult:
-        return await _staff(info, input, disabled=True)
+    async def disable_staff(
+        self,
+        info: base.Info,
+        input: Annotated[DisableStaffInput, strawberry.argument(description="Whom.")],
+    ) -> DisableStaffResult:
+        return await _staff(info, input.staff_id, disabled=True)
 
     @strawberry.mutation(description="Lets a person of the account sign in again. Owner.")
-    async def enable_staff(self, info: base.Info, input: _StaffLogin) -> EnableStaffResult:
-        return await _staff(info, input, disabled=False)
+    async def enable_staff(
+        self,
+        info: base.Info,
+        input: Annotated[EnableStaffInput, strawberry.argument(description="Whom.")],
+    ) -> EnableStaffResult:
+        return await _staff(info, input.staff_id, disabled=False)
 
     @strawberry.mutation(
         description="Invites again who has set no password yet: a contact (owner and support) or a"
@@ -165,23 +187,19 @@ class PeopleMutation:
         caller, now = info.context.signed_in(), info.context.now
         split = base.split_id(input.person_id)
         if split is not None and split[0] == "Staff":
-            id = base.decode_id(input.person_id, "Staff", caller.account_id, "personId")
+            id = base.decode_id(input.person_id, "Staff", caller.account_id)
             return Invitation(email=await invitations.resend_to_staff(caller, id, now))
-        id = base.decode_id(input.person_id, "Contact", caller.account_id, "personId")
+        id = base.decode_id(input.person_id, "Contact", caller.account_id)
         return Invitation(email=await invitations.resend_to_contact(caller, id, now))
 
 
-async def _contact(
-    info: base.Info, input: ContactLoginInput, *, disabled: bool
-) -> contacts.Contact:
-    caller = info.context.signed_in()
-    id = base.decode_id(input.contact_id, "Contact", caller.account_id, "contactId")
-    return contacts.Contact.of(
-        await resolve_contacts.set_disabled(caller, id, disabled, info.context.now)
-    )
+async def _contact(info: base.Info, global_id: str, *, disabled: bool) -> contacts.Contact:
+    caller, now = info.context.signed_in(), info.context.now
+    id = base.decode_id(global_id, "Contact", caller.account_id)
+    return contacts.Contact.of(await resolve_contacts.set_disabled(caller, id, disabled, now))
 
 
-async def _staff(info: base.Info, input: StaffLoginInput, *, disabled: bool) -> staff.Staff:
-    caller = info.context.signed_in()
-    id = base.decode_id(input.staff_id, "Staff", caller.account_id, "staffId")
-    return staff.Staff.of(await resolve_staff.set_disabled(caller, id, disabled, info.context.now))
+async def _staff(info: base.Info, global_id: str, *, disabled: bool) -> staff.Staff:
+    caller, now = info.context.signed_in(), info.context.now
+    id = base.decode_id(global_id, "Staff", caller.account_id)
+    return staff.Staff.of(await resolve_staff.set_disabled(caller, id, disabled, now))

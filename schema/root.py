@@ -70,11 +70,11 @@ class Query(
         id: Annotated[strawberry.ID, strawberry.argument(description="Any id of this API.")],
     ) -> base.Node | None:
         caller = info.context.signed_in()
-        kind, account_id, parts = base.split_id(id) or ("", 0, ())
+        kind = (base.split_id(id) or ("",))[0]
         find = NODES.get(kind)
-        if find is None or account_id != caller.account_id:
+        if find is None:
             return None
-        found: base.Node | None = await find(info, parts)
+        found: base.Node | None = await find(info, base.parts_of(id, kind, caller.account_id))
         return found
 
 

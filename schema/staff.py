@@ -88,6 +88,5 @@ class StaffMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Staff | None:
-    number = base.single(parts)
-    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    row = await resolve.one(info.context.signed_in(), base.single(parts))
     return None if row is None else Staff.of(row)
