@@ -13,9 +13,10 @@ MAX_SEARCH = 100  # characters
 _LINE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _NOTES = re.compile("[^\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]{1,4000}")
 _WEBSITE = re.compile(r"https?://[!-~]{1,250}")
+_NO_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}  # CLDR names them too
 _COUNTRIES = frozenset(
     code for code in map(str, Locale("en").territories) if re.fullmatch("[A-Z]{2}", code)
-)
+).difference(_NO_COUNTRIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,9 +95,9 @@ class AuditEntry:
         staff_id = self.entry.staff_id
         return None if staff_id is None else await self._name(info, f"staff:{staff_id}")
 
-    @strawberry.field(description="What has changed: new values of what was made, too.")
+    @strawberry.field(description="What has changed, by name; of what was made, what it is.")
     def changes(self, first: base.First = 50) -> list[AuditChange]:
-        names = list({**self.entry.before, **self.entry.after})[: base.page_size(first)]
+        names = sorted({**self.entry.before, **self.entry.after})[: base.page_size(first)]
         return [
             AuditChange(
                 field=profiles.camel(name),
