@@ -104,8 +104,11 @@ _CONDITIONS = {
 }
 
 
-async def page(account_id: int, wanted: Filter, before_id: int | None, limit: int) -> list[Entry]:
-    """Newest first, those before the entry of that id."""
+Place: TypeAlias = tuple[datetime, int]  # an entry's instant and id
+
+
+async def page(account_id: int, wanted: Filter, before: Place | None, limit: int) -> list[Entry]:
+    """Newest first, those before that place."""
     values: list[Any] = [account_id]
     conditions = ["account_id = $1"]
     for name, condition in _CONDITIONS.items():
@@ -113,15 +116,15 @@ async def page(account_id: int, wanted: Filter, before_id: int | None, limit: in
         if value is not None:
             values.append(value)
             conditions.append(condition.format(f"${len(values)}"))
-    if before_id is not None:
-        values.append(before_id)
-        conditions.append(f"id < ${len(values)}")
+    if before is not None:
+        values += before
+        conditions.append(f"(at, id) < (${len(values) - 1}, ${len(values)})")
     where = " AND ".join(conditions)
     async with db.connection() as conn:
         rows = await conn.fetch(
             "SELECT id, at, actor, action, subject, customer_id, staff_id,"
             f" host(address) AS address, before, after FROM audit_log WHERE {where}"
-            f" ORDER BY id DESC LIMIT {limit}",
+            f" ORDER BY at DESC, id DESC LIMIT {limit}",
             *values,
         )
     return [_entry(row) for row in rows]

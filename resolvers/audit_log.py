@@ -9,7 +9,7 @@ from resolvers.access import Capability
 
 
 async def page(
-    caller: callers.Caller, wanted: stored.Filter, before_id: int | None, limit: int
+    caller: callers.Caller, wanted: stored.Filter, before: stored.Place | None, limit: int
 ) -> list[stored.Entry]:
     """What concerns the filter's customer, or (None) the whole account; newest first.
 
@@ -18,7 +18,7 @@ async def page(
     access.require_scope(caller, Capability.SEE_AUDIT, wanted.customer_id)
     if wanted.customer_id is not None:
         await customers.existing(caller.account_id, wanted.customer_id)
-    entries = await stored.page(caller.account_id, wanted, before_id, limit)
+    entries = await stored.page(caller.account_id, wanted, before, limit)
     return [_shown(caller, entry) for entry in entries]
 
 

@@ -56,6 +56,9 @@ CREATE INDEX carriers_search ON carriers USING gin (search);
 ALTER TABLE staff ADD COLUMN version bigint NOT NULL DEFAULT 1;
 ALTER TABLE accounts ADD COLUMN version bigint NOT NULL DEFAULT 1;
 
-CREATE INDEX audit_log_actor ON audit_log (account_id, actor, id);
-CREATE INDEX audit_log_action ON audit_log (account_id, action, id);
-CREATE INDEX audit_log_at ON audit_log (account_id, at);
+-- Newest first: by the time, and among those of one instant by the id.
+CREATE INDEX audit_log_at ON audit_log (account_id, at, id);
+CREATE INDEX audit_log_actor ON audit_log (account_id, actor, at, id);
+CREATE INDEX audit_log_action ON audit_log (account_id, action, at, id);
+DROP INDEX audit_log_customer;
+CREATE INDEX audit_log_customer ON audit_log (account_id, customer_id, at, id);

@@ -6,6 +6,7 @@ from callers import Caller, Carrier
 
 from models import db
 from runtime import clock
+from schema import base
 
 ENTRY = """at action actorKind actorId actorName actingStaffName subjectKind subjectId customerId
   changeCount changes { field before after }"""
@@ -62,6 +63,10 @@ async def test_a_change_says_who_did_what_when_and_what_was_before_and_after(
             {"field": "legalName", "before": None, "after": "Acme Networks GmbH"},
         ],
     }
+
+
+def page_cursor(at: str) -> str:
+    return base.encode_cursor(at, "1")
 
 
 async def test_what_changes_nothing_or_is_refused_leaves_no_entry(carrier: Carrier) -> None:
@@ -155,6 +160,8 @@ async def test_the_log_is_filtered_and_read_page_by_page_newest_first(carrier: C
     assert await subjects(to=middle) == customers[:1]
     assert await log(carrier.owner, action="no.such") == []
     assert await log(carrier.owner, actor=customers[0]) == []
+    for cursor in ("x", page_cursor("x"), page_cursor(str(2**62))):
+        assert await carrier.owner.code(LOG % "at", after=cursor) == "BAD_CURSOR"
     seen, after = [], None
     for _ in range(2):
         page = (await carrier.owner.ask(LOG % "subjectId", f=by, first=2, after=after))["auditLog"]

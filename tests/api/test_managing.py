@@ -1,6 +1,8 @@
 """What staff change of the account, its customers, its carriers and their people."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +27,27 @@ COMPANY = {
     "paymentDays": 30,
 }
 VIEWER = "{ viewer { __typename } }"
+
+
+@asynccontextmanager
+async def held(account_id: int, *tables: str, waiting: int) -> AsyncIterator[None]:
+    """Holds the account's rows until so many wait, so that all who want them come at once."""
+    async with db.transaction() as conn:
+        for table in tables:
+            await conn.execute(f"SELECT FROM {table} WHERE account_id = $1 FOR UPDATE", account_id)
+        yield
+        async with asyncio.timeout(10):
+            while True:
+                await conn.execute("SELECT pg_stat_clear_snapshot()")
+                if await conn.fetchval(_WAITING) >= waiting:
+                    return
+                await asyncio.sleep(0.01)
+
+
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 async def update(carrier: Carrier, customer: str, wanted: str, **changes: Any) -> dict[str, Any]:
@@ -71,12 +94,14 @@ async def test_the_same_again_is_no_change(carrier: Carrier) -> None:
 
 async def test_of_two_who_have_read_the_same_one_alone_changes_it(carrier: Carrier) -> None:
     customer = await carrier.customer()
-    results = await asyncio.gather(
-        *(
-            update(carrier, customer, "version", expectedVersion=1, city=f"City {number}")
+    async with held(carrier.account_id, "customers", waiting=8):
+        tasks = [
+            asyncio.create_task(
+                update(carrier, customer, "version", expectedVersion=1, city=f"City {number}")
+            )
             for number in range(8)
-        )
-    )
+        ]
+    results = await asyncio.gather(*tasks)
     assert sorted(result.get("code", "changed") for result in results) == [
         *["CHANGED_MEANWHILE"] * 7,
         "changed",
@@ -264,7 +289,9 @@ async def test_of_owners_who_all_leave_at_once_one_stays(carrier: Carrier) -> No
             "updateStaff", "Staff", "id", staffId=ids[number], role="SUPPORT"
         )
 
-    left = await asyncio.gather(*(leave(number) for number in range(4)))
+    async with held(carrier.account_id, "staff", "logins", waiting=4):
+        tasks = [asyncio.create_task(leave(number)) for number in range(4)]
+    left = await asyncio.gather(*tasks)
     assert [result.get("code") for result in left].count("LAST_OWNER") == 1
     assert [result["__typename"] for result in left].count("Staff") == 3
 
