@@ -16,6 +16,7 @@ from programs import Program
 from redis.asyncio import Redis
 from world import World
 
+from live import keys
 from models import db
 from runtime import clock
 
@@ -67,8 +68,15 @@ async def everything(api: Program, api_redis: Redis) -> World:
 
 
 @pytest.fixture(scope="package")
-async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(verify=False, timeout=60) as client:
+async def http(everything: World, api_redis: Redis) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client for which what has been asked before costs its account nothing."""
+    bucket = keys.prefix(everything.account.account_id) + keys.PATTERNS["bucket"]
+
+    async def empty(_: httpx2.Request) -> None:
+        await api_redis.delete(bucket)
+
+    hooks: Any = {"request": [empty]}
+    async with httpx2.AsyncClient(verify=False, timeout=60, event_hooks=hooks) as client:
         yield client
 
 

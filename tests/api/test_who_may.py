@@ -124,7 +124,8 @@ async def test_an_id_that_a_field_takes_answers_as_none_where_it_is_foreign(
             cases, own = judging.cases_of(everything.ids[kind]), everything.ids[type].own
             needs = next(need for names, need in FIELDS[type].items() if name in names.split())
             for who in everything.everybody:
-                text = _reading(everything, who).field(asked.type_of(type), name, slot)
+                reading = asked.Reading(everything.ids, parts=False)
+                text = reading.field(asked.type_of(type), name, slot)
                 inner = f"... on {type} {{ {text} }}"
                 query = f"query Q($of: ID!, $id: ID!) {{ it: node(id: $of) {{ {inner} }} }}"
                 answers = await judging.by_case(http, who.asks, query, cases, of=own)
