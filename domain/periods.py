@@ -96,4 +96,4 @@ class RowKey:
                 return key
         except (ValueError, OverflowError):
             pass
-        raise refusals.Refusal("NOT_FOUND", "There is no such summary row; list them again.")
+        raise refusals.no_such("SummaryRow", "rowIds")

@@ -1,7 +1,8 @@
 """Who did what, when, from where, and what was before and after. Only ever added to."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -16,20 +17,30 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: such as `staff:3`. `staff_id` is who acted as that contact."""
+
+    name: str = "system"
+    staff_id: int | None = None
+    address: str | None = None
+
+
+SYSTEM = Actor()
+
+
 async def insert(
     account_id: int,
-    actor: str,
+    actor: Actor,
     action: str,
     subject: str,
     at: datetime,
     *,
     customer_id: int | None = None,
-    staff_id: int | None = None,
-    address: str | None = None,
     before: State | None = None,
     after: State | None = None,
 ) -> None:
-    """`actor` and `subject` are such as `staff:3`; `staff_id` is who acted as the contact.
+    """`subject` is such as `customer:3`, `customer_id` whom it concerns.
 
     Give `before` and `after` only what has changed, and nothing secret.
     """
@@ -38,16 +49,110 @@ async def insert(
             _INSERT,
             account_id,
             at,
-            actor,
+            actor.name,
             action,
             subject,
             customer_id,
-            staff_id,
-            address,
+            actor.staff_id,
+            actor.address,
             _json(before),
             _json(after),
         )
 
 
 def _json(state: State | None) -> str | None:
-    return None if state is None else json.dumps(dict(state), default=str)
+    return json.dumps(dict(state), default=str) if state else None
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`before` and `after` hold values by name, none where there was nothing."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    customer_id: int | None
+    staff_id: int | None
+    address: str | None
+    before: State
+    after: State
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """None matches everything; `start` is inclusive, `end` exclusive."""
+
+    customer_id: int | None = None
+    actor: str | None = None
+    action: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+# By the field of `Filter`.
+_CONDITIONS = {
+    "customer_id": "customer_id = {}",
+    "actor": "actor = {}",
+    "action": "action = {}",
+    "start": "at >= {}",
+    "end": "at < {}",
+}
+
+
+Place: TypeAlias = tuple[datetime, int]  # an entry's instant and id
+
+
+async def page(account_id: int, wanted: Filter, before: Place | None, limit: int) -> list[Entry]:
+    """Newest first, those before that place."""
+    values: list[Any] = [account_id]
+    conditions = ["account_id = $1"]
+    for name, condition in _CONDITIONS.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values)}"))
+    if before is not None:
+        values += before
+        conditions.append(f"(at, id) < (${len(values) - 1}, ${len(values)})")
+    where = " AND ".join(conditions)
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT id, at, actor, action, subject, customer_id, staff_id,"
+            f" host(address) AS address, before, after FROM audit_log WHERE {where}"
+            f" ORDER BY at DESC, id DESC LIMIT {limit}",
+            *values,
+        )
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    states = {name: json.loads(row[name] or "{}") for name in ("before", "after")}
+    return Entry(**dict(row) | states)
+
+
+_NAMES = {
+    "staff": "SELECT id, name FROM staff WHERE account_id = $1 AND id = ANY($2)",
+    "contact": "SELECT id, name FROM contacts WHERE account_id = $1 AND id = ANY($2)",
+    "key": "SELECT id, name FROM api_keys WHERE account_id = $1 AND id = ANY($2)",
+}
+
+
+async def names(account_id: int, actors: Collection[str]) -> dict[str, str]:
+    """What people and keys are called, by `staff:3` and the like; left out: who has no name."""
+    found: dict[str, str] = {}
+    async with db.connection() as conn:
+        for kind, query in _NAMES.items():
+            ids = _ids(kind, actors)
+            for row in await conn.fetch(query, account_id, ids) if ids else ():
+                found[f"{kind}:{row['id']}"] = row["name"]
+    return found
+
+
+def _ids(kind: str, actors: Collection[str]) -> Sequence[int]:
+    split = (actor.partition(":") for actor in actors)
+    return sorted({int(id) for of, _, id in split if of == kind and id.isdigit()})

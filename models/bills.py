@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain import billing, facts, money
+from domain import billing, facts, money, refusals
 from domain.refusals import Refusal
 from models import bill_sql, db, hours, invoices, ledger
 from models import facts as stored
@@ -46,7 +46,7 @@ async def next_id(conn: db.Connection) -> int:
 async def lock_customer(conn: db.Connection, account_id: int, customer_id: int) -> None:
     """Until the transaction ends, nobody else makes or issues an invoice of this customer."""
     if await conn.fetchval(bill_sql.LOCK_CUSTOMER, account_id, customer_id) is None:
-        raise Refusal("NOT_FOUND", "There is no such customer. Check its id.", "customerId")
+        raise refusals.no_such("Customer", "customerId")
 
 
 async def lock_draft(conn: db.Connection, account_id: int, draft: billing.Invoice) -> None:
@@ -57,7 +57,7 @@ async def lock_draft(conn: db.Connection, account_id: int, draft: billing.Invoic
         draft.id,
     )
     if status is None:
-        raise Refusal("NOT_FOUND", "There is no such invoice. Check its id.", "invoiceId")
+        raise refusals.no_such("Invoice", "invoiceId")
     if status != billing.Status.DRAFT:
         message = f"This invoice is {status}. Only a draft can be issued or discarded."
         raise Refusal("NOT_A_DRAFT", message, "invoiceId")

@@ -1,11 +1,13 @@
 """Providers that terminate calls for the account."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from tortoise.exceptions import IntegrityError
 
 from domain import refusals
+from models import changes, lists
 from models.tables import Carrier
 
 
@@ -38,9 +40,22 @@ async def many(account_id: int, carrier_ids: Sequence[int]) -> dict[int, Carrier
     return {carrier.id: carrier for carrier in found}
 
 
-async def page(account_id: int, after: int | None, limit: int) -> list[Carrier]:
-    query = Carrier.filter(account_id=account_id, id__gt=after or 0)
-    return await query.order_by("id").limit(limit)
+async def page(account_id: int, wanted: lists.Wanted) -> list[Carrier]:
+    return await lists.page(Carrier, account_id, wanted)
+
+
+async def change(
+    account_id: int, carrier_id: int, wanted: Mapping[str, Any], expected_version: int | None
+) -> changes.Change[Carrier] | None:
+    """In the open transaction; None where there is no such carrier.
+
+    CHANGED_MEANWHILE, REFERENCE_TAKEN.
+    """
+    key = {"account_id": account_id, "id": carrier_id}
+    try:
+        return await changes.change(Carrier, key, wanted, expected_version)
+    except IntegrityError as error:
+        raise _reference_taken() from error
 
 
 def _reference_taken() -> refusals.Refusal:

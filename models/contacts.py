@@ -1,9 +1,10 @@
 """People of the customers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from models import db
+from models import changes, db, lists, logins
 from models.tables import Contact
 
 
@@ -34,6 +35,54 @@ async def insert(
 
 async def get(account_id: int, contact_id: int) -> Contact | None:
     return await Contact.get_or_none(account_id=account_id, id=contact_id)
+
+
+async def existing(account_id: int, contact_id: int) -> Contact:
+    """Of one that there is: contacts are never removed."""
+    return await Contact.get(account_id=account_id, id=contact_id)
+
+
+async def page(account_id: int, wanted: lists.Wanted) -> list[Contact]:
+    return await lists.page(Contact, account_id, wanted)
+
+
+async def change(
+    account_id: int, contact_id: int, wanted: Mapping[str, Any], expected_version: int | None
+) -> changes.Change[Contact] | None:
+    """In the open transaction; None where there is no such contact. CHANGED_MEANWHILE.
+
+    E-mail and mobile are changed by `change_email` and `change_mobile`.
+    """
+    key = {"account_id": account_id, "id": contact_id}
+    return await changes.change(Contact, key, wanted, expected_version)
+
+
+async def change_email(account_id: int, contact_id: int, email: str, now: datetime) -> bool:
+    """Of the contact and its login, to be verified again; False where it has this one already.
+
+    EMAIL_TAKEN.
+    """
+    contact = await Contact.get(account_id=account_id, id=contact_id)
+    if contact.email == email:
+        return False
+    await logins.change_email(account_id, contact.login_id, email, now)
+    await Contact.filter(account_id=account_id, id=contact_id).update(
+        email=email, email_verified_at=None
+    )
+    return True
+
+
+async def change_mobile(
+    account_id: int, contact_id: int, mobile: str | None, now: datetime
+) -> bool:
+    """To be verified again; False where it has this one already."""
+    contact = await Contact.get(account_id=account_id, id=contact_id)
+    if contact.mobile == mobile:
+        return False
+    await Contact.filter(account_id=account_id, id=contact_id).update(
+        mobile=mobile, mobile_verified_at=None
+    )
+    return True
 
 
 async def of_customer(account_id: int, customer_id: int) -> list[Contact]:

@@ -81,7 +81,8 @@ _KEYS = _asked("""
 """)
 _SESSIONS = _asked("""
     SELECT s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
-           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers,
+           c.id AS contact_id, c.customer_id,
+           coalesce(staff.time_zone, c.time_zone) AS time_zone, a.hide_carriers,
            c.allowed_networks::text[] AS networks, s.staff_id AS acting
     FROM sessions s
     JOIN accounts a ON a.id = s.account_id
@@ -115,6 +116,7 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
             row["staff_id"],
             role=callers.Role(row["role"]),
             session_id=row["id"],
+            zone=row["time_zone"],
         )
     return callers.Caller(
         row["account_id"],

@@ -1,13 +1,23 @@
 """Companies that buy from the account."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from tortoise.exceptions import IntegrityError
 
 from domain import refusals
+from models import changes, db, lists
 from models.tables import Customer
+
+# Whatever is counted or priced in the customer's currency.
+_IN_ITS_CURRENCY = """
+SELECT EXISTS (SELECT FROM hour_marks WHERE account_id = $1 AND customer_id = $2)
+    OR EXISTS (SELECT FROM hours WHERE account_id = $1 AND customer_id = $2)
+    OR EXISTS (SELECT FROM ledger_entries WHERE account_id = $1 AND customer_id = $2)
+    OR EXISTS (SELECT FROM rate_card_assignments WHERE account_id = $1 AND customer_id = $2)
+"""
 
 
 async def insert(
@@ -47,10 +57,36 @@ async def many(account_id: int, customer_ids: Sequence[int]) -> dict[int, Custom
     return {customer.id: customer for customer in found}
 
 
-async def page(account_id: int, after: int | None, limit: int) -> list[Customer]:
-    """Customers in order of their ids, those after `after`."""
-    query = Customer.filter(account_id=account_id, id__gt=after or 0)
-    return await query.order_by("id").limit(limit)
+async def page(account_id: int, wanted: lists.Wanted) -> list[Customer]:
+    return await lists.page(Customer, account_id, wanted)
+
+
+async def change(
+    account_id: int, customer_id: int, wanted: Mapping[str, Any], expected_version: int | None
+) -> changes.Change[Customer] | None:
+    """In the open transaction; None where there is no such customer.
+
+    CHANGED_MEANWHILE, REFERENCE_TAKEN, CURRENCY_FIXED.
+    """
+    key = {"account_id": account_id, "id": customer_id}
+    try:
+        made = await changes.change(Customer, key, wanted, expected_version)
+    except IntegrityError as error:
+        raise _reference_taken() from error
+    if made is not None and "currency" in made.after:
+        await _require_no_record(account_id, customer_id)
+    return made
+
+
+async def _require_no_record(account_id: int, customer_id: int) -> None:
+    async with db.connection() as conn:
+        if await conn.fetchval(_IN_ITS_CURRENCY, account_id, customer_id):
+            raise refusals.Refusal(
+                "CURRENCY_FIXED",
+                "The customer has calls, a rate card or bookings in its currency, which therefore"
+                " stays; make a new customer for another one.",
+                "currency",
+            )
 
 
 def _reference_taken() -> refusals.Refusal:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain import billing
-from domain.refusals import Refusal
+from domain import billing, refusals
 from models import db
 
 # Drafts have no position: where they are asked for, they follow, in the order of their making.
@@ -67,7 +66,7 @@ async def get(account_id: int, invoice_id: int) -> billing.Invoice:
     """Refuses an id that is not there (or no more: a draft can be discarded)."""
     invoice = await find(account_id, invoice_id)
     if invoice is None:
-        raise Refusal("NOT_FOUND", "There is no such invoice. Check its id.")
+        raise refusals.no_such("Invoice", "invoiceId")
     return invoice
 
 

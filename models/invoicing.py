@@ -16,7 +16,6 @@ from domain.refusals import Refusal
 from models import audit, bills, db, hours, idempotency, invoices
 
 MAX_HOURS = 10_000  # a year and more
-SYSTEM = "system"
 
 _MARKED = """
 SELECT DISTINCT hour FROM hour_marks m
@@ -47,7 +46,7 @@ async def generate(
     issue: bool,
     expected: Decimal | None,
     now: datetime,
-    actor: str = SYSTEM,
+    actor: audit.Actor = audit.SYSTEM,
 ) -> billing.Invoice:
     """Makes an invoice of closed rows, issued or as a draft; the same key gives the same one.
 
@@ -70,14 +69,14 @@ async def generate(
             await bills.reserve(conn, account_id, made, _draft(selection), wanted, now)
             bill = await bills.compute(conn, account_id, made)
             _expect(bill.usage, expected)
-            await _note(account_id, actor, "invoice.made", made, now)
+            await _note(account_id, selection.customer_id, actor, "invoice.made", made, now)
             if issue:
                 await bills.issue(conn, account_id, made, bill, now)
     return await _made(account_id, made if done is None else done)
 
 
 async def issue_draft(
-    account_id: int, invoice_id: int, *, key: str, now: datetime, actor: str = SYSTEM
+    account_id: int, invoice_id: int, *, key: str, now: datetime, actor: audit.Actor = audit.SYSTEM
 ) -> billing.Invoice:
     """Computes a draft anew and issues it. Refuses NOT_FOUND, NOT_A_DRAFT, UNRATED_CALLS."""
     digest = idempotency.digest({"invoiceId": invoice_id})
@@ -95,25 +94,34 @@ async def issue_draft(
         if done is None:
             await bills.lock_draft(conn, account_id, draft)
             bill = await bills.compute(conn, account_id, invoice_id)
-            await _note(account_id, actor, "invoice.issued", invoice_id, now)
+            await _note(account_id, draft.customer_id, actor, "invoice.issued", invoice_id, now)
             await bills.issue(conn, account_id, invoice_id, bill, now)
     return await invoices.get(account_id, invoice_id)
 
 
 async def discard_draft(
-    account_id: int, invoice_id: int, *, now: datetime, actor: str = SYSTEM
+    account_id: int, invoice_id: int, *, now: datetime, actor: audit.Actor = audit.SYSTEM
 ) -> None:
     """Removes a draft and frees its hours. Refuses NOT_FOUND, NOT_A_DRAFT."""
     draft = await invoices.get(account_id, invoice_id)
     async with db.transaction() as conn:
         await bills.lock_draft(conn, account_id, draft)
-        await _note(account_id, actor, "invoice.discarded", invoice_id, now)
+        await _note(account_id, draft.customer_id, actor, "invoice.discarded", invoice_id, now)
         await bills.discard(conn, account_id, invoice_id)
 
 
-async def _note(account_id: int, actor: str, action: str, invoice_id: int, now: datetime) -> None:
+async def _note(
+    account_id: int,
+    customer_id: int,
+    actor: audit.Actor,
+    action: str,
+    invoice_id: int,
+    now: datetime,
+) -> None:
     """In the audit log, in the transaction under way."""
-    await audit.insert(account_id, actor, action, f"invoice:{invoice_id}", now)
+    await audit.insert(
+        account_id, actor, action, f"invoice:{invoice_id}", now, customer_id=customer_id
+    )
 
 
 def _digest(selection: Selection, issue: bool, expected: Decimal | None) -> bytes:

@@ -52,3 +52,19 @@ async def withdraw(account_id: int, login_id: int, purpose: proofs.Purpose, now:
     """What was sent for this purpose is good no more."""
     async with db.connection() as conn:
         await conn.execute(_WITHDRAW, account_id, login_id, purpose, now)
+
+
+async def asked_since(
+    account_id: int, login_id: int, purpose: proofs.Purpose, since: datetime
+) -> list[datetime]:
+    """When proofs of this purpose were asked for, used and withdrawn ones too."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT created_at FROM proofs WHERE account_id = $1 AND login_id = $2"
+            " AND purpose = $3 AND created_at > $4",
+            account_id,
+            login_id,
+            purpose,
+            since,
+        )
+    return [row["created_at"] for row in rows]

@@ -59,7 +59,7 @@ async def add_rates(account_id: int, card_id: int, rates: Sequence[rating.Rate])
             card_id,
         )
         if version is None:
-            raise refusals.Refusal("NOT_FOUND", "There is no such rate card.", "rateCardId")
+            raise refusals.no_such("RateCard", "rateCardId")
         await conn.executemany(
             """
             INSERT INTO rates (account_id, rate_card_id, prefix, description, per_minute,
@@ -85,6 +85,26 @@ async def add_rates(account_id: int, card_id: int, rates: Sequence[rating.Rate])
             ],
         )
     return version
+
+
+async def of_prefixes(
+    account_id: int, card_id: int, prefixes: Collection[str]
+) -> dict[str, rating.Rate]:
+    """What these prefixes cost now; until the open transaction ends nobody else changes it."""
+    async with db.connection() as conn:
+        await conn.execute(
+            "SELECT FROM rate_cards WHERE account_id = $1 AND id = $2 FOR UPDATE",
+            account_id,
+            card_id,
+        )
+        rows = await conn.fetch(
+            f"SELECT {', '.join(_RATE_FIELDS)} FROM rates"
+            " WHERE account_id = $1 AND rate_card_id = $2 AND prefix = ANY($3::text[])",
+            account_id,
+            card_id,
+            list(prefixes),
+        )
+    return {row["prefix"]: _rate(row) for row in rows}
 
 
 def _check(rate: rating.Rate) -> None:
@@ -118,9 +138,9 @@ async def assign(account_id: int, customer_id: int, card_id: int, valid_from: da
             card_id,
         )
         if customer is None:
-            raise refusals.Refusal("NOT_FOUND", "There is no such customer.", "customerId")
+            raise refusals.no_such("Customer", "customerId")
         if card is None:
-            raise refusals.Refusal("NOT_FOUND", "There is no such rate card.", "rateCardId")
+            raise refusals.no_such("RateCard", "rateCardId")
         if customer != card:
             raise refusals.Refusal(
                 "OTHER_CURRENCY",
@@ -215,7 +235,7 @@ async def _read(account_id: int, card_id: int) -> tuple[rating.Card, int]:
             card_id,
         )
     if not rows:
-        raise refusals.Refusal("NOT_FOUND", "There is no such rate card.", "rateCardId")
+        raise refusals.no_such("RateCard", "rateCardId")
     found = rating.Card.of(
         card_id,
         rows[0]["currency"],

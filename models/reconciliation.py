@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from domain import billing, money, periods
+from domain import billing, money, periods, refusals
 from domain import reconciliation as rules
 from domain.refusals import Refusal
 from models import db, invoices
@@ -26,7 +26,7 @@ async def reconcile(
             customer_id,
         )
         if currency is None:
-            raise Refusal("NOT_FOUND", "There is no such customer. Check its id.", "customerId")
+            raise refusals.no_such("Customer", "customerId")
         of = (account_id, customer_id, start, end)
         found = [_hour(row, now) for row in await conn.fetch(sql.HOURS, *of)]
         unequal = await _unequal(conn, of, found)

@@ -33,6 +33,7 @@ class Account(Model):
     hide_carriers = fields.BooleanField(default=False)
     invoice_grouping = fields.TextField(default="DAY")
     language = fields.TextField(default="en")
+    version = fields.BigIntField(default=1)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -62,6 +63,7 @@ class Staff(Model):
     role = fields.TextField()
     language = fields.TextField(default="en")
     time_zone = fields.TextField(default="UTC")
+    version = fields.BigIntField(default=1)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -89,6 +91,7 @@ class Customer(Model):
     website = fields.TextField(null=True)
     language = fields.TextField(default="en")
     payment_days = fields.IntField(default=14)
+    version = fields.BigIntField(default=1)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -110,6 +113,7 @@ class Contact(Model):
     notes = fields.TextField(null=True)
     language = fields.TextField(default="en")
     time_zone = fields.TextField(default="UTC")
+    version = fields.BigIntField(default=1)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -123,6 +127,7 @@ class Carrier(Model):
     name = fields.TextField()
     currency = fields.TextField()
     sip_uri = fields.TextField(null=True)
+    version = fields.BigIntField(default=1)
     created_at = fields.DatetimeField()
 
     class Meta:

@@ -12,15 +12,18 @@ class Capability(StrEnum):
 
     INGEST = "report calls"
     SEE_CUSTOMERS = "see customers"
+    SEE_CONTACTS = "see contacts"
+    SEE_STAFF = "see the account's staff"
     SEE_LIVE = "see live channels"
     SEE_STATS = "see statistics and summaries"
     SEE_BILLING = "see balances, invoices and reconciliation"
     SEE_COST = "see what carriers take"
     INVOICE = "make invoices"
     POST_PAYMENTS = "post payments"
-    MANAGE_CUSTOMERS = "create customers and contacts"
-    MANAGE_CARRIERS = "create carriers and rate cards"
-    MANAGE_STAFF = "create staff and API keys"
+    MANAGE_CUSTOMERS = "create and change customers and contacts"
+    MANAGE_CARRIERS = "create and change carriers and rate cards"
+    MANAGE_STAFF = "create and change staff and API keys"
+    MANAGE_ACCOUNT = "change the account's settings"
     SIGN_IN_AS = "sign in as a contact"
     SEE_AUDIT = "read the audit log"
     SEE_NUMBERS = "see number blocks and SIP users"
@@ -32,6 +35,8 @@ C = Capability
 _SEE_ALL = frozenset(
     {
         C.SEE_CUSTOMERS,
+        C.SEE_CONTACTS,
+        C.SEE_STAFF,
         C.SEE_LIVE,
         C.SEE_STATS,
         C.SEE_BILLING,
@@ -45,7 +50,7 @@ _SERVE = frozenset(
 )
 
 OF_ROLE: Mapping[Role, frozenset[Capability]] = {
-    Role.OWNER: _SEE_ALL | _SERVE | {C.INVOICE, C.POST_PAYMENTS, C.MANAGE_STAFF},
+    Role.OWNER: _SEE_ALL | _SERVE | {C.INVOICE, C.POST_PAYMENTS, C.MANAGE_STAFF, C.MANAGE_ACCOUNT},
     Role.SUPPORT: _SEE_ALL | _SERVE,
     Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS},
 }
@@ -57,10 +62,13 @@ OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
         {C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING, C.INVOICE, C.POST_PAYMENTS}
     ),
 }
-# A contact sees its own customer and may have its closed rows invoiced.
+# A contact sees its own customer, its colleagues and who did what to them, and may have its
+# closed rows invoiced.
 OF_CONTACT = frozenset(
     {
         C.SEE_CUSTOMERS,
+        C.SEE_CONTACTS,
+        C.SEE_AUDIT,
         C.SEE_LIVE,
         C.SEE_STATS,
         C.SEE_BILLING,
@@ -104,9 +112,7 @@ def require_customer(caller: callers.Caller, capability: Capability, customer_id
     """`require`; another customer is NOT_FOUND to whoever sees one only."""
     require(caller, capability)
     if caller.customer_id is not None and caller.customer_id != customer_id:
-        raise refusals.Refusal(
-            "NOT_FOUND", "There is no such Customer; check its id.", "customerId"
-        )
+        raise refusals.no_such("Customer", "customerId")
 
 
 def require_scope(caller: callers.Caller, capability: Capability, customer_id: int | None) -> None:

@@ -6,6 +6,10 @@ from domain import callers
 from models import audit
 
 
+def actor(caller: callers.Caller) -> audit.Actor:
+    return audit.Actor(caller.actor, caller.staff_id, caller.address)
+
+
 async def write(
     caller: callers.Caller,
     action: str,
@@ -20,13 +24,11 @@ async def write(
     caller's own. `before` and `after` hold what has changed alone, and nothing secret."""
     await audit.insert(
         caller.account_id,
-        caller.actor,
+        actor(caller),
         action,
         subject,
         now,
         customer_id=caller.customer_id if customer_id is None else customer_id,
-        staff_id=caller.staff_id,
-        address=caller.address,
         before=before,
         after=after,
     )

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from redis.asyncio import Redis
 
-from domain import billing, callers, facts, periods
+from domain import billing, callers, facts, periods, refusals
 from domain.refusals import Refusal
 from live import news
 from models import invoices, invoicing
-from resolvers import access
+from resolvers import access, audit
 from resolvers.access import Capability
 
 MAX_ROWS = 400  # a year of days and more
@@ -36,7 +36,7 @@ async def generate(
         issue=issue,
         expected=expected,
         now=now,
-        actor=caller.actor,
+        actor=audit.actor(caller),
     )
     await _tell(redis, caller.account_id, made)
     return made
@@ -47,7 +47,7 @@ async def issue(
 ) -> billing.Invoice:
     await _mine_to_make(caller, invoice_id)
     issued = await invoicing.issue_draft(
-        caller.account_id, invoice_id, key=key, now=now, actor=caller.actor
+        caller.account_id, invoice_id, key=key, now=now, actor=audit.actor(caller)
     )
     await _tell(redis, caller.account_id, issued)
     return issued
@@ -56,7 +56,7 @@ async def issue(
 async def discard(caller: callers.Caller, invoice_id: int, now: datetime) -> billing.Invoice:
     """Removes a draft; what it was."""
     draft = await _mine_to_make(caller, invoice_id)
-    await invoicing.discard_draft(caller.account_id, invoice_id, now=now, actor=caller.actor)
+    await invoicing.discard_draft(caller.account_id, invoice_id, now=now, actor=audit.actor(caller))
     return draft
 
 
@@ -91,7 +91,7 @@ async def _mine_to_make(caller: callers.Caller, invoice_id: int) -> billing.Invo
     access.require(caller, Capability.INVOICE)
     found = await invoices.find(caller.account_id, invoice_id)
     if found is None or caller.customer_id not in (None, found.customer_id):
-        raise Refusal("NOT_FOUND", "There is no such invoice. Check its id.", "invoiceId")
+        raise refusals.no_such("Invoice", "invoiceId")
     return found
 
 

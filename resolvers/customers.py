@@ -1,11 +1,12 @@
-"""Customers: made and read, as the caller may."""
+"""Customers: made, changed and read, as the caller may."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from domain import callers, people, refusals
+from domain import callers, people, profiles, refusals
 from models import customers as stored
-from models import db
+from models import db, lists
 from models.tables import Customer
 from resolvers import access, audit
 from resolvers.access import Capability
@@ -35,8 +36,50 @@ async def create(
             tax_percent=people.percent(tax_percent),
             now=now,
         )
-        await audit.write(caller, "customer.create", f"customer:{customer.id}", now)
+        await audit.write(
+            caller,
+            "customer.create",
+            f"customer:{customer.id}",
+            now,
+            customer_id=customer.id,
+            after={
+                "name": customer.name,
+                "reference": customer.reference,
+                "currency": customer.currency,
+                "channel_limit": customer.channel_limit,
+                "debit_limit": customer.debit_limit,
+                "tax_percent": customer.tax_percent,
+            },
+        )
     return customer
+
+
+async def update(
+    caller: callers.Caller,
+    customer_id: int,
+    given: Mapping[str, object],
+    expected_version: int | None,
+    now: datetime,
+) -> Customer:
+    """Changes what is given alone. NOT_FOUND, INVALID with the field, REFERENCE_TAKEN,
+    CURRENCY_FIXED, CHANGED_MEANWHILE."""
+    access.require_account(caller, Capability.MANAGE_CUSTOMERS)
+    wanted = profiles.checked(profiles.CUSTOMER, given)
+    async with db.transaction():
+        made = await stored.change(caller.account_id, customer_id, wanted, expected_version)
+        if made is None:
+            raise refusals.no_such("Customer", "customerId")
+        if made.after:
+            await audit.write(
+                caller,
+                "customer.update",
+                f"customer:{customer_id}",
+                now,
+                customer_id=customer_id,
+                before=made.before,
+                after=made.after,
+            )
+    return made.row
 
 
 async def one(caller: callers.Caller, customer_id: int) -> Customer | None:
@@ -47,19 +90,23 @@ async def one(caller: callers.Caller, customer_id: int) -> Customer | None:
     return await stored.get(caller.account_id, customer_id)
 
 
-async def page(caller: callers.Caller, after: int | None, limit: int) -> list[Customer]:
-    """In order of their ids; just its own for whoever sees one customer."""
+async def page(
+    caller: callers.Caller,
+    after: int | None,
+    limit: int,
+    search: str | None = None,
+    status: str | None = None,
+) -> list[Customer]:
+    """In order of their ids; of its own alone for whoever sees one customer."""
     access.require(caller, Capability.SEE_CUSTOMERS)
-    if caller.customer_id is not None:
-        own = await stored.get(caller.account_id, caller.customer_id)
-        return [own] if own is not None and own.id > (after or 0) else []
-    return await stored.page(caller.account_id, after, limit)
+    equal = {"id": caller.customer_id, "status": status}
+    known = {column: value for column, value in equal.items() if value is not None}
+    wanted = lists.Wanted(after, limit, profiles.search(search), known)
+    return await stored.page(caller.account_id, wanted)
 
 
 async def existing(account_id: int, customer_id: int) -> Customer:
     found = await stored.get(account_id, customer_id)
     if found is None:
-        raise refusals.Refusal(
-            "NOT_FOUND", "There is no such Customer; check its id.", "customerId"
-        )
+        raise refusals.no_such("Customer", "customerId")
     return found

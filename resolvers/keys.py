@@ -55,7 +55,14 @@ async def create(
             prefix=secret[:_SHOWN],
             expires_at=expires_at,
         )
-        await audit.write(caller, "key.create", f"key:{key.id}", now)
+        await audit.write(
+            caller,
+            "key.create",
+            f"key:{key.id}",
+            now,
+            customer_id=customer_id,
+            after={"name": key.name, "scopes": chosen},
+        )
     return NewKey(key, str(tokens.Token(caller.account_id, tokens.Of.KEY, key.id, secret)))
 
 
@@ -64,10 +71,10 @@ async def revoke(caller: callers.Caller, key_id: int, now: datetime) -> ApiKey:
     access.require_account(caller, Capability.MANAGE_STAFF)
     async with db.transaction():
         if not await stored.revoke_key(caller.account_id, key_id, now):
-            raise refusals.Refusal("NOT_FOUND", "There is no such ApiKey; check its id.", "id")
-        await audit.write(caller, "key.revoke", f"key:{key_id}", now)
+            raise refusals.no_such("ApiKey", "id")
         key = await stored.key(caller.account_id, key_id)
-    assert key is not None
+        assert key is not None
+        await audit.write(caller, "key.revoke", f"key:{key_id}", now, customer_id=key.customer_id)
     return key
 
 

@@ -108,9 +108,7 @@ async def require(caller: callers.Caller, customer_id: int | None) -> None:
     """Refuses who may not see this customer's, or (None) the whole account's, live picture."""
     access.require_scope(caller, Capability.SEE_LIVE, customer_id)
     if customer_id is not None and await customers.get(caller.account_id, customer_id) is None:
-        raise refusals.Refusal(
-            "NOT_FOUND", "There is no such Customer; check its id.", "customerId"
-        )
+        raise refusals.no_such("Customer", "customerId")
 
 
 def unavailable() -> refusals.Refusal:

@@ -1,6 +1,6 @@
 """Rate cards: made, filled and put in force by staff."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from domain import callers, money, people, rating, refusals
@@ -31,7 +31,8 @@ async def create(
             places=places,
             now=now,
         )
-        await _audit(caller, "card.create", card_id, now)
+        after = {"name": name, "currency": currency, "rounding": rounding, "places": places}
+        await audit.write(caller, "card.create", f"card:{card_id}", now, after=after)
     return card_id
 
 
@@ -45,8 +46,18 @@ async def add(
     if len({rate.prefix for rate in added}) != len(added):
         raise refusals.Refusal("INVALID", "Give each prefix once.", "rates")
     async with db.transaction():
+        prefixes = [rate.prefix for rate in added]
+        earlier = await rates.of_prefixes(caller.account_id, card_id, prefixes)
         version = await rates.add_rates(caller.account_id, card_id, added)
-        await _audit(caller, "card.rates", card_id, now)
+        changed = [rate for rate in added if earlier.get(rate.prefix) != rate]
+        await audit.write(
+            caller,
+            "card.rates",
+            f"card:{card_id}",
+            now,
+            before=_prices(earlier[rate.prefix] for rate in changed if rate.prefix in earlier),
+            after=_prices(changed),
+        )
     return version
 
 
@@ -57,8 +68,20 @@ async def assign(
     access.require_account(caller, Capability.MANAGE_CARRIERS)
     async with db.transaction():
         await rates.assign(caller.account_id, customer_id, card_id, valid_from)
-        await _audit(caller, "card.assign", card_id, now)
+        await audit.write(
+            caller,
+            "card.assign",
+            f"card:{card_id}",
+            now,
+            customer_id=customer_id,
+            after={"valid_from": valid_from.isoformat()},
+        )
 
 
-async def _audit(caller: callers.Caller, action: str, card_id: int, now: datetime) -> None:
-    await audit.write(caller, action, f"card:{card_id}", now)
+def _prices(of: Iterable[rating.Rate]) -> dict[str, str]:
+    """Of rates by prefix, such as `+44: 0.0089/min, 0 to connect, 1/1 s`."""
+    return {
+        f"+{rate.prefix}": f"{money.plain(rate.per_minute)}/min,"
+        f" {money.plain(rate.connect_fee)} to connect, {rate.minimum}/{rate.increment} s"
+        for rate in of
+    }

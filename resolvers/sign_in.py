@@ -26,6 +26,16 @@ async def hash_password(password: str) -> str:
     return await hashing.hashed(password)
 
 
+async def hash_given(password: str | None) -> str | None:
+    """None of none: who is invited sets one later. INVALID."""
+    return None if password is None else await hash_password(people.password(password))
+
+
+async def is_password(stored_hash: str | None, password: str) -> bool:
+    """As slowly whether there is a hash or not."""
+    return await hashing.is_right(stored_hash, password, None, reserved=True)
+
+
 async def login(
     desk: desks.Desk,
     email: str,

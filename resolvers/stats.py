@@ -104,4 +104,4 @@ def require_few(graph: Graph) -> None:
 async def _require_carriers(account_id: int, carrier_ids: Sequence[int]) -> None:
     known = await carriers.many(account_id, list(carrier_ids))
     if any(carrier_id not in known for carrier_id in carrier_ids):
-        raise refusals.Refusal("NOT_FOUND", "There is no such Carrier; check its id.", "carrierIds")
+        raise refusals.no_such("Carrier", "carrierIds")

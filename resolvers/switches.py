@@ -28,9 +28,29 @@ async def configure(
     access.require_account(caller, Capability.MANAGE_CARRIERS)
     name = people.name(reference, "reference")
     async with db.transaction():
+        before = await _named(caller.account_id, name)
         await stored.configure(
             caller.account_id, name, time_zone=time_zone, lease_seconds=lease_seconds, now=now
         )
-        await audit.write(caller, "switch.configure", f"switch:{name}", now)
-        found = await stored.listed(caller.account_id)
-    return next(one for one in found if one.reference == name)
+        after = await _named(caller.account_id, name)
+        assert after is not None
+        await audit.write(
+            caller,
+            "switch.configure",
+            f"switch:{name}",
+            now,
+            before=_settings(before),
+            after=_settings(after),
+        )
+    return after
+
+
+def _settings(found: Switch | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {"time_zone": found.time_zone, "lease_seconds": found.lease_seconds}
+
+
+async def _named(account_id: int, name: str) -> Switch | None:
+    found = await stored.listed(account_id)
+    return next((one for one in found if one.reference == name), None)

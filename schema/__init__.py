@@ -7,7 +7,8 @@ How to add a type
 2. Counts, seconds, sequences: `base.Long`. Instants: `datetime`. Exact numbers: `Decimal` (written
    as a string). Money: `base.Money.of(amount, currency)`. Ratios: `float`, null without a
    denominator. Ids: `base.encode_id("Type", account_id, id)`; in the other direction
-   `base.decode_id(given, "Type", caller.account_id)`, which refuses as NOT_FOUND.
+   `base.decode_id(given, "Type", caller.account_id)`, which gives NOBODY for another
+   account's.
 3. A resolver gets `info: base.Info`; `info.context.signed_in()` is the caller, `info.context.now`
    the operation's instant, `info.context.clock()` a fresh one for a push. It decodes, asks
    `resolvers`, and wraps: no rule and no SQL here.

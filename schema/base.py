@@ -127,25 +127,27 @@ def split_id(global_id: str) -> tuple[str, int, tuple[str, ...]] | None:
     return kind, int(account), tuple(parts)
 
 
-def decode_parts(global_id: str, kind: str, account_id: int, field: str = "id") -> tuple[str, ...]:
-    """An id's parts; NOT_FOUND for garbage, another kind, or another account's."""
+NOBODY = -1  # a number that nothing has
+
+
+def parts_of(global_id: str, kind: str, account_id: int) -> tuple[str, ...]:
+    """An id's parts; none of garbage, another kind, or another account's."""
     split = split_id(global_id)
-    if split is None or split[0] != kind or split[1] != account_id:
-        raise not_found(kind, field)
-    return split[2]
+    return split[2] if split is not None and split[:2] == (kind, account_id) else ()
 
 
-def decode_id(global_id: str, kind: str, account_id: int, field: str = "id") -> int:
-    """The number an id of `encode_id(kind, account_id, number)` stands for, else NOT_FOUND."""
-    number = single(decode_parts(global_id, kind, account_id, field))
-    if number is None:
-        raise not_found(kind, field)
-    return number
+def decode_id(global_id: str, kind: str, account_id: int) -> int:
+    """The number that an id of `encode_id(kind, account_id, number)` stands for, else NOBODY.
+
+    So what is another account's goes the way of what does not exist, and answers the same.
+    """
+    return single(parts_of(global_id, kind, account_id))
 
 
-def single(parts: tuple[str, ...]) -> int | None:
-    """The number of an id that has just one, else None."""
-    return as_number(parts[0]) if len(parts) == 1 else None
+def single(parts: tuple[str, ...]) -> int:
+    """The number of an id that has just one, else NOBODY."""
+    number = as_number(parts[0]) if len(parts) == 1 else None
+    return NOBODY if number is None else number
 
 
 def as_number(text: str) -> int | None:
@@ -154,10 +156,6 @@ def as_number(text: str) -> int | None:
         return None
     number = int(text)
     return number if number < 2**63 else None
-
-
-def not_found(kind: str, field: str | None = "id") -> refusals.Refusal:
-    return refusals.Refusal("NOT_FOUND", f"There is no such {kind}; check its id.", field)
 
 
 def _pack(text: str) -> str:
@@ -249,6 +247,12 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "BLOCK_IN_USE": Conflict,
     "NUMBER_NOT_YOURS": Conflict,
     "USERNAME_TAKEN": Conflict,
+    "CHANGED_MEANWHILE": Conflict,
+    "CURRENCY_FIXED": Conflict,
+    "LAST_OWNER": Conflict,
+    "ALREADY_ACCEPTED": Conflict,
+    "LOGIN_DISABLED": Conflict,
+    "INVITED_JUST_NOW": Conflict,
 }
 
 
@@ -267,6 +271,14 @@ First: TypeAlias = Annotated[
 ]
 After: TypeAlias = Annotated[
     str | None, strawberry.argument(description="A cursor: what follows it; null: from the start.")
+]
+
+Search: TypeAlias = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Those alone that have, for each word of it, one that begins with it, in"
+        " whatever case and with whatever accents; null: all."
+    ),
 ]
 
 

@@ -172,7 +172,7 @@ class BillingQuery:
             caller,
             None
             if asked.customer_id is None
-            else base.decode_id(asked.customer_id, "Customer", caller.account_id, "customerId"),
+            else base.decode_id(asked.customer_id, "Customer", caller.account_id),
             statuses,
             _read(after),
             base.page_size(first),
@@ -194,17 +194,14 @@ class BillingQuery:
         info: base.Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The invoice's id.")],
     ) -> Invoice | None:
-        split = base.split_id(id)
-        if split is None or split[:2] != ("Invoice", info.context.signed_in().account_id):
-            return None
-        return await invoice_node(info, split[2])
+        account_id = info.context.signed_in().account_id
+        return await invoice_node(info, base.parts_of(id, "Invoice", account_id))
 
 
 async def invoice_node(info: base.Info, parts: tuple[str, ...]) -> Invoice | None:
     """What `node(id:)` finds of an invoice's id."""
     caller = info.context.signed_in()
-    number = base.single(parts)
-    found = None if number is None else await resolve.invoice(caller, number)
+    found = await resolve.invoice(caller, base.single(parts))
     return None if found is None else Invoice.of(caller.account_id, found)
 
 

@@ -14,6 +14,7 @@ from schema import base
 
 @strawberry.type(description="A provider that terminates calls for the account.")
 class Carrier(base.Node):
+    row: strawberry.Private[tables.Carrier]
     reference: str | None = strawberry.field(
         description="The name switches use for it; null where the account hides its carriers."
     )
@@ -24,10 +25,29 @@ class Carrier(base.Node):
     @classmethod
     def of(cls, row: tables.Carrier, *, named: bool = True) -> "Carrier":
         return cls(
+            row=row,
             id=base.encode_id("Carrier", row.account_id, row.id),
             reference=row.reference if named else None,
             name=row.name if named else None,
         )
+
+    @strawberry.field(description="ISO 4217 code of its costs; null to all but staff.")
+    def currency(self, info: base.Info) -> str | None:
+        return self.row.currency if _sees_cost(info) else None
+
+    @strawberry.field(description="Where it takes calls; null to all but staff, and if not known.")
+    def sip_uri(self, info: base.Info) -> str | None:
+        return self.row.sip_uri if _sees_cost(info) else None
+
+    @strawberry.field(
+        description="Rises with every change; for `expectedVersion`. Null to all but staff."
+    )
+    def version(self, info: base.Info) -> base.Long | None:
+        return base.Long(self.row.version) if _sees_cost(info) else None
+
+
+def _sees_cost(info: base.Info) -> bool:
+    return access.may(info.context.signed_in(), Capability.SEE_COST)
 
 
 async def of(info: base.Info, carrier_ids: Sequence[int]) -> list[Carrier | None]:
@@ -59,13 +79,18 @@ CreateCarrierResult: TypeAlias = Annotated[
 
 @strawberry.type
 class CarrierQuery:
-    @strawberry.field(description="The account's carriers, the oldest first.")
+    @strawberry.field(
+        description="The account's carriers, the oldest first. Searched: name and reference."
+    )
     async def carriers(
-        self, info: base.Info, first: base.First = 50, after: base.After = None
+        self,
+        info: base.Info,
+        first: base.First = 50,
+        after: base.After = None,
+        search: base.Search = None,
     ) -> base.Connection[Carrier]:
-        size = base.page_size(first)
-        caller = info.context.signed_in()
-        rows = await resolve.page(caller, base.decode_number_cursor(after), size + 1)
+        size, caller = base.page_size(first), info.context.signed_in()
+        rows = await resolve.page(caller, base.decode_number_cursor(after), size + 1, search)
         return base.page(rows, size, lambda row: base.encode_cursor(row.id), Carrier.of)
 
 
@@ -90,5 +115,4 @@ class CarrierMutation:
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Carrier | None:
     access.require(info.context.signed_in(), Capability.SEE_LIVE)
-    number = base.single(parts)
-    return None if number is None else (await of(info, [number]))[0]
+    return (await of(info, [base.single(parts)]))[0]

@@ -7,7 +7,8 @@ from typing import Annotated
 import strawberry
 
 from domain import cells
-from resolvers import summaries
+from resolvers import access, summaries
+from resolvers.access import Capability
 from schema import base
 from schema.summaries import row_key
 
@@ -56,6 +57,7 @@ class CellsQuery:
         column: Annotated[SummaryColumn, strawberry.argument(description="Which column.")],
     ) -> SummaryCells:
         caller = info.context.signed_in()
+        access.require(caller, Capability.SEE_STATS)
         keys = [row_key(id, caller.account_id) for id in row_ids]
         chosen = await summaries.select(caller, keys, _COLUMNS[column.value])
         return SummaryCells(

@@ -9,13 +9,12 @@ from models import customers as stored_customers
 from models import tables
 from resolvers import contacts as resolve
 from resolvers import networks
-from schema import base, customers
+from schema import base, customers, logins
 
 
 @strawberry.type(description="A person of a customer with a login.")
-class Contact(base.Node):
+class Contact(logins.HasLogin):
     row: strawberry.Private[tables.Contact]
-    name: str = strawberry.field(description="The person's name.")
     email: str = strawberry.field(description="Where messages go; also the login.")
     email_verified_at: datetime | None = strawberry.field(
         description="When the address was proven; null: not yet."
@@ -24,23 +23,29 @@ class Contact(base.Node):
     mobile_verified_at: datetime | None = strawberry.field(
         description="When the number was proven; null: not yet."
     )
-    language: str = strawberry.field(description="BCP 47 tag, such as en.")
-    time_zone: str = strawberry.field(
-        description="IANA zone of its graphs and call lists, such as Europe/Berlin."
-    )
+    department: str | None = strawberry.field(description="Where in the company it works.")
+    phone: str | None = strawberry.field(description="E.164 number that nothing is sent to.")
+    notes: str | None = strawberry.field(description="Written by staff, seen by the customer.")
 
     @classmethod
     def of(cls, row: tables.Contact) -> "Contact":
         return cls(
             row=row,
+            account_id=row.account_id,
+            login_id=row.login_id,
             id=base.encode_id("Contact", row.account_id, row.id),
             name=row.name,
             email=row.email,
             email_verified_at=row.email_verified_at,
             mobile=row.mobile,
             mobile_verified_at=row.mobile_verified_at,
+            department=row.department,
+            phone=row.phone,
+            notes=row.notes,
             language=row.language,
             time_zone=row.time_zone,
+            version=row.version,
+            created_at=row.created_at,
         )
 
     @strawberry.field(description="The customer it acts for.")
@@ -61,7 +66,10 @@ class CreateContactInput:
     customer_id: strawberry.ID = strawberry.field(description="Whose person it is.")
     name: str = strawberry.field(description="The person's name.")
     email: str = strawberry.field(description="The login; unique in the installation.")
-    password: str = strawberry.field(description="At least 10 characters.")
+    password: str | None = strawberry.field(
+        default=None,
+        description="At least 10 characters; null: the person is invited by e-mail to set one.",
+    )
     mobile: str | None = strawberry.field(
         default=None, description="E.164 number, such as +441632960000."
     )
@@ -76,6 +84,32 @@ CreateContactResult: TypeAlias = Annotated[
 
 
 @strawberry.type
+class ContactQuery:
+    @strawberry.field(
+        description="People of customers, the oldest first. Staff, and contacts those of their own"
+        " customer. Searched: name and e-mail address."
+    )
+    async def contacts(
+        self,
+        info: base.Info,
+        customer_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="Of this customer; null: of all that the caller sees."),
+        ] = None,
+        first: base.First = 50,
+        after: base.After = None,
+        search: base.Search = None,
+    ) -> base.Connection[Contact]:
+        size, caller = base.page_size(first), info.context.signed_in()
+        customer = None
+        if customer_id is not None:
+            customer = base.decode_id(customer_id, "Customer", caller.account_id)
+        place = base.decode_number_cursor(after)
+        rows = await resolve.page(caller, customer, place, size + 1, search)
+        return base.page(rows, size, lambda row: base.encode_cursor(row.id), Contact.of)
+
+
+@strawberry.type
 class ContactMutation:
     @strawberry.mutation(description="Makes a contact with a login. Owner and support.")
     async def create_contact(
@@ -86,7 +120,7 @@ class ContactMutation:
         caller = info.context.signed_in()
         row = await resolve.create(
             caller,
-            base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId"),
+            base.decode_id(input.customer_id, "Customer", caller.account_id),
             name=input.name,
             email=input.email,
             password=input.password,
@@ -99,6 +133,5 @@ class ContactMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Contact | None:
-    number = base.single(parts)
-    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    row = await resolve.one(info.context.signed_in(), base.single(parts))
     return None if row is None else Contact.of(row)

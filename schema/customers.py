@@ -12,7 +12,7 @@ from resolvers import access
 from resolvers import checklists as resolve_checklists
 from resolvers import customers as resolve
 from resolvers.access import Capability
-from schema import base, checklist, live, numbers, sip_users, stats, summaries
+from schema import audit, base, checklist, live, numbers, sip_users, stats, summaries
 
 
 @strawberry.enum(description="Whether a customer is served.")
@@ -30,6 +30,7 @@ class Customer(
     numbers.HasBlocks,
     sip_users.HasUsernames,
     sip_users.HasSipUsers,
+    audit.HasAuditLog,
     base.Node,
 ):
     row: strawberry.Private[tables.Customer]
@@ -43,6 +44,20 @@ class Customer(
     tax_percent: Decimal = strawberry.field(description="Tax on its invoices, in percent.")
     payment_url: str | None = strawberry.field(
         description="Where it can pay now; null while no payment provider is set up."
+    )
+    legal_name: str | None = strawberry.field(description="The name it is registered under.")
+    street: str | None = strawberry.field(description="Street and number.")
+    postal_code: str | None = strawberry.field(description="Postal code.")
+    city: str | None = strawberry.field(description="City.")
+    country: str | None = strawberry.field(description="ISO 3166-1 code, such as DE.")
+    tax_number: str | None = strawberry.field(description="Its tax or VAT number.")
+    billing_email: str | None = strawberry.field(description="Where invoices go.")
+    phone: str | None = strawberry.field(description="E.164 number, such as +441632960000.")
+    website: str | None = strawberry.field(description="Address of its site.")
+    language: str = strawberry.field(description="BCP 47 tag of the language of its invoices.")
+    payment_days: int = strawberry.field(description="Days in which an invoice is to be paid.")
+    version: base.Long = strawberry.field(
+        description="Rises with every change; for `expectedVersion`."
     )
     created_at: datetime = strawberry.field(description="When it was created.")
 
@@ -60,6 +75,18 @@ class Customer(
             channel_limit=row.channel_limit,
             tax_percent=row.tax_percent,
             payment_url=None,
+            legal_name=row.legal_name,
+            street=row.street,
+            postal_code=row.postal_code,
+            city=row.city,
+            country=row.country,
+            tax_number=row.tax_number,
+            billing_email=row.billing_email,
+            phone=row.phone,
+            website=row.website,
+            language=row.language,
+            payment_days=row.payment_days,
+            version=row.version,
             created_at=row.created_at,
         )
 
@@ -109,9 +136,22 @@ CreateCustomerResult: TypeAlias = Annotated[
 ]
 
 
-async def page(info: base.Info, first: int, after: str | None) -> base.Connection[Customer]:
-    size = base.page_size(first)
-    rows = await resolve.page(info.context.signed_in(), base.decode_number_cursor(after), size + 1)
+Status: TypeAlias = Annotated[
+    CustomerStatus | None, strawberry.argument(description="Of this status; null: of any.")
+]
+
+
+async def page(
+    info: base.Info,
+    first: int,
+    after: str | None,
+    search: str | None,
+    status: CustomerStatus | None,
+) -> base.Connection[Customer]:
+    size, caller = base.page_size(first), info.context.signed_in()
+    of_status = None if status is None else status.value
+    place = base.decode_number_cursor(after)
+    rows = await resolve.page(caller, place, size + 1, search, of_status)
     return base.page(rows, size, lambda row: base.encode_cursor(row.id), Customer.of)
 
 
@@ -123,17 +163,22 @@ class CustomerQuery:
         info: base.Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The customer's id.")],
     ) -> Customer | None:
-        caller = info.context.signed_in()
-        split = base.split_id(id)
-        if split is None or split[:2] != ("Customer", caller.account_id):
-            return None
-        return await node(info, split[2])
+        account_id = info.context.signed_in().account_id
+        return await node(info, base.parts_of(id, "Customer", account_id))
 
-    @strawberry.field(description="The customers the caller sees, the oldest first.")
+    @strawberry.field(
+        description="The customers the caller sees, the oldest first. Searched: name, legal name,"
+        " reference and billing e-mail."
+    )
     async def customers(
-        self, info: base.Info, first: base.First = 50, after: base.After = None
+        self,
+        info: base.Info,
+        first: base.First = 50,
+        after: base.After = None,
+        search: base.Search = None,
+        status: Status = None,
     ) -> base.Connection[Customer]:
-        return await page(info, first, after)
+        return await page(info, first, after, search, status)
 
 
 @strawberry.type
@@ -158,6 +203,5 @@ class CustomerMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Customer | None:
-    number = base.single(parts)
-    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    row = await resolve.one(info.context.signed_in(), base.single(parts))
     return None if row is None else Customer.of(row)

@@ -117,7 +117,7 @@ async def _stream(
     context, caller = info.context, info.context.signed_in()
     customer = None
     if customer_id is not None:
-        customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+        customer = base.decode_id(customer_id, "Customer", caller.account_id)
     known = [number for number in (after, context.resume_after) if number is not None]
     stream = await facts.stream(caller, capability, kind, customer, max(known, default=None))
     context.begin(stream.after)

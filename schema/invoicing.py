@@ -6,7 +6,9 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from domain import periods
+from resolvers import access
 from resolvers import billing as resolve
+from resolvers.access import Capability
 from schema import base, billing
 
 
@@ -67,9 +69,11 @@ class BillingMutation:
         input: Annotated[GenerateInvoiceInput, strawberry.argument(description="What to bill.")],
     ) -> GenerateInvoiceResult:
         caller = info.context.signed_in()
+        customer_id = base.decode_id(input.customer_id, "Customer", caller.account_id)
+        access.require_customer(caller, Capability.INVOICE, customer_id)
         invoice = await resolve.generate(
             caller,
-            base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId"),
+            customer_id,
             [_row(row_id, caller.account_id) for row_id in input.row_ids],
             key=input.idempotency_key,
             issue=input.issue,
@@ -88,7 +92,7 @@ class BillingMutation:
         input: Annotated[IssueInvoiceInput, strawberry.argument(description="Which draft.")],
     ) -> IssueInvoiceResult:
         caller = info.context.signed_in()
-        invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id, "invoiceId")
+        invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id)
         context = info.context
         invoice = await resolve.issue(
             caller, invoice_id, key=input.idempotency_key, now=context.now, redis=context.redis
@@ -102,11 +106,10 @@ class BillingMutation:
         input: Annotated[DiscardDraftInput, strawberry.argument(description="Which draft.")],
     ) -> DiscardDraftResult:
         caller = info.context.signed_in()
-        invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id, "invoiceId")
+        invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id)
         draft = await resolve.discard(caller, invoice_id, info.context.now)
         return billing.Invoice.of(caller.account_id, draft)
 
 
 def _row(row_id: str, account_id: int) -> periods.RowKey:
-    parts = base.decode_parts(row_id, "SummaryRow", account_id, "rowIds")
-    return periods.RowKey.of(account_id, parts)
+    return periods.RowKey.of(account_id, base.parts_of(row_id, "SummaryRow", account_id))

@@ -123,9 +123,7 @@ class KeyMutation:
         caller = info.context.signed_in()
         customer_id = None
         if input.customer_id is not None:
-            customer_id = base.decode_id(
-                input.customer_id, "Customer", caller.account_id, "customerId"
-            )
+            customer_id = base.decode_id(input.customer_id, "Customer", caller.account_id)
         made = await resolve.create(
             caller, input.name, input.scopes, customer_id, info.context.now, input.expires_at
         )
@@ -144,6 +142,5 @@ class KeyMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> ApiKey | None:
-    number = base.single(parts)
-    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    row = await resolve.one(info.context.signed_in(), base.single(parts))
     return None if row is None else ApiKey.of(row)

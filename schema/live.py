@@ -172,7 +172,7 @@ class LiveSubscription:
 def _decoded(customer_id: str | None, caller: callers.Caller) -> int | None:
     if customer_id is None:
         return None
-    return base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+    return base.decode_id(customer_id, "Customer", caller.account_id)
 
 
 async def _pushed(

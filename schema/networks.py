@@ -38,6 +38,6 @@ class NetworkMutation:
         input: Annotated[SetAllowedNetworksInput, strawberry.argument(description="The networks.")],
     ) -> SetAllowedNetworksResult:
         caller = info.context.signed_in()
-        contact = base.decode_id(input.contact_id, "Contact", caller.account_id, "contactId")
+        contact = base.decode_id(input.contact_id, "Contact", caller.account_id)
         row = await resolve.set_allowed(caller, contact, input.networks, info.context.now)
         return contacts.Contact.of(row)

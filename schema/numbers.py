@@ -215,7 +215,7 @@ class NumberMutation:
         ] = None,
     ) -> AssignNumberBlockResult:
         caller, now = info.context.signed_in(), info.context.now
-        customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+        customer = base.decode_id(customer_id, "Customer", caller.account_id)
         return NumberBlock.of(await resolve.assign(caller, customer, first, idempotency_key, now))
 
     @strawberry.mutation(

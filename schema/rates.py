@@ -138,7 +138,7 @@ class RatesMutation:
         input: Annotated[AddRatesInput, strawberry.argument(description="The rates.")],
     ) -> AddRatesResult:
         caller = info.context.signed_in()
-        card_id = base.decode_id(input.rate_card_id, "RateCard", caller.account_id, "rateCardId")
+        card_id = base.decode_id(input.rate_card_id, "RateCard", caller.account_id)
         added = [rate.rate() for rate in input.rates]
         version = await rates.add(caller, card_id, added, info.context.now)
         return RateCard(id=input.rate_card_id, version=version)
@@ -150,8 +150,8 @@ class RatesMutation:
         input: Annotated[AssignRateCardInput, strawberry.argument(description="Which card.")],
     ) -> AssignRateCardResult:
         caller, now = info.context.signed_in(), info.context.now
-        customer_id = base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId")
-        card_id = base.decode_id(input.rate_card_id, "RateCard", caller.account_id, "rateCardId")
+        customer_id = base.decode_id(input.customer_id, "Customer", caller.account_id)
+        card_id = base.decode_id(input.rate_card_id, "RateCard", caller.account_id)
         valid_from = input.valid_from or now
         await rates.assign(caller, customer_id, card_id, valid_from, now)
         return RateCardAssignment(

@@ -100,5 +100,5 @@ class ReconciliationQuery:
         to: Annotated[datetime, strawberry.argument(description="End, exclusive.")],
     ) -> Reconciliation:
         caller = info.context.signed_in()
-        customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+        customer = base.decode_id(customer_id, "Customer", caller.account_id)
         return Reconciliation.of(await resolve.proof(caller, customer, from_, to, info.context.now))

@@ -8,6 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema import (
     accounts,
+    audit,
     base,
     billing,
     bounded,
@@ -20,9 +21,12 @@ from schema import (
     invoicing,
     keys,
     live,
+    managing,
     networks,
     numbers,
     passwords,
+    people,
+    profile,
     rates,
     reconciliation,
     second_factor,
@@ -59,6 +63,9 @@ class Query(
     keys.KeyQuery,
     customers.CustomerQuery,
     carriers.CarrierQuery,
+    contacts.ContactQuery,
+    staff.StaffQuery,
+    audit.AuditQuery,
     billing.BillingQuery,
     reconciliation.ReconciliationQuery,
     cells.CellsQuery,
@@ -74,11 +81,11 @@ class Query(
         id: Annotated[strawberry.ID, strawberry.argument(description="Any id of this API.")],
     ) -> base.Node | None:
         caller = info.context.signed_in()
-        kind, account_id, parts = base.split_id(id) or ("", 0, ())
+        kind = (base.split_id(id) or ("",))[0]
         find = NODES.get(kind)
-        if find is None or account_id != caller.account_id:
+        if find is None:
             return None
-        found: base.Node | None = await find(info, parts)
+        found: base.Node | None = await find(info, base.parts_of(id, kind, caller.account_id))
         return found
 
 
@@ -93,6 +100,9 @@ class Mutation(
     carriers.CarrierMutation,
     contacts.ContactMutation,
     staff.StaffMutation,
+    profile.ProfileMutation,
+    people.PeopleMutation,
+    managing.ManagingMutation,
     keys.KeyMutation,
     switches.SwitchMutation,
     rates.RatesMutation,

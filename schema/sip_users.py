@@ -214,7 +214,7 @@ class SipUserMutation:
         caller = info.context.signed_in()
         made = await resolve.create(
             caller,
-            base.decode_id(input.customer_id, "Customer", caller.account_id, "customerId"),
+            base.decode_id(input.customer_id, "Customer", caller.account_id),
             input.username,
             realm=info.context.sip_realm,
             display_name=input.display_name,

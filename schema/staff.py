@@ -8,25 +8,32 @@ from domain import callers
 from models import accounts as stored_accounts
 from models import tables
 from resolvers import staff as resolve
-from schema import accounts, base
+from schema import accounts, base, logins
 
 strawberry.enum(callers.Role, name="Role", description="What a person of the account may do.")
 
 
 @strawberry.type(description="A person of the account with a login.")
-class Staff(base.Node):
-    account_id: strawberry.Private[int]
-    name: str = strawberry.field(description="The person's name.")
+class Staff(logins.HasLogin):
     role: callers.Role = strawberry.field(description="What it may do.")
 
     @classmethod
     def of(cls, row: tables.Staff) -> "Staff":
         return cls(
             account_id=row.account_id,
+            login_id=row.login_id,
             id=base.encode_id("Staff", row.account_id, row.id),
             name=row.name,
             role=callers.Role(row.role),
+            language=row.language,
+            time_zone=row.time_zone,
+            version=row.version,
+            created_at=row.created_at,
         )
+
+    @strawberry.field(description="The login.")
+    async def email(self, info: base.Info) -> str:
+        return await logins.email_of(info, self.account_id, self.login_id)
 
     @strawberry.field(description="The account it works for.")
     async def account(self) -> accounts.Account:
@@ -37,14 +44,28 @@ class Staff(base.Node):
 class CreateStaffInput:
     name: str = strawberry.field(description="The person's name.")
     email: str = strawberry.field(description="The login; unique in the installation.")
-    password: str = strawberry.field(description="At least 10 characters.")
     role: callers.Role = strawberry.field(description="What the person may do.")
+    password: str | None = strawberry.field(
+        default=None,
+        description="At least 10 characters; null: the person is invited by e-mail to set one.",
+    )
 
 
 CreateStaffResult: TypeAlias = Annotated[
     Staff | base.Refused,
     strawberry.union("CreateStaffResult", description="The person, or why there is none."),
 ]
+
+
+@strawberry.type
+class StaffQuery:
+    @strawberry.field(description="People of the account, the oldest first. Staff.")
+    async def staff(
+        self, info: base.Info, first: base.First = 50, after: base.After = None
+    ) -> base.Connection[Staff]:
+        size, caller = base.page_size(first), info.context.signed_in()
+        rows = await resolve.page(caller, base.decode_number_cursor(after), size + 1)
+        return base.page(rows, size, lambda row: base.encode_cursor(row.id), Staff.of)
 
 
 @strawberry.type
@@ -67,6 +88,5 @@ class StaffMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Staff | None:
-    number = base.single(parts)
-    row = None if number is None else await resolve.one(info.context.signed_in(), number)
+    row = await resolve.one(info.context.signed_in(), base.single(parts))
     return None if row is None else Staff.of(row)

@@ -189,6 +189,6 @@ class HasStats(base.Scoped):
         chosen = None
         if carrier_ids is not None:
             account_id = caller.account_id
-            chosen = [base.decode_id(id, "Carrier", account_id, "carrierIds") for id in carrier_ids]
+            chosen = [base.decode_id(id, "Carrier", account_id) for id in carrier_ids]
         graph = await stats.graph(caller, self.customer_id, from_, to, interval, chosen)
         return Stats(time_zone=graph.zone, graph=graph)

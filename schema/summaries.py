@@ -25,11 +25,9 @@ def row_id(key: periods.RowKey) -> strawberry.ID:
     return base.encode_id("SummaryRow", key.account_id, *key.parts())
 
 
-def row_key(global_id: str, account_id: int, field: str = "rowIds") -> periods.RowKey:
+def row_key(global_id: str, account_id: int) -> periods.RowKey:
     """What a row's id names; NOT_FOUND for anything that is no row's id of this account."""
-    return periods.RowKey.of(
-        account_id, base.decode_parts(global_id, "SummaryRow", account_id, field)
-    )
+    return periods.RowKey.of(account_id, base.parts_of(global_id, "SummaryRow", account_id))
 
 
 @strawberry.type(description="A period's sums, of final legs. A call is in the hour of its setup.")
@@ -220,6 +218,7 @@ async def row_node(
 ) -> SummaryRow | AccountSummaryRow | None:
     """What `node(id:)` finds of a row's id."""
     caller, now = info.context.signed_in(), info.context.now
+    access.require(caller, Capability.SEE_STATS)
     try:
         row, currency = await summaries.row(caller, periods.RowKey.of(caller.account_id, parts))
     except refusals.Refusal as refusal:

@@ -36,7 +36,7 @@ class SummarySubscription:
     ) -> AsyncGenerator[summaries.SummaryRow, None]:
         context = info.context
         caller = context.signed_in()
-        customer = base.decode_id(customer_id, "Customer", caller.account_id, "customerId")
+        customer = base.decode_id(customer_id, "Customer", caller.account_id)
         known = [instant for instant in (since, _resumed(context)) if instant is not None]
         start, now = max(known, default=None), context.clock()
         changes, currency = await resolve.changes(caller, customer, granularity, start, now)

@@ -65,22 +65,25 @@ SignInAsResult: TypeAlias = Annotated[
 ]
 
 
+async def of(caller: callers.Caller) -> schema_staff.Staff | schema_contacts.Contact | keys.ApiKey:
+    if caller.kind is callers.Kind.STAFF:
+        staff = await stored_staff.get(caller.account_id, caller.person)
+        assert staff is not None
+        return schema_staff.Staff.of(staff)
+    if caller.kind is callers.Kind.CONTACT:
+        contact = await stored_contacts.get(caller.account_id, caller.person)
+        assert contact is not None
+        return schema_contacts.Contact.of(contact)
+    key = await credentials.key(caller.account_id, caller.person)
+    assert key is not None
+    return keys.ApiKey.of(key)
+
+
 @strawberry.type
 class ViewerQuery:
     @strawberry.field(description="Who is asking.")
     async def viewer(self, info: base.Info) -> Viewer:
-        caller = info.context.signed_in()
-        if caller.kind is callers.Kind.STAFF:
-            staff = await stored_staff.get(caller.account_id, caller.person)
-            assert staff is not None
-            return schema_staff.Staff.of(staff)
-        if caller.kind is callers.Kind.CONTACT:
-            contact = await stored_contacts.get(caller.account_id, caller.person)
-            assert contact is not None
-            return schema_contacts.Contact.of(contact)
-        key = await credentials.key(caller.account_id, caller.person)
-        assert key is not None
-        return keys.ApiKey.of(key)
+        return await of(info.context.signed_in())
 
 
 @strawberry.type
@@ -113,7 +116,7 @@ class ViewerMutation:
         input: Annotated[SignInAsInput, strawberry.argument(description="As whom.")],
     ) -> SignInAsResult:
         context, caller = info.context, info.context.signed_in()
-        contact = base.decode_id(input.contact_id, "Contact", caller.account_id, "contactId")
+        contact = base.decode_id(input.contact_id, "Contact", caller.account_id)
         client = context.exchange.client
         return Session.of(
             await sign_in.as_contact(context.desk, caller, contact, client, context.now)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from domain import money, refusals
 from domain import reconciliation as rules
-from models import customers, db, reconciliation, tables
+from models import customers, db, lists, reconciliation, tables
 from runtime import clock
 from server import cli
 
@@ -89,7 +89,7 @@ async def _proofs(
 
 async def _customers(account_id: int) -> AsyncIterator[tables.Customer]:
     after: int | None = None
-    while page := await customers.page(account_id, after, 100):
+    while page := await customers.page(account_id, lists.Wanted(after, 100)):
         for row in page:
             yield row
         after = page[-1].id

@@ -1,16 +1,22 @@
 """One web process for all tests of the API: each makes an account and sees only that."""
 
+import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import httpx2
 import pytest
+import world
 from callers import Carrier
 from programs import Program
 from redis.asyncio import Redis
+from world import World
 
+from live import keys
 from models import db
 from runtime import clock
 
@@ -58,3 +64,41 @@ async def carrier(api: Program) -> Carrier:
 async def other(api: Program) -> Carrier:
     """Another carrier on the same installation."""
     return await Carrier.create(api.url, clock.now())
+
+
+@pytest.fixture(scope="package")
+async def everything(api: Program, api_redis: Redis) -> World:
+    found = await world.create(api.url)
+    await _settled(found)
+    return found
+
+
+@pytest.fixture(scope="package")
+async def http(everything: World, api_redis: Redis) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client for which what has been asked before costs its account nothing."""
+    bucket = keys.prefix(everything.account.account_id) + keys.PATTERNS["bucket"]
+
+    async def empty(_: httpx2.Request) -> None:
+        await api_redis.delete(bucket)
+
+    hooks: Any = {"request": [empty]}
+    async with httpx2.AsyncClient(verify=False, timeout=60, event_hooks=hooks) as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+async def counted() -> AsyncIterator[Counter[str]]:
+    """Cases by what they are about, printed at the end (`pytest -s`)."""
+    counts: Counter[str] = Counter()
+    yield counts
+    print("\ncases of who may:", dict(counts), "in all", counts.total())
+
+
+async def _settled(found: World) -> None:
+    """The live window is filled from the records, once, before it answers."""
+    async with asyncio.timeout(15):
+        query = "query Q($id: ID!) { customer(id: $id) { liveStats { sequence } } }"
+        while True:
+            if "errors" not in await found.account.owner.send(query, id=found.ids["Customer"].own):
+                return
+            await asyncio.sleep(0.05)

@@ -5,6 +5,8 @@ from typing import get_args
 from urllib.parse import urlsplit
 
 from domain import events
+from domain.callers import Role, Scope
+from resolvers import access
 from runtime.settings import ROOT, Settings
 
 _PUBLIC = {"pypi.org", "files.pythonhosted.org"}
@@ -34,6 +36,22 @@ def test_every_field_a_switch_may_post_is_documented() -> None:
     for kind in (*get_args(events.Event), events.Listed):
         assert f"`{kind.__struct_config__.tag}`" in page or kind is events.Listed
         assert not [field for field in kind.__struct_fields__ if field not in page]
+
+
+def test_the_page_of_people_says_what_each_may() -> None:
+    page = (ROOT / "docs/people.md").read_text()
+    columns = [
+        *(access.OF_ROLE[role] for role in (Role.OWNER, Role.SUPPORT, Role.FINANCE)),
+        access.OF_CONTACT,
+        *(access.OF_SCOPE[scope] for scope in Scope),
+    ]
+    rows = [
+        f"| {capability} | {' | '.join('yes' if capability in one else '' for one in columns)} |"
+        for capability in access.Capability
+    ]
+    heads = " | ".join(f"`{scope}`" for scope in Scope)
+    table = [f"| may | owner | support | finance | contact | {heads} |", f"|{'---|' * 9}", *rows]
+    assert "\n".join(table) in page
 
 
 def test_uv_lock_names_only_the_public_registry() -> None:

@@ -88,4 +88,6 @@ def test_no_text_is_mistaken_for_an_id_or_a_cursor(garbage: str, kind: str) -> N
 def test_an_id_is_read_back_by_its_own_account_alone(account: int, number: int) -> None:
     id = base.encode_id("Customer", account, number)
     assert base.decode_id(id, "Customer", account) == number
+    assert base.decode_id(id, "Customer", account + 1) == base.NOBODY
+    assert base.decode_id(id, "Contact", account) == base.NOBODY
     assert base.split_id(id) == ("Customer", account, (str(number),))

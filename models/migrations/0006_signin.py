@@ -8,5 +8,5 @@ CREATE INDEX sessions_address ON sessions (account_id, login_id, address) WHERE 
 
 
 class Migration(Base):
-    dependencies = [("models", "0004_people")]  # noqa: RUF012
+    dependencies = [("models", "0005_numbers")]  # noqa: RUF012
     operations = [RunSQL(_SQL)]  # noqa: RUF012

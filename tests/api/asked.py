@@ -1,0 +1,171 @@
+"""Documents and inputs made from the SDL: the right types, and values that are acceptable."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import graphql
+import who_may
+import world
+from graphql import get_named_type, is_non_null_type, is_object_type, is_union_type
+
+from schema import root
+
+SCHEMA = root.api._schema
+_numbers = itertools.count(1)
+_from, _to = world.some_days()
+
+
+def type_of(name: str) -> graphql.GraphQLObjectType:
+    found = SCHEMA.type_map[name]
+    assert isinstance(found, graphql.GraphQLObjectType)
+    return found
+
+
+def kind(place: str, name: str) -> str:
+    """What the ID at a place names; the test fails with a place that has no line."""
+    found = who_may.KINDS.get(f"{place}.{name}") or who_may.KINDS.get(name)
+    assert found, f"tests/api/who_may.py: KINDS has no line for the id {place}.{name}"
+    return found
+
+
+def value(name: str, type: Any) -> Any:
+    """Acceptable for an argument or an input's field; no ids."""
+    inner = graphql.get_nullable_type(type)
+    if isinstance(inner, graphql.GraphQLInputObjectType):
+        return {one: value(one, its.type) for one, its in inner.fields.items() if required(its)}
+    if name in who_may.VALUES:
+        given = who_may.VALUES[name]
+        return unique(name) if given == "unique" else given
+    if isinstance(inner, graphql.GraphQLList):
+        return [value(name, inner.of_type)]
+    if isinstance(inner, graphql.GraphQLEnumType):
+        return next(iter(inner.values))
+    instants = {"from": _from, "since": _from, "to": _to}
+    return {
+        "DateTime": instants.get(name, _to).isoformat(),
+        "Boolean": True,
+        "Decimal": "1",
+        "Int": 1,
+        "Long": 1,
+    }.get(str(inner), "x")
+
+
+def unique(name: str) -> str:
+    number = next(_numbers)
+    return f"made-{number}@acme.example" if name == "email" else f"made-{number}"
+
+
+def required(definition: Any) -> bool:
+    return is_non_null_type(definition.type) and definition.default_value is graphql.Undefined
+
+
+def is_id(type: Any) -> bool:
+    return get_named_type(type) is graphql.GraphQLID
+
+
+def ids_in(place: str, given: Any) -> Iterator[tuple[str, str]]:
+    """(name, kind) of the ids that arguments, or the fields of an input, may hold."""
+    for name, definition in given.items():
+        if is_id(definition.type):
+            yield name, kind(place, name)
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Reading:
+    """A document of a field; `$id` stands in the place of `slot`. `seen`: the fields in it.
+
+    `parts` False: of objects their type alone, which costs little enough for nobody.
+    """
+
+    ids: Mapping[str, world.Ids]
+    parts: bool = True
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def whole(self, type: graphql.GraphQLNamedType) -> str:
+        """All of a part with its parts; of what has a table of its own its type alone."""
+        if is_union_type(type) or type.name in who_may.OBJECTS or not is_object_type(type):
+            return " { __typename }" if not graphql.is_leaf_type(type) else ""
+        if not self.parts:
+            return " { __typename }"
+        assert isinstance(type, graphql.GraphQLObjectType)
+        return " { " + " ".join(self.field(type, name) for name in type.fields) + " }"
+
+    def field(self, type: graphql.GraphQLObjectType, name: str, slot: str | None = None) -> str:
+        self.seen.add((type.name, name))
+        definition = type.fields[name]
+        arguments = dict(self._arguments(name, definition.args, slot))
+        text = ", ".join(f"{one}: {given}" for one, given in arguments.items())
+        return f"{name}{f'({text})' if text else ''}{self.whole(get_named_type(definition.type))}"
+
+    def _arguments(self, place: str, args: Any, slot: str | None) -> Iterator[tuple[str, str]]:
+        for name, definition in args.items():
+            inner = graphql.get_nullable_type(definition.type)
+            if is_id(definition.type):
+                if name == slot or required(definition):
+                    own = json.dumps(self.ids[kind(place, name)].own) if name != slot else "$id"
+                    is_list = isinstance(inner, graphql.GraphQLList)
+                    yield name, f"[{own}]" if is_list else own
+            elif isinstance(inner, graphql.GraphQLInputObjectType):
+                if slot in inner.fields:
+                    yield name, f"{{ {slot}: $id }}"
+            elif name == "after" and str(inner) == "Long":
+                yield name, "0"  # of what is told by numbers: from the beginning
+            elif required(definition) or name in ("first", "since"):
+                yield name, _literal(inner, value(name, inner))
+
+
+def _literal(type: Any, given: Any) -> str:
+    return str(given) if isinstance(type, graphql.GraphQLEnumType) else json.dumps(given)
+
+
+def slots(place: str, definition: graphql.GraphQLField) -> list[tuple[str, str]]:
+    """(argument or field of an input argument, kind) of the ids a field takes."""
+    found = list(ids_in(place, definition.args))
+    for argument in definition.args.values():
+        inner = graphql.get_nullable_type(argument.type)
+        if isinstance(inner, graphql.GraphQLInputObjectType):
+            found += ids_in(place, inner.fields)
+    return found
+
+
+# Doing ---------------------------------------------------------------------------------------
+
+
+def input_of(
+    mutation: str, line: who_may.Doing, ids: Mapping[str, world.Ids], slot: str | None, id: str
+) -> dict[str, Any] | None:
+    """A mutation's input with all that it asks for; in the place of `slot` that id."""
+    argument = SCHEMA.mutation_type.fields[mutation].args.get("input")  # type: ignore[union-attr]
+    if argument is None:
+        return None
+    fields: Any = get_named_type(argument.type).fields  # type: ignore[attr-defined]
+    made: dict[str, Any] = {}
+    for name, definition in fields.items():
+        if is_id(definition.type):
+            if name == slot or required(definition):
+                own = id if name == slot else ids[kind(mutation, name)].own
+                inner = graphql.get_nullable_type(definition.type)
+                made[name] = [own] if isinstance(inner, graphql.GraphQLList) else own
+        elif required(definition):
+            made[name] = value(name, definition.type)
+        elif name in line.give:
+            given = line.give[name]
+            made[name] = unique(name) if given == "unique" else given
+    return made
+
+
+def mutation_slots(mutation: str) -> list[tuple[str, str]]:
+    argument = SCHEMA.mutation_type.fields[mutation].args.get("input")  # type: ignore[union-attr]
+    if argument is None:
+        return []
+    return list(ids_in(mutation, get_named_type(argument.type).fields))  # type: ignore[attr-defined]
+
+
+def input_type(mutation: str) -> str:
+    return str(SCHEMA.mutation_type.fields[mutation].args["input"].type)  # type: ignore[union-attr]

@@ -1,0 +1,274 @@
+"""Who may ask and do what: a line for every field, mutation and subscription of the SDL.
+
+A new field, mutation or subscription needs its name here; `test_who_may.py` says which are missing
+and asks each as everybody. Who has a capability stands in `resolvers/access.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain import callers
+from resolvers import access
+from resolvers.access import Capability
+
+C = Capability
+
+
+@dataclass(frozen=True)
+class Line:
+    """`capability` None: signed in is enough. `account`: whoever sees one customer is refused,
+    where it names none. `persons`: keys are refused."""
+
+    capability: C | None = None
+    account: bool = False
+    persons: bool = False
+
+    def allows(self, who: callers.Caller | None, *, names_customer: bool = False) -> bool:
+        if who is None:
+            return False
+        if self.capability is not None and not access.may(who, self.capability):
+            return False
+        if self.account and who.customer_id is not None and not names_customer:
+            return False
+        return not (self.persons and who.kind is callers.Kind.KEY)
+
+
+ANYBODY = Line()
+
+QUERY: Mapping[str, Line] = {
+    "viewer": ANYBODY,
+    "node": ANYBODY,  # by the kind of the id: OBJECTS
+    "customer": Line(C.SEE_CUSTOMERS),
+    "customers": Line(C.SEE_CUSTOMERS),
+    "carriers": Line(C.SEE_LIVE, account=True),
+    "contacts": Line(C.SEE_CONTACTS),
+    "staff": Line(C.SEE_STAFF, account=True),
+    "auditLog": Line(C.SEE_AUDIT, account=True),
+    "invoice": Line(C.SEE_BILLING),
+    "invoices": Line(C.SEE_BILLING),
+    "reconciliation": Line(C.SEE_BILLING),
+    "summaryCells": Line(C.SEE_STATS),
+    "switches": Line(C.MANAGE_CARRIERS, account=True),
+}
+
+# What has an id that `node` finds: who is shown one at all.
+OBJECTS: Mapping[str, Line] = {
+    "Account": Line(account=True),
+    "AccountSummaryRow": Line(C.SEE_STATS, account=True),
+    "ApiKey": Line(C.SEE_STAFF),
+    "Carrier": Line(C.SEE_LIVE),
+    "Contact": Line(C.SEE_CONTACTS),
+    "Customer": Line(C.SEE_CUSTOMERS),
+    "Invoice": Line(C.SEE_BILLING),
+    "Staff": Line(C.SEE_STAFF),
+    "SummaryRow": Line(C.SEE_STATS),
+}
+
+# The fields of each type, and what they need besides being shown the object. "": nothing.
+FIELDS: Mapping[str, Mapping[str, C | None]] = {
+    "Account": {
+        "id name hideCarriers invoiceGrouping language version": None,
+        "channels liveStats": C.SEE_LIVE,
+        "stats summary": C.SEE_STATS,
+        "customers": C.SEE_CUSTOMERS,
+    },
+    "AccountSummaryRow": {
+        "id periodStart periodEnd open version attempts answered asr acdSeconds talkSeconds"
+        " talkTime billedSeconds charges": None,
+    },
+    "ApiKey": {"id name scopes createdAt revokedAt account restrictedTo": None},
+    "Carrier": {"id reference name": None, "currency sipUri version": C.SEE_COST},
+    "Contact": {
+        "id name language timeZone version createdAt timeZoneNow loginStatus email emailVerifiedAt"
+        " mobile mobileVerifiedAt department phone notes customer": None,
+    },
+    "Customer": {
+        "id reference name currency status channelLimit taxPercent paymentUrl legalName street"
+        " postalCode city country taxNumber billingEmail phone website language paymentDays"
+        " version createdAt checklist": None,
+        "balance debitLimit": C.SEE_BILLING,
+        "channels liveStats": C.SEE_LIVE,
+        "stats summary": C.SEE_STATS,
+        "auditLog": C.SEE_AUDIT,
+    },
+    "Invoice": {
+        "id kind status number granularity periodStart periodEnd createdAt issuedAt currency"
+        " subtotal taxPercent tax rounding total contentHash lines customer": None,
+    },
+    "Staff": {
+        "id name language timeZone version createdAt timeZoneNow loginStatus role email"
+        " account": None,
+    },
+    "SummaryRow": {
+        "id periodStart periodEnd open version attempts answered asr acdSeconds talkSeconds"
+        " talkTime billedSeconds charge": None,
+        "invoice": C.SEE_BILLING,
+    },
+}
+
+# Parts: shown whole to whoever is shown what they are a part of.
+PARTS: Mapping[str, str] = {
+    "AccountSummaryConnection": "asOf billable edges pageInfo",
+    "AuditChange": "field before after",
+    "AuditEntry": "id at action actorKind actorId subjectKind subjectId customerId address"
+    " changeCount actorName actingStaffName changes",
+    "CallSums": "calls charge",
+    "CarrierChannels": "carrier inUse",
+    "CarrierStats": "carrier points",
+    "Channels": "sequence asOf inUse limit cps byCarrier",
+    "ChargeSum": "charge",
+    "Checklist": "items outstanding",
+    "ChecklistChange": "number at customerId outstanding",
+    "ChecklistItem": "code title detail",
+    "CodeCount": "code attempts",
+    "InvoiceIssued": "number at invoice",
+    "InvoiceLine": "kind description periodStart periodEnd calls billedSeconds amount",
+    "LegStats": "offered answered pddMs",
+    "LiveStats": "sequence asOf windowSeconds attempts answered asr acdSeconds pddMs cps",
+    "Money": "amount currency",
+    "PageInfo": "hasNextPage endCursor",
+    "PendingHour": "hour reason",
+    "Reconciliation": "balanced records rows ledger invoiced pending differences frozenHours",
+    "ReconciliationDifference": "hour detail",
+    "Stats": "timeZone total byCarrier codes ner",
+    "StatsPoint": "at attempts answered asr acdSeconds dtmfPercent pddMs channelsMax cps legs",
+    "SummaryCells": "count sum cellAverage weightedAverage",
+    "SummaryConnection": "asOf billable edges pageInfo",
+    "Switch": "reference timeZone leaseSeconds firstSeenAt snapshotWantedSince snapshotReason",
+    "ZoneNow": "offsetMinutes abbreviation",
+}
+# What mutations alone answer, and refusals: shown to whoever did it.
+ANSWERS: Mapping[str, str] = {
+    "Conflict": "code message field",
+    "CreatedApiKey": "id secret key",
+    "InvalidInput": "code message field",
+    "Invitation": "email",
+    "LoggedOut": "at",
+    "NotFound": "code message field",
+    "NotPermitted": "code message field",
+    "Profile": "viewer",
+    "RateCard": "id version",
+    "RateCardAssignment": "customerId rateCardId validFrom",
+    "Session": "token expiresAt",
+}
+
+
+@dataclass(frozen=True)
+class Doing(Line):
+    """`audited`: the action in the audit log, or (after "not:") why there is none. `behind`: codes
+    that come after it was looked who may. `give`: what is given besides what the input asks for.
+    `ends_session`: whoever does it has to sign in again."""
+
+    audited: str = ""
+    behind: frozenset[str] = frozenset()
+    give: Mapping[str, Any] = field(default_factory=dict)
+    ends_session: bool = False
+    public: bool = False
+
+
+def _person(give: Mapping[str, Any] | None = None) -> Doing:
+    """What people do with their own profile."""
+    return Doing(persons=True, audited="contact.update", give=give or {})
+
+
+MUTATIONS: Mapping[str, Doing] = {
+    "login": Doing(
+        public=True,
+        behind=frozenset({"WRONG_CREDENTIALS"}),
+        audited="not: a session says itself when it was begun",
+    ),
+    "logout": Doing(
+        persons=True,
+        ends_session=True,
+        audited="not: a session says itself when it was ended",
+    ),
+    "createCustomer": Doing(C.MANAGE_CUSTOMERS, account=True, audited="customer.create"),
+    "updateCustomer": Doing(
+        C.MANAGE_CUSTOMERS, account=True, audited="customer.update", give={"taxNumber": "unique"}
+    ),
+    "createContact": Doing(C.MANAGE_CUSTOMERS, account=True, audited="contact.create"),
+    "updateContact": Doing(
+        C.MANAGE_CUSTOMERS, account=True, audited="contact.update", give={"notes": "unique"}
+    ),
+    "disableContact": Doing(C.MANAGE_CUSTOMERS, account=True, audited="contact.disable"),
+    "enableContact": Doing(C.MANAGE_CUSTOMERS, account=True, audited="contact.enable"),
+    "resendInvitation": Doing(
+        C.MANAGE_CUSTOMERS,
+        account=True,
+        audited="contact.invite",
+        behind=frozenset({"INVITED_JUST_NOW", "LOGIN_DISABLED"}),
+    ),
+    "createCarrier": Doing(C.MANAGE_CARRIERS, account=True, audited="carrier.create"),
+    "updateCarrier": Doing(
+        C.MANAGE_CARRIERS, account=True, audited="carrier.update", give={"name": "unique"}
+    ),
+    "configureSwitch": Doing(C.MANAGE_CARRIERS, account=True, audited="switch.configure"),
+    "createRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.create"),
+    "addRates": Doing(C.MANAGE_CARRIERS, account=True, audited="card.rates"),
+    "assignRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.assign"),
+    "createStaff": Doing(C.MANAGE_STAFF, account=True, audited="staff.create"),
+    "updateStaff": Doing(
+        C.MANAGE_STAFF, account=True, audited="staff.update", give={"name": "unique"}
+    ),
+    "disableStaff": Doing(C.MANAGE_STAFF, account=True, audited="staff.disable"),
+    "enableStaff": Doing(C.MANAGE_STAFF, account=True, audited="staff.enable"),
+    "createApiKey": Doing(C.MANAGE_STAFF, account=True, audited="key.create"),
+    "revokeApiKey": Doing(C.MANAGE_STAFF, account=True, audited="key.revoke"),
+    "updateAccount": Doing(
+        C.MANAGE_ACCOUNT, account=True, audited="account.update", give={"name": "unique"}
+    ),
+    "updateProfile": _person({"name": "unique"}),
+    "setTimeZone": _person(),
+    "setLanguage": _person(),
+    "generateInvoice": Doing(
+        C.INVOICE, audited="invoice.made", behind=frozenset({"HOURS_ALREADY_INVOICED"})
+    ),
+    "issueInvoice": Doing(C.INVOICE, audited="invoice.issued", behind=frozenset({"NOT_A_DRAFT"})),
+    "discardDraft": Doing(
+        C.INVOICE, audited="invoice.discarded", behind=frozenset({"NOT_A_DRAFT"})
+    ),
+}
+
+SUBSCRIPTIONS: Mapping[str, Line] = {
+    "liveChannels": Line(C.SEE_LIVE, account=True),
+    "liveStats": Line(C.SEE_LIVE, account=True),
+    "summaryUpdated": Line(C.SEE_STATS),
+    "invoiceIssued": Line(C.SEE_BILLING),
+    "checklistChanged": Line(C.SEE_CUSTOMERS),
+}
+
+# What an argument or an input's field of type ID names: by its place, else by its name.
+KINDS: Mapping[str, str] = {
+    "actor": "Staff",
+    "carrierId": "Carrier",
+    "carrierIds": "Carrier",
+    "contactId": "Contact",
+    "customerId": "Customer",
+    "invoiceId": "Invoice",
+    "personId": "Contact",
+    "rateCardId": "RateCard",
+    "rowIds": "SummaryRow",
+    "staffId": "Staff",
+    "customer.id": "Customer",
+    "invoice.id": "Invoice",
+    "node.id": "Customer",
+    "revokeApiKey.id": "ApiKey",
+}
+# What is given for an argument or an input's field, by its name; "unique": another each time.
+VALUES: Mapping[str, Any] = {
+    "currency": "EUR",
+    "email": "unique",
+    "first": 1,
+    "granularity": "DAILY",
+    "idempotencyKey": "unique",
+    "interval": "DAY",
+    "language": "de",
+    "name": "unique",
+    "password": "correct horse battery",
+    "prefix": "44",
+    "reference": "unique",
+    "role": "SUPPORT",
+    "scopes": ["LIVE_READ"],
+    "timeZone": "Europe/Berlin",
+}

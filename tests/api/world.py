@@ -1,0 +1,222 @@
+"""Two accounts with something of everything, and everybody who might ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from callers import Caller, Carrier
+from past import days_ago, ended, post
+
+from domain import callers
+from domain.callers import Kind, Role, Scope
+from models import checklists, db, hours
+from models.tables import Session
+from runtime import clock
+from schema import base
+
+ROWS = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, first: 1) {
+  edges { node { id } } } } }"""
+ACCOUNT_ROWS = """{ viewer { ... on Staff { account { id
+  summary(granularity: DAILY, first: 1) { edges { node { id } } } } } } }"""
+NO_NUMBER = 999_999_999
+OTHERS = "Kept from other customers"
+FOREIGN = "Kept from other accounts"
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Of a kind: the caller's own customer's, another customer's, another account's, and one that
+    does not exist in each account."""
+
+    own: str
+    other: str | None
+    none: str
+    foreign: str
+    void: str
+
+
+@dataclass
+class Who:
+    """`may` None: nobody, who is not signed in."""
+
+    name: str
+    asks: Caller
+    may: callers.Caller | None
+
+    @property
+    def restricted(self) -> bool:
+        return self.may is not None and self.may.customer_id is not None
+
+
+@dataclass
+class World:
+    account: Carrier
+    ids: Mapping[str, Ids]
+    everybody: list[Who] = field(default_factory=list)
+
+
+async def create(url: str) -> World:
+    """Who is invited was so some minutes ago."""
+    mine, theirs = await Carrier.create(url, clock.now()), await Carrier.create(url, clock.now())
+    own = await _of_customer(mine, "Mine")
+    other = await _of_customer(mine, OTHERS)
+    foreign = await _of_customer(theirs, FOREIGN)
+    ids = {kind: _ids(kind, own[kind], other[kind], foreign[kind]) for kind in own}
+    mine_too, theirs_too = await _of_account(mine, "Mine"), await _of_account(theirs, FOREIGN)
+    ids |= {kind: _ids(kind, mine_too[kind], None, theirs_too[kind]) for kind in mine_too}
+    async with db.connection() as conn:
+        await conn.execute("UPDATE proofs SET created_at = created_at - interval '5 minutes'")
+    world = World(mine, ids)
+    world.everybody = await _everybody(mine, own["Customer"])
+    return world
+
+
+def _ids(kind: str, own: str, other: str | None, foreign: str) -> Ids:
+    return Ids(own, other, _missing(kind, other or own), foreign, _missing(kind, foreign))
+
+
+def _missing(kind: str, like: str) -> str:
+    """An id of the same account and shape that nothing has."""
+    split = base.split_id(like)
+    assert split is not None
+    name, account_id, parts = split
+    if name == "SummaryRow":
+        return base.encode_id(name, account_id, *parts[:2], "2001010100")
+    return base.encode_id(name, account_id, NO_NUMBER)
+
+
+async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
+    """A customer with a contact who is invited, a key, calls of two days, one of them invoiced."""
+    owner, reference = carrier.owner, carrier.unique("company")
+    customer = await carrier.customer(name=name, reference=reference)
+    contact = await owner.do(
+        "createContact",
+        "Contact",
+        "id",
+        customerId=customer,
+        name=name,
+        email=f"{carrier.unique('victim')}@acme.example",
+    )
+    key = await owner.do(
+        "createApiKey",
+        "CreatedApiKey",
+        "id",
+        name=name,
+        scopes=["LIVE_READ"],
+        customerId=customer,
+    )
+    setup = days_ago(3) + timedelta(hours=7)
+    await post(
+        await carrier.key("INGEST"),
+        *(
+            ended(reference, f"{reference}-{day}", setup + timedelta(days=day), "0.10")
+            for day in (0, 1)
+        ),
+    )
+    await _rebuilt()
+    [row] = (await owner.ask(ROWS, c=customer))["customer"]["summary"]["edges"]
+    invoice = await _invoiced(owner, customer, row["node"]["id"])
+    split = base.split_id(customer)
+    assert split is not None
+    await checklists.settle(split[1], int(split[2][0]), clock.now())
+    return {
+        "Customer": customer,
+        "Contact": contact["id"],
+        "ApiKey": key["id"],
+        "SummaryRow": row["node"]["id"],
+        "Invoice": invoice,
+    }
+
+
+async def _rebuilt() -> None:
+    for marked in await hours.marked(100):  # what a worker does
+        await hours.rebuild(*marked, clock.now())
+
+
+async def _invoiced(owner: Caller, customer: str, row: str) -> str:
+    made = await owner.do(
+        "generateInvoice",
+        "Invoice",
+        "id",
+        customerId=customer,
+        rowIds=[row],
+        idempotencyKey=customer,
+    )
+    id: str = made["id"]
+    return id
+
+
+async def _of_account(carrier: Carrier, name: str) -> dict[str, str]:
+    owner = carrier.owner
+    made: dict[str, Any] = {
+        "Carrier": await owner.do(
+            "createCarrier",
+            "Carrier",
+            "id",
+            name=name,
+            reference=carrier.unique("carrier"),
+            currency="EUR",
+            sipUri="sip:carrier-a.example:5060",
+        ),
+        "Staff": await owner.do(
+            "createStaff",
+            "Staff",
+            "id",
+            name=name,
+            email=f"{carrier.unique('victim')}@voice.example",
+            role="SUPPORT",
+        ),
+        "RateCard": await owner.do("createRateCard", "RateCard", "id", name=name, currency="EUR"),
+    }
+    account = (await owner.ask(ACCOUNT_ROWS))["viewer"]["account"]
+    made["Account"] = account
+    made["AccountSummaryRow"] = account["summary"]["edges"][0]["node"]
+    return {kind: one["id"] for kind, one in made.items()}
+
+
+async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
+    split = base.split_id(customer)
+    assert split is not None
+    account_id, of = split[1], int(split[2][0])
+
+    def staff(role: Role) -> callers.Caller:
+        return callers.Caller(account_id, Kind.STAFF, 1, role=role)
+
+    def key(scope: Scope, customer_id: int | None) -> callers.Caller:
+        return callers.Caller(
+            account_id, Kind.KEY, 1, scopes=frozenset({scope}), customer_id=customer_id
+        )
+
+    contact = callers.Caller(account_id, Kind.CONTACT, 1, customer_id=of)
+    return [
+        Who("owner", carrier.owner, staff(Role.OWNER)),
+        Who("support", await carrier.staff("SUPPORT"), staff(Role.SUPPORT)),
+        Who("finance", await carrier.staff("FINANCE"), staff(Role.FINANCE)),
+        Who("contact", await carrier.contact(customer), contact),
+        Who("staff as contact", await _as_contact(carrier, customer), contact),
+        *[Who(f"key {scope}", await carrier.key(scope), key(scope, None)) for scope in Scope],
+        *[
+            Who(
+                f"key {scope} of one customer",
+                await carrier.key(scope, customer_id=customer),
+                key(scope, of),
+            )
+            for scope in Scope
+            if scope is not Scope.INGEST
+        ],
+        Who("nobody", Caller(carrier.url), None),
+    ]
+
+
+async def _as_contact(carrier: Carrier, customer: str) -> Caller:
+    """A session that says who of the staff began it."""
+    caller = await carrier.contact(customer)
+    session = await Session.filter(account_id=carrier.account_id).order_by("-id").first()
+    assert session is not None
+    await Session.filter(account_id=carrier.account_id, id=session.id).update(staff_id=1)
+    return caller
+
+
+def some_days() -> tuple[datetime, datetime]:
+    return days_ago(3), days_ago(0)
