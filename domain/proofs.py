@@ -28,6 +28,10 @@ GOOD_FOR: dict[Purpose, timedelta] = {
 }
 
 
+# What is sent to the login's e-mail address: good no more when that changes.
+BY_EMAIL = (Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD, Purpose.INVITATION)
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """The stored proof that a link names."""

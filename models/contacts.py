@@ -2,7 +2,29 @@
 
 from datetime import datetime
 
+from domain import proofs
+from models import db, logins
+from models import proofs as stored_proofs
 from models.tables import Contact
+
+_EMAIL = """
+UPDATE contacts SET email = $3, email_verified_at = NULL
+WHERE account_id = $1 AND id = $2 AND email <> $3 RETURNING login_id
+"""
+_MOBILE = """
+UPDATE contacts SET mobile = $3, mobile_verified_at = NULL
+WHERE account_id = $1 AND id = $2 AND mobile IS DISTINCT FROM $3 RETURNING login_id
+"""
+_EMAIL_VERIFIED = """
+UPDATE contacts SET email_verified_at = $4
+WHERE account_id = $1 AND login_id = $2 AND email = $3 AND email_verified_at IS NULL
+RETURNING customer_id
+"""
+_MOBILE_VERIFIED = """
+UPDATE contacts SET mobile_verified_at = $4
+WHERE account_id = $1 AND login_id = $2 AND mobile = $3 AND mobile_verified_at IS NULL
+RETURNING customer_id
+"""
 
 
 async def insert(
@@ -36,3 +58,60 @@ async def get(account_id: int, contact_id: int) -> Contact | None:
 
 async def of_customer(account_id: int, customer_id: int) -> list[Contact]:
     return await Contact.filter(account_id=account_id, customer_id=customer_id).order_by("id")
+
+
+async def of_login(account_id: int, login_id: int) -> Contact | None:
+    return await Contact.get_or_none(account_id=account_id, login_id=login_id)
+
+
+async def lock(account_id: int, contact_id: int) -> None:
+    """Until the transaction ends, nobody else changes it."""
+    async with db.connection() as conn:
+        await conn.execute(
+            "SELECT FROM contacts WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            account_id,
+            contact_id,
+        )
+
+
+async def change_email(account_id: int, contact_id: int, email: str, now: datetime) -> None:
+    """Moves the contact and its login to another address, which has yet to be verified.
+
+    Links sent to the old one are good no more. Nothing happens where it is the address already.
+    EMAIL_TAKEN where another login of the installation has it.
+    """
+    async with db.transaction() as conn:
+        login_id = await conn.fetchval(_EMAIL, account_id, contact_id, email.lower())
+        if login_id is None:
+            return
+        await logins.change_email(account_id, login_id, email)
+        for purpose in proofs.BY_EMAIL:
+            await stored_proofs.withdraw(account_id, login_id, purpose, now)
+
+
+async def change_mobile(
+    account_id: int, contact_id: int, mobile: str | None, now: datetime
+) -> None:
+    """Gives the contact another number (E.164) or none; it has yet to be verified.
+
+    A code sent to the old one is good no more. Nothing happens where it is the number already.
+    """
+    async with db.transaction() as conn:
+        login_id = await conn.fetchval(_MOBILE, account_id, contact_id, mobile)
+        if login_id is not None:
+            purpose = proofs.Purpose.VERIFY_MOBILE
+            await stored_proofs.withdraw(account_id, login_id, purpose, now)
+
+
+async def email_verified(account_id: int, login_id: int, email: str, now: datetime) -> int | None:
+    """The contact's customer; None where this is not the login's address to verify (any more)."""
+    async with db.connection() as conn:
+        found: int | None = await conn.fetchval(_EMAIL_VERIFIED, account_id, login_id, email, now)
+    return found
+
+
+async def mobile_verified(account_id: int, login_id: int, mobile: str, now: datetime) -> int | None:
+    """The contact's customer; None where this is not the login's number to verify (any more)."""
+    async with db.connection() as conn:
+        found: int | None = await conn.fetchval(_MOBILE_VERIFIED, account_id, login_id, mobile, now)
+    return found

@@ -41,6 +41,12 @@ async def insert(
     return id
 
 
+async def withdraw(account_id: int, login_id: int, purpose: proofs.Purpose, now: datetime) -> None:
+    """Those that are open are good no more."""
+    async with db.connection() as conn:
+        await conn.execute(_WITHDRAW, account_id, login_id, purpose, now)
+
+
 async def use(link: proofs.Link, purpose: proofs.Purpose, now: datetime) -> Proof | None:
     """Uses it up; None where there is none that is good. Of many at once one gets it."""
     async with db.connection() as conn:
