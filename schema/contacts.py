@@ -8,7 +8,7 @@ import strawberry
 from models import customers as stored_customers
 from models import tables
 from resolvers import contacts as resolve
-from schema import base, customers
+from schema import base, checklist, customers
 
 
 @strawberry.type(description="A person of a customer with a login.")
@@ -88,6 +88,7 @@ class ContactMutation:
             language=input.language,
             now=info.context.now,
         )
+        await checklist.settle(info, row.customer_id)
         return Contact.of(row)
 
 

@@ -13,6 +13,7 @@ from schema import (
     bounded,
     carriers,
     cells,
+    checklist,
     contacts,
     customers,
     errors,
@@ -26,6 +27,7 @@ from schema import (
     summaries,
     switches,
     updates,
+    verification,
     viewer,
 )
 
@@ -82,6 +84,8 @@ class Mutation(
     switches.SwitchMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,
+    checklist.ChecklistMutation,
+    verification.VerificationMutation,
 ):
     pass
 

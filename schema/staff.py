@@ -8,7 +8,7 @@ from domain import callers
 from models import accounts as stored_accounts
 from models import tables
 from resolvers import staff as resolve
-from schema import accounts, base
+from schema import accounts, base, checklist
 
 strawberry.enum(callers.Role, name="Role", description="What a person of the account may do.")
 
@@ -63,6 +63,7 @@ class StaffMutation:
             input.role,
             info.context.now,
         )
+        await checklist.settle(info, None)
         return Staff.of(row)
 
 
