@@ -5,7 +5,8 @@ import strawberry
 from models import accounts as stored_accounts
 from models import tables
 from resolvers import checklists as resolve_checklists
-from schema import base, checklist, customers, live, stats, summaries
+from schema import base, customers, live, stats, summaries
+from schema import checklist as schema_checklist
 
 
 @strawberry.type(description="The carrier's own tenancy; everything belongs to exactly one.")
@@ -24,10 +25,10 @@ class Account(live.HasChannels, stats.HasStats, summaries.HasAccountSummary, bas
     @strawberry.field(
         description="What it has to put right itself, besides what its customers have to."
     )
-    async def checklist(self, info: base.Info) -> checklist.Checklist:
+    async def checklist(self, info: base.Info) -> schema_checklist.Checklist:
         context = info.context
         shown = await resolve_checklists.of_account(context.signed_in(), context.now)
-        return checklist.Checklist.of(shown)
+        return schema_checklist.Checklist.of(shown)
 
     @strawberry.field(description="Its customers, the oldest first.")
     async def customers(
