@@ -130,9 +130,9 @@ class Mailer:
         message["Date"] = letter.at
         message["Message-ID"] = f"<{letter.reference}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers it
-        message["Content-Language"] = letter.language
         message.set_content(letter.text)
         message.add_alternative(letter.html, subtype="html")
+        message["Content-Language"] = letter.language  # those before would go into the first part
         return message
 
 

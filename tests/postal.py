@@ -34,6 +34,7 @@ class MailServer:
 
     port: int = field(default_factory=free_port)
     letters: list[EmailMessage] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)  # recipient: answer
     held: bool = False
@@ -88,6 +89,7 @@ class MailServer:
         letter = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(letter, EmailMessage)
         self.letters.append(letter)
+        self.recipients += envelope.rcpt_tos
         return "250 taken"
 
 
@@ -109,7 +111,7 @@ def only(username: str, password: str) -> Callable[..., AuthResult]:
         server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: object
     ) -> AuthResult:
         known = LoginPassword(username.encode(), password.encode())
-        return AuthResult(success=given == known)
+        return AuthResult(success=given == known, handled=False)
 
     return authenticate
 
