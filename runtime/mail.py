@@ -57,9 +57,9 @@ class Server:
 
 def sender(text: str) -> Address:
     """The address of `Name <address>` or of a bare address; ValueError."""
-    name, spec = utils.parseaddr(text)
+    (name, spec), *more = utils.getaddresses([text]) or [("", "")]
     local, at, domain = spec.rpartition("@")
-    if not at or not local or ("." not in domain and domain != "localhost"):
+    if more or not at or not local or ("." not in domain and domain != "localhost"):
         raise ValueError("give an address, such as Voice portal <portal@voice.example>")
     return Address(display_name=name, username=local, domain=domain)
 

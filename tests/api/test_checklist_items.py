@@ -232,7 +232,8 @@ async def _put_invoice(
 async def _put_hour(conn: Any, ago: int, unrated: int, now: datetime) -> None:
     await conn.execute(
         "INSERT INTO hours (account_id, customer_id, hour, version, attempts, answered, talk_us,"
-        " billed_seconds, charge, unrated, rebuilt_at) VALUES ($1, 1, $2, 1, 9, 0, 0, 0, 0, $3, $4)",
+        " billed_seconds, charge, unrated, rebuilt_at)"
+        " VALUES ($1, 1, $2, 1, 9, 0, 0, 0, 0, $3, $4)",
         *(ACCOUNT, now - timedelta(hours=ago), unrated, now),
     )
 
@@ -298,5 +299,5 @@ async def test_what_differs_is_told_once_and_numbered_without_a_gap(api_database
                 assert await checklists.changed(ACCOUNT, now) == []
                 told = await facts.since(ACCOUNT, None, Kind.CHECKLIST_CHANGED, 0, 10)
                 assert [fact.number for fact in told] == numbers
-                await _put_contact(conn, 1, (False, True), now)
+                await _put_contact(conn, len(numbers), (False, True), now)
             raise Undone
