@@ -15,10 +15,11 @@ from redis.asyncio import Redis
 from switches import number
 from test_facts import following, listened_to, next_of
 
-from domain import refusals
+from domain import proofs, refusals
 from domain.facts import Kind
 from live import topics
 from models import contacts, db
+from models import proofs as stored_proofs
 from models.tables import Contact
 from resolvers import verification
 from runtime import clock
@@ -213,6 +214,21 @@ async def test_a_link_to_an_address_that_has_changed_since_proves_nothing(
     await contacts.change_email(account_id, row.id, f"new.{row.email}", clock.now())
     assert (await verify_email(nobody(person), token))["code"] == "BAD_LINK"
     assert (await person.own())["emailVerifiedAt"] is None
+
+
+async def test_a_link_asked_for_while_the_address_changed_proves_nothing(
+    person: Person, api_redis: Redis
+) -> None:
+    """The change withdraws what was asked for before it; this was asked for an instant later."""
+    now, purpose = clock.now(), proofs.Purpose.VERIFY_EMAIL
+    row = await person.row()
+    await contacts.change_email(row.account_id, row.id, f"new.{row.email}", now)
+    id = await stored_proofs.insert(row.account_id, row.login_id, purpose, row.email, now)
+    link = proofs.Link(row.account_id, id)
+    token = proofs.sign(SECRET, purpose, link, now + timedelta(days=1))
+    with pytest.raises(refusals.Refusal) as refused:
+        await verification.verify_email(SECRET, token, api_redis, now)
+    assert refused.value.code == "BAD_LINK"
 
 
 async def test_a_verified_address_that_changes_has_to_be_verified_again(

@@ -240,6 +240,33 @@ async def test_many_workers_send_each_message_once(account: int, server: postal.
     assert len(server.letters) == 35
 
 
+async def test_a_message_that_one_worker_is_claiming_another_passes_over(account: int) -> None:
+    first, second = await put(account), await put(account, Kind.INVITATION, "other@acme.example")
+    claiming, seen = asyncio.Event(), asyncio.Event()
+
+    async def claim() -> list[int]:
+        claimed = await outbox.claim([Channel.EMAIL], NOW, sending.LEASE, 1)
+        return [one.id for one in claimed]
+
+    async def slow() -> list[int]:
+        async with db.transaction():
+            claimed = await claim()
+            claiming.set()
+            await seen.wait()
+            return claimed
+
+    async def quick() -> list[int]:
+        await claiming.wait()
+        return await claim()
+
+    slowly, quickly = asyncio.create_task(slow()), asyncio.create_task(quick())
+    async with asyncio.timeout(5):
+        assert await quickly == [second]
+        seen.set()
+        assert await slowly == [first]
+    assert await claim() == []
+
+
 def environment(services: Any, database: str, server: postal.MailServer) -> dict[str, str]:
     return {
         "CALLBOARD_DATABASE_URL": database,
