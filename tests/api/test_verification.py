@@ -18,7 +18,7 @@ from test_facts import following, listened_to, next_of
 from domain import proofs, refusals
 from domain.facts import Kind
 from live import topics
-from models import contacts, db
+from models import contacts, db, facts
 from models import proofs as stored_proofs
 from models.tables import Contact
 from resolvers import verification
@@ -143,7 +143,10 @@ async def test_a_contact_proves_its_address_by_the_link_in_the_mail_and_the_item
                 assert (await scanner.get(link)).status_code == 200
         assert (await person.own())["emailVerifiedAt"] is None
         assert not telling.done()
+        stream = (person.carrier.account_id, number(person.customer), Kind.CHECKLIST_CHANGED)
+        last = await facts.last(*stream)
         done = await verify_email(nobody(person), postal.token_in(letter))
+        assert await facts.last(*stream) == last + 1  # with the answer, by no sweep
         assert (done["__typename"], done["address"]) == ("Verified", person.email)
         async with asyncio.timeout(1):
             assert (await telling)["customerId"] == person.customer
