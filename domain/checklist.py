@@ -1,32 +1,104 @@
-"""What a customer still has to put right, as pure conditions over facts."""
+"""What is still to be put right, as pure conditions over facts: of a customer, and of the account.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+An item is outstanding exactly while its condition holds, whoever made it so; nothing is ticked off.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from domain import refusals, texts
+from domain.texts import marked
+
+F = TypeVar("F")
+
+LONGEST_SNOOZE = timedelta(days=90)
+
+# What a company profile has to say, by column; the rest of it is free.
+PROFILE: Mapping[str, str] = {
+    "legal_name": marked("legal name"),
+    "street": marked("street"),
+    "postal_code": marked("postal code"),
+    "city": marked("city"),
+    "country": marked("country"),
+    "billing_email": marked("billing e-mail address"),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the conditions look at: of the contact that asks, or of a customer with all of its own.
+class CustomerFacts:
+    """Of a customer with all its contacts, or as one of them sees it (`asked_by_contact`).
 
     `unverified_emails` and `unverified_mobiles` are contacts; who gave no number is among the
-    latter. `mobile` is the asking contact's.
+    latter. `missing` are columns of `PROFILE`; `mobile` is the asking contact's. `overdue` are
+    issued invoices not paid within the customer's days of payment.
     """
 
     unverified_emails: int
     unverified_mobiles: int
+    missing: tuple[str, ...]
+    has_rate_card: bool
+    overdue: int
     unrated_calls: int
     asked_by_contact: bool = False
     mobile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """`open` is how many have it outstanding: contacts, or 1 where it is the customer's own."""
+class AccountFacts:
+    """Of the account itself, or as one of its staff sees it.
+
+    `owners_without_factor` are owners with no second factor in force; `asks_without_factor`: the
+    asking owner is among them. `quarantined` and `held` are records that wait for staff.
+    """
+
+    customers: int
+    carriers: int
+    has_number_range: bool
+    owners_without_factor: int
+    quarantined: int
+    held: int
+    unrated_calls: int
+    asked_by_owner: bool = False
+    asks_without_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text and what fills it; a tuple of texts is said as a list."""
+
+    template: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def in_language(self, language: str) -> str:
+        values = {name: _filled(language, value) for name, value in self.values.items()}
+        return texts.say(language, self.template, values or None)
+
+
+def _filled(language: str, value: object) -> object:
+    if not isinstance(value, tuple):
+        return value
+    return ", ".join(texts.say(language, one) for one in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[F]):
+    """`open` is how many have it outstanding: contacts or owners, or 1 where it is nobody's own.
+
+    `action` is the field of the API that puts it right, `where` the portal's path to do it at.
+    `for_staff`: only staff can, so contacts are not shown it. Without `may_wait` it cannot be
+    snoozed.
+    """
 
     code: str
     title: str
-    open: Callable[[Facts], int]
-    detail: Callable[[Facts], str]
+    open: Callable[[F], int]
+    detail: Callable[[F], Said]
+    action: str
+    where: str
+    for_staff: bool = False
+    may_wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,58 +106,229 @@ class Outstanding:
     code: str
     title: str
     detail: str
+    action: str
+    where: str
+    may_wait: bool
+    snoozed_until: datetime | None = None
 
 
-def _email_detail(facts: Facts) -> str:
+def _verify_email(facts: CustomerFacts) -> Said:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_emails)
-    return "Request a message and open the link in it."
+    return Said(marked("Request a message and open the link in it."))
 
 
-def _mobile_detail(facts: Facts) -> str:
+def _verify_mobile(facts: CustomerFacts) -> Said:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_mobiles)
     if facts.mobile is None:
-        return "Add a mobile number to your profile, then verify it."
-    return f"Verify your mobile number {facts.mobile}."
+        return Said(marked("Add a mobile number to your profile, then verify it."))
+    return Said(marked("Verify your mobile number {mobile}."), {"mobile": facts.mobile})
 
 
-def _of_contacts(number: int) -> str:
-    return f"Yet to be done by {number} of the customer's contacts."
+def _of_contacts(number: int) -> Said:
+    return Said(
+        marked("Yet to be done by {number} of the customer's contacts."), {"number": number}
+    )
 
 
-# Every item there is; another is one more entry.
-ITEMS: tuple[Item, ...] = (
+def _profile(facts: CustomerFacts) -> Said:
+    missing = tuple(PROFILE[column] for column in facts.missing)
+    return Said(marked("Fill in what is missing: {missing}."), {"missing": missing})
+
+
+def _second_factor(facts: AccountFacts) -> Said:
+    if facts.asked_by_owner:
+        return Said(marked("An owner can change everything here: protect your login by a code."))
+    number = facts.owners_without_factor
+    return Said(marked("Yet to be done by {number} of the account's owners."), {"number": number})
+
+
+def _owners(facts: AccountFacts) -> int:
+    return int(facts.asks_without_factor) if facts.asked_by_owner else facts.owners_without_factor
+
+
+# Every item there is; another is one more entry. -------------------------------------------------
+
+OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
     Item(
         "VERIFY_EMAIL",
-        "Verify your e-mail address",
+        marked("Verify your e-mail address"),
         lambda facts: facts.unverified_emails,
-        _email_detail,
+        _verify_email,
+        "mutation requestEmailVerification",
+        "/profile",
+        may_wait=False,
     ),
     Item(
         "VERIFY_MOBILE",
-        "Verify your mobile number",
+        marked("Verify your mobile number"),
         lambda facts: facts.unverified_mobiles,
-        _mobile_detail,
+        _verify_mobile,
+        "mutation requestMobileVerification",
+        "/profile",
+    ),
+    Item(
+        "COMPLETE_PROFILE",
+        marked("Complete the company profile"),
+        lambda facts: int(bool(facts.missing)),
+        _profile,
+        "mutation updateCompany",
+        "/company",
+    ),
+    Item(
+        "ASSIGN_RATE_CARD",
+        marked("Assign a rate card"),
+        lambda facts: int(not facts.has_rate_card),
+        lambda _: Said(marked("None is in force, so calls are rated only if the switch does it.")),
+        "mutation assignRateCard",
+        "/rates",
+        for_staff=True,
+    ),
+    Item(
+        "PAYMENT_OVERDUE",
+        marked("Payment is overdue"),
+        lambda facts: int(facts.overdue > 0),
+        lambda facts: Said(
+            marked("Invoices that should have been paid by now: {number}."),
+            {"number": facts.overdue},
+        ),
+        "query invoices",
+        "/invoices",
+        may_wait=False,
     ),
     Item(
         "UNRATED_CALLS",
-        "Calls without a rate",
+        marked("Calls without a rate"),
         lambda facts: int(facts.unrated_calls > 0),
-        lambda facts: (
-            f"{facts.unrated_calls} calls match no rate; they cannot be invoiced before they do."
+        lambda facts: _unrated(facts.unrated_calls),
+        "mutation addRates",
+        "/rates",
+    ),
+)
+
+OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
+    Item(
+        "CREATE_CUSTOMER",
+        marked("Create your first customer"),
+        lambda facts: int(facts.customers == 0),
+        lambda _: Said(marked("Calls are taken only for customers that are known.")),
+        "mutation createCustomer",
+        "/customers",
+    ),
+    Item(
+        "SET_UP_CARRIER",
+        marked("Set up a carrier"),
+        lambda facts: int(facts.carriers == 0),
+        lambda _: Said(marked("Calls are shown and costed by the carrier that terminates them.")),
+        "mutation createCarrier",
+        "/carriers",
+    ),
+    Item(
+        "SET_NUMBER_RANGE",
+        marked("Set the range of internal numbers"),
+        lambda facts: int(not facts.has_number_range),
+        lambda _: Said(marked("Customers' number blocks are taken from it.")),
+        "mutation setNumberRange",
+        "/numbers",
+    ),
+    Item(
+        "ENABLE_TWO_FACTOR",
+        marked("Protect owners by a second factor"),
+        _owners,
+        _second_factor,
+        "mutation enableTwoFactor",
+        "/profile",
+    ),
+    Item(
+        "QUARANTINED_RECORDS",
+        marked("Call records that were refused"),
+        lambda facts: int(facts.quarantined > 0),
+        lambda facts: Said(
+            marked("Correct and replay them, or discard them: {number}."),
+            {"number": at_most(facts.quarantined)},
         ),
+        "query quarantine",
+        "/quarantine",
+    ),
+    Item(
+        "HELD_RECORDS",
+        marked("Call records that contradict earlier ones"),
+        lambda facts: int(facts.held > 0),
+        lambda facts: Said(
+            marked("Accept or discard them; until then they count nowhere: {number}."),
+            {"number": at_most(facts.held)},
+        ),
+        "query quarantine",
+        "/quarantine",
+    ),
+    Item(
+        "UNRATED_CALLS",
+        marked("Calls without a rate"),
+        lambda facts: int(facts.unrated_calls > 0),
+        lambda facts: _unrated(facts.unrated_calls),
+        "mutation addRates",
+        "/rates",
     ),
 )
 
 
-def outstanding(facts: Facts) -> list[Outstanding]:
-    """The items whose condition is not met, in the order of `ITEMS`."""
+def _unrated(number: int) -> Said:
+    return Said(
+        marked("Calls that match no rate, and cannot be invoiced before they do: {number}."),
+        {"number": number},
+    )
+
+
+COUNTED_TO = 1_000  # records that wait for staff; of more it is only known that they are more
+
+
+def at_most(number: int) -> str:
+    return f"{COUNTED_TO}+" if number > COUNTED_TO else str(number)
+
+
+# What is asked of them ---------------------------------------------------------------------------
+
+
+def outstanding(
+    items: Sequence[Item[F]], facts: F, language: str, *, for_staff: bool
+) -> list[Outstanding]:
+    """The items whose condition holds, in their order, as they are shown."""
     return [
-        Outstanding(item.code, item.title, item.detail(facts)) for item in ITEMS if item.open(facts)
+        Outstanding(
+            item.code,
+            texts.say(language, item.title),
+            item.detail(facts).in_language(language),
+            item.action,
+            item.where,
+            item.may_wait,
+        )
+        for item in items
+        if item.open(facts) and (for_staff or not item.for_staff)
     ]
 
 
-def open_items(facts: Facts) -> dict[str, int]:
-    """How many have each outstanding item open, by its code. A customer is told when it changes."""
-    return {item.code: item.open(facts) for item in ITEMS if item.open(facts)}
+def open_items(items: Sequence[Item[F]], facts: F) -> dict[str, int]:
+    """How many have each outstanding item open, by its code: what is told when it changes."""
+    return {item.code: number for item in items if (number := item.open(facts))}
+
+
+def snooze_until(items: Sequence[Item[F]], code: str, until: datetime, now: datetime) -> datetime:
+    """Until when the item is hidden; NOT_FOUND, NOT_SNOOZABLE, INVALID."""
+    item = next((item for item in items if item.code == code), None)
+    if item is None:
+        raise refusals.Refusal(
+            "NOT_FOUND", "There is no such checklist item; check its code.", "code"
+        )
+    if not item.may_wait:
+        raise refusals.Refusal(
+            "NOT_SNOOZABLE", "This item cannot wait; put it right instead.", "code"
+        )
+    if not now < until <= now + LONGEST_SNOOZE:
+        raise refusals.Refusal(
+            "INVALID",
+            "Give an instant within the next {days} days.",
+            "until",
+            days=LONGEST_SNOOZE.days,
+        )
+    return until

@@ -1,6 +1,14 @@
-"""What is sent to people, and how."""
+"""What is sent to people: every text of it, how it is written, and when it is tried again."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+from html import escape
+from typing import TypeAlias
+
+from domain import texts
+from domain.texts import marked
 
 
 class Channel(StrEnum):
@@ -21,3 +29,173 @@ CHANNEL: dict[Kind, Channel] = {
     Kind.RESET_PASSWORD: Channel.EMAIL,
     Kind.INVITATION: Channel.EMAIL,
 }
+
+# The page at the public URL that a kind's link opens.
+PAGE: dict[Kind, str] = {
+    Kind.VERIFY_EMAIL: "/verify-email",
+    Kind.RESET_PASSWORD: "/reset-password",
+    Kind.INVITATION: "/invitation",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Templates; each may name {account}, {until} (of a link) or {code} and {minutes} (of a code).
+
+    `action` is what the link does. An SMS is its paragraphs alone.
+    """
+
+    subject: str
+    before: tuple[str, ...]
+    action: str = ""
+    after: tuple[str, ...] = ()
+
+
+TEXTS: dict[Kind, Text] = {
+    Kind.VERIFY_EMAIL: Text(
+        marked("Verify your e-mail address"),
+        (
+            marked("Hello,"),
+            marked(
+                "please confirm that this is your e-mail address in the portal of {account}: open"
+                " the link and press the button on its page."
+            ),
+        ),
+        marked("Verify the address"),
+        (
+            marked("The link works once, until {until}."),
+            marked("If you did not ask for this, ignore this message; nothing happens then."),
+        ),
+    ),
+    Kind.RESET_PASSWORD: Text(
+        marked("Choose a new password"),
+        (
+            marked("Hello,"),
+            marked("somebody, most likely you, asked for a new password for {account}."),
+        ),
+        marked("Choose a new password"),
+        (
+            marked("The link works once, until {until}."),
+            marked("If it was not you, ignore this message; your password stays as it is."),
+        ),
+    ),
+    Kind.INVITATION: Text(
+        marked("Your access to {account}"),
+        (
+            marked("Hello,"),
+            marked("you are invited to the portal of {account}. Choose a password to sign in."),
+        ),
+        marked("Accept the invitation"),
+        (
+            marked("The link works once, until {until}."),
+            marked("If you do not know what this is about, ignore this message."),
+        ),
+    ),
+    Kind.VERIFY_MOBILE: Text(
+        "",
+        (marked("{code} is your code for {account}. It is good for {minutes} minutes."),),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message as it is sent. `reference` is the same at every try, and no other message's.
+
+    `link` is "" where it has none; `account` is the name of the account it is sent for.
+    """
+
+    reference: str
+    channel: Channel
+    recipient: str
+    language: str
+    account: str
+    subject: str
+    before: tuple[str, ...]
+    action: str
+    link: str
+    after: tuple[str, ...]
+    at: datetime
+
+    @property
+    def text(self) -> str:
+        parts = [
+            *self.before,
+            *([f"{self.action}:\n{self.link}"] if self.link else []),
+            *self.after,
+        ]
+        return "\n\n".join(parts)
+
+    @property
+    def html(self) -> str:
+        """Of the same words; loads nothing from anywhere."""
+        link = escape(self.link)
+        action = f'<a href="{link}">{escape(self.action)}</a><br><small>{link}</small>'
+        lines = [*map(escape, self.before), *([action] if link else []), *map(escape, self.after)]
+        body = "\n".join(f"<p>{line}</p>" for line in lines)
+        return (
+            f'<!doctype html>\n<html lang="{escape(self.language)}"><head><meta charset="utf-8">'
+            f"<title>{escape(self.subject)}</title></head>\n<body>\n{body}\n</body></html>\n"
+        )
+
+
+def write(
+    kind: Kind,
+    *,
+    reference: str,
+    recipient: str,
+    language: str,
+    values: Mapping[str, str],
+    link: str,
+    at: datetime,
+) -> Letter:
+    """The letter in the recipient's language. `values` hold what its templates name."""
+    text = TEXTS[kind]
+
+    def say(template: str) -> str:
+        return texts.say(language, template, values) if template else ""
+
+    return Letter(
+        reference=reference,
+        channel=CHANNEL[kind],
+        recipient=recipient,
+        language=texts.supported(language),
+        account=values["account"],
+        subject=say(text.subject),
+        before=tuple(map(say, text.before)),
+        action=say(text.action),
+        link=link,
+        after=tuple(map(say, text.after)),
+        at=at,
+    )
+
+
+class NotSentError(Exception):
+    """Why it was not sent; `final` where another try would end in the same way."""
+
+    def __init__(self, reason: str, *, final: bool) -> None:
+        super().__init__(reason[:300])
+        self.final = final
+
+
+# What sends a letter of a channel; raises NotSentError.
+Send: TypeAlias = Callable[[Letter], Awaitable[None]]
+
+# Waits after the first, second, … failed try; after the last of them it is given up: a day.
+RETRY_AFTER: tuple[timedelta, ...] = (
+    timedelta(seconds=10),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=2),
+    timedelta(hours=4),
+    timedelta(hours=8),
+    timedelta(hours=8),
+)
+
+
+def next_try(tries: int, now: datetime) -> datetime | None:
+    """When it is tried again after so many tries that failed; None: it is given up."""
+    return now + RETRY_AFTER[tries - 1] if tries <= len(RETRY_AFTER) else None

@@ -4,6 +4,8 @@ A link is a JWS (RFC 7515, HS256) that names a stored proof; the proof says whet
 good. So nothing that could be used lies in the database.
 """
 
+import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,6 +28,9 @@ GOOD_FOR: dict[Purpose, timedelta] = {
     Purpose.RESET_PASSWORD: timedelta(hours=1),
     Purpose.INVITATION: timedelta(days=7),
 }
+
+
+# What is sent to the login's e-mail address: good no more when that changes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,37 @@ def read(secret_key: str, purpose: Purpose, token: str, now: datetime) -> Link |
     except (JoseError, ValueError, KeyError, TypeError):
         return None
     return Link(account, id) if good else None
+
+
+MOST_TRIES = 5  # of one code
+CODE_DIGITS = 6
+
+# How many proofs of a purpose a login may ask for in how long.
+ASKED_AT_MOST: tuple[tuple[int, timedelta], ...] = (
+    (1, timedelta(minutes=1)),
+    (5, timedelta(hours=1)),
+    (10, timedelta(days=1)),
+)
+
+
+def wait(asked: Sequence[datetime], now: datetime) -> timedelta:
+    """How long to wait before asking again; zero: not at all. `asked` is when it was asked before,
+    in any order."""
+    latest = sorted(asked, reverse=True)
+    waits = (
+        latest[most - 1] + within - now for most, within in ASKED_AT_MOST if len(latest) >= most
+    )
+    return max([timedelta(0), *waits])
+
+
+def code_hash(secret_key: str, proof: Link, code: str) -> bytes:
+    """What is kept of a code: six digits could be guessed from a plain hash."""
+    said = f"code:{proof.account_id}:{proof.id}:{code}"
+    return hmac.digest(secret_key.encode(), said.encode(), "sha256")
+
+
+def is_code(secret_key: str, proof: Link, code: str, kept: bytes) -> bool:
+    return hmac.compare_digest(code_hash(secret_key, proof, code), kept)
 
 
 def _key(secret_key: str) -> OctKey:

@@ -1,6 +1,7 @@
 """Tells, after the commit, that there is a fact. Who follows reads it from the database."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 from redis.asyncio import Redis
@@ -20,9 +21,20 @@ async def tell(
     """To who follows the customer and who follows the account. What is not heard is not lost:
     followers look for themselves every few seconds.
     """
+    await tell_many(redis, account_id, kind, {customer_id: number})
+
+
+async def tell_many(
+    redis: Redis, account_id: int, kind: facts.Kind, numbers: Mapping[int | None, int]
+) -> None:
+    """`tell`, of several facts at once: each customer's followers, and the account's once."""
+    if not numbers:
+        return
+    said = {**numbers, None: max(numbers.values())}
     try:
-        async with asyncio.timeout(_PATIENCE):
-            for scope in {customer_id, None}:
-                await bus.publish(redis, topics.facts(account_id, scope, kind), number)
+        async with asyncio.timeout(_PATIENCE), redis.pipeline(transaction=False) as pipe:
+            for scope, number in said.items():
+                await bus.publish(pipe, topics.facts(account_id, scope, kind), number)
+            await pipe.execute()
     except (RedisError, OSError, TimeoutError) as error:
         _log.warning("fact not told", account=account_id, kind=kind, error=repr(error))

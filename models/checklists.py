@@ -1,4 +1,7 @@
-"""What the checklists' conditions look at, and what was last told of them."""
+"""What the checklists' conditions look at, what was last told of them, and what is snoozed.
+
+The account's own checklist is stored as that of customer 0.
+"""
 
 import json
 from collections.abc import Sequence
@@ -6,93 +9,120 @@ from datetime import datetime
 from typing import Any
 
 from domain import checklist, facts
+from models import checklist_sql as sql
 from models import db
 from models import facts as stored
 
-# Of some customers, or ($2 null) of all.
-_FACTS = """
-SELECT c.id, coalesce(p.emails, 0) AS unverified_emails, coalesce(p.mobiles, 0)
-    AS unverified_mobiles, coalesce(u.calls, 0) AS unrated_calls, coalesce(k.open, '{}') AS open
-FROM customers c
-LEFT JOIN (
-    SELECT customer_id, count(*) FILTER (WHERE email_verified_at IS NULL) AS emails,
-           count(*) FILTER (WHERE mobile_verified_at IS NULL) AS mobiles
-    FROM contacts
-    WHERE account_id = $1 AND ($2::bigint[] IS NULL OR customer_id = ANY($2))
-    GROUP BY customer_id
-) p ON p.customer_id = c.id
-LEFT JOIN (
-    SELECT customer_id, sum(unrated)::bigint AS calls
-    FROM hours
-    WHERE account_id = $1 AND unrated > 0 AND ($2::bigint[] IS NULL OR customer_id = ANY($2))
-    GROUP BY customer_id
-) u ON u.customer_id = c.id
-LEFT JOIN checklists k ON k.account_id = c.account_id AND k.customer_id = c.id
-WHERE c.account_id = $1 AND ($2::bigint[] IS NULL OR c.id = ANY($2))
-ORDER BY c.id
-"""
-_OPEN = """
-INSERT INTO checklists (account_id, customer_id) VALUES ($1, $2)
-ON CONFLICT (account_id, customer_id) DO NOTHING
-"""
-_LOCK = "SELECT FROM checklists WHERE account_id = $1 AND customer_id = $2 FOR UPDATE"
-_STORE = "UPDATE checklists SET open = $3 WHERE account_id = $1 AND customer_id = $2"
+ACCOUNT = 0
+BATCH = 500  # checklists settled in a transaction
 
 
-async def of_customer(account_id: int, customer_id: int) -> checklist.Facts:
-    """Of the customer with all its contacts; nothing of one that there is not."""
+async def of_customer(
+    account_id: int, customer_id: int, now: datetime
+) -> checklist.CustomerFacts | None:
+    """Of the customer with all its contacts; None where there is no such customer."""
     async with db.connection() as conn:
-        rows = await conn.fetch(_FACTS, account_id, [customer_id])
-    return _facts(rows[0]) if rows else checklist.Facts(0, 0, 0)
+        rows = await conn.fetch(sql.CUSTOMERS, account_id, [customer_id], now)
+    return _customer(rows[0]) if rows else None
 
 
-async def changed(account_id: int) -> list[int]:
-    """Customers that have something else outstanding than was last told of them."""
+async def of_account(account_id: int) -> checklist.AccountFacts:
     async with db.connection() as conn:
-        rows = await conn.fetch(_FACTS, account_id, None)
-    return [row["id"] for row in rows if _differs(row)]
+        return _account(await conn.fetchrow(sql.OF_ACCOUNT, account_id, checklist.COUNTED_TO))
 
 
-async def settle(account_id: int, customer_id: int, now: datetime) -> int | None:
-    """Stores what the customer has outstanding and inserts the fact; its number in the account's
-    stream, None where it is as it was told. Many may settle one customer at once.
+async def owner_has_factor(account_id: int, staff_id: int) -> bool | None:
+    """None where it is no owner."""
+    async with db.connection() as conn:
+        found: bool | None = await conn.fetchval(sql.OWNER, account_id, staff_id)
+    return found
+
+
+async def changed(account_id: int, now: datetime) -> list[int]:
+    """Whose checklists have something else outstanding than was last told, the account's first.
+
+    Two statements an account, however many customers it has.
     """
+    async with db.connection() as conn:
+        told = {row["customer_id"]: row["open"] for row in await conn.fetch(sql.TOLD, account_id)}
+        found = await _open(conn, account_id, None, now)
+    return [id for id, is_open in found.items() if is_open != json.loads(told.get(id, "{}"))]
+
+
+async def settle(account_id: int, customer_ids: Sequence[int], now: datetime) -> dict[int, int]:
+    """Stores what these have outstanding and inserts a fact for each that is not as it was told.
+
+    By customer, the number of its fact in the account's stream. Many may settle the same at once.
+    At most `BATCH` at a time: until the commit nobody else inserts such a fact of the account.
+    """
+    wanted = sorted(set(customer_ids))
     async with db.transaction() as conn:
-        await conn.execute(_OPEN, account_id, customer_id)
-        await conn.execute(_LOCK, account_id, customer_id)
+        await conn.execute(sql.OPEN, account_id, wanted)
+        told = {
+            row["customer_id"]: row["open"]
+            for row in await conn.fetch(sql.LOCK, account_id, wanted)
+        }
         # Read under the lock, so that what is told last is what was read last.
-        rows: Sequence[Any] = await conn.fetch(_FACTS, account_id, [customer_id])
-        if not rows or not _differs(rows[0]):
-            return None
-        now_open = checklist.open_items(_facts(rows[0]))
-        await conn.execute(_STORE, account_id, customer_id, json.dumps(now_open))
-        return await stored.insert(
+        found = await _open(conn, account_id, wanted, now)
+        news = {id: is_open for id, is_open in found.items() if is_open != json.loads(told[id])}
+        if not news:
+            return {}
+        await conn.execute(
+            sql.STORE, account_id, list(news), [json.dumps(one) for one in news.values()]
+        )
+        return await stored.insert_many(
             conn,
             account_id,
-            customer_id,
             facts.Kind.CHECKLIST_CHANGED,
             now,
-            detail={"open": now_open},
+            {id: {"open": is_open} for id, is_open in news.items()},
         )
 
 
-def _facts(row: Any) -> checklist.Facts:
-    return checklist.Facts(
-        row["unverified_emails"], row["unverified_mobiles"], row["unrated_calls"]
+async def snooze(
+    account_id: int, customer_id: int, login_id: int, code: str, until: datetime
+) -> None:
+    async with db.connection() as conn:
+        await conn.execute(sql.SNOOZE, account_id, customer_id, login_id, code, until)
+
+
+async def unsnooze(account_id: int, customer_id: int, login_id: int, code: str) -> None:
+    async with db.connection() as conn:
+        await conn.execute(sql.UNSNOOZE, account_id, customer_id, login_id, code)
+
+
+async def snoozed(
+    account_id: int, customer_id: int, login_id: int, now: datetime
+) -> dict[str, datetime]:
+    """Until when the person does not want to see which items, by code."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(sql.SNOOZED, account_id, customer_id, login_id, now)
+    return {row["code"]: row["until"] for row in rows}
+
+
+async def _open(
+    conn: db.Connection, account_id: int, ids: Sequence[int] | None, now: datetime
+) -> dict[int, dict[str, int]]:
+    """What is open for each of these that there is, in order; for all where None."""
+    found = {}
+    if ids is None or ACCOUNT in ids:
+        row = await conn.fetchrow(sql.OF_ACCOUNT, account_id, checklist.COUNTED_TO)
+        found[ACCOUNT] = checklist.open_items(checklist.OF_ACCOUNT, _account(row))
+    for row in await conn.fetch(sql.CUSTOMERS, account_id, ids, now):
+        found[row["id"]] = checklist.open_items(checklist.OF_CUSTOMER, _customer(row))
+    return found
+
+
+def _customer(row: Any) -> checklist.CustomerFacts:
+    return checklist.CustomerFacts(
+        unverified_emails=row["unverified_emails"],
+        unverified_mobiles=row["unverified_mobiles"],
+        missing=tuple(column for column in checklist.PROFILE if not row[column]),
+        has_rate_card=row["has_rate_card"],
+        overdue=row["overdue"],
+        unrated_calls=row["unrated_calls"],
     )
 
 
-def _differs(row: Any) -> bool:
-    return bool(checklist.open_items(_facts(row)) != json.loads(row["open"]))
-
-
-async def unrated_calls(account_id: int, customer_id: int) -> int:
-    """Calls of a customer that no rate matched, in all its hours."""
-    async with db.connection() as conn:
-        count: int = await conn.fetchval(
-            "SELECT coalesce(sum(unrated), 0)::bigint FROM hours"
-            " WHERE account_id = $1 AND customer_id = $2 AND unrated > 0",
-            account_id,
-            customer_id,
-        )
-    return count
+def _account(row: Any) -> checklist.AccountFacts:
+    return checklist.AccountFacts(**dict(row))

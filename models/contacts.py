@@ -4,8 +4,29 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from domain import proofs
 from models import changes, db, lists, logins
+from models import proofs as stored_proofs
 from models.tables import Contact
+
+_EMAIL = """
+UPDATE contacts SET email = $3, email_verified_at = NULL
+WHERE account_id = $1 AND id = $2 AND email <> $3 RETURNING login_id
+"""
+_MOBILE = """
+UPDATE contacts SET mobile = $3, mobile_verified_at = NULL
+WHERE account_id = $1 AND id = $2 AND mobile IS DISTINCT FROM $3 RETURNING login_id
+"""
+_EMAIL_VERIFIED = """
+UPDATE contacts SET email_verified_at = $4
+WHERE account_id = $1 AND login_id = $2 AND email = $3 AND email_verified_at IS NULL
+RETURNING customer_id
+"""
+_MOBILE_VERIFIED = """
+UPDATE contacts SET mobile_verified_at = $4
+WHERE account_id = $1 AND login_id = $2 AND mobile = $3 AND mobile_verified_at IS NULL
+RETURNING customer_id
+"""
 
 
 async def insert(
@@ -57,34 +78,6 @@ async def change(
     return await changes.change(Contact, key, wanted, expected_version)
 
 
-async def change_email(account_id: int, contact_id: int, email: str, now: datetime) -> bool:
-    """Of the contact and its login, to be verified again; False where it has this one already.
-
-    EMAIL_TAKEN.
-    """
-    contact = await Contact.get(account_id=account_id, id=contact_id)
-    if contact.email == email:
-        return False
-    await logins.change_email(account_id, contact.login_id, email, now)
-    await Contact.filter(account_id=account_id, id=contact_id).update(
-        email=email, email_verified_at=None
-    )
-    return True
-
-
-async def change_mobile(
-    account_id: int, contact_id: int, mobile: str | None, now: datetime
-) -> bool:
-    """To be verified again; False where it has this one already."""
-    contact = await Contact.get(account_id=account_id, id=contact_id)
-    if contact.mobile == mobile:
-        return False
-    await Contact.filter(account_id=account_id, id=contact_id).update(
-        mobile=mobile, mobile_verified_at=None
-    )
-    return True
-
-
 async def of_customer(account_id: int, customer_id: int) -> list[Contact]:
     return await Contact.filter(account_id=account_id, customer_id=customer_id).order_by("id")
 
@@ -111,14 +104,57 @@ async def set_allowed_networks(account_id: int, contact_id: int, networks: Seque
         )
 
 
-async def set_email_verified(account_id: int, login_id: int, email: str, now: datetime) -> None:
-    """Of the contact of this login, if that is still its address; what was verified stays so."""
+async def of_login(account_id: int, login_id: int) -> Contact | None:
+    return await Contact.get_or_none(account_id=account_id, login_id=login_id)
+
+
+async def lock(account_id: int, contact_id: int) -> None:
+    """Until the transaction ends, nobody else changes it."""
     async with db.connection() as conn:
         await conn.execute(
-            "UPDATE contacts SET email_verified_at = coalesce(email_verified_at, $4)"
-            " WHERE account_id = $1 AND login_id = $2 AND email = $3",
+            "SELECT FROM contacts WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE",
             account_id,
-            login_id,
-            email,
-            now,
+            contact_id,
         )
+
+
+async def change_email(account_id: int, contact_id: int, email: str, now: datetime) -> bool:
+    """Moves the contact and its login to another address, which has yet to be verified.
+
+    Links sent to the old one are good no more. False where it is the address already.
+    EMAIL_TAKEN where another login of the installation has it.
+    """
+    async with db.transaction() as conn:
+        login_id = await conn.fetchval(_EMAIL, account_id, contact_id, email.lower())
+        if login_id is not None:
+            await logins.change_email(account_id, login_id, email.lower(), now)
+    return login_id is not None
+
+
+async def change_mobile(
+    account_id: int, contact_id: int, mobile: str | None, now: datetime
+) -> bool:
+    """Gives the contact another number (E.164) or none; it has yet to be verified.
+
+    A code sent to the old one is good no more. False where it is the number already.
+    """
+    async with db.transaction() as conn:
+        login_id = await conn.fetchval(_MOBILE, account_id, contact_id, mobile)
+        if login_id is not None:
+            purpose = proofs.Purpose.VERIFY_MOBILE
+            await stored_proofs.withdraw(account_id, login_id, purpose, now)
+    return login_id is not None
+
+
+async def email_verified(account_id: int, login_id: int, email: str, now: datetime) -> int | None:
+    """The contact's customer; None where this is not the login's address to verify (any more)."""
+    async with db.connection() as conn:
+        found: int | None = await conn.fetchval(_EMAIL_VERIFIED, account_id, login_id, email, now)
+    return found
+
+
+async def mobile_verified(account_id: int, login_id: int, mobile: str, now: datetime) -> int | None:
+    """The contact's customer; None where this is not the login's number to verify (any more)."""
+    async with db.connection() as conn:
+        found: int | None = await conn.fetchval(_MOBILE_VERIFIED, account_id, login_id, mobile, now)
+    return found

@@ -24,6 +24,33 @@ INSERT INTO facts (account_id, kind, scope, number, at, customer_id, subject_id,
 SELECT $1, $2, $3, last, $4, $5, $6, $7 FROM head
 RETURNING number
 """
+# Many at once: $4 customers and their details in order, each one more in its customer's stream.
+_INSERT_OF_CUSTOMERS = """
+WITH told AS (
+    SELECT * FROM unnest($4::bigint[], $5::text[]) t (customer_id, detail)
+), heads AS (
+    INSERT INTO fact_heads AS h (account_id, kind, scope, last)
+    SELECT $1, $2, customer_id, 1 FROM told ORDER BY customer_id
+    ON CONFLICT (account_id, kind, scope) DO UPDATE SET last = h.last + 1
+    RETURNING scope, last
+)
+INSERT INTO facts (account_id, kind, scope, number, at, customer_id, detail)
+SELECT $1, $2, scope, last, $3, scope, detail::jsonb
+FROM heads JOIN told ON told.customer_id = heads.scope
+"""
+_INSERT_OF_ACCOUNT = """
+WITH told AS (
+    SELECT * FROM unnest($4::bigint[], $5::text[]) WITH ORDINALITY t (customer_id, detail, place)
+), head AS (
+    INSERT INTO fact_heads AS h (account_id, kind, scope, last)
+    VALUES ($1, $2, 0, cardinality($4))
+    ON CONFLICT (account_id, kind, scope) DO UPDATE SET last = h.last + excluded.last
+    RETURNING last - cardinality($4) AS before
+)
+INSERT INTO facts (account_id, kind, scope, number, at, customer_id, detail)
+SELECT $1, $2, 0, before + place, $3, nullif(customer_id, 0), detail::jsonb FROM told, head
+RETURNING coalesce(customer_id, 0) AS customer_id, number
+"""
 _SINCE = """
 SELECT number, at, customer_id, subject_id, detail FROM facts
 WHERE account_id = $1 AND kind = $2 AND scope = $3 AND number > $4
@@ -53,6 +80,28 @@ async def insert(
         await conn.execute(_INSERT, account_id, kind, customer_id, *about)
     number: int = await conn.fetchval(_INSERT, account_id, kind, WHOLE_ACCOUNT, *about)
     return number
+
+
+async def insert_many(
+    conn: db.Connection,
+    account_id: int,
+    kind: facts.Kind,
+    at: datetime,
+    details: Mapping[int, Mapping[str, Any]],
+) -> dict[int, int]:
+    """As `insert` does, one for each customer (WHOLE_ACCOUNT: the account's own), in this order in
+    the account's stream; each one's number in it.
+
+    Whoever does so holds what keeps the others of these customers away, else two could deadlock.
+    """
+    ids, texts = list(details), [json.dumps(dict(detail)) for detail in details.values()]
+    of_customers = [(id, text) for id, text in zip(ids, texts, strict=True) if id]
+    if of_customers:
+        await conn.execute(
+            _INSERT_OF_CUSTOMERS, account_id, kind, at, *map(list, zip(*of_customers, strict=True))
+        )
+    rows = await conn.fetch(_INSERT_OF_ACCOUNT, account_id, kind, at, ids, texts)
+    return {row["customer_id"]: row["number"] for row in rows}
 
 
 async def since(

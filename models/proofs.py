@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from domain import proofs
 from models import db
@@ -19,6 +20,42 @@ UPDATE proofs SET used_at = $4
 WHERE account_id = $1 AND id = $2 AND purpose = $3 AND used_at IS NULL AND expires_at > $4
 RETURNING id, login_id, address
 """
+_ASKED = """
+SELECT created_at FROM proofs
+WHERE account_id = $1 AND login_id = $2 AND purpose = $3 AND created_at > $4
+"""
+_SET_CODE = "UPDATE proofs SET code_hash = $3 WHERE account_id = $1 AND id = $2"
+# The row's lock makes the tries of many at once count one by one.
+_TRY_CODE = """
+UPDATE proofs SET tries = tries + 1
+WHERE account_id = $1 AND login_id = $2 AND purpose = $3 AND used_at IS NULL AND expires_at > $4
+  AND code_hash IS NOT NULL AND tries < $5
+RETURNING id, code_hash, tries
+"""
+_STATE = """
+SELECT code_hash IS NULL AS not_sent FROM proofs
+WHERE account_id = $1 AND login_id = $2 AND purpose = $3 AND used_at IS NULL AND expires_at > $4
+"""
+_FIND = (
+    "SELECT id, login_id, address FROM proofs WHERE account_id = $1 AND id = $2 AND purpose = $3"
+)
+
+
+class State(Enum):
+    """Why a code cannot be tried."""
+
+    NONE = "it was not asked for, or is used, withdrawn or expired"
+    NOT_SENT = "it has not been sent yet"
+    TRIED = "it was tried too often"
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A try of a code that counts: the proof, the kept hash, how many tries there were with it."""
+
+    id: int
+    code_hash: bytes
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +78,12 @@ async def insert(
     return id
 
 
+async def withdraw(account_id: int, login_id: int, purpose: proofs.Purpose, now: datetime) -> None:
+    """Those that are open are good no more."""
+    async with db.connection() as conn:
+        await conn.execute(_WITHDRAW, account_id, login_id, purpose, now)
+
+
 async def use(link: proofs.Link, purpose: proofs.Purpose, now: datetime) -> Proof | None:
     """Uses it up; None where there is none that is good. Of many at once one gets it."""
     async with db.connection() as conn:
@@ -48,23 +91,44 @@ async def use(link: proofs.Link, purpose: proofs.Purpose, now: datetime) -> Proo
     return None if row is None else Proof(**dict(row))
 
 
-async def withdraw(account_id: int, login_id: int, purpose: proofs.Purpose, now: datetime) -> None:
-    """What was sent for this purpose is good no more."""
+async def find(link: proofs.Link, purpose: proofs.Purpose) -> Proof | None:
+    """Good or not."""
     async with db.connection() as conn:
-        await conn.execute(_WITHDRAW, account_id, login_id, purpose, now)
+        row = await conn.fetchrow(_FIND, link.account_id, link.id, purpose)
+    return None if row is None else Proof(**dict(row))
 
 
-async def asked_since(
+async def asked(
     account_id: int, login_id: int, purpose: proofs.Purpose, since: datetime
 ) -> list[datetime]:
-    """When proofs of this purpose were asked for, used and withdrawn ones too."""
+    """When the login asked for such a proof, after `since`."""
     async with db.connection() as conn:
-        rows = await conn.fetch(
-            "SELECT created_at FROM proofs WHERE account_id = $1 AND login_id = $2"
-            " AND purpose = $3 AND created_at > $4",
-            account_id,
-            login_id,
-            purpose,
-            since,
-        )
+        rows = await conn.fetch(_ASKED, account_id, login_id, purpose, since)
     return [row["created_at"] for row in rows]
+
+
+async def set_code(account_id: int, proof_id: int, code_hash: bytes) -> None:
+    """A code made before for this proof is good no more; its tries count on."""
+    async with db.connection() as conn:
+        await conn.execute(_SET_CODE, account_id, proof_id, code_hash)
+
+
+async def try_code(
+    account_id: int, login_id: int, purpose: proofs.Purpose, now: datetime
+) -> Try | None:
+    """Counts a try of the login's open code, for good; None where there is none to be tried.
+
+    Not inside `db.transaction()`: a try that fails must count all the same.
+    """
+    async with db.connection() as conn:
+        row = await conn.fetchrow(_TRY_CODE, account_id, login_id, purpose, now, proofs.MOST_TRIES)
+    return None if row is None else Try(**dict(row))
+
+
+async def state(account_id: int, login_id: int, purpose: proofs.Purpose, now: datetime) -> State:
+    """Of the login's code that cannot be tried."""
+    async with db.connection() as conn:
+        not_sent = await conn.fetchval(_STATE, account_id, login_id, purpose, now)
+    if not_sent is None:
+        return State.NONE
+    return State.NOT_SENT if not_sent else State.TRIED

@@ -82,7 +82,7 @@ async def _resend(caller: callers.Caller, to: Invited, now: datetime) -> str:
 
 async def _require_few(account_id: int, login_id: int, now: datetime) -> None:
     purpose = proofs.Purpose.INVITATION
-    asked = await stored.asked_since(account_id, login_id, purpose, now - A_DAY)
+    asked = await stored.asked(account_id, login_id, purpose, now - A_DAY)
     if len(asked) >= MOST_A_DAY:
         again = min(asked) + A_DAY
     elif asked and max(asked) + APART > now:

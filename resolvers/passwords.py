@@ -95,7 +95,7 @@ async def _set_by_link(
         person = await _person_of(link, purpose, now)
         people.password(password, email=person.email)
         await _set(person, password_hash, now)
-        await contacts.set_email_verified(person.account_id, person.id, person.email, now)
+        await contacts.email_verified(person.account_id, person.id, person.email, now)
         action = "password.reset" if purpose is Purpose.RESET_PASSWORD else "invitation.accept"
         await audit.write(person.caller(client.address), action, f"login:{person.id}", now)
     await tries.trust(desk.throttle, person.email, site)

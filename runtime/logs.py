@@ -36,6 +36,8 @@ def configure(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.getLogger("tortoise").setLevel(logging.WARNING)  # it announces each shutdown
+    for client in ("httpx2", "httpcore2"):  # they log URLs and headers, secrets among them
+        logging.getLogger(client).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime import mail, sms
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,6 +70,23 @@ class Settings(BaseSettings):
     documents_only: bool = Field(
         default=False, description="whether only documents of the manifest are run"
     )
+    smtp_url: str | None = Field(
+        default=None, repr=False, description="where e-mail is handed in; none: it waits"
+    )
+    mail_from: str | None = Field(
+        default=None, validate_default=True, description="who e-mail is from"
+    )
+    sms_url: str | None = Field(
+        default=None, repr=False, description="where text messages are posted; none: they wait"
+    )
+    sms_headers: str = Field(
+        default="{}", repr=False, description="headers of that request, a JSON object"
+    )
+    sms_from: str = Field(default="", description="what {from} stands for in its body")
+    sms_body: str = Field(
+        default='{"to": "{to}", "from": "{from}", "text": "{text}"}',
+        description="its body, a template",
+    )
     cost_capacity: int = Field(
         default=400_000, ge=20_000, description="what an account may spend at once on operations"
     )
@@ -95,6 +114,47 @@ class Settings(BaseSettings):
     def realm(self) -> str:
         """What SIP users sign in to, in their digests and in the switch's challenges."""
         return self.sip_realm or urlsplit(self.public_url).hostname or "callboard"
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")  # paths are added to it
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, value: str | None) -> str | None:
+        if value is not None:
+            mail.Server.of(value)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_sender(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            mail.sender(value)
+        elif info.data.get("smtp_url") is not None:
+            raise ValueError("with CALLBOARD_SMTP_URL, give an address that mail is from")
+        return value
+
+    @field_validator("sms_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None:
+            sms.check_url(value)
+        return value
+
+    @field_validator("sms_headers")
+    @classmethod
+    def _are_headers(cls, value: str) -> str:
+        sms.read_headers(value)
+        return value
+
+    @field_validator("sms_body")
+    @classmethod
+    def _is_body(cls, value: str, info: ValidationInfo) -> str:
+        headers = sms.read_headers(info.data.get("sms_headers", "{}"))
+        sms.check_body(sms.Gateway("", headers, value, ""))
+        return value
 
     def environment(self) -> dict[str, str]:
         """These settings as the environment of another process of ours."""

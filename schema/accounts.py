@@ -6,7 +6,9 @@ import strawberry
 
 from models import accounts as stored_accounts
 from models import tables
+from resolvers import checklists as resolve_checklists
 from schema import base, customers, live, numbers, sip_users, stats, summaries
+from schema import checklist as schema_checklist
 
 
 @strawberry.enum(description="What an invoice has a line for.")
@@ -48,6 +50,14 @@ class Account(
             language=row.language,
             version=row.version,
         )
+
+    @strawberry.field(
+        description="What it has to put right itself, besides what its customers have to."
+    )
+    async def checklist(self, info: base.Info) -> schema_checklist.Checklist:
+        context = info.context
+        shown = await resolve_checklists.of_account(context.signed_in(), context.now)
+        return schema_checklist.Checklist.of(shown)
 
     @strawberry.field(description="Its customers, the oldest first.")
     async def customers(

@@ -9,7 +9,7 @@ from models import carriers, tables
 from resolvers import access
 from resolvers import carriers as resolve
 from resolvers.access import Capability
-from schema import base
+from schema import base, checklist
 
 
 @strawberry.type(description="A provider that terminates calls for the account.")
@@ -110,6 +110,7 @@ class CarrierMutation:
             sip_uri=input.sip_uri,
             now=info.context.now,
         )
+        await checklist.settle(info, None)
         return Carrier.of(row)
 
 

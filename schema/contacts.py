@@ -5,11 +5,12 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from live import wake
 from models import customers as stored_customers
 from models import tables
 from resolvers import contacts as resolve
 from resolvers import networks
-from schema import base, customers, logins
+from schema import base, checklist, customers, logins
 
 
 @strawberry.type(description="A person of a customer with a login.")
@@ -129,6 +130,8 @@ class ContactMutation:
             language=input.language,
             now=info.context.now,
         )
+        await checklist.settle(info, row.customer_id)
+        await wake.hint(info.context.redis, wake.For.MESSAGES)  # it may be invited
         return Contact.of(row)
 
 

@@ -106,8 +106,9 @@ class Customer(
 
     @strawberry.field(description="What it still has to put right.")
     async def checklist(self, info: base.Info) -> checklist.Checklist:
-        items = await resolve_checklists.outstanding(info.context.signed_in(), self.row.id)
-        return checklist.Checklist(items=[checklist.ChecklistItem.of(item) for item in items])
+        context = info.context
+        shown = await resolve_checklists.of_customer(context.signed_in(), self.row.id, context.now)
+        return checklist.Checklist.of(shown)
 
 
 @strawberry.input(description="A new customer.")
@@ -199,6 +200,7 @@ class CustomerMutation:
             tax_percent=input.tax_percent,
             now=info.context.now,
         )
+        await checklist.settle(info, row.id, None)
         return Customer.of(row)
 
 

@@ -46,15 +46,17 @@ class InvoiceIssued(_Fact):
 
 
 @strawberry.type(
-    description="A customer has other checklist items outstanding than before: its `checklist` says"
-    " which. Told within about 15 s, of calls without a rate at once."
+    description="A customer, or the account itself, has other checklist items outstanding than"
+    " before: its `checklist` says which. Told within 15 s, of what is done by this API at once."
 )
 class ChecklistChange(_Fact):
-    customer_id: strawberry.ID = strawberry.field(description="Whose checklist it is.")
+    customer_id: strawberry.ID | None = strawberry.field(
+        description="Whose checklist it is; null: the account's own, told in its stream alone."
+    )
     outstanding: base.Long = strawberry.field(
-        description="How many items the customer as a whole had outstanding then. A verification"
-        " is one item as long as any of its contacts has to do it; that one more or less of them"
-        " has to is a change too."
+        description="How many items the customer (or the account) as a whole had outstanding then,"
+        " whoever snoozed them. A verification is one item as long as any of its contacts has to do"
+        " it; that one more or less of them has to is a change too."
     )
 
 
@@ -100,7 +102,11 @@ async def _checklists(
             yield ChecklistChange(
                 number=fact.number,
                 at=fact.at,
-                customer_id=base.encode_id("Customer", stream.account_id, fact.customer_id or 0),
+                customer_id=(
+                    None
+                    if fact.customer_id is None
+                    else base.encode_id("Customer", stream.account_id, fact.customer_id)
+                ),
                 outstanding=len(open_items),
             )
 

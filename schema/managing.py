@@ -8,7 +8,7 @@ import strawberry
 from resolvers import accounts as resolve_accounts
 from resolvers import carriers as resolve_carriers
 from resolvers import customers as resolve_customers
-from schema import accounts, base, carriers, customers, given
+from schema import accounts, base, carriers, checklist, customers, given
 
 ExpectedVersion: TypeAlias = base.Long | None
 EXPECTED = (
@@ -105,6 +105,7 @@ class ManagingMutation:
             input.expected_version,
             info.context.now,
         )
+        await checklist.settle(info, row.id)
         return customers.Customer.of(row)
 
     @strawberry.mutation(description="Changes a carrier. Owner and support.")

@@ -11,7 +11,7 @@ from models import customers as stored_customers
 from models import numbers as stored
 from models import tables
 from resolvers import numbers as resolve
-from schema import base
+from schema import base, checklist
 
 if TYPE_CHECKING:
     from schema.customers import Customer
@@ -187,9 +187,9 @@ class NumberMutation:
         input: Annotated[SetNumberRangeInput, strawberry.argument(description="The range.")],
     ) -> SetNumberRangeResult:
         caller, now = info.context.signed_in(), info.context.now
-        return NumberRange.of(
-            await resolve.set_range(caller, input.start, input.end, input.block_size, now)
-        )
+        found = await resolve.set_range(caller, input.start, input.end, input.block_size, now)
+        await checklist.settle(info, None)
+        return NumberRange.of(found)
 
     @strawberry.mutation(
         description="Gives a customer the lowest free block, or the one that is named: one that"

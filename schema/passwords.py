@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from live import wake
 from resolvers import passwords as resolve
 from schema import base
 
@@ -89,6 +90,7 @@ class PasswordMutation:
         context = info.context
         client = context.exchange.client
         await resolve.request_reset(context.desk, input.email, client, context.now)
+        await wake.hint(context.redis, wake.For.MESSAGES)
         return ResetRequested(at=context.now)
 
     @strawberry.mutation(

@@ -5,10 +5,11 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from domain import callers
+from live import wake
 from resolvers import contacts as resolve_contacts
 from resolvers import invitations
 from resolvers import staff as resolve_staff
-from schema import base, contacts, given, managing, staff
+from schema import base, checklist, contacts, given, managing, staff
 
 
 @strawberry.input(description="Changes of a contact. " + given.KEEPS)
@@ -118,6 +119,7 @@ class PeopleMutation:
             input.expected_version,
             info.context.now,
         )
+        await checklist.settle(info, row.customer_id)
         return contacts.Contact.of(row)
 
     @strawberry.mutation(
@@ -153,6 +155,7 @@ class PeopleMutation:
             input.expected_version,
             info.context.now,
         )
+        await checklist.settle(info, None)
         return staff.Staff.of(row)
 
     @strawberry.mutation(
@@ -188,9 +191,12 @@ class PeopleMutation:
         split = base.split_id(input.person_id)
         if split is not None and split[0] == "Staff":
             id = base.decode_id(input.person_id, "Staff", caller.account_id)
-            return Invitation(email=await invitations.resend_to_staff(caller, id, now))
-        id = base.decode_id(input.person_id, "Contact", caller.account_id)
-        return Invitation(email=await invitations.resend_to_contact(caller, id, now))
+            email = await invitations.resend_to_staff(caller, id, now)
+        else:
+            id = base.decode_id(input.person_id, "Contact", caller.account_id)
+            email = await invitations.resend_to_contact(caller, id, now)
+        await wake.hint(info.context.redis, wake.For.MESSAGES)
+        return Invitation(email=email)
 
 
 async def _contact(info: base.Info, global_id: str, *, disabled: bool) -> contacts.Contact:

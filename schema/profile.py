@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from resolvers import profiles as resolve
-from schema import base, given
+from schema import base, checklist, given
 from schema import viewer as schema_viewer
 
 
@@ -88,4 +88,5 @@ async def _changed(
 ) -> Profile:
     caller = info.context.signed_in()
     await resolve.update(caller, changes, current_password, info.context.now)
+    await checklist.settle(info, caller.customer_id)
     return Profile(viewer=await schema_viewer.of(caller))

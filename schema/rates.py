@@ -8,7 +8,7 @@ import strawberry
 
 from domain import money, people, rating
 from resolvers import rates
-from schema import base
+from schema import base, checklist
 
 strawberry.enum(
     money.Rounding,
@@ -154,6 +154,7 @@ class RatesMutation:
         card_id = base.decode_id(input.rate_card_id, "RateCard", caller.account_id)
         valid_from = input.valid_from or now
         await rates.assign(caller, customer_id, card_id, valid_from, now)
+        await checklist.settle(info, customer_id)
         return RateCardAssignment(
             customer_id=input.customer_id, rate_card_id=input.rate_card_id, valid_from=valid_from
         )

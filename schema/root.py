@@ -14,6 +14,7 @@ from schema import (
     bounded,
     carriers,
     cells,
+    checklist,
     contacts,
     customers,
     errors,
@@ -36,6 +37,7 @@ from schema import (
     summaries,
     switches,
     updates,
+    verification,
     viewer,
 )
 
@@ -109,6 +111,8 @@ class Mutation(
     invoicing.BillingMutation,
     numbers.NumberMutation,
     sip_users.SipUserMutation,
+    checklist.ChecklistMutation,
+    verification.VerificationMutation,
 ):
     pass
 

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from resolvers import second_factor as resolve
-from schema import base
+from schema import base, checklist
 
 
 @strawberry.type(description="The viewer's second factor: an authenticator app, RFC 6238.")
@@ -116,6 +116,7 @@ class SecondFactorMutation:
     ) -> ConfirmTwoFactorResult:
         context = info.context
         codes = await resolve.confirm(context.desk, context.signed_in(), input.code, context.now)
+        await checklist.settle(info, context.signed_in().customer_id)
         return RecoveryCodes(codes=list(codes))
 
     @strawberry.mutation(
@@ -128,6 +129,7 @@ class SecondFactorMutation:
     ) -> DisableTwoFactorResult:
         context = info.context
         await resolve.disable(context.desk, context.signed_in(), input.password, context.now)
+        await checklist.settle(info, context.signed_in().customer_id)
         return TwoFactorDisabled(at=context.now)
 
     @strawberry.mutation(

@@ -5,10 +5,11 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from domain import callers
+from live import wake
 from models import accounts as stored_accounts
 from models import tables
 from resolvers import staff as resolve
-from schema import accounts, base, logins
+from schema import accounts, base, checklist, logins
 
 strawberry.enum(callers.Role, name="Role", description="What a person of the account may do.")
 
@@ -84,6 +85,8 @@ class StaffMutation:
             input.role,
             info.context.now,
         )
+        await checklist.settle(info, None)
+        await wake.hint(info.context.redis, wake.For.MESSAGES)  # it may be invited
         return Staff.of(row)
 
 

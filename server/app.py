@@ -15,7 +15,7 @@ from resolvers import desk, feeds
 from runtime import clock, services
 from runtime.settings import Settings
 from schema import base
-from server import health, ingest_routes, uses, watch
+from server import health, ingest_routes, pages, uses, watch
 from server.graphql import operations, shared, sse, trusted
 from server.graphql.view import View
 
@@ -59,13 +59,16 @@ def create_app(settings: Settings) -> Starlette:
                 await watched.close()
                 await heard.close()
 
-    known_documents = trusted.load(settings.documents, only=settings.documents_only)
+    known_documents = trusted.load(
+        settings.documents, only=settings.documents_only, own=pages.DOCUMENTS
+    )
     graphql = View(clock.now)
     return Starlette(
         routes=[
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
             *ingest_routes.routes,
+            *pages.routes,
             Route("/healthz", health.live),
             Route("/readyz", health.ready),
         ],

@@ -4,7 +4,7 @@ A job that is lost or fails loses nothing: the next tick finds what is left.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from domain import facts
 from live import bus, channels, news, topics
 from models import accounts, checklists, hours, ledger, partitions, switches
+from workers import sending
 
 _BATCH = 200
 _SECONDS = 40
@@ -31,6 +32,7 @@ class Tools:
     clock: Callable[[], datetime]
     records_days: int
     partitions_ahead_days: int
+    post: sending.Post = sending.NOTHING
     rebuilding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -63,7 +65,7 @@ async def _rebuild(tools: Tools, which: hours.Hour, places: asyncio.Semaphore) -
         topic = topics.rows(which.account_id, which.customer_id)
         await bus.publish(tools.redis, topic, rebuilt.version)
     if rebuilt and rebuilt.unrated_changed:
-        await _settle_checklist(tools, which.account_id, which.customer_id)
+        await _settle(tools, which.account_id, [which.customer_id, checklists.ACCOUNT])
     return rebuilt is not None
 
 
@@ -79,20 +81,30 @@ async def settle_checklists(ctx: dict[str, Any]) -> None:
     """Finds what has changed of the checklists, whatever changed it."""
     tools: Tools = ctx["tools"]
     for account_id in await accounts.ids():
-        for customer_id in await checklists.changed(account_id):
-            await _settle_checklist(tools, account_id, customer_id)
+        changed = await checklists.changed(account_id, tools.clock())
+        for start in range(0, len(changed), checklists.BATCH):
+            await _settle(tools, account_id, changed[start : start + checklists.BATCH])
 
 
-async def _settle_checklist(tools: Tools, account_id: int, customer_id: int) -> None:
-    """One that fails does not keep the others: the next look finds it again."""
+async def _settle(tools: Tools, account_id: int, ids: Sequence[int]) -> None:
+    """Where one fails, each by itself, so that it does not keep the others; the next look finds it
+    again."""
     try:
-        number = await checklists.settle(account_id, customer_id, tools.clock())
+        told = await checklists.settle(account_id, ids, tools.clock())
     except Exception:
-        log.exception("checklist not settled", account=account_id, customer=customer_id)
+        log.exception("checklists not settled", account=account_id, of=list(ids[:10]))
+        for id in ids if len(ids) > 1 else ():
+            await _settle(tools, account_id, [id])
         return
-    if number is not None:
-        kind = facts.Kind.CHECKLIST_CHANGED
-        await news.tell(tools.redis, account_id, customer_id, kind, number)
+    kind = facts.Kind.CHECKLIST_CHANGED
+    numbers = {id or None: number for id, number in told.items()}
+    await news.tell_many(tools.redis, account_id, kind, numbers)
+
+
+async def send_messages(ctx: dict[str, Any]) -> None:
+    """Sends what is due of the outbox."""
+    tools: Tools = ctx["tools"]
+    await sending.send_due(tools.post, tools.clock)
 
 
 async def make_partitions(ctx: dict[str, Any]) -> None:

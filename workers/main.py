@@ -19,13 +19,14 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from live import wake
-from runtime import clock, services
+from runtime import clock, senders, services
 from runtime.settings import Settings
-from workers import jobs
+from workers import jobs, sending
 
 HEARTBEAT = "cb:worker"  # there while a worker lives; what /readyz looks for
 _BEAT_SECONDS = 5
 _REBUILD_SECONDS = 60
+_SEND_SECONDS = 60
 _WAIT_SECONDS = 5.0  # how long the end waits for what it closes
 _CONNECT_SECONDS = 15.0  # arq, which tries again itself, knows no time-out for Redis's answer
 _BLOCK_SECONDS = 3  # less than Redis has for an answer: see runtime/services.py
@@ -35,10 +36,19 @@ SCHEDULE = (
     cron(jobs.rebuild_marked, second={0, 20, 40}, run_at_startup=True, timeout=_REBUILD_SECONDS),
     cron(jobs.post_closed, second={10, 40}, run_at_startup=True, timeout=30),
     cron(jobs.settle_checklists, second={3, 18, 33, 48}, run_at_startup=True, timeout=30),
+    cron(
+        jobs.send_messages, second=set(range(2, 60, 5)), run_at_startup=True, timeout=_SEND_SECONDS
+    ),
     cron(jobs.sweep_leases, second={5, 15, 25, 35, 45, 55}, timeout=10),
     cron(jobs.make_partitions, minute={7}, second=0, run_at_startup=True, timeout=60),
     cron(jobs.drop_partitions, hour={1}, minute={17}, second=0, timeout=60),
 )
+
+# What is also done at once when there is word of it, and within how many seconds.
+WHEN_TOLD = {
+    wake.For.MARKS: (jobs.rebuild_marked, _REBUILD_SECONDS),
+    wake.For.MESSAGES: (jobs.send_messages, _SEND_SECONDS),
+}
 
 log = structlog.get_logger("worker")
 
@@ -60,14 +70,18 @@ async def work(settings: Settings) -> None:
         settings.database_url, settings.redis_url, pool=settings.database_pool
     ) as opened:
         tools = jobs.Tools(
-            opened.redis, clock.now, settings.records_days, settings.partitions_ahead_days
+            opened.redis,
+            clock.now,
+            settings.records_days,
+            settings.partitions_ahead_days,
+            sending.Post(settings.secret_key or "", settings.public_url, senders.of(settings)),
         )
         async with asyncio.timeout(_CONNECT_SECONDS):
             worker = await _worker(settings.redis_url, tools)
         try:
             await _until_one_ends(
                 asyncio.create_task(worker.async_run()),
-                asyncio.create_task(_rebuild_when_told(opened.redis, tools)),
+                *(asyncio.create_task(_when_told(opened.redis, tools, what)) for what in WHEN_TOLD),
                 asyncio.create_task(_told_to_stop()),
             )
         finally:
@@ -96,14 +110,15 @@ def _to_json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, default=repr).encode()
 
 
-async def _rebuild_when_told(redis: Redis, tools: jobs.Tools) -> None:
+async def _when_told(redis: Redis, tools: jobs.Tools, what: wake.For) -> None:
     """At once after a commit; the schedule finds what a lost token told of."""
+    job, seconds = WHEN_TOLD[what]
     while True:
-        if await wake.woken(redis, _BLOCK_SECONDS):
+        if await wake.woken(redis, _BLOCK_SECONDS, what):
             try:
-                await asyncio.wait_for(jobs.rebuild_marked({"tools": tools}), _REBUILD_SECONDS)
+                await asyncio.wait_for(job({"tools": tools}), seconds)
             except Exception:
-                log.exception("hours not rebuilt; the next tick tries again")
+                log.exception("what was told of is not done; the next tick tries again", what=what)
 
 
 async def _told_to_stop() -> None:

@@ -49,6 +49,13 @@ def configured(data_dir: Path = DEFAULT_DATA_DIR) -> Iterator[Settings]:
         raise failed(str(error)) from error
 
 
+def reached_at(settings: Settings, url: str) -> Settings:
+    """The settings with that public URL, where none is configured: links in mails go there."""
+    if "public_url" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"public_url": url})
+
+
 def failed(why: str) -> typer.Exit:
     """Says why the command ends, in one line; to be raised."""
     typer.secho(f"callboard: {why}", err=True, fg="red")

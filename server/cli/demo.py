@@ -59,6 +59,7 @@ def demo(
     with cli.configured(data_dir) as settings, _alone(data_dir):
         logs.configure("WARNING")  # the parts log to their own files
         asyncio.run(migrated(settings))
+        settings = cli.reached_at(settings, url)
         environment = settings.model_copy(update={"development": True}).environment()
         with Parts(environment) as parts:
             parts.add(Part("web", ["serve", "--port", str(port)], _log(data_dir, "web")))

@@ -102,7 +102,7 @@ async def _customers(api: Api, rated_from: datetime) -> dict[str, str]:
     """Makes customers, a card a currency and a contact each; returns the first contact's login."""
     cards = {currency: await _card(api, currency) for currency in ("EUR", "GBP", "USD")}
     logins: list[dict[str, str]] = []
-    for reference, name, currency, channels, debit, tax in _CUSTOMERS:
+    for place, (reference, name, currency, channels, debit, tax) in enumerate(_CUSTOMERS):
         made = await api.do(
             "createCustomer",
             "... on Customer { id }",
@@ -126,6 +126,7 @@ async def _customers(api: Api, rated_from: datetime) -> dict[str, str]:
             "... on Contact { id }",
             customerId=made["id"],
             name="Portal contact",
+            mobile=f"+4416329600{place:02}",
             **login,
         )
         logins.append(login)

@@ -35,5 +35,7 @@ A query to paste:
 Channels as they change, over a WebSocket:
   ./callboard watch --url {url} --key {keys["wallboard"]}
 
+Mails and text messages are not sent; their texts are in {data_dir / "logs" / "worker.log"}.
+
 Ctrl-C stops everything; what was made stays.
 """

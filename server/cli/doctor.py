@@ -18,8 +18,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from domain import messages
 from models import db
-from runtime import embedded_processes, services
+from runtime import embedded_processes, mail, services
 from runtime.settings import Settings, SettingsError, settings
 from server import cli
 
@@ -49,7 +50,13 @@ def doctor(
 
     Example: ./callboard doctor
     """
-    findings = [*_machine(data_dir), *_documents(), *_programs(), *_services(data_dir)]
+    findings = [
+        *_machine(data_dir),
+        *_documents(),
+        *_programs(),
+        *_messages(),
+        *_services(data_dir),
+    ]
     if as_json:
         typer.echo(json.dumps([{n: getattr(f, n) for n in Finding.__slots__} for f in findings]))
     else:
@@ -100,6 +107,37 @@ def _documents() -> Iterator[Finding]:
         return
     others = "no others are run" if documents.only else "others are run too"
     yield Finding("good", "documents", f"{len(documents)} in {found.documents}; {others}")
+
+
+def _messages() -> list[Finding]:
+    """Whether e-mail and text messages can be sent."""
+    try:
+        found = settings()
+    except SettingsError:
+        return []  # said above
+    return [asyncio.run(_mail(found)), _sms(found)]
+
+
+async def _mail(found: Settings) -> Finding:
+    if found.smtp_url is None or found.mail_from is None:
+        advice = "e-mail waits: set CALLBOARD_SMTP_URL and CALLBOARD_MAIL_FROM (docs/messages.md)"
+        return Finding("note", "e-mail", advice)
+    server = mail.Server.of(found.smtp_url)
+    where = f"{server.host}:{server.port}"
+    try:
+        await mail.Mailer(server, mail.sender(found.mail_from)).check()
+    except messages.NotSentError as error:
+        advice = f"{where}: {error}. Is it running, and is CALLBOARD_SMTP_URL right?"
+        return Finding("bad", "e-mail", advice)
+    return Finding("good", "e-mail", f"{where} takes mail from {found.mail_from}")
+
+
+def _sms(found: Settings) -> Finding:
+    if found.sms_url is None:
+        advice = "text messages wait: set CALLBOARD_SMS_URL and _SMS_BODY (docs/messages.md)"
+        return Finding("note", "SMS", advice)
+    host = urlsplit(found.sms_url).hostname
+    return Finding("good", "SMS", f"posted to {host}; whether it sends, a first message shows")
 
 
 def _programs() -> Iterator[Finding]:

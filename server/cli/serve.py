@@ -23,8 +23,7 @@ def serve(
     Example: ./callboard serve --host 0.0.0.0 --port 8000
     """
     with cli.configured(data_dir) as settings:
-        if "public_url" not in settings.model_fields_set:
-            settings = settings.model_copy(update={"public_url": f"http://127.0.0.1:{port}"})
+        settings = cli.reached_at(settings, f"http://127.0.0.1:{port}")
         logs.configure(settings.log_level)
         Server(config(settings, host=host, port=port)).run()
 

@@ -29,6 +29,7 @@ def up(
     began = time.monotonic()
     require_free_port(host, port)
     with cli.configured(data_dir) as settings:
+        settings = cli.reached_at(settings, f"http://127.0.0.1:{port}")
         logs.configure(settings.log_level)
         asyncio.run(migrated(settings))
         with Parts(settings.environment()) as parts:

@@ -10,7 +10,7 @@ commands = typer.Typer()
 
 @commands.command()
 def worker(data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR) -> None:
-    """Runs the worker alone: rebuilds hours, keeps partitions, closes what ran out.
+    """Runs the worker alone: rebuilds hours, sends messages, closes what ran out.
 
     Example: ./callboard worker
     """

@@ -1,7 +1,7 @@
 """Trusted documents: those of a manifest, asked for by id; on demand no others are run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ class ManifestError(SettingsError):
 
 
 class Documents:
-    """Trusted documents by their ids; `only`: no other is run."""
+    """Trusted documents by their ids; `only`: no other is run but our `own`, sent as they are."""
 
-    def __init__(self, by_id: Mapping[str, str], *, only: bool = False) -> None:
+    def __init__(
+        self, by_id: Mapping[str, str], *, only: bool = False, own: Collection[str] = ()
+    ) -> None:
         self.only = only
+        self._own = frozenset(own)
         self._by_id = {id.removeprefix(_HASH): text for id, text in by_id.items()}
 
     def __len__(self) -> int:
@@ -36,7 +39,7 @@ class Documents:
             return self._known(document_id)
         if query is None:
             raise _bad_request("Send a `query` or a `documentId`.")
-        if self.only:
+        if self.only and query not in self._own:
             raise refusals.Refusal(
                 "DOCUMENTS_ONLY",
                 "Only known documents are run here: send the `documentId` of one, and no `query`.",
@@ -56,7 +59,7 @@ class Documents:
         return text
 
 
-def load(path: Path | None, *, only: bool = False) -> Documents:
+def load(path: Path | None, *, only: bool = False, own: Collection[str] = ()) -> Documents:
     """The documents of a manifest, all validated; raises `ManifestError`."""
     if path is None:
         if only:
@@ -67,7 +70,7 @@ def load(path: Path | None, *, only: bool = False) -> Documents:
     by_id = _read(path)
     for id, text in by_id.items():
         _require_valid(path, id, text)
-    return Documents(by_id, only=only)
+    return Documents(by_id, only=only, own=own)
 
 
 def _read(path: Path) -> dict[str, str]:

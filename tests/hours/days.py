@@ -147,11 +147,22 @@ async def stored_slots() -> Rows:
 
 
 async def prepare(customers: int = 2) -> None:
-    """Customers 1, 2, … in EUR."""
+    """Customers 1, 2, … in EUR, with nothing on their checklists."""
     async with db.connection() as conn:
         await conn.execute(
-            "INSERT INTO customers (account_id, id, reference, name, currency, created_at)"
-            " SELECT $1, n, 'customer-' || n, 'Customer', 'EUR', $2 FROM generate_series(1, $3) n",
+            "INSERT INTO customers (account_id, id, reference, name, currency, created_at,"
+            " legal_name, street, postal_code, city, country, billing_email)"
+            " SELECT $1, n, 'customer-' || n, 'Customer', 'EUR', $2, 'Customer Ltd', 'High Street',"
+            " '1000', 'Anytown', 'GB', 'bills@customer.example' FROM generate_series(1, $3) n",
+            ACCOUNT,
+            HOUR,
+            customers,
+        )
+        await conn.execute(
+            "WITH card AS (INSERT INTO rate_cards (account_id, name, currency, created_at)"
+            " VALUES ($1, 'Standard', 'EUR', $2) RETURNING id)"
+            " INSERT INTO rate_card_assignments SELECT $1, n, $2, id"
+            " FROM card, generate_series(1, $3) n",
             ACCOUNT,
             HOUR,
             customers,

@@ -17,10 +17,11 @@ from programs import Program
 from reader import Asker
 from redis.asyncio import Redis
 
-from domain.facts import Kind
+from domain import callers
+from domain.facts import Fact, Kind
 from live import wake
-from models import accounts, checklists, db, facts, hours
-from models.tables import Contact
+from models import accounts, carriers, checklists, db, facts, hours, logins, staff
+from models.tables import Contact, Login
 from schema import base
 from workers import jobs, main
 
@@ -30,8 +31,17 @@ OWN = "query ($id: ID!) { customer(id: $id) { checklist { outstanding items { co
 
 @pytest.fixture
 async def asker(database: str, redis: Redis) -> Asker:
+    """Staff of an account on whose checklist is nothing, nor on its two customers'."""
     await accounts.insert("A carrier", NOW)
     await days.prepare()
+    await carriers.insert(
+        ACCOUNT, reference="carrier-a", name="Carrier A", currency="EUR", sip_uri=None, now=NOW
+    )
+    login = await logins.insert(ACCOUNT, "owner@voice.example", "-", NOW)
+    await Login.filter(id=login).update(totp_confirmed_at=NOW)
+    await staff.insert(ACCOUNT, login, "The owner", callers.Role.OWNER, NOW)
+    async with db.connection() as conn:
+        await conn.execute("INSERT INTO number_ranges VALUES ($1, 1000, 9999, 1000)", ACCOUNT)
     return Asker(reader.staff(ACCOUNT), NOW, redis)
 
 
@@ -49,10 +59,18 @@ async def settle(tools: jobs.Tools) -> None:
 
 
 async def told(customer_id: int | None = None) -> list[dict[str, int]]:
-    """All that was told, by what was open."""
+    """All that was told of customers (or of that one), by what was open."""
+    return [dict(fact.detail["open"]) for fact in await all_told(customer_id) if fact.customer_id]
+
+
+async def told_of_account() -> list[dict[str, int]]:
+    return [dict(fact.detail["open"]) for fact in await all_told() if not fact.customer_id]
+
+
+async def all_told(customer_id: int | None = None) -> list[Fact]:
     found = await facts.since(ACCOUNT, customer_id, Kind.CHECKLIST_CHANGED, 0, 1_000)
     assert [fact.number for fact in found] == list(range(1, len(found) + 1))
-    return [dict(fact.detail["open"]) for fact in found]
+    return found
 
 
 def unrated(call: str, customer: int = 1) -> Leg:
@@ -76,14 +94,16 @@ async def test_calls_without_a_rate_are_told_when_they_appear_and_when_they_are_
     ):
         await days.put([unrated("a"), unrated("b"), Leg("c")])
         await rebuild(tools)
-        mine = {"customerId": base.encode_id("Customer", ACCOUNT, 1)}
-        assert await account.next(within=3) == {"number": 1, "outstanding": 1} | mine
+        mine, own = {"customerId": base.encode_id("Customer", ACCOUNT, 1)}, {"customerId": None}
+        assert await account.next(within=3) == {"number": 1, "outstanding": 1} | own
+        assert await account.next(within=3) == {"number": 2, "outstanding": 1} | mine
         await rate(unrated("a"))
         await rebuild(tools)
         assert await account.silent()
         await rate(unrated("b"))
         await rebuild(tools)
-        assert await account.next(within=3) == {"number": 2, "outstanding": 0} | mine
+        assert await account.next(within=3) == {"number": 3, "outstanding": 0} | own
+        assert await account.next(within=3) == {"number": 4, "outstanding": 0} | mine
         assert await account.silent()
         assert await other.silent()
 
@@ -129,6 +149,7 @@ async def test_workers_that_settle_at_once_tell_each_change_once(tools: jobs.Too
     for customer in (1, 2):
         assert await told(customer) == [{"UNRATED_CALLS": 1}, {}] * 5
     assert len(await told()) == 20
+    assert await told_of_account() == [{"UNRATED_CALLS": 1}, {}] * 5
 
 
 async def rebuild_only() -> None:
@@ -153,11 +174,11 @@ async def test_whatever_changes_while_it_is_settled_the_last_that_is_told_is_wha
 
     changing = asyncio.create_task(change())
     while not changing.done():
-        await asyncio.gather(*(checklists.settle(ACCOUNT, 1, NOW) for _ in range(3)))
+        await asyncio.gather(*(checklists.settle(ACCOUNT, [1], NOW) for _ in range(3)))
     await settle(tools)
-    all_told = await told(1)
-    assert all_told[-1] == {"VERIFY_MOBILE": 1} | ({} if verified else {"VERIFY_EMAIL": 1})
-    assert all(one != other for one, other in itertools.pairwise(all_told))
+    of_one = await told(1)
+    assert of_one[-1] == {"VERIFY_MOBILE": 1} | ({} if verified else {"VERIFY_EMAIL": 1})
+    assert all(one != other for one, other in itertools.pairwise(of_one))
 
 
 async def test_one_checklist_that_fails_does_not_keep_the_others(tools: jobs.Tools) -> None:
@@ -203,8 +224,9 @@ async def test_workers_killed_at_work_leave_no_change_untold_and_tell_none_twice
             worker.kill()
             await redis.delete(main.HEARTBEAT)
             worker.start()
-            assert [fact["outstanding"] for fact in await account.take(2)] == [outstanding] * 2
+            assert [fact["outstanding"] for fact in await account.take(3)] == [outstanding] * 3
     assert await told(1) == await told(2) == [{"UNRATED_CALLS": 1}, {}]
+    assert await told_of_account() == [{"UNRATED_CALLS": 1}, {}]
 
 
 async def alive(redis: Redis) -> None:

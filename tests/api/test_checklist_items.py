@@ -1,0 +1,303 @@
+"""Checklists as people see them: items come and go by themselves; some may wait, for one alone."""
+
+import asyncio
+import contextlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from callers import Caller, Carrier
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+from test_facts import following, listened_to, next_of
+
+from domain import checklist, refusals
+from domain.facts import Kind
+from live import topics
+from models import checklists, db, facts, quarantine
+from models.tables import Login, Staff
+from runtime import clock
+
+ITEMS = "outstanding items { code detail action where mayWait } snoozed { code snoozedUntil }"
+OF_ACCOUNT = f"{{ viewer {{ ... on Staff {{ account {{ checklist {{ {ITEMS} }} }} }} }} }}"
+OF_CUSTOMER = f"query ($c: ID!) {{ customer(id: $c) {{ checklist {{ {ITEMS} }} }} }}"
+CHANGES = "subscription { checklistChanged { customerId outstanding } }"
+
+
+async def of_account(caller: Caller) -> dict[str, Any]:
+    found: dict[str, Any] = (await caller.ask(OF_ACCOUNT))["viewer"]["account"]["checklist"]
+    return found
+
+
+async def of_customer(caller: Caller, customer: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await caller.ask(OF_CUSTOMER, c=customer))["customer"]["checklist"]
+    return found
+
+
+def codes(shown: dict[str, Any], of: str = "items") -> list[str]:
+    return [item["code"] for item in shown[of]]
+
+
+async def execute(statement: str, *values: Any) -> None:
+    async with db.connection() as conn:
+        await conn.execute(statement, *values)
+
+
+async def snooze(caller: Caller, code: str, days: float = 5, **of: Any) -> dict[str, Any]:
+    until = (clock.now() + timedelta(days=days)).isoformat()
+    return await caller.do("snoozeChecklistItem", "Checklist", ITEMS, code=code, until=until, **of)
+
+
+async def test_a_new_accounts_items_close_as_it_is_set_up(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    assert codes(await of_account(carrier.owner)) == [
+        "CREATE_CUSTOMER",
+        "SET_UP_CARRIER",
+        "SET_NUMBER_RANGE",
+        "ENABLE_TWO_FACTOR",
+    ]
+    topic = topics.facts(carrier.account_id, None, Kind.CHECKLIST_CHANGED)
+    async with following(carrier.owner, CHANGES) as told:
+        telling = asyncio.create_task(next_of(told))
+        await listened_to(api_redis, topic)
+        await carrier.owner.do(
+            "createCarrier", "Carrier", "id", name="A", reference="a", currency="EUR"
+        )
+        async with asyncio.timeout(1):
+            assert await telling == {"customerId": None, "outstanding": 3}
+        customer = await carrier.customer()
+        assert await next_of(told) == {"customerId": None, "outstanding": 2}
+        assert await next_of(told) == {"customerId": customer, "outstanding": 2}
+    assert codes(await of_account(carrier.owner)) == ["SET_NUMBER_RANGE", "ENABLE_TWO_FACTOR"]
+
+
+async def test_records_that_wait_for_staff_open_an_item_and_close_it(carrier: Carrier) -> None:
+    account, now = carrier.account_id, clock.now()
+    refused = quarantine.Refused(b"{}", refusals.Refusal("UNKNOWN_CUSTOMER", "Who?"))
+    await quarantine.add(account, [refused], now)
+    await execute(
+        "INSERT INTO record_revisions VALUES ($1, 'edge-1', 'a', 0, 'x', 1, 'HELD', '{}', $2)",
+        account,
+        now,
+    )
+    shown = await of_account(carrier.owner)
+    assert codes(shown)[-2:] == ["QUARANTINED_RECORDS", "HELD_RECORDS"]
+    await execute("UPDATE quarantine SET state = 'DISCARDED' WHERE account_id = $1", account)
+    await execute("UPDATE record_revisions SET state = 'DISCARDED' WHERE account_id = $1", account)
+    assert not {"QUARANTINED_RECORDS", "HELD_RECORDS"} & set(codes(await of_account(carrier.owner)))
+
+
+async def test_an_owner_sees_its_own_second_factor_and_others_how_many_owners_lack_it(
+    carrier: Carrier,
+) -> None:
+    other, support = await carrier.staff("OWNER"), await carrier.staff("SUPPORT")
+    me = await Staff.get(account_id=carrier.account_id, name="The owner")
+    await Login.filter(id=me.login_id).update(totp_confirmed_at=clock.now())
+    assert "ENABLE_TWO_FACTOR" not in codes(await of_account(carrier.owner))
+    assert "ENABLE_TWO_FACTOR" in codes(await of_account(other))
+    [item] = [
+        one for one in (await of_account(support))["items"] if one["code"] == "ENABLE_TWO_FACTOR"
+    ]
+    assert item["detail"] == "Yet to be done by 1 of the account's owners."
+
+
+async def test_a_company_profile_is_complete_once_each_part_of_it_is_there(
+    carrier: Carrier,
+) -> None:
+    customer = await carrier.customer()
+    for column in checklist.PROFILE:
+        assert "COMPLETE_PROFILE" in codes(await of_customer(carrier.owner, customer))
+        await execute(
+            f"UPDATE customers SET {column} = 'GB' WHERE account_id = $1", carrier.account_id
+        )
+    assert "COMPLETE_PROFILE" not in codes(await of_customer(carrier.owner, customer))
+
+
+async def test_staff_see_that_a_rate_card_is_missing_and_contacts_do_not(carrier: Carrier) -> None:
+    customer = await carrier.customer()
+    contact = await carrier.contact(customer)
+    assert "ASSIGN_RATE_CARD" in codes(await of_customer(carrier.owner, customer))
+    assert "ASSIGN_RATE_CARD" not in codes(await of_customer(contact, customer))
+    card = await carrier.owner.do(
+        "createRateCard", "RateCard", "id", name="Standard", currency="EUR"
+    )
+
+    async def assign(valid_from: datetime) -> None:
+        await carrier.owner.do(
+            "assignRateCard",
+            "RateCardAssignment",
+            "validFrom",
+            customerId=customer,
+            rateCardId=card["id"],
+            validFrom=valid_from.isoformat(),
+        )
+
+    await assign(clock.now() + timedelta(days=1))
+    assert "ASSIGN_RATE_CARD" in codes(await of_customer(carrier.owner, customer))
+    await assign(clock.now() - timedelta(days=1))
+    assert "ASSIGN_RATE_CARD" not in codes(await of_customer(carrier.owner, customer))
+
+
+async def test_an_item_waits_for_one_person_alone_and_comes_back(carrier: Carrier) -> None:
+    customer = await carrier.customer()
+    one, another = await carrier.contact(customer), await carrier.contact(customer)
+    shown = await snooze(one, "VERIFY_MOBILE")
+    assert codes(shown) == ["VERIFY_EMAIL", "COMPLETE_PROFILE"]
+    assert (shown["outstanding"], codes(shown, "snoozed")) == (2, ["VERIFY_MOBILE"])
+    assert codes(await of_customer(one, customer), "snoozed") == ["VERIFY_MOBILE"]
+    for caller in (another, carrier.owner):
+        assert "VERIFY_MOBILE" in codes(await of_customer(caller, customer))
+    account = carrier.account_id
+    await execute("UPDATE checklist_snoozes SET until = now() WHERE account_id = $1", account)
+    assert "VERIFY_MOBILE" in codes(await of_customer(one, customer))
+    await snooze(one, "VERIFY_MOBILE")
+    again = await one.do("unsnoozeChecklistItem", "Checklist", ITEMS, code="VERIFY_MOBILE")
+    assert (again["outstanding"], again["snoozed"]) == (3, [])
+
+
+async def test_what_is_put_right_while_it_is_snoozed_is_gone(carrier: Carrier) -> None:
+    await snooze(carrier.owner, "SET_UP_CARRIER")
+    assert codes(await of_account(carrier.owner), "snoozed") == ["SET_UP_CARRIER"]
+    await carrier.owner.do(
+        "createCarrier", "Carrier", "id", name="A", reference="a", currency="EUR"
+    )
+    assert codes(await of_account(carrier.owner), "snoozed") == []
+
+
+async def test_who_may_snooze_what(carrier: Carrier) -> None:
+    mine, others = await carrier.customer(), await carrier.customer()
+    contact = await carrier.contact(mine)
+    stranger = await Carrier.create(carrier.url, clock.now())
+    key = await carrier.key("LIVE_READ")
+    for caller, code, of, days, refusal in [
+        (contact, "VERIFY_EMAIL", {}, 1, "NOT_SNOOZABLE"),
+        (contact, "PAYMENT_OVERDUE", {}, 1, "NOT_SNOOZABLE"),
+        (contact, "VERIFY_MOBILE", {}, 91, "INVALID"),
+        (contact, "VERIFY_MOBILE", {}, -1, "INVALID"),
+        (contact, "NOTHING", {}, 1, "NOT_FOUND"),
+        (contact, "VERIFY_MOBILE", {"customerId": others}, 1, "NOT_FOUND"),
+        (stranger.owner, "VERIFY_MOBILE", {"customerId": mine}, 1, "NOT_FOUND"),
+        (carrier.owner, "VERIFY_MOBILE", {}, 1, "NOT_FOUND"),
+        (key, "SET_UP_CARRIER", {}, 1, "FORBIDDEN"),
+    ]:
+        refused = await snooze(caller, code, days, **of)
+        assert refused.get("code") == refusal, (code, refused)
+    shown = await snooze(carrier.owner, "VERIFY_MOBILE", customerId=mine)
+    assert codes(shown, "snoozed") == ["VERIFY_MOBILE"]
+
+
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+INVOICE = st.tuples(
+    st.sampled_from(["INVOICE", "CREDIT_NOTE"]),
+    st.sampled_from(["ISSUED", "PAID", "VOID"]),
+    st.integers(0, 40),  # days since it was issued
+    st.integers(0, 2),  # total
+)
+
+
+class Undone(Exception):  # noqa: N818 - an example is over, its rows are not kept
+    pass
+
+
+ACCOUNT = 10**6
+
+
+async def _put(conn: Any, payment_days: int, now: datetime) -> None:
+    """Two customers of an account."""
+    await conn.execute(
+        "INSERT INTO accounts (id, name, created_at) VALUES ($1, 'A', $2)", ACCOUNT, now
+    )
+    await conn.execute(
+        "INSERT INTO customers (account_id, id, reference, name, currency, payment_days,"
+        " created_at) SELECT $1, n, 'c' || n, 'C', 'EUR', $2, $3 FROM generate_series(1, 2) n",
+        *(ACCOUNT, payment_days, now),
+    )
+
+
+async def _put_invoice(
+    conn: Any, number: int, invoice: tuple[str, str, int, int], now: datetime
+) -> None:
+    """Of the first of them; issued a second more than those days ago."""
+    kind, status, days, total = invoice
+    await conn.execute(
+        "INSERT INTO invoices (account_id, customer_id, kind, status, number, position,"
+        " granularity, period_start, period_end, currency, subtotal, tax_percent, tax, rounding,"
+        " total, created_at, issued_at) VALUES ($1, 1, $2, $3, $4, $5, 'MONTHLY', $6, $6, 'EUR',"
+        " 0, 0, 0, 0, $7, $6, $6)",
+        *(ACCOUNT, kind, status, str(number), number, now - days * DAY - SECOND, total),
+    )
+
+
+async def _put_hour(conn: Any, ago: int, unrated: int, now: datetime) -> None:
+    await conn.execute(
+        "INSERT INTO hours (account_id, customer_id, hour, version, attempts, answered, talk_us,"
+        " billed_seconds, charge, unrated, rebuilt_at)"
+        " VALUES ($1, 1, $2, 1, 9, 0, 0, 0, 0, $3, $4)",
+        *(ACCOUNT, now - timedelta(hours=ago), unrated, now),
+    )
+
+
+async def _put_contact(conn: Any, login: int, verified: tuple[bool, bool], now: datetime) -> None:
+    email, mobile = (now if one else None for one in verified)
+    await conn.execute(
+        "INSERT INTO contacts (account_id, customer_id, login_id, name, email, email_verified_at,"
+        " mobile_verified_at, created_at) VALUES ($1, 1, $2, 'P', 'p@x.example', $3, $4, $5)",
+        *(ACCOUNT, login, email, mobile, now),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(INVOICE, max_size=6),
+    st.integers(0, 30),
+    st.lists(st.integers(0, 3), max_size=5),
+    st.lists(st.tuples(st.booleans(), st.booleans()), max_size=4),
+)
+async def test_what_is_looked_at_is_what_python_counts(
+    api_database: str,
+    invoices: list[tuple[str, str, int, int]],
+    payment_days: int,
+    unrated: list[int],
+    people: list[tuple[bool, bool]],
+) -> None:
+    now = clock.now()
+    with contextlib.suppress(Undone):
+        async with db.transaction() as conn:
+            await _put(conn, payment_days, now)
+            for place, invoice in enumerate(invoices):
+                await _put_invoice(conn, place, invoice, now)
+            for place, calls in enumerate(unrated):
+                await _put_hour(conn, place, calls, now)
+            for place, verified in enumerate(people):
+                await _put_contact(conn, place, verified, now)
+            found = await checklists.of_customer(ACCOUNT, 1, now)
+            other = await checklists.of_customer(ACCOUNT, 2, now)
+            assert found is not None
+            assert found.overdue == sum(
+                kind == "INVOICE" and status == "ISSUED" and total > 0 and days >= payment_days
+                for kind, status, days, total in invoices
+            )
+            assert found.unrated_calls == sum(unrated)
+            assert found.unverified_emails == sum(not email for email, _ in people)
+            assert found.unverified_mobiles == sum(not mobile for _, mobile in people)
+            nothing = checklist.CustomerFacts(0, 0, tuple(checklist.PROFILE), False, 0, 0)
+            assert other == nothing
+            assert (await checklists.of_account(ACCOUNT)).unrated_calls == sum(unrated)
+            raise Undone
+
+
+async def test_what_differs_is_told_once_and_numbered_without_a_gap(api_database: str) -> None:
+    now = clock.now()
+    with contextlib.suppress(Undone):
+        async with db.transaction() as conn:
+            await _put(conn, 14, now)
+            for expected, numbers in (([0, 1, 2], [1, 2, 3]), ([1], [1, 2, 3, 4])):
+                changed = await checklists.changed(ACCOUNT, now)
+                assert changed == expected
+                assert sorted(await checklists.settle(ACCOUNT, changed, now)) == expected
+                assert await checklists.changed(ACCOUNT, now) == []
+                told = await facts.since(ACCOUNT, None, Kind.CHECKLIST_CHANGED, 0, 10)
+                assert [fact.number for fact in told] == numbers
+                await _put_contact(conn, len(numbers), (False, True), now)
+            raise Undone

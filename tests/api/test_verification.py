@@ -1,0 +1,356 @@
+"""Verifying e-mail and mobile as a person does it: asked for, received, proven."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import postal
+import pytest
+from callers import Caller, Carrier
+from programs import Program
+from redis.asyncio import Redis
+from switches import number
+from test_facts import following, listened_to, next_of
+
+from domain import proofs, refusals
+from domain.facts import Kind
+from live import topics
+from models import contacts, db, facts
+from models import proofs as stored_proofs
+from models.tables import Contact
+from resolvers import verification
+from runtime import clock
+from server import pages
+
+SECRET = "a key for tests alone, long enough to sign with"
+OWN = """{ viewer { ... on Contact { id email emailVerifiedAt mobile mobileVerifiedAt
+  customer { checklist { outstanding items { code action where } } } } } }"""
+CHANGES = "subscription { checklistChanged { customerId outstanding } }"
+MOBILE = "+441632960{:03}"
+
+
+@dataclass
+class Post:
+    mail: postal.MailServer
+    texts: postal.TextServer
+
+
+@pytest.fixture(scope="module")
+async def post(services: Any, api: Program, api_database: str) -> AsyncIterator[Post]:
+    """Both servers, and the worker that sends to them."""
+    async with postal.mail_server() as mail:
+        with postal.text_server() as texts:
+            environment = {
+                **api.environment,
+                "CALLBOARD_PUBLIC_URL": api.url,
+                "CALLBOARD_SMTP_URL": mail.url,
+                "CALLBOARD_MAIL_FROM": "portal@voice.example",
+                "CALLBOARD_SMS_URL": texts.url,
+            }
+            with Program.worker(environment):
+                yield Post(mail, texts)
+
+
+@dataclass
+class Person:
+    """A contact of a customer of its own."""
+
+    carrier: Carrier
+    caller: Caller
+    customer: str
+    email: str
+    mobile: str
+
+    async def own(self) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.caller.ask(OWN))["viewer"]
+        return found
+
+    async def codes(self) -> set[str]:
+        return {item["code"] for item in (await self.own())["customer"]["checklist"]["items"]}
+
+    async def request(self, what: str) -> dict[str, Any]:
+        wanted = "... on VerificationRequested { sentTo expiresAt againAt }"
+        answer = await self.caller.ask(
+            f"mutation {{ {what} {{ __typename {wanted} ... on Refusal {{ code message }} }} }}"
+        )
+        found: dict[str, Any] = answer[what]
+        return found
+
+    async def row(self) -> Contact:
+        return await Contact.get(account_id=self.carrier.account_id, email=self.email)
+
+    async def wait(self, minutes: float) -> None:
+        """As if what was asked for had been asked for that much earlier."""
+        async with db.connection() as conn:
+            await conn.execute(
+                "UPDATE proofs SET created_at = created_at - $3::interval,"
+                " expires_at = expires_at - $3::interval WHERE account_id = $1 AND login_id = $2",
+                self.carrier.account_id,
+                (await self.row()).login_id,
+                timedelta(minutes=minutes),
+            )
+
+
+@pytest.fixture
+async def person(carrier: Carrier) -> Person:
+    customer = await carrier.customer()
+    caller = await carrier.contact(customer)
+    row = await Contact.filter(account_id=carrier.account_id).first()
+    assert row is not None
+    mobile = MOBILE.format(carrier.account_id % 1000)
+    await contacts.change_mobile(carrier.account_id, row.id, mobile, clock.now())
+    return Person(carrier, caller, customer, row.email, mobile)
+
+
+def nobody(person: Person) -> Caller:
+    return Caller(person.caller.url)
+
+
+async def verify_email(caller: Caller, token: str) -> dict[str, Any]:
+    return await caller.do("verifyEmail", "Verified", "address at", token=token)
+
+
+async def verify_mobile(person: Person, code: str) -> dict[str, Any]:
+    return await person.caller.do("verifyMobile", "Verified", "address at", code=code)
+
+
+def other_than(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06}"
+
+
+async def test_a_contact_proves_its_address_by_the_link_in_the_mail_and_the_item_is_gone(
+    post: Post, person: Person, api_redis: Redis
+) -> None:
+    async with following(person.caller, CHANGES) as told:
+        telling = asyncio.create_task(next_of(told))
+        topic = topics.facts(
+            person.carrier.account_id, number(person.customer), Kind.CHECKLIST_CHANGED
+        )
+        await listened_to(api_redis, topic)
+        requested = await person.request("requestEmailVerification")
+        assert (requested["__typename"], requested["sentTo"]) == (
+            "VerificationRequested",
+            person.email,
+        )
+        letter = await post.mail.arrived(person.email)
+        link = postal.link_in(letter)
+        assert link.startswith(f"{person.caller.url}/verify-email?token=")
+        async with httpx2.AsyncClient() as scanner:
+            for _ in range(2):
+                assert (await scanner.get(link)).status_code == 200
+        assert (await person.own())["emailVerifiedAt"] is None
+        assert not telling.done()
+        stream = (person.carrier.account_id, number(person.customer), Kind.CHECKLIST_CHANGED)
+        last = await facts.last(*stream)
+        done = await verify_email(nobody(person), postal.token_in(letter))
+        assert await facts.last(*stream) == last + 1  # with the answer, by no sweep
+        assert (done["__typename"], done["address"]) == ("Verified", person.email)
+        async with asyncio.timeout(1):
+            assert (await telling)["customerId"] == person.customer
+    assert (await person.own())["emailVerifiedAt"] == done["at"]
+    assert "VERIFY_EMAIL" not in await person.codes()
+    again = await verify_email(nobody(person), postal.token_in(letter))
+    assert (again["__typename"], again["code"]) == ("Conflict", "ALREADY_VERIFIED")
+    assert (await person.request("requestEmailVerification"))["code"] == "ALREADY_VERIFIED"
+
+
+async def test_the_pages_button_runs_the_mutation_that_takes_the_link(
+    post: Post, person: Person
+) -> None:
+    await person.request("requestEmailVerification")
+    link = postal.link_in(await post.mail.arrived(person.email))
+    page = pages.PAGES[pages.Kind.VERIFY_EMAIL]
+    token = link.partition("token=")[2]
+    answer = await nobody(person).ask(page.document, input={"token": token})
+    assert answer["verifyEmail"] == {"__typename": "Verified"}
+    answer = await nobody(person).ask(page.document, input={"token": "x"})
+    assert answer["verifyEmail"]["code"] == "BAD_LINK"
+
+
+async def test_another_mail_is_sent_after_a_minute_and_then_the_earlier_link_is_good_no_more(
+    post: Post, person: Person
+) -> None:
+    await person.request("requestEmailVerification")
+    first = postal.token_in(await post.mail.arrived(person.email))
+    refused = await person.request("requestEmailVerification")
+    assert refused["code"] == "TOO_SOON"
+    assert " s." in refused["message"]
+    await person.wait(minutes=1)
+    await person.request("requestEmailVerification")
+    second = postal.token_in(await post.mail.arrived(person.email, count=2))
+    assert (await verify_email(nobody(person), first))["code"] == "BAD_LINK"
+    assert (await verify_email(nobody(person), second))["__typename"] == "Verified"
+
+
+async def test_however_many_ask_at_once_one_message_is_sent(post: Post, person: Person) -> None:
+    answers = await asyncio.gather(*(person.request("requestMobileVerification") for _ in range(8)))
+    sent = [answer for answer in answers if answer["__typename"] == "VerificationRequested"]
+    assert len(sent) == 1
+    assert {answer["code"] for answer in answers if answer not in sent} == {"TOO_SOON"}
+    await post.texts.code(person.mobile)
+    assert len(post.texts.to(person.mobile)) == 1
+
+
+async def test_five_messages_an_hour_are_all(post: Post, person: Person) -> None:
+    for _ in range(5):
+        sent = await person.request("requestEmailVerification")
+        assert sent["__typename"] == "VerificationRequested"
+        await person.wait(minutes=5)
+    assert (await person.request("requestEmailVerification"))["code"] == "TOO_SOON"
+    await person.wait(minutes=36)
+    sent = await person.request("requestEmailVerification")
+    assert sent["__typename"] == "VerificationRequested"
+
+
+async def test_a_link_to_an_address_that_has_changed_since_proves_nothing(
+    post: Post, person: Person
+) -> None:
+    await person.request("requestEmailVerification")
+    token = postal.token_in(await post.mail.arrived(person.email))
+    account_id, row = person.carrier.account_id, await person.row()
+    with pytest.raises(refusals.Refusal) as refused:
+        await contacts.change_email(account_id, row.id, person.carrier.email, clock.now())
+    assert refused.value.code == "EMAIL_TAKEN"
+    await contacts.change_email(account_id, row.id, f"new.{row.email}", clock.now())
+    assert (await verify_email(nobody(person), token))["code"] == "BAD_LINK"
+    assert (await person.own())["emailVerifiedAt"] is None
+
+
+async def test_a_link_asked_for_while_the_address_changed_proves_nothing(
+    person: Person, api_redis: Redis
+) -> None:
+    """The change withdraws what was asked for before it; this was asked for an instant later."""
+    now, purpose = clock.now(), proofs.Purpose.VERIFY_EMAIL
+    row = await person.row()
+    await contacts.change_email(row.account_id, row.id, f"new.{row.email}", now)
+    id = await stored_proofs.insert(row.account_id, row.login_id, purpose, row.email, now)
+    link = proofs.Link(row.account_id, id)
+    token = proofs.sign(SECRET, purpose, link, now + timedelta(days=1))
+    with pytest.raises(refusals.Refusal) as refused:
+        await verification.verify_email(SECRET, token, api_redis, now)
+    assert refused.value.code == "BAD_LINK"
+
+
+async def test_a_verified_address_that_changes_has_to_be_verified_again(
+    post: Post, person: Person
+) -> None:
+    await person.request("requestEmailVerification")
+    token = postal.token_in(await post.mail.arrived(person.email))
+    await verify_email(nobody(person), token)
+    row = await person.row()
+    await contacts.change_email(row.account_id, row.id, row.email, clock.now())
+    assert "VERIFY_EMAIL" not in await person.codes()
+    person.email = f"new.{row.email}"
+    await contacts.change_email(row.account_id, row.id, person.email, clock.now())
+    assert "VERIFY_EMAIL" in await person.codes()
+    assert (await verify_email(nobody(person), token))["code"] == "BAD_LINK"
+    await person.wait(minutes=1)
+    await person.request("requestEmailVerification")
+    token = postal.token_in(await post.mail.arrived(person.email))
+    assert (await verify_email(nobody(person), token))["address"] == person.email
+
+
+async def test_a_link_is_good_for_two_days_and_only_as_it_was_signed(
+    post: Post, person: Person, api_redis: Redis
+) -> None:
+    await person.request("requestEmailVerification")
+    token = postal.token_in(await post.mail.arrived(person.email))
+    late = clock.now() + timedelta(days=2, minutes=1)
+    for key, given, now in [
+        (SECRET, token, late),
+        ("another key, also long enough to sign", token, clock.now()),
+        (SECRET, token[:-3] + ("AAA" if token[-3:] != "AAA" else "BBB"), clock.now()),
+        (SECRET, "", clock.now()),
+        (SECRET, "\ud800", clock.now()),
+    ]:
+        with pytest.raises(refusals.Refusal) as refused:
+            await verification.verify_email(key, given, api_redis, now)
+        assert refused.value.code == "BAD_LINK"
+    early = clock.now() + timedelta(days=1, hours=23)
+    assert (await verification.verify_email(SECRET, token, api_redis, early)).at == early
+
+
+async def test_a_contact_proves_its_number_by_the_code_in_the_text(
+    post: Post, person: Person
+) -> None:
+    assert "VERIFY_MOBILE" in await person.codes()
+    assert (await verify_mobile(person, "123456"))["code"] == "NO_CODE"
+    requested = await person.request("requestMobileVerification")
+    assert requested["sentTo"] == person.mobile
+    code = await post.texts.code(person.mobile)
+    wrong = await verify_mobile(person, other_than(code))
+    assert (wrong["__typename"], wrong["code"], wrong["field"]) == (
+        "InvalidInput",
+        "WRONG_CODE",
+        "code",
+    )
+    done = await verify_mobile(person, f" {code[:3]} {code[3:]} ")
+    assert (done["__typename"], done["address"]) == ("Verified", person.mobile)
+    assert "VERIFY_MOBILE" not in await person.codes()
+    assert (await verify_mobile(person, code))["code"] == "ALREADY_VERIFIED"
+    assert (await person.request("requestMobileVerification"))["code"] == "ALREADY_VERIFIED"
+
+
+async def test_a_code_is_tried_five_times_however_many_try_at_once(
+    post: Post, person: Person
+) -> None:
+    await person.request("requestMobileVerification")
+    code = await post.texts.code(person.mobile)
+    wrong = other_than(code)
+    answers = await asyncio.gather(*(verify_mobile(person, wrong) for _ in range(12)))
+    assert sorted(answer["code"] for answer in answers) == (
+        ["TOO_MANY_TRIES"] * 8 + ["WRONG_CODE"] * 4
+    )
+    assert (await verify_mobile(person, code))["code"] == "TOO_MANY_TRIES"
+    await person.wait(minutes=1)
+    await person.request("requestMobileVerification")
+    fresh = await post.texts.code(person.mobile, count=2)
+    assert (await verify_mobile(person, fresh))["__typename"] == "Verified"
+
+
+async def test_a_code_is_good_for_ten_minutes_and_for_the_number_it_was_sent_to(
+    post: Post, person: Person
+) -> None:
+    await person.request("requestMobileVerification")
+    code = await post.texts.code(person.mobile)
+    await person.wait(minutes=10)
+    assert (await verify_mobile(person, code))["code"] == "NO_CODE"
+    await person.request("requestMobileVerification")
+    code = await post.texts.code(person.mobile, count=2)
+    row = await person.row()
+    await contacts.change_mobile(row.account_id, row.id, "+441632961999", clock.now())
+    assert (await verify_mobile(person, code))["code"] == "NO_CODE"
+    await contacts.change_mobile(row.account_id, row.id, None, clock.now())
+    assert (await person.request("requestMobileVerification"))["code"] == "NO_MOBILE"
+
+
+async def test_neither_code_nor_link_lies_in_the_database(post: Post, person: Person) -> None:
+    await person.request("requestEmailVerification")
+    await person.request("requestMobileVerification")
+    token = postal.token_in(await post.mail.arrived(person.email))
+    code = await post.texts.code(person.mobile)
+    async with db.connection() as conn:
+        for table in ("messages", "proofs", "audit_log"):
+            rows = await conn.fetch(
+                f"SELECT to_jsonb(t)::text AS row FROM {table} t WHERE account_id = $1",
+                person.carrier.account_id,
+            )
+            assert rows
+            for row in rows:
+                assert token not in row["row"]
+                assert f'"{code}"' not in row["row"]
+
+
+async def test_only_contacts_have_addresses_to_verify(post: Post, carrier: Carrier) -> None:
+    key = await carrier.key("LIVE_READ")
+    for caller in (carrier.owner, key):
+        for what in ("requestEmailVerification", "requestMobileVerification"):
+            answer = await caller.ask(f"mutation {{ {what} {{ ... on Refusal {{ code }} }} }}")
+            assert answer[what] == {"code": "FORBIDDEN"}
+        refused = await caller.do("verifyMobile", "Verified", "at", code="123456")
+        assert refused["code"] == "FORBIDDEN"
+    refused = await Caller(carrier.url).do("verifyMobile", "Verified", "at", code="123456")
+    assert refused["code"] == "UNAUTHENTICATED"

@@ -1,0 +1,85 @@
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import messages, proofs
+from domain.messages import Channel, Kind
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+VALUES = {"account": "<b>Voice</b> & Co", "until": "noon", "code": "012345", "minutes": "10"}
+
+
+def written(kind: Kind, language: str = "en") -> messages.Letter:
+    return messages.write(
+        kind,
+        reference="1.2",
+        recipient="person@acme.example",
+        language=language,
+        values=VALUES,
+        link="https://voice.example/x?token=a.b&c" if kind in messages.PAGE else "",
+        at=NOW,
+    )
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("language", ["en", "de", "es", "pt-BR"])
+def test_every_message_can_be_written_in_every_language(kind: Kind, language: str) -> None:
+    letter = written(kind, language)
+    assert VALUES["account"] in letter.text + letter.subject
+    assert not re.search(r"\{\w*\}", letter.subject + letter.text)
+    assert bool(letter.subject) == (letter.channel is Channel.EMAIL)
+
+
+@pytest.mark.parametrize("kind", messages.PAGE)
+def test_text_and_html_of_a_mail_say_the_same_and_hold_its_link(kind: Kind) -> None:
+    letter = written(kind)
+    assert letter.link in letter.text
+    assert 'href="https://voice.example/x?token=a.b&amp;c"' in letter.html
+    assert "<b>Voice" not in letter.html
+    assert "src=" not in letter.html
+    for line in (*letter.before, *letter.after):
+        assert line in letter.text
+
+
+def test_a_text_message_has_its_code_and_fits_one_part() -> None:
+    letter = written(Kind.VERIFY_MOBILE)
+    assert "012345" in letter.text
+    assert len(letter.text) <= 160
+
+
+def test_a_message_is_given_up_after_about_a_day_of_ever_longer_waits() -> None:
+    now, waits = NOW, []
+    for tries in range(1, 100):
+        again = messages.next_try(tries, now)
+        if again is None:
+            break
+        waits.append(again - now)
+        now = again
+    assert waits == sorted(waits)
+    assert waits[0] <= timedelta(seconds=10)
+    assert timedelta(hours=22) < now - NOW < timedelta(hours=26)
+
+
+@given(st.lists(st.integers(0, 2 * 86_400), max_size=14))
+def test_who_waits_as_long_as_told_may_ask_and_not_a_second_before(ago: list[int]) -> None:
+    asked = [NOW - timedelta(seconds=seconds) for seconds in ago]
+
+    def allowed(at: datetime) -> bool:
+        return all(
+            sum(at - within < one for one in asked) < most for most, within in proofs.ASKED_AT_MOST
+        )
+
+    wait = proofs.wait(asked, NOW)
+    assert allowed(NOW + wait)
+    assert wait == timedelta(0) or not allowed(NOW + wait - timedelta(seconds=1))
+
+
+@given(st.text(max_size=8), st.text(max_size=8), st.integers(1, 5), st.integers(1, 5))
+def test_a_code_is_kept_as_a_hash_of_its_proof_alone(one: str, two: str, a: int, b: int) -> None:
+    first, second = proofs.Link(1, a), proofs.Link(1, b)
+    kept = proofs.code_hash("secret", first, one)
+    assert proofs.is_code("secret", second, two, kept) == ((one, a) == (two, b))
+    assert not proofs.is_code("other", first, one, kept)
