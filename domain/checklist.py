@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from domain import texts
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -26,63 +28,77 @@ class Item:
     code: str
     title: str
     open: Callable[[Facts], int]
-    detail: Callable[[Facts], str]
+    detail: Callable[[Facts], texts.Text]
 
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
+    """As it is said to whoever asked."""
+
     code: str
     title: str
     detail: str
 
 
-def _email_detail(facts: Facts) -> str:
+def _email_detail(facts: Facts) -> texts.Text:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_emails)
-    return "Request a message and open the link in it."
+    return texts.Text("Request a message and open the link in it.")
 
 
-def _mobile_detail(facts: Facts) -> str:
+def _mobile_detail(facts: Facts) -> texts.Text:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_mobiles)
     if facts.mobile is None:
-        return "Add a mobile number to your profile, then verify it."
-    return f"Verify your mobile number {facts.mobile}."
+        return texts.Text("Add a mobile number to your profile, then verify it.")
+    return texts.Text("Verify your mobile number {mobile}.", {"mobile": facts.mobile})
 
 
-def _of_contacts(number: int) -> str:
-    return f"Yet to be done by {number} of the customer's contacts."
+def _unrated_detail(facts: Facts) -> texts.Text:
+    return texts.counted(
+        "{count:,} call matches no rate; it cannot be invoiced before it does.",
+        "{count:,} calls match no rate; they cannot be invoiced before they do.",
+        facts.unrated_calls,
+    )
+
+
+def _of_contacts(number: int) -> texts.Text:
+    return texts.counted(
+        "Yet to be done by {count:,} of the customer's contacts.",
+        "Yet to be done by {count:,} of the customer's contacts.",
+        number,
+    )
 
 
 # Every item there is; another is one more entry.
 ITEMS: tuple[Item, ...] = (
     Item(
         "VERIFY_EMAIL",
-        "Verify your e-mail address",
+        texts.marked("Verify your e-mail address"),
         lambda facts: facts.unverified_emails,
         _email_detail,
     ),
     Item(
         "VERIFY_MOBILE",
-        "Verify your mobile number",
+        texts.marked("Verify your mobile number"),
         lambda facts: facts.unverified_mobiles,
         _mobile_detail,
     ),
     Item(
         "UNRATED_CALLS",
-        "Calls without a rate",
+        texts.marked("Calls without a rate"),
         lambda facts: int(facts.unrated_calls > 0),
-        lambda facts: (
-            f"{facts.unrated_calls} calls match no rate; they cannot be invoiced before they do."
-        ),
+        _unrated_detail,
     ),
 )
 
 
-def outstanding(facts: Facts) -> list[Outstanding]:
+def outstanding(facts: Facts, language: str = texts.DEFAULT) -> list[Outstanding]:
     """The items whose condition is not met, in the order of `ITEMS`."""
     return [
-        Outstanding(item.code, item.title, item.detail(facts)) for item in ITEMS if item.open(facts)
+        Outstanding(item.code, texts.say(language, item.title), item.detail(facts).said(language))
+        for item in ITEMS
+        if item.open(facts)
     ]
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache
 from zoneinfo import available_timezones
 
-from domain import refusals
+from domain import refusals, texts
 
 MIN_PASSWORD = 10
 _MAX_PASSWORD = 1024
@@ -16,13 +16,12 @@ _EMAIL = re.compile(
     r"[^\s@\x00-\x1f\x7f\ud800-\udfff<>,;]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])"
 )
 _MOBILE = re.compile(r"\+[1-9][0-9]{6,14}")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SIP_URI = re.compile(r"sips?:[!-~]{1,250}")
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # surrogates: JSON can smuggle them in
 
 
-def _invalid(message: str, field: str) -> refusals.Refusal:
-    return refusals.Refusal("INVALID", message, field)
+def _invalid(template: str, field: str, **values: object) -> refusals.Refusal:
+    return refusals.Refusal("INVALID", template, field, **values)
 
 
 def name(value: str, field: str = "name") -> str:
@@ -33,10 +32,10 @@ def name(value: str, field: str = "name") -> str:
     return text
 
 
-def _shaped(pattern: re.Pattern[str], message: str) -> Callable[[str, str], str]:
+def _shaped(pattern: re.Pattern[str], template: str) -> Callable[[str, str], str]:
     def check(value: str, field: str) -> str:
         if not pattern.fullmatch(value):
-            raise _invalid(message, field)
+            raise _invalid(template, field)
         return value
 
     return check
@@ -47,7 +46,6 @@ _reference = _shaped(
 )
 _currency = _shaped(_CURRENCY, "Give an ISO 4217 code of three capitals, such as EUR.")
 _mobile = _shaped(_MOBILE, "Give an E.164 number, such as +441632960000.")
-_language = _shaped(_LANGUAGE, "Give a language tag, such as en or pt-BR.")
 _sip_uri = _shaped(_SIP_URI, "Give a SIP URI, such as sip:carrier-a.example:5060.")
 
 
@@ -64,7 +62,10 @@ def mobile(value: str, field: str = "mobile") -> str:
 
 
 def language(value: str, field: str = "language") -> str:
-    return _language(value, field)
+    """One of `texts.LANGUAGES`."""
+    if value not in texts.LANGUAGES:
+        raise _invalid("Give one of {languages}.", field, languages=texts.LANGUAGES)
+    return value
 
 
 def sip_uri(value: str, field: str = "sipUri") -> str:
@@ -81,7 +82,9 @@ def email(value: str, field: str = "email") -> str:
 
 def password(value: str, field: str = "password") -> str:
     if not MIN_PASSWORD <= len(value) <= _MAX_PASSWORD:
-        raise _invalid(f"Give {MIN_PASSWORD} to {_MAX_PASSWORD} characters.", field)
+        raise _invalid(
+            "Give {least} to {most} characters.", field, least=MIN_PASSWORD, most=_MAX_PASSWORD
+        )
     return value
 
 

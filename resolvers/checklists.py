@@ -12,7 +12,8 @@ async def outstanding(caller: callers.Caller, customer_id: int) -> list[checklis
     of all its contacts."""
     access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
     if caller.kind is not callers.Kind.CONTACT:
-        return checklist.outstanding(await stored.of_customer(caller.account_id, customer_id))
+        facts = await stored.of_customer(caller.account_id, customer_id)
+        return checklist.outstanding(facts, caller.language)
     contact = await stored_contacts.get(caller.account_id, caller.person)
     assert contact is not None
     facts = checklist.Facts(
@@ -22,4 +23,4 @@ async def outstanding(caller: callers.Caller, customer_id: int) -> list[checklis
         asked_by_contact=True,
         mobile=contact.mobile,
     )
-    return checklist.outstanding(facts)
+    return checklist.outstanding(facts, caller.language)

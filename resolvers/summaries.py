@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from domain import billing, callers, cells, periods, refusals
+from domain import billing, callers, cells, periods, refusals, texts
 from domain.periods import Granularity
 from live import bus, topics
 from models import customers, faults, invoices, summaries
@@ -67,8 +67,13 @@ async def select(
     """Sum and averages of a column over rows; NOT_FOUND, MIXED_ROWS, TOO_MANY_ROWS."""
     chosen = cells.distinct(keys)
     if not 1 <= len(chosen) <= MAX_CELLS:
-        message = f"Select 1 to {MAX_CELLS} rows, not {len(chosen)}."
-        raise refusals.Refusal("TOO_MANY_ROWS" if chosen else "EMPTY_SELECTION", message, "rowIds")
+        raise refusals.Refusal(
+            "TOO_MANY_ROWS" if chosen else "EMPTY_SELECTION",
+            "Select 1 to {most} rows, not {count}.",
+            "rowIds",
+            most=MAX_CELLS,
+            count=len(chosen),
+        )
     return cells.select(column, await _rows(caller, chosen))
 
 
@@ -122,7 +127,8 @@ async def _currency(account_id: int, customer_id: int | None) -> str | None:
 
 
 def _unknown(kind: str, field: str) -> refusals.Refusal:
-    return refusals.Refusal("NOT_FOUND", f"There is no such {kind}; check its id.", field)
+    text = "There is no such {kind}; check its id."
+    return refusals.Refusal("NOT_FOUND", text, field, kind=texts.Text(kind))
 
 
 class Changes:
@@ -205,8 +211,9 @@ def _checked(since: datetime, now: datetime) -> datetime:
     if not now - MAX_SINCE <= since <= now + _AHEAD:
         raise refusals.Refusal(
             "BAD_SINCE",
-            f"Give a time of the last {MAX_SINCE.days} days; if you have been away for longer, read"
+            "Give a time of the last {days} days; if you have been away for longer, read"
             " the summary and subscribe without `since`.",
             "since",
+            days=MAX_SINCE.days,
         )
     return min(since, now)

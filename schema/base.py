@@ -11,7 +11,7 @@ import strawberry
 from redis.asyncio import Redis
 from strawberry.dataloader import DataLoader
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from live import bucket as live_bucket
 from live import bus
 from resolvers import feeds as live_feeds
@@ -145,7 +145,8 @@ def as_number(text: str) -> int | None:
 
 
 def not_found(kind: str, field: str | None = "id") -> refusals.Refusal:
-    return refusals.Refusal("NOT_FOUND", f"There is no such {kind}; check its id.", field)
+    text = "There is no such {kind}; check its id."
+    return refusals.Refusal("NOT_FOUND", text, field, kind=texts.Text(kind))
 
 
 def _pack(text: str) -> str:
@@ -263,7 +264,11 @@ def page_size(first: int, field: str = "first") -> int:
     """`first`, refused outside 1 to MAX_PAGE. Ask the database for one more: see `paged`."""
     if not 1 <= first <= MAX_PAGE:
         raise refusals.Refusal(
-            "BAD_PAGE_SIZE", f"Ask for 1 to {MAX_PAGE} at a time, not {first}.", field
+            "BAD_PAGE_SIZE",
+            "Ask for 1 to {most} at a time, not {first}.",
+            field,
+            most=MAX_PAGE,
+            first=first,
         )
     return first
 
