@@ -256,8 +256,9 @@ def _usage(
 def _destination(name: str) -> texts.Text:
     prefix = name.removeprefix("prefix:")
     if prefix == name:
-        by_switch = name == "switch"
-        return texts.Text("Calls rated by the switch" if by_switch else "Calls without a charge")
+        if name == "switch":
+            return texts.Text("Calls rated by the switch")
+        return texts.Text("Calls without a charge")
     if not prefix:
         return texts.Text("Calls to any other number")
     return texts.Text("Calls to {prefix}", {"prefix": prefix})

@@ -66,9 +66,7 @@ def checked(amount: Decimal, field: str) -> Decimal:
     Raises Refusal BAD_AMOUNT.
     """
     if not amount.is_finite():
-        raise refusals.Refusal(
-            "BAD_AMOUNT", "{name} has to be a finite number.", field, name=field
-        )
+        raise refusals.Refusal("BAD_AMOUNT", "{name} has to be a finite number.", field, name=field)
     if amount < 0:
         raise refusals.Refusal("BAD_AMOUNT", "{name} may not be negative.", field, name=field)
     try:

@@ -194,9 +194,7 @@ def _values(line: billing.Line) -> tuple[Any, ...]:
     return (line.description, *period, line.calls, line.billed_seconds, line.amount)
 
 
-def _already_invoiced(
-    taken: Sequence[datetime], holders: Sequence[str | texts.Text]
-) -> texts.Text:
+def _already_invoiced(taken: Sequence[datetime], holders: Sequence[str | texts.Text]) -> texts.Text:
     return texts.counted(
         "{count:,} of the selected hours, {first:utc}, is already on {invoices}. Leave its row"
         " out.",

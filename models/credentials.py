@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain import callers, tokens
+from domain import callers, texts, tokens
 from models import db
 from models.tables import ApiKey, Session
 
@@ -36,7 +36,8 @@ async def known(given: Collection[tokens.Token], now: datetime) -> dict[tokens.T
 
 # Tokens come as two arrays; `at` is a token's place in them.
 _KEYS = """
-    SELECT given.at, k.account_id, k.id, k.secret_hash, k.scopes, k.customer_id, a.hide_carriers
+    SELECT given.at, k.account_id, k.id, k.secret_hash, k.scopes, k.customer_id, a.hide_carriers,
+           a.language
     FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given (account_id, id, at)
     JOIN api_keys k ON k.account_id = given.account_id AND k.id = given.id
     JOIN accounts a ON a.id = k.account_id
@@ -44,7 +45,8 @@ _KEYS = """
 """
 _SESSIONS = """
     SELECT given.at, s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
-           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers
+           c.id AS contact_id, c.customer_id, c.time_zone, a.hide_carriers,
+           coalesce(staff.language, c.language) AS language
     FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given (account_id, id, at)
     JOIN sessions s ON s.account_id = given.account_id AND s.id = given.id
     JOIN accounts a ON a.id = s.account_id
@@ -67,6 +69,7 @@ def _program(row: Mapping[str, Any]) -> callers.Caller:
         scopes=frozenset(map(callers.Scope, row["scopes"])),
         customer_id=row["customer_id"],
         sees_carriers=_sees_carriers(row),
+        language=texts.supported(row["language"]),
     )
 
 
@@ -78,6 +81,7 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
             row["staff_id"],
             role=callers.Role(row["role"]),
             session_id=row["id"],
+            language=texts.supported(row["language"]),
         )
     return callers.Caller(
         row["account_id"],
@@ -87,6 +91,7 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
         session_id=row["id"],
         zone=row["time_zone"],
         sees_carriers=_sees_carriers(row),
+        language=texts.supported(row["language"]),
     )
 
 

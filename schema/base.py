@@ -34,7 +34,8 @@ class Context:
 
     A subscription sets `mark`, before it yields, to the number a client may resume after (`push`);
     one that is resumed finds that number in `resume_after`. `development` shows everybody the
-    schema; without a `bucket` operations are not charged. `secret_key` signs links.
+    schema; without a `bucket` operations are not charged. `secret_key` signs links. `language` is
+    that of who asks, known or not.
     """
 
     caller: callers.Caller | None
@@ -43,6 +44,7 @@ class Context:
     bus: bus.Bus
     feeds: live_feeds.Feeds
     secret_key: str = ""
+    language: str = texts.DEFAULT
     resume_after: int | None = None
     mark: int | None = None
     development: bool = False
@@ -65,6 +67,14 @@ class Context:
                 "UNAUTHENTICATED", "Sign in, or send an API key as a bearer token."
             )
         return self.caller
+
+    @property
+    def zone(self) -> str:
+        """The IANA zone of who asks."""
+        return "UTC" if self.caller is None else self.caller.zone
+
+    def say(self, text: texts.Text) -> str:
+        return text.said(self.language, self.zone)
 
     def push(self, mark: int | None) -> None:
         """Before a subscription yields. What was loaded for the push before is not shown again."""
@@ -175,8 +185,9 @@ class Refusal:
     )
 
     @classmethod
-    def of(cls, refusal: refusals.Refusal) -> Self:
-        return cls(code=refusal.code, message=refusal.message, field=refusal.field)
+    def of(cls, refusal: refusals.Refusal, context: Context) -> Self:
+        """Said in the language of who asks."""
+        return cls(code=refusal.code, message=context.say(refusal.text), field=refusal.field)
 
 
 @strawberry.type(description="A value of the input is not acceptable.")
@@ -226,7 +237,7 @@ class RefusalHandler(strawberry.ExceptionHandler[refusals.Refusal, NotPermitted]
     """Turns a Refusal raised in a field whose union has the refusal types into its member."""
 
     def handle(self, exception: refusals.Refusal, *, field: Any, info: Any) -> Any:
-        return _TYPE_OF_CODE.get(exception.code, InvalidInput).of(exception)
+        return _TYPE_OF_CODE.get(exception.code, InvalidInput).of(exception, info.context)
 
 
 # Connections ---------------------------------------------------------------------------------
@@ -265,10 +276,10 @@ def page_size(first: int, field: str = "first") -> int:
     if not 1 <= first <= MAX_PAGE:
         raise refusals.Refusal(
             "BAD_PAGE_SIZE",
-            "Ask for 1 to {most} at a time, not {first}.",
+            "Ask for 1 to {limit} at a time, not {requested}.",
             field,
-            most=MAX_PAGE,
-            first=first,
+            limit=MAX_PAGE,
+            requested=first,
         )
     return first
 

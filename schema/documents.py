@@ -12,8 +12,8 @@ from graphql import (
     parse,
 )
 
-from domain import callers
-from schema import lexical, limits
+from domain import callers, refusals, texts
+from schema import errors, lexical, limits
 
 MOST_KEPT = 500  # documents
 MOST_TOKENS_KEPT = 50_000  # about half a kilobyte of parsed document each
@@ -92,7 +92,7 @@ def parsed(text: str, allowed: limits.Limits) -> Parsed:
 
 def _parse(text: str) -> DocumentNode:
     if not text:
-        raise _bad_request("Send a document in `query`.")
+        raise _bad_request(texts.marked("Send a document in `query`."))
     try:
         return parse(text)
     except GraphQLSyntaxError as error:
@@ -105,12 +105,15 @@ def _definition(document: DocumentNode, name: str | None) -> OperationDefinition
     if name is not None:
         found = [one for one in found if one.name is not None and one.name.value == name]
     if not found:
-        named = "no operation" if name is None else f'no operation "{name}"'
-        raise _bad_request(f"The document has {named}.")
+        if name is None:
+            raise _bad_request(texts.marked("The document has no operation."))
+        template = texts.marked('The document has no operation "{name}".')
+        raise _bad_request(template, name=name)
     if len(found) > 1 and name is None:
-        raise _bad_request("Name one of the document's operations in `operationName`.")
+        template = texts.marked("Name one of the document's operations in `operationName`.")
+        raise _bad_request(template)
     return found[0]
 
 
-def _bad_request(sentence: str) -> GraphQLError:
-    return GraphQLError(sentence, extensions={"code": "BAD_REQUEST"})
+def _bad_request(template: str, **values: object) -> GraphQLError:
+    return errors.refused(refusals.Refusal("BAD_REQUEST", template, None, **values))

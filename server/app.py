@@ -65,11 +65,13 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
-    """What makes an operation's context of its caller and of where it is resumed."""
+    """What makes an operation's context of its caller, of where it is resumed, of its language."""
     followed = feeds.Feeds(redis, heard)
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
 
-    def context(caller: callers.Caller | None, resume_after: int | None) -> base.Context:
+    def context(
+        caller: callers.Caller | None, resume_after: int | None, language: str
+    ) -> base.Context:
         return base.Context(
             caller=caller,
             clock=clock.now,
@@ -77,6 +79,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             bus=heard,
             feeds=followed,
             secret_key=settings.secret_key or "",
+            language=language,
             resume_after=resume_after,
             development=settings.development,
             bucket=held,

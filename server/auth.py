@@ -79,9 +79,7 @@ def is_secret(token: tokens.Token, known: credentials.Known) -> bool:
 
 
 def not_in_force() -> refusals.Refusal:
-    return _unauthenticated(
-        texts.marked("This token or key is not in force; sign in again.")
-    )
+    return _unauthenticated(texts.marked("This token or key is not in force; sign in again."))
 
 
 def _unauthenticated(template: str) -> refusals.Refusal:

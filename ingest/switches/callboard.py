@@ -80,9 +80,7 @@ def _refusal(error: Exception) -> refusals.Refusal:
     field = path.rstrip("`") or None
     if "missing required field" in words:
         field = words.rsplit("`", 2)[1]
-        return refusals.Refusal(
-            "MISSING_FIELD", "The field {name} is missing.", field, name=field
-        )
+        return refusals.Refusal("MISSING_FIELD", "The field {name} is missing.", field, name=field)
     if field == "type":
         return refusals.Refusal(
             "UNKNOWN_TYPE", "The type has to be start, ringing, answer, end or beat.", field

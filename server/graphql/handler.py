@@ -11,7 +11,7 @@ from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from models import faults
 from schema import errors
 from server import auth, watch
@@ -137,6 +137,12 @@ class Handler:
 
     # Operations ----------------------------------------------------------------------------------
 
+    @property
+    def language(self) -> str:
+        if self.caller is not None:
+            return self.caller.language
+        return texts.accepted(self.socket.headers.get("accept-language"))
+
     async def _subscribe(self, id: str, request: Message) -> None:
         if not self.acknowledged:
             raise Closed(Close.UNAUTHORIZED, "Unauthorized")
@@ -156,7 +162,8 @@ class Handler:
         try:
             listening = Listening(self, id, asked)
         except refusals.Refusal as refusal:
-            told = {"message": refusal.message, "extensions": errors.of_refusal(refusal)}
+            message = refusal.said(asked.language)
+            told = {"message": message, "extensions": errors.of_refusal(refusal)}
             await self.send(_error(id, [told]))
             return
         self.running[id] = listening
@@ -164,11 +171,14 @@ class Handler:
 
     def _read(self, request: Message) -> operations.Operation:
         if len(self.running) >= self.most_operations:
-            raise GraphQLError(
-                f"A socket runs at most {self.most_operations} operations at once.",
-                extensions={"code": "TOO_MANY_OPERATIONS", "limit": self.most_operations},
+            refusal = refusals.Refusal(
+                "TOO_MANY_OPERATIONS",
+                "A socket runs at most {most} operations at once.",
+                most=self.most_operations,
             )
-        return self.runner.read(request, self.caller)
+            error = errors.refused(refusal, limit=self.most_operations)
+            raise errors.told(error, self.language)
+        return self.runner.read(request, self.caller, self.language)
 
     async def _execute(self, id: str, asked: operations.Operation) -> None:
         """Sends the one result of a query or mutation."""
@@ -178,7 +188,7 @@ class Handler:
             if errors.not_executed(result):
                 await self._last(_error(id, [one.formatted for one in result.errors or ()]))
             elif len(payload) > MAX_SENT:
-                await self._last(_error(id, [_too_large(len(payload))]))
+                await self._last(_error(id, [_too_large(len(payload), asked.language)]))
             else:
                 await self._write(_next(id) + payload + b"}")
                 await self._last({"id": id, "type": "complete"})
@@ -263,11 +273,12 @@ class Listening:
                     self._finish(self._place.faults)
                     return
                 if len(event.payload) > MAX_SENT:
-                    self._finish([_too_large(len(event.payload))])
+                    self._finish([_too_large(len(event.payload), self._place.share.asked.language)])
                     return
                 wire.write(self._prefix + event.payload + b"}")
         except shared.FellBehindError:
-            self._finish([operations.fell_behind(self._place.mark)])
+            language = self._place.share.asked.language
+            self._finish([operations.fell_behind(self._place.mark, language)])
             return
         self._handler.behind[self] = None
 
@@ -291,9 +302,13 @@ def _error(id: str, faults: Sequence[Any]) -> Message:
     return {"id": id, "type": "error", "payload": faults}
 
 
-def _too_large(size: int) -> Message:
+def _too_large(size: int, language: str) -> Message:
+    message = texts.say(
+        language,
+        "The answer has {size} bytes; a socket takes {limit} at once. Ask for less, or over HTTP.",
+        {"size": size, "limit": MAX_SENT},
+    )
     return {
-        "message": f"The answer has {size} bytes; a socket takes {MAX_SENT} at once. Ask for less,"
-        " or over HTTP.",
+        "message": message,
         "extensions": {"code": "TOO_LARGE", "limit": MAX_SENT, "requested": size},
     }

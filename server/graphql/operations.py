@@ -21,7 +21,7 @@ from graphql import (
 )
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from schema import documents, errors, root
 from server.graphql import shared, trusted
 
@@ -38,6 +38,7 @@ class Operation:
     variables: Mapping[str, Any]
     document: DocumentNode
     definition: OperationDefinitionNode
+    language: str
 
     @property
     def is_subscription(self) -> bool:
@@ -89,19 +90,24 @@ class Runner:
         self._context = context
         self._documents = known_documents
 
-    def read(self, request: Mapping[str, Any], caller: callers.Caller | None) -> Operation:
-        """The operation of a request's parameters; GraphQLError where it may not be run."""
+    def read(
+        self, request: Mapping[str, Any], caller: callers.Caller | None, language: str
+    ) -> Operation:
+        """The operation of a request's parameters; GraphQLError where it may not be run.
+
+        It is answered in the language: the caller's, or what one not signed in accepts.
+        """
         try:
             query = self._documents.resolve(request.get("query"), request.get("documentId"))
         except refusals.Refusal as refusal:
-            raise GraphQLError(refusal.message, extensions=errors.of_refusal(refusal)) from None
+            raise errors.told(errors.refused(refusal), language) from None
         name = request.get("operationName")
         try:
             found = documents.operation(query, name, caller)
         except GraphQLError as error:
-            raise errors.told(error) from None
+            raise errors.told(error, language) from None
         variables = request.get("variables") or {}
-        return Operation(query, name, variables, found.document, found.definition)
+        return Operation(query, name, variables, found.document, found.definition, language)
 
     async def execute(self, operation: Operation, caller: callers.Caller | None) -> ExecutionResult:
         """The result of a query or mutation; its errors are fit for the client."""
@@ -109,11 +115,11 @@ class Runner:
             result: ExecutionResult = await root.api.execute(
                 operation.query,
                 variable_values=dict(operation.variables),
-                context_value=self._context(caller, None),
+                context_value=self._context(caller, None, operation.language),
                 operation_name=operation.name,
             )
         except Exception as error:
-            message, extensions = errors.masked(error)
+            message, extensions = errors.masked(error, operation.language)
             told = GraphQLError(message, extensions=extensions)
             return ExecutionResult(data=None, errors=[told])
         return result
@@ -131,6 +137,7 @@ class Runner:
             operation_name=operation.name,
             variables=_canonical(operation.variables),
             visible_to=None if caller is None else caller.unnamed(),
+            language=operation.language,
             resume_after=resume_after,
             is_gauge=field is not None and field.name.value in root.GAUGES,
             has_start=resume_after is not None or operation.has_start(),
@@ -145,12 +152,14 @@ def _canonical(variables: Mapping[str, Any]) -> str:
         raise refusals.Refusal("BAD_REQUEST", "The variables are nested too deeply.") from None
 
 
-def fell_behind(mark: int | None) -> dict[str, Any]:
+def fell_behind(mark: int | None, language: str) -> dict[str, Any]:
     """What one is told who did not read fast enough to be told every fact."""
-    again = "subscribe again, then ask for what you missed"
-    if mark is not None:
-        again = f"subscribe again after {mark}"
-    return {
-        "message": f"More was to be told than was read; {again}.",
-        "extensions": {"code": "RESYNC", "after": mark},
-    }
+    if mark is None:
+        text = texts.Text(
+            "More was to be told than was read; subscribe again, then ask for what you missed."
+        )
+    else:
+        text = texts.Text(
+            "More was to be told than was read; subscribe again after {mark}.", {"mark": mark}
+        )
+    return {"message": text.said(language), "extensions": {"code": "RESYNC", "after": mark}}

@@ -75,7 +75,8 @@ class Streams:
                 async for event in listening.events(place):
                     yield event
         except refusals.Refusal as refusal:
-            yield _fault({"message": refusal.message, "extensions": errors.of_refusal(refusal)})
+            message = refusal.said(operation.language)
+            yield _fault({"message": message, "extensions": errors.of_refusal(refusal)})
             yield _COMPLETE
 
     @asynccontextmanager
@@ -145,7 +146,8 @@ class _Listening:
             try:
                 event = place.take() if self._refusal is None else None
             except shared.FellBehindError:
-                yield _fault(operations.fell_behind(place.mark)) + _COMPLETE
+                language = place.share.asked.language
+                yield _fault(operations.fell_behind(place.mark, language)) + _COMPLETE
                 return
             if self._refusal is not None:
                 raise self._refusal

@@ -29,6 +29,7 @@ def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
             "operation_name": None,
             "variables": "{}",
             "visible_to": None if caller is None else caller.unnamed(),
+            "language": "en" if caller is None else caller.language,
             "resume_after": None,
             "is_gauge": True,
             "has_start": False,
