@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from domain import money, periods, refusals, texts
+from domain import money, periods, refusals
 
 AVERAGE_PLACES = 20
 _MICRO = Decimal("0.000001")
@@ -69,18 +69,14 @@ def distinct(keys: Sequence[periods.RowKey]) -> list[periods.RowKey]:
     """The selected rows, each once. Refuses (MIXED_ROWS) rows of several tables."""
     rows = list(dict.fromkeys(keys))
     if len({(k.account_id, k.customer_id, k.granularity) for k in rows}) > 1:
-        raise _mixed(
-            texts.marked("Select rows of one customer (or of the account) and of one granularity.")
-        )
+        raise _mixed("Select rows of one customer (or of the account) and of one granularity.")
     return rows
 
 
 def select(column: Column, rows: Sequence[Row]) -> Selection:
     """Over distinct rows. Refuses (MIXED_ROWS) a sum of money in several currencies."""
     if column.money and len({c for row in rows for c in row.charges}) > 1:
-        raise _mixed(
-            texts.marked("These rows are in several currencies; select rows of one currency.")
-        )
+        raise _mixed("These rows are in several currencies; select rows of one currency.")
     tops = [column.top(row) for row in rows]
     if column.bottom is None:
         total = money.add(tops)

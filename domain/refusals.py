@@ -20,12 +20,12 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
         self.field = field
 
     def __str__(self) -> str:
-        return self.message
+        return str(self.text)
 
     @property
     def message(self) -> str:
         """In English, for programs and logs."""
-        return self.said(texts.DEFAULT)
+        return str(self)
 
     def said(self, language: str, zone: str = "UTC") -> str:
         return self.text.said(language, zone)

@@ -44,6 +44,9 @@ class Text:
     plural: str | None = None
     count: int = 0
 
+    def __str__(self) -> str:
+        return self.said(DEFAULT)
+
     def said(self, language: str, zone: str = "UTC") -> str:
         """In the language, or English where there is no such; instants in the IANA zone."""
         language = supported(language)

@@ -127,8 +127,9 @@ async def _currency(account_id: int, customer_id: int | None) -> str | None:
 
 
 def _unknown(kind: str, field: str) -> refusals.Refusal:
-    text = "There is no such {kind}; check its id."
-    return refusals.Refusal("NOT_FOUND", text, field, kind=texts.Text(kind))
+    return refusals.Refusal(
+        "NOT_FOUND", "There is no such {kind}; check its id.", field, kind=texts.Text(kind)
+    )
 
 
 class Changes:

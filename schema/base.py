@@ -155,8 +155,9 @@ def as_number(text: str) -> int | None:
 
 
 def not_found(kind: str, field: str | None = "id") -> refusals.Refusal:
-    text = "There is no such {kind}; check its id."
-    return refusals.Refusal("NOT_FOUND", text, field, kind=texts.Text(kind))
+    return refusals.Refusal(
+        "NOT_FOUND", "There is no such {kind}; check its id.", field, kind=texts.Text(kind)
+    )
 
 
 def _pack(text: str) -> str:
@@ -179,7 +180,7 @@ def _unpack(text: str) -> str | None:
 @strawberry.interface(description="An expected no of a mutation: what was wrong, how to mend it.")
 class Refusal:
     code: str = strawberry.field(description="Stable, for programs, such as REFERENCE_TAKEN.")
-    message: str = strawberry.field(description="For people: what to do.")
+    message: str = strawberry.field(description="For people, in their language: what to do.")
     field: str | None = strawberry.field(
         description="The input's field at fault, or null if it is none or more than one."
     )

@@ -9,8 +9,8 @@ from schema import base
 @strawberry.type(description="Something the customer has to put right.")
 class ChecklistItem:
     code: str = strawberry.field(description="Stable, for programs, such as VERIFY_EMAIL.")
-    title: str = strawberry.field(description="What it is about, for people.")
-    detail: str = strawberry.field(description="What to do.")
+    title: str = strawberry.field(description="What it is about, in the language of who asks.")
+    detail: str = strawberry.field(description="What to do, in the language of who asks.")
 
     @classmethod
     def of(cls, item: checklist.Outstanding) -> "ChecklistItem":

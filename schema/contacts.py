@@ -23,7 +23,7 @@ class Contact(base.Node):
     mobile_verified_at: datetime | None = strawberry.field(
         description="When the number was proven; null: not yet."
     )
-    language: str = strawberry.field(description="BCP 47 tag, such as en.")
+    language: str = strawberry.field(description="What it is told things in; one of `languages`.")
     time_zone: str = strawberry.field(
         description="IANA zone of its graphs and call lists, such as Europe/Berlin."
     )
@@ -59,7 +59,7 @@ class CreateContactInput:
         default=None, description="E.164 number, such as +441632960000."
     )
     time_zone: str = strawberry.field(default="UTC", description="IANA zone of graphs and lists.")
-    language: str = strawberry.field(default="en", description="BCP 47 tag.")
+    language: str = strawberry.field(default="en", description="One of `languages`.")
 
 
 CreateContactResult: TypeAlias = Annotated[

@@ -12,7 +12,7 @@ from graphql import (
     parse,
 )
 
-from domain import callers, refusals, texts
+from domain import callers, refusals
 from schema import errors, lexical, limits
 
 MOST_KEPT = 500  # documents
@@ -92,7 +92,7 @@ def parsed(text: str, allowed: limits.Limits) -> Parsed:
 
 def _parse(text: str) -> DocumentNode:
     if not text:
-        raise _bad_request(texts.marked("Send a document in `query`."))
+        raise _bad_request("Send a document in `query`.")
     try:
         return parse(text)
     except GraphQLSyntaxError as error:
@@ -106,12 +106,10 @@ def _definition(document: DocumentNode, name: str | None) -> OperationDefinition
         found = [one for one in found if one.name is not None and one.name.value == name]
     if not found:
         if name is None:
-            raise _bad_request(texts.marked("The document has no operation."))
-        template = texts.marked('The document has no operation "{name}".')
-        raise _bad_request(template, name=name)
+            raise _bad_request("The document has no operation.")
+        raise _bad_request('The document has no operation "{name}".', name=name)
     if len(found) > 1 and name is None:
-        template = texts.marked("Name one of the document's operations in `operationName`.")
-        raise _bad_request(template)
+        raise _bad_request("Name one of the document's operations in `operationName`.")
     return found[0]
 
 

@@ -19,6 +19,7 @@ from schema import (
     facts,
     invoicing,
     keys,
+    languages,
     live,
     rates,
     reconciliation,
@@ -52,6 +53,7 @@ class Query(
     reconciliation.ReconciliationQuery,
     cells.CellsQuery,
     switches.SwitchQuery,
+    languages.LanguageQuery,
 ):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."

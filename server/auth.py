@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from starlette.requests import HTTPConnection
 from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
-from domain import callers, refusals, texts, tokens
+from domain import callers, refusals, tokens
 from models import credentials
 
 COOKIE = "callboard_session"
@@ -64,13 +64,11 @@ def _is_from_our_page(socket: HTTPConnection) -> bool:
 def bearer(authorization: str | None) -> tokens.Token:
     """The token of an Authorization header, not yet looked up; UNAUTHENTICATED without one."""
     if not authorization:
-        raise _unauthenticated(texts.marked("Send `Authorization: Bearer <token or key>`."))
+        raise _unauthenticated("Send `Authorization: Bearer <token or key>`.")
     scheme, _, text = authorization.partition(" ")
     token = tokens.parse(text.strip()) if scheme.lower() == "bearer" else None
     if token is None:
-        raise _unauthenticated(
-            texts.marked("The Authorization header holds no token or key of Callboard.")
-        )
+        raise _unauthenticated("The Authorization header holds no token or key of Callboard.")
     return token
 
 
@@ -79,7 +77,7 @@ def is_secret(token: tokens.Token, known: credentials.Known) -> bool:
 
 
 def not_in_force() -> refusals.Refusal:
-    return _unauthenticated(texts.marked("This token or key is not in force; sign in again."))
+    return _unauthenticated("This token or key is not in force; sign in again.")
 
 
 def _unauthenticated(template: str) -> refusals.Refusal:

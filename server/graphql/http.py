@@ -61,8 +61,9 @@ async def parameters(request: Request) -> Parameters | list[Parameters]:
     if not isinstance(said, list):
         return _checked(said)
     if not 1 <= len(said) <= MAX_BATCH:
-        template = texts.marked("A batch has 1 to {most} operations, not {count}.")
-        raise bad_request(template, most=MAX_BATCH, count=len(said))
+        raise bad_request(
+            "A batch has 1 to {most} operations, not {count}.", most=MAX_BATCH, count=len(said)
+        )
     return [_checked(one) for one in said]
 
 
@@ -107,12 +108,12 @@ def _json(text: bytes, template: str, **values: object) -> Any:
 
 def _checked(said: Any) -> Parameters:
     if not isinstance(said, dict):
-        raise bad_request(texts.marked("Send a JSON object with a `query`."))
+        raise bad_request("Send a JSON object with a `query`.")
     for name, kind, template in _PARAMETERS:
         if not isinstance(said.get(name), kind | None):
             raise bad_request(template, name=name)
     if not said.get("query") and not said.get("documentId"):
-        raise bad_request(texts.marked("Send a `query`: the operation to run."))
+        raise bad_request("Send a `query`: the operation to run.")
     return said
 
 
