@@ -8,7 +8,7 @@ it was translated, as the language writes them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
@@ -24,6 +24,8 @@ from babel.messages.pofile import read_po
 LANGUAGES = ("en", "de", "es")
 DEFAULT = "en"
 FOLDER = Path(__file__).with_name("locale")
+
+_DIGITS = 120  # as `money` computes; Babel itself fails beyond the usual 28
 
 # In English 03/04 is two days, depending on who reads it.
 _DATE = {"en": "yyyy-MM-dd"}
@@ -143,14 +145,16 @@ def day(language: str, on: date) -> str:
 
 def number(language: str, value: Decimal | int) -> str:
     """All its digits, with the thousands set apart."""
-    return numbers.format_decimal(value, locale=language, decimal_quantization=False)
+    with localcontext(prec=_DIGITS):
+        return numbers.format_decimal(value, locale=language, decimal_quantization=False)
 
 
 def money(language: str, value: Money) -> str:
     """All digits of the amount, at least the currency's own."""
-    return numbers.format_currency(
-        value.amount, value.currency, locale=language, decimal_quantization=False
-    )
+    with localcontext(prec=_DIGITS):
+        return numbers.format_currency(
+            value.amount, value.currency, locale=language, decimal_quantization=False
+        )
 
 
 class _Filling(Formatter):
