@@ -29,3 +29,11 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
 
     def said(self, language: str, zone: str = "UTC") -> str:
         return self.text.said(language, zone)
+
+
+def no_such(kind: str, field: str | None) -> Refusal:
+    """Of what there is not, and in the same words of what is not for the caller. `kind` is the
+    GraphQL type's name."""
+    return Refusal(
+        "NOT_FOUND", "There is no such {kind}; check its id.", field, kind=texts.Text(kind)
+    )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from domain import billing, callers, cells, periods, refusals, texts
+from domain import billing, callers, cells, periods, refusals
 from domain.periods import Granularity
 from live import bus, topics
 from models import customers, faults, invoices, summaries
@@ -108,12 +108,12 @@ async def _rows(caller: callers.Caller, keys: Sequence[periods.RowKey]) -> list[
     key = keys[0]
     access.require_scope(caller, Capability.SEE_STATS, key.customer_id)
     if key.account_id != caller.account_id:
-        raise _unknown("SummaryRow", "rowIds")
+        raise refusals.no_such("SummaryRow", "rowIds")
     await _currency(key.account_id, key.customer_id)
     starts = [key.start for key in keys]
     rows = await summaries.rows(key.account_id, key.customer_id, key.granularity, starts)
     if key.granularity is not Granularity.LIVE and not all(row.version for row in rows):
-        raise _unknown("SummaryRow", "rowIds")
+        raise refusals.no_such("SummaryRow", "rowIds")
     return rows
 
 
@@ -122,14 +122,8 @@ async def _currency(account_id: int, customer_id: int | None) -> str | None:
         return None
     customer = await customers.get(account_id, customer_id)
     if customer is None:
-        raise _unknown("Customer", "customerId")
+        raise refusals.no_such("Customer", "customerId")
     return customer.currency
-
-
-def _unknown(kind: str, field: str) -> refusals.Refusal:
-    return refusals.Refusal(
-        "NOT_FOUND", "There is no such {kind}; check its id.", field, kind=texts.Text(kind)
-    )
 
 
 class Changes:

@@ -155,9 +155,7 @@ def as_number(text: str) -> int | None:
 
 
 def not_found(kind: str, field: str | None = "id") -> refusals.Refusal:
-    return refusals.Refusal(
-        "NOT_FOUND", "There is no such {kind}; check its id.", field, kind=texts.Text(kind)
-    )
+    return refusals.no_such(kind, field)
 
 
 def _pack(text: str) -> str:

@@ -23,10 +23,7 @@ KEYWORDS: Mapping[str, tuple[int, ...]] = {
     "counted": (1, 2),
     "Refusal": (2,),
     "encode_id": (1,),
-    "decode_id": (2,),
-    "decode_parts": (2,),
-    "not_found": (1,),
-    "_unknown": (1,),
+    "no_such": (1,),
     "_invalid": (1,),
     "_shaped": (2,),
     "_mixed": (1,),
@@ -60,7 +57,8 @@ def said() -> Catalog:
         with path.open("rb") as file:
             for _, message, comments, _ in extract("python", file, KEYWORDS):
                 name = path.relative_to(ROOT).as_posix()
-                found.add(message, locations=[(name, 0)], auto_comments=comments)
+                if message:
+                    found.add(message, locations=[(name, 0)], auto_comments=comments)
     return found
 
 
