@@ -71,7 +71,9 @@ def test_no_translation_is_a_guess(language: str) -> None:
 @OTHERS
 def test_a_translation_has_the_placeholders_of_its_text(language: str) -> None:
     for message in _messages(TRANSLATED[language]):
-        for text, translation in zip(_forms(message.id), _forms(message.string), strict=True):
+        of = _forms(message.id)
+        for number, translation in enumerate(_forms(message.string)):
+            text = of[min(number, len(of) - 1)]  # of some languages there are more than two
             assert _placeholders(translation) == _placeholders(text), text
 
 
