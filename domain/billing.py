@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, TypeVar
 
-from domain import money
+from domain import money, texts
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -139,45 +139,58 @@ def lines(
     shares: Sequence[Share],
     changes: Sequence[Change],
     period: tuple[datetime, datetime],
+    language: str = texts.DEFAULT,
 ) -> list[Line]:
     """An invoice's lines: usage by day or destination, then an adjustment for each changed hour.
 
-    `shares` are needed for the grouping by destination only. Raises ValueError when the lines do
-    not add up to the hours: then rows and hours disagree, and nothing may be billed.
+    `shares` are needed for the grouping by destination only; `language` is the customer's, in which
+    the lines are described. Raises ValueError when the lines do not add up to the hours: then rows
+    and hours disagree, and nothing may be billed.
     """
-    usage = by_day(pins) if grouping == "DAY" else by_destination(shares, period)
+    if grouping == "DAY":
+        usage = by_day(pins, language)
+    else:
+        usage = by_destination(shares, period, language)
     if subtotal(usage) != money.add(pin.charge for pin in pins):
         raise ValueError("the usage lines do not add up to the charges of the hours")
-    return usage + adjustments(changes)
+    return usage + adjustments(changes, language)
 
 
-def by_day(pins: Iterable[Pin]) -> list[Line]:
+def by_day(pins: Iterable[Pin], language: str = texts.DEFAULT) -> list[Line]:
     """A line for each UTC day with calls."""
     days = _grouped(pins, lambda pin: pin.hour.replace(hour=0))
     return [
-        _usage(f"Calls on {day:%Y-%m-%d}", (day, day + DAY), days[day])
+        _usage(
+            texts.say(language, "Calls on {day}", {"day": day.date()}), (day, day + DAY), days[day]
+        )
         for day in sorted(days)
         if any(pin.calls or pin.charge for pin in days[day])
     ]
 
 
-def by_destination(shares: Iterable[Share], period: tuple[datetime, datetime]) -> list[Line]:
+def by_destination(
+    shares: Iterable[Share], period: tuple[datetime, datetime], language: str = texts.DEFAULT
+) -> list[Line]:
     """A line for each destination with calls, over the whole period."""
     destinations = _grouped(shares, lambda share: share.destination)
     return [
-        _usage(_destination(name), period, destinations[name])
+        _usage(_destination(name).said(language), period, destinations[name])
         for name in sorted(destinations)
         if any(share.calls or share.charge for share in destinations[name])
     ]
 
 
-def adjustments(changes: Iterable[Change]) -> list[Line]:
+def adjustments(changes: Iterable[Change], language: str = texts.DEFAULT) -> list[Line]:
     """A line for each hour whose charge differs from what was last billed."""
     ordered = sorted(changes, key=lambda change: change.now.hour)
     return [
         Line(
             LineKind.ADJUSTMENT,
-            f"Adjustment of {change.now.hour:%Y-%m-%d %H:%M} UTC, billed on {change.number}",
+            texts.say(
+                language,
+                "Adjustment of {hour:utc}, billed on {number}",
+                {"hour": change.now.hour, "number": change.number},
+            ),
             change.now.hour,
             change.now.hour + HOUR,
             change.now.calls - change.billed.calls,
@@ -240,10 +253,15 @@ def _usage(
     )
 
 
-def _destination(name: str) -> str:
-    if name.startswith("prefix:"):
-        return f"Calls to {name.removeprefix('prefix:') or 'any other number'}"
-    return {"switch": "Calls rated by the switch"}.get(name, "Calls without a charge")
+def _destination(name: str) -> texts.Text:
+    prefix = name.removeprefix("prefix:")
+    if prefix == name:
+        if name == "switch":
+            return texts.Text("Calls rated by the switch")
+        return texts.Text("Calls without a charge")
+    if not prefix:
+        return texts.Text("Calls to any other number")
+    return texts.Text("Calls to {prefix}", {"prefix": prefix})
 
 
 def _line(line: Line) -> list[str | int]:

@@ -88,8 +88,8 @@ def select(column: Column, rows: Sequence[Row]) -> Selection:
     return Selection(len(rows), None, average, weighted)
 
 
-def _mixed(message: str) -> refusals.Refusal:
-    return refusals.Refusal("MIXED_ROWS", message, "rowIds")
+def _mixed(template: str) -> refusals.Refusal:
+    return refusals.Refusal("MIXED_ROWS", template, "rowIds")
 
 
 def _quotient(top: Decimal, bottom: Decimal) -> str | None:

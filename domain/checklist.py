@@ -4,7 +4,7 @@ An item is outstanding exactly while its condition holds, whoever made it so; no
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -65,24 +65,6 @@ class AccountFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A text and what fills it; a tuple of texts is said as a list."""
-
-    template: str
-    values: Mapping[str, object] = field(default_factory=dict)
-
-    def in_language(self, language: str) -> str:
-        values = {name: _filled(language, value) for name, value in self.values.items()}
-        return texts.say(language, self.template, values or None)
-
-
-def _filled(language: str, value: object) -> object:
-    if not isinstance(value, tuple):
-        return value
-    return ", ".join(texts.say(language, one) for one in value)
-
-
-@dataclass(frozen=True, slots=True)
 class Item(Generic[F]):
     """`open` is how many have it outstanding: contacts or owners, or 1 where it is nobody's own.
 
@@ -94,7 +76,7 @@ class Item(Generic[F]):
     code: str
     title: str
     open: Callable[[F], int]
-    detail: Callable[[F], Said]
+    detail: Callable[[F], texts.Text]
     action: str
     where: str
     for_staff: bool = False
@@ -103,6 +85,8 @@ class Item(Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
+    """As it is said to whoever asked."""
+
     code: str
     title: str
     detail: str
@@ -112,36 +96,34 @@ class Outstanding:
     snoozed_until: datetime | None = None
 
 
-def _verify_email(facts: CustomerFacts) -> Said:
+def _verify_email(facts: CustomerFacts) -> texts.Text:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_emails)
-    return Said(marked("Request a message and open the link in it."))
+    return texts.Text("Request a message and open the link in it.")
 
 
-def _verify_mobile(facts: CustomerFacts) -> Said:
+def _verify_mobile(facts: CustomerFacts) -> texts.Text:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_mobiles)
     if facts.mobile is None:
-        return Said(marked("Add a mobile number to your profile, then verify it."))
-    return Said(marked("Verify your mobile number {mobile}."), {"mobile": facts.mobile})
+        return texts.Text("Add a mobile number to your profile, then verify it.")
+    return texts.Text("Verify your mobile number {mobile}.", {"mobile": facts.mobile})
 
 
-def _of_contacts(number: int) -> Said:
-    return Said(
-        marked("Yet to be done by {number} of the customer's contacts."), {"number": number}
-    )
+def _of_contacts(number: int) -> texts.Text:
+    return texts.Text("Yet to be done by {number} of the customer's contacts.", {"number": number})
 
 
-def _profile(facts: CustomerFacts) -> Said:
-    missing = tuple(PROFILE[column] for column in facts.missing)
-    return Said(marked("Fill in what is missing: {missing}."), {"missing": missing})
+def _profile(facts: CustomerFacts) -> texts.Text:
+    missing = [texts.Text(PROFILE[column]) for column in facts.missing]
+    return texts.Text("Fill in what is missing: {missing}.", {"missing": missing})
 
 
-def _second_factor(facts: AccountFacts) -> Said:
+def _second_factor(facts: AccountFacts) -> texts.Text:
     if facts.asked_by_owner:
-        return Said(marked("An owner can change everything here: protect your login by a code."))
+        return texts.Text("An owner can change everything here: protect your login by a code.")
     number = facts.owners_without_factor
-    return Said(marked("Yet to be done by {number} of the account's owners."), {"number": number})
+    return texts.Text("Yet to be done by {number} of the account's owners.", {"number": number})
 
 
 def _owners(facts: AccountFacts) -> int:
@@ -180,7 +162,7 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         "ASSIGN_RATE_CARD",
         marked("Assign a rate card"),
         lambda facts: int(not facts.has_rate_card),
-        lambda _: Said(marked("None is in force, so calls are rated only if the switch does it.")),
+        lambda _: texts.Text("None is in force, so calls are rated only if the switch does it."),
         "mutation assignRateCard",
         "/rates",
         for_staff=True,
@@ -189,8 +171,8 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         "PAYMENT_OVERDUE",
         marked("Payment is overdue"),
         lambda facts: int(facts.overdue > 0),
-        lambda facts: Said(
-            marked("Invoices that should have been paid by now: {number}."),
+        lambda facts: texts.Text(
+            "Invoices that should have been paid by now: {number}.",
             {"number": facts.overdue},
         ),
         "query invoices",
@@ -212,7 +194,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         "CREATE_CUSTOMER",
         marked("Create your first customer"),
         lambda facts: int(facts.customers == 0),
-        lambda _: Said(marked("Calls are taken only for customers that are known.")),
+        lambda _: texts.Text("Calls are taken only for customers that are known."),
         "mutation createCustomer",
         "/customers",
     ),
@@ -220,7 +202,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         "SET_UP_CARRIER",
         marked("Set up a carrier"),
         lambda facts: int(facts.carriers == 0),
-        lambda _: Said(marked("Calls are shown and costed by the carrier that terminates them.")),
+        lambda _: texts.Text("Calls are shown and costed by the carrier that terminates them."),
         "mutation createCarrier",
         "/carriers",
     ),
@@ -228,7 +210,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         "SET_NUMBER_RANGE",
         marked("Set the range of internal numbers"),
         lambda facts: int(not facts.has_number_range),
-        lambda _: Said(marked("Customers' number blocks are taken from it.")),
+        lambda _: texts.Text("Customers' number blocks are taken from it."),
         "mutation setNumberRange",
         "/numbers",
     ),
@@ -244,8 +226,8 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         "QUARANTINED_RECORDS",
         marked("Call records that were refused"),
         lambda facts: int(facts.quarantined > 0),
-        lambda facts: Said(
-            marked("Correct and replay them, or discard them: {number}."),
+        lambda facts: texts.Text(
+            "Correct and replay them, or discard them: {number}.",
             {"number": at_most(facts.quarantined)},
         ),
         "query quarantine",
@@ -255,8 +237,8 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         "HELD_RECORDS",
         marked("Call records that contradict earlier ones"),
         lambda facts: int(facts.held > 0),
-        lambda facts: Said(
-            marked("Accept or discard them; until then they count nowhere: {number}."),
+        lambda facts: texts.Text(
+            "Accept or discard them; until then they count nowhere: {number}.",
             {"number": at_most(facts.held)},
         ),
         "query quarantine",
@@ -273,10 +255,11 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
 )
 
 
-def _unrated(number: int) -> Said:
-    return Said(
-        marked("Calls that match no rate, and cannot be invoiced before they do: {number}."),
-        {"number": number},
+def _unrated(number: int) -> texts.Text:
+    return texts.counted(
+        "{count:,} call matches no rate; it cannot be invoiced before it does.",
+        "{count:,} calls match no rate; they cannot be invoiced before they do.",
+        number,
     )
 
 
@@ -298,7 +281,7 @@ def outstanding(
         Outstanding(
             item.code,
             texts.say(language, item.title),
-            item.detail(facts).in_language(language),
+            item.detail(facts).said(language),
             item.action,
             item.where,
             item.may_wait,

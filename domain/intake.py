@@ -28,13 +28,16 @@ def instant(value: events.Instant, zone: ZoneInfo | None, field: str) -> datetim
             if zone is None:
                 raise refusals.Refusal(
                     "NAIVE_TIME",
-                    f"{field} names no time zone and none is configured for this switch.",
+                    "{name} names no time zone and none is configured for this switch.",
                     field,
+                    name=field,
                 )
             value = value.replace(tzinfo=zone)
         return value.astimezone(UTC)
     except OverflowError:
-        raise refusals.Refusal("BAD_TIME", f"{field} is no possible time.", field) from None
+        raise refusals.Refusal(
+            "BAD_TIME", "{name} is no possible time.", field, name=field
+        ) from None
 
 
 def numbered(said: events.Said) -> calls.Numbered | None:
@@ -208,8 +211,10 @@ def _check_order(
         if at < last:
             raise refusals.Refusal(
                 "TIMES_BACKWARDS",
-                f"{field} is before {last_field}; setup, offered, ringing, answer, end in order.",
+                "{name} is before {last}; setup, offered, ringing, answer, end in order.",
                 field,
+                name=field,
+                last=last_field,
             )
         last, last_field = at, field
 
@@ -218,8 +223,10 @@ def _with_checked_money(said: events.End, customer: references.Customer) -> even
     if said.currency is not None and said.currency != customer.currency:
         raise refusals.Refusal(
             "OTHER_CURRENCY",
-            f"The customer's currency is {customer.currency}, the record's {said.currency!r}.",
+            "The customer's currency is {currency}, the record's {other!r}.",
             "currency",
+            currency=customer.currency,
+            other=said.currency,
         )
     if said.charge is None and said.cost is None:
         return said

@@ -39,7 +39,7 @@ PAGE: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Wording:
     """Templates; each may name {account}, {until} (of a link) or {code} and {minutes} (of a code).
 
     `action` is what the link does. An SMS is its paragraphs alone.
@@ -51,8 +51,8 @@ class Text:
     after: tuple[str, ...] = ()
 
 
-TEXTS: dict[Kind, Text] = {
-    Kind.VERIFY_EMAIL: Text(
+TEXTS: dict[Kind, Wording] = {
+    Kind.VERIFY_EMAIL: Wording(
         marked("Verify your e-mail address"),
         (
             marked("Hello,"),
@@ -67,7 +67,7 @@ TEXTS: dict[Kind, Text] = {
             marked("If you did not ask for this, ignore this message; nothing happens then."),
         ),
     ),
-    Kind.RESET_PASSWORD: Text(
+    Kind.RESET_PASSWORD: Wording(
         marked("Choose a new password"),
         (
             marked("Hello,"),
@@ -79,7 +79,7 @@ TEXTS: dict[Kind, Text] = {
             marked("If it was not you, ignore this message; your password stays as it is."),
         ),
     ),
-    Kind.INVITATION: Text(
+    Kind.INVITATION: Wording(
         marked("Your access to {account}"),
         (
             marked("Hello,"),
@@ -91,7 +91,7 @@ TEXTS: dict[Kind, Text] = {
             marked("If you do not know what this is about, ignore this message."),
         ),
     ),
-    Kind.VERIFY_MOBILE: Text(
+    Kind.VERIFY_MOBILE: Wording(
         "",
         (marked("{code} is your code for {account}. It is good for {minutes} minutes."),),
     ),

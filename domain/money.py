@@ -66,9 +66,9 @@ def checked(amount: Decimal, field: str) -> Decimal:
     Raises Refusal BAD_AMOUNT.
     """
     if not amount.is_finite():
-        raise refusals.Refusal("BAD_AMOUNT", f"{field} has to be a finite number.", field)
+        raise refusals.Refusal("BAD_AMOUNT", "{name} has to be a finite number.", field, name=field)
     if amount < 0:
-        raise refusals.Refusal("BAD_AMOUNT", f"{field} may not be negative.", field)
+        raise refusals.Refusal("BAD_AMOUNT", "{name} may not be negative.", field, name=field)
     try:
         if amount.adjusted() >= WHOLE_DIGITS:  # the power of ten of its first digit
             raise Inexact
@@ -78,8 +78,11 @@ def checked(amount: Decimal, field: str) -> Decimal:
     except (Inexact, InvalidOperation):
         raise refusals.Refusal(
             "BAD_AMOUNT",
-            f"{field} may have {WHOLE_DIGITS} digits before the point and {FRACTION_DIGITS} after.",
+            "{name} may have {whole} digits before the point and {fraction} after.",
             field,
+            name=field,
+            whole=WHOLE_DIGITS,
+            fraction=FRACTION_DIGITS,
         ) from None
     return amount
 
@@ -90,7 +93,7 @@ def parse(text: str, field: str) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         raise refusals.Refusal(
-            "BAD_AMOUNT", f"{field} has to be a decimal number.", field
+            "BAD_AMOUNT", "{name} has to be a decimal number.", field, name=field
         ) from None
     return checked(amount, field)
 

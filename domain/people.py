@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 import phonenumbers
 
-from domain import refusals
+from domain import refusals, texts
 
 MIN_PASSWORD = 10  # characters
 _MAX_PASSWORD = 1024  # bytes of UTF-8
@@ -19,13 +19,12 @@ _EMAIL = re.compile(
 )
 # What people write between the digits; phonenumbers would also take letters and extensions.
 _MOBILE = re.compile(r"\+[0-9][0-9 ()./-]{5,30}", re.ASCII)
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SIP_URI = re.compile(r"sips?:[!-~]{1,250}")
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # surrogates: JSON can smuggle them in
 
 
-def _invalid(message: str, field: str) -> refusals.Refusal:
-    return refusals.Refusal("INVALID", message, field)
+def _invalid(template: str, field: str, **values: object) -> refusals.Refusal:
+    return refusals.Refusal("INVALID", template, field, **values)
 
 
 def name(value: str, field: str = "name") -> str:
@@ -36,10 +35,10 @@ def name(value: str, field: str = "name") -> str:
     return text
 
 
-def _shaped(pattern: re.Pattern[str], message: str) -> Callable[[str, str], str]:
+def _shaped(pattern: re.Pattern[str], template: str) -> Callable[[str, str], str]:
     def check(value: str, field: str) -> str:
         if not pattern.fullmatch(value):
-            raise _invalid(message, field)
+            raise _invalid(template, field)
         return value
 
     return check
@@ -49,7 +48,6 @@ _reference = _shaped(
     _REFERENCE, "Give 1 to 64 letters, digits or ._@+-, the first a letter or a digit."
 )
 _currency = _shaped(_CURRENCY, "Give an ISO 4217 code of three capitals, such as EUR.")
-_language = _shaped(_LANGUAGE, "Give a language tag, such as en or pt-BR.")
 _sip_uri = _shaped(_SIP_URI, "Give a SIP URI, such as sip:carrier-a.example:5060.")
 
 
@@ -78,7 +76,10 @@ def mobile(value: str, field: str = "mobile") -> str:
 
 
 def language(value: str, field: str = "language") -> str:
-    return _language(value, field)
+    """One of `texts.LANGUAGES`."""
+    if value not in texts.LANGUAGES:
+        raise _invalid("Give one of {languages}.", field, languages=texts.LANGUAGES)
+    return value
 
 
 def sip_uri(value: str, field: str = "sipUri") -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from domain import billing, money
+from domain.texts import Text
 
 
 class Reason(StrEnum):
@@ -29,7 +30,7 @@ class Pending:
 @dataclass(frozen=True, slots=True)
 class Difference:
     hour: datetime
-    detail: str
+    detail: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,45 +107,61 @@ def differences(hour: Hour, currency: str) -> Iterator[Difference]:
         yield Difference(hour.hour, detail)
 
 
-def _records(hour: Hour) -> Iterator[str]:
+def _records(hour: Hour) -> Iterator[Text]:
     if hour.marked or hour.frozen:
         return
     if hour.records.calls != hour.rows.calls:
-        yield f"records have {hour.records.calls} calls, rows {hour.rows.calls}"
+        counts = {"records": hour.records.calls, "rows": hour.rows.calls}
+        yield Text("records have {records} calls, rows {rows}", counts)
     if hour.records.charge != hour.rows.charge:
-        yield f"records charge {_text(hour.records.charge)}, rows {_text(hour.rows.charge)}"
+        charges = {"records": hour.records.charge, "rows": hour.rows.charge}
+        yield Text("records charge {records}, rows {rows}", charges)
 
 
-def _rows(hour: Hour) -> Iterator[str]:
+def _rows(hour: Hour) -> Iterator[Text]:
+    head = _sums(hour.head)
     if hour.rows != hour.head or list(hour.row_counts) != list(hour.head_counts):
-        yield f"rows ({_sums(hour.rows)}) are not the hour's sums ({_sums(hour.head)})"
+        sums = {"rows": _sums(hour.rows), "hour": head}
+        yield Text("rows ({rows}) are not the hour's sums ({hour})", sums)
     if hour.destinations != hour.head:
-        yield f"destinations ({_sums(hour.destinations)}) are not the hour's sums"
+        sums = {"destinations": _sums(hour.destinations)}
+        yield Text("destinations ({destinations}) are not the hour's sums", sums)
     if hour.code_calls != hour.head.calls:
-        yield f"SIP codes have {hour.code_calls} calls, the hour {hour.head.calls}"
+        counts = {"codes": hour.code_calls, "hour": hour.head.calls}
+        yield Text("SIP codes have {codes} calls, the hour {hour}", counts)
 
 
-def _ledger(hour: Hour, currency: str) -> Iterator[str]:
-    if hour.ledger != hour.posted_charge:
-        posted = f"{_text(hour.posted_charge)} was posted"
-        yield f"the ledger has {_text(hour.ledger)}, and {posted}"
+def _ledger(hour: Hour, currency: str) -> Iterator[Text]:
+    posted = hour.posted_charge
+    if hour.ledger != posted:
+        charges = {"ledger": hour.ledger, "posted": posted}
+        yield Text("the ledger has {ledger}, and {posted} was posted", charges)
     if hour.posted_version > hour.version:
-        yield f"version {hour.posted_version} was posted, the hour is at {hour.version}"
-    if hour.posted_version == hour.version and hour.posted_charge != hour.head.charge:
-        posted = f"{_text(hour.posted_charge)} was posted"
-        yield f"the hour charges {_text(hour.head.charge)}, and {posted} of this version"
+        versions = {"posted": hour.posted_version, "hour": hour.version}
+        yield Text("version {posted} was posted, the hour is at {hour}", versions)
+    if hour.posted_version == hour.version and posted != hour.head.charge:
+        charges = {"hour": hour.head.charge, "posted": posted}
+        yield Text("the hour charges {hour}, and {posted} was posted of this version", charges)
     if any(found != currency for found in hour.currencies):
-        yield f"the ledger has entries in {', '.join(hour.currencies)} beside {currency}"
+        found = {"currencies": list(hour.currencies), "currency": currency}
+        yield Text("the ledger has entries in {currencies} beside {currency}", found)
 
 
-def _billed(hour: Hour) -> Iterator[str]:
+def _billed(hour: Hour) -> Iterator[Text]:
     if hour.billed_version is None:
         return
     if hour.billed_version > hour.version:
-        yield f"version {hour.billed_version} was billed, the hour is at {hour.version}"
+        versions = {"billed": hour.billed_version, "hour": hour.version}
+        yield Text("version {billed} was billed, the hour is at {hour}", versions)
     elif hour.billed_version == hour.version and hour.billed_charge != hour.head.charge:
-        billed = f"{_text(hour.billed_charge)} was billed"
-        yield f"{billed} of version {hour.version}, which charges {_text(hour.head.charge)}"
+        yield Text(
+            "{billed} was billed of version {version}, which charges {hour}",
+            {
+                "billed": hour.billed_charge,
+                "version": hour.version,
+                "hour": hour.head.charge,
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,29 +175,25 @@ class Issued:
     posted_rounding: Decimal
 
 
-def faults(issued: Issued) -> Iterator[str]:
+def faults(issued: Issued) -> Iterator[Text]:
     """What an invoice says that its own lines, pins or posts deny."""
     invoice = issued.invoice
     usage = [line for line in invoice.lines if line.kind is billing.LineKind.USAGE]
     adjusted = [line for line in invoice.lines if line.kind is billing.LineKind.ADJUSTMENT]
     if billing.subtotal(invoice.lines) != invoice.subtotal:
-        yield "its lines do not sum to its subtotal"
+        yield Text("its lines do not sum to its subtotal")
     if billing.subtotal(usage) != money.add(pin.charge for pin in issued.pins):
-        yield "its usage lines do not sum to its hours"
+        yield Text("its usage lines do not sum to its hours")
     if [line.amount for line in adjusted] != [change.amount for change in issued.changes]:
-        yield "its adjustment lines are not the differences of their hours"
+        yield Text("its adjustment lines are not the differences of their hours")
     said = billing.Totals(invoice.subtotal, invoice.tax, invoice.rounding, invoice.total)
     if billing.totals(invoice.subtotal, invoice.tax_percent, invoice.currency) != said:
-        yield "its tax, rounding and total do not follow from its subtotal"
+        yield Text("its tax, rounding and total do not follow from its subtotal")
     if (issued.posted_tax, issued.posted_rounding) != (invoice.tax, invoice.rounding):
-        yield "the ledger has other sums of its tax and rounding"
+        yield Text("the ledger has other sums of its tax and rounding")
     if billing.content_hash(invoice, issued.pins, issued.changes) != invoice.content_hash:
-        yield "its content is not what its hash was made of"
+        yield Text("its content is not what its hash was made of")
 
 
-def _sums(sums: Sums) -> str:
-    return f"{sums.calls} calls, {_text(sums.charge)}"
-
-
-def _text(amount: Decimal) -> str:
-    return money.plain(amount)
+def _sums(sums: Sums) -> Text:
+    return Text("{calls} calls, {charge}", {"calls": sums.calls, "charge": sums.charge})

@@ -47,8 +47,9 @@ class Known:
         if found is None:
             raise refusals.Refusal(
                 "UNKNOWN_CUSTOMER",
-                f"No customer has the reference {reference!r}; create it, then send this again.",
+                "No customer has the reference {reference!r}; create it, then send this again.",
                 "customer",
+                reference=reference,
             )
         return found
 
@@ -59,8 +60,9 @@ class Known:
         if found is None:
             raise refusals.Refusal(
                 "UNKNOWN_CARRIER",
-                f"No carrier has the reference {reference!r}; create it, then send this again.",
+                "No carrier has the reference {reference!r}; create it, then send this again.",
                 "carrier",
+                reference=reference,
             )
         return found
 
@@ -68,12 +70,14 @@ class Known:
         if at > self.latest:
             raise refusals.Refusal(
                 "TIME_AHEAD",
-                f"{field} is more than 5 minutes ahead of this server's clock; check the switch's.",
+                "{name} is more than 5 minutes ahead of this server's clock; check the switch's.",
                 field,
+                name=field,
             )
         if self.oldest is not None and at < self.oldest:
             raise refusals.Refusal(
                 "TOO_OLD",
-                f"{field} is older than call records are kept (CALLBOARD_RECORDS_DAYS).",
+                "{name} is older than call records are kept (CALLBOARD_RECORDS_DAYS).",
                 field,
+                name=field,
             )

@@ -108,9 +108,10 @@ def buckets(
     if (end - start) / longest > MAX_POINTS:
         raise refusals.Refusal(
             "TOO_MANY_POINTS",
-            f"At most {MAX_POINTS} points are answered at once; ask for a shorter time"
+            "At most {most} points are answered at once; ask for a shorter time"
             " or a longer interval.",
             "to",
+            most=MAX_POINTS,
         )
     edges = _hour_edges(start, end) if interval is Interval.HOUR else _day_edges(start, end, zone)
     return [periods.Period(a, b) for a, b in itertools.pairwise(edges)]

@@ -82,9 +82,9 @@ class Batch:
         self.corrected = inserted.count(Verdict.CORRECTED)
         places = list(self.records)
         self.held = [places[n] for n in inserted.indexes(Verdict.HELD)]
-        for verdict, message in _REFUSED.items():
+        for verdict, template in _REFUSED.items():
             for n in inserted.indexes(verdict):
-                self.refused[places[n]] = refusals.Refusal(verdict.value, message)
+                self.refused[places[n]] = refusals.Refusal(verdict.value, template)
         for n, verdict in enumerate(inserted.verdicts):
             if verdict is not Verdict.ACCEPTED and verdict is not Verdict.DUPLICATE:
                 self._judge(places[n], verdict)

@@ -30,7 +30,9 @@ def unzip(body: bytes) -> bytes:
     while body:
         if len(parts) == _GZIP_MEMBERS_MAX:
             raise refusals.Refusal(
-                "BAD_GZIP", f"A gzip body may have {_GZIP_MEMBERS_MAX} members; compress it whole."
+                "BAD_GZIP",
+                "A gzip body may have {most} members; compress it whole.",
+                most=_GZIP_MEMBERS_MAX,
             )
         inflater = zlib.decompressobj(wbits=31)
         try:
@@ -49,13 +51,17 @@ def unzip(body: bytes) -> bytes:
 
 def too_large() -> refusals.Refusal:
     return refusals.Refusal(
-        "TOO_LARGE", f"A body may have {BYTES_MAX:,} bytes decompressed; send smaller batches."
+        "TOO_LARGE",
+        "A body may have {most:,} bytes decompressed; send smaller batches.",
+        most=BYTES_MAX,
     )
 
 
 def too_many() -> refusals.Refusal:
     return refusals.Refusal(
-        "TOO_MANY_EVENTS", f"A batch may have {EVENTS_MAX:,} events; send smaller batches."
+        "TOO_MANY_EVENTS",
+        "A batch may have {most:,} events; send smaller batches.",
+        most=EVENTS_MAX,
     )
 
 
@@ -130,4 +136,4 @@ def _is_json(text: bytes) -> bool:
 
 
 def not_json(why: str) -> refusals.Refusal:
-    return refusals.Refusal("NOT_JSON", f"The body is not JSON: {why}.")
+    return refusals.Refusal("NOT_JSON", "The body is not JSON: {why}.", why=why)

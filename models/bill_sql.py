@@ -18,7 +18,8 @@ ON CONFLICT (account_id, customer_id, hour) DO NOTHING
 RETURNING hour
 """
 HEADING = """
-SELECT i.customer_id, i.period_start, i.period_end, i.currency, c.tax_percent, a.invoice_grouping
+SELECT i.customer_id, i.period_start, i.period_end, i.currency, c.tax_percent, c.language,
+       a.invoice_grouping
 FROM invoices i
 JOIN customers c ON c.account_id = i.account_id AND c.id = i.customer_id
 JOIN accounts a ON a.id = i.account_id

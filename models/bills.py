@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain import billing, facts, money, refusals
+from domain import billing, facts, money, refusals, texts
 from domain.refusals import Refusal
 from models import bill_sql, db, hours, invoices, ledger
 from models import facts as stored
@@ -59,8 +59,12 @@ async def lock_draft(conn: db.Connection, account_id: int, draft: billing.Invoic
     if status is None:
         raise refusals.no_such("Invoice", "invoiceId")
     if status != billing.Status.DRAFT:
-        message = f"This invoice is {status}. Only a draft can be issued or discarded."
-        raise Refusal("NOT_A_DRAFT", message, "invoiceId")
+        raise Refusal(
+            "NOT_A_DRAFT",
+            "This invoice is {status}. Only a draft can be issued or discarded.",
+            "invoiceId",
+            status=status,
+        )
 
 
 async def reserve(
@@ -79,12 +83,7 @@ async def reserve(
     taken = sorted(set(wanted) - {row["hour"] for row in rows})
     if taken:
         holders = await invoices.holders(conn, account_id, customer_id, taken)
-        raise Refusal(
-            "HOURS_ALREADY_INVOICED",
-            f"{len(taken)} of the selected hours, from {taken[0]:%Y-%m-%d %H:%M} UTC on, are "
-            f"already on {_listed(holders)}. Leave those rows out.",
-            "rowIds",
-        )
+        raise Refusal("HOURS_ALREADY_INVOICED", _already_invoiced(taken, holders), "rowIds")
 
 
 async def reserved(conn: db.Connection, account_id: int, invoice_id: int) -> list[datetime]:
@@ -116,10 +115,14 @@ async def compute(conn: db.Connection, account_id: int, invoice_id: int) -> Bill
         [billing.Share(*row) for row in shares],
         changes,
         (heading["period_start"], heading["period_end"]),
+        heading["language"],
     )
     if not lines:
-        message = "The selected rows have no calls. Select rows with calls."
-        raise Refusal("NOTHING_TO_INVOICE", message, "rowIds")
+        raise Refusal(
+            "NOTHING_TO_INVOICE",
+            "The selected rows have no calls. Select rows with calls.",
+            "rowIds",
+        )
     totals = billing.totals(billing.subtotal(lines), heading["tax_percent"], heading["currency"])
     await _store(conn, account_id, invoice_id, heading["tax_percent"], lines, totals)
     return Bill(pins, [change for change in changes if change.amount], lines, totals)
@@ -191,18 +194,33 @@ def _values(line: billing.Line) -> tuple[Any, ...]:
     return (line.description, *period, line.calls, line.billed_seconds, line.amount)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+def _already_invoiced(taken: Sequence[datetime], holders: Sequence[str | texts.Text]) -> texts.Text:
+    return texts.counted(
+        "{count:,} of the selected hours, {first:utc}, is already on {invoices}. Leave its row"
+        " out.",
+        "{count:,} of the selected hours, from {first:utc} on, are already on {invoices}. Leave"
+        " those rows out.",
+        len(taken),
+        first=taken[0],
+        invoices=_listed(holders),
+    )
+
+
+def _listed(names: Sequence[str | texts.Text]) -> object:
+    shown = list(names[:5])
+    if len(names) <= 5:
+        return shown
+    return texts.Text("{names} and {more:,} more", {"names": shown, "more": len(names) - 5})
 
 
 def _refuse_unrated(calls: int) -> None:
     if calls:
-        raise Refusal(
-            "UNRATED_CALLS",
-            f"{calls} of the selected calls have no rate. Rate them, then invoice them.",
-            "rowIds",
+        text = texts.counted(
+            "{count:,} of the selected calls has no rate. Rate it, then invoice it.",
+            "{count:,} of the selected calls have no rate. Rate them, then invoice them.",
+            calls,
         )
+        raise Refusal("UNRATED_CALLS", text, "rowIds")
 
 
 def _pin(head: hours.Head) -> billing.Pin:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain import callers, tokens
+from domain import callers, texts, tokens
 from models import db
 from models.tables import ApiKey
 
@@ -74,7 +74,8 @@ def _asked(found: str) -> str:
 
 
 _KEYS = _asked("""
-    SELECT k.account_id, k.id, k.secret_hash, k.scopes, k.customer_id, a.hide_carriers
+    SELECT k.account_id, k.id, k.secret_hash, k.scopes, k.customer_id, a.hide_carriers,
+           a.language
     FROM api_keys k
     JOIN accounts a ON a.id = k.account_id
     WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $4)
@@ -83,7 +84,8 @@ _SESSIONS = _asked("""
     SELECT s.account_id, s.id, s.secret_hash, staff.id AS staff_id, staff.role,
            c.id AS contact_id, c.customer_id,
            coalesce(staff.time_zone, c.time_zone) AS time_zone, a.hide_carriers,
-           c.allowed_networks::text[] AS networks, s.staff_id AS acting
+           c.allowed_networks::text[] AS networks, s.staff_id AS acting,
+           coalesce(staff.language, c.language) AS language
     FROM sessions s
     JOIN accounts a ON a.id = s.account_id
     JOIN logins l ON l.id = s.login_id AND l.disabled_at IS NULL
@@ -105,6 +107,7 @@ def _program(row: Mapping[str, Any]) -> callers.Caller:
         scopes=frozenset(map(callers.Scope, row["scopes"])),
         customer_id=row["customer_id"],
         sees_carriers=_sees_carriers(row),
+        language=texts.supported(row["language"]),
     )
 
 
@@ -117,6 +120,7 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
             role=callers.Role(row["role"]),
             session_id=row["id"],
             zone=row["time_zone"],
+            language=texts.supported(row["language"]),
         )
     return callers.Caller(
         row["account_id"],
@@ -128,6 +132,7 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
         sees_carriers=_sees_carriers(row),
         staff_id=row["acting"],
         networks=tuple(row["networks"]),
+        language=texts.supported(row["language"]),
     )
 
 

@@ -39,8 +39,9 @@ async def find(
     if not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise Refusal(
             "INVALID_IDEMPOTENCY_KEY",
-            f"Give an idempotencyKey of 1 to {MAX_KEY} printable characters, a new one each time.",
+            "Give an idempotencyKey of 1 to {most} printable characters, a new one each time.",
             "idempotencyKey",
+            most=MAX_KEY,
         )
     row = await conn.fetchrow(_FIND, account_id, mutation, key)
     if row is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain import billing, refusals
+from domain import billing, refusals, texts
 from models import db
 
 # Drafts have no position: where they are asked for, they follow, in the order of their making.
@@ -111,10 +111,11 @@ async def with_lines(
 
 async def holders(
     conn: db.Connection, account_id: int, customer_id: int, hours: Sequence[datetime]
-) -> list[str]:
+) -> list[str | texts.Text]:
     """The invoices that hold these hours, by number, or as "a draft"."""
     rows = await conn.fetch(_NUMBERS, account_id, customer_id, hours)
-    return list(dict.fromkeys(row["number"] or "a draft" for row in rows))
+    numbers = dict.fromkeys(row["number"] for row in rows)
+    return [texts.Text("a draft") if number is None else number for number in numbers]
 
 
 def _invoice(row: Any) -> billing.Invoice:

@@ -150,14 +150,19 @@ def _closed_hours(selection: Selection, now: datetime) -> list[datetime]:
     if not selection.periods:
         raise Refusal("EMPTY_SELECTION", "Select at least one row.", "rowIds")
     if sum((period.end - period.start) // periods.HOUR for period in selection.periods) > MAX_HOURS:
-        limit = f"Select rows of at most {MAX_HOURS} hours in all for one invoice."
-        raise Refusal("TOO_MANY_ROWS", limit, "rowIds")
+        raise Refusal(
+            "TOO_MANY_ROWS",
+            "Select rows of at most {most} hours in all for one invoice.",
+            "rowIds",
+            most=MAX_HOURS,
+        )
     last = max(selection.periods, key=lambda period: period.end)
     if last.is_open(now):
         raise Refusal(
             "ROW_OPEN",
-            f"A selected row is open until {last.end:%Y-%m-%d %H:%M} UTC. Leave it out, or wait.",
+            "A selected row is open until {end:utc}. Leave it out, or wait.",
             "rowIds",
+            end=last.end,
         )
     return sorted({hour for period in selection.periods for hour in period.hours()})
 
@@ -178,8 +183,9 @@ def _expect(usage: Decimal, expected: Decimal | None) -> None:
     if expected is not None and expected != usage:
         raise Refusal(
             "SUBTOTAL_CHANGED",
-            f"The selected rows now sum to {money.plain(usage)}. Read them again and confirm.",
+            "The selected rows now sum to {sum}. Read them again and confirm.",
             "expectedSubtotal",
+            sum=usage,
         )
 
 

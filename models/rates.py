@@ -144,8 +144,10 @@ async def assign(account_id: int, customer_id: int, card_id: int, valid_from: da
         if customer != card:
             raise refusals.Refusal(
                 "OTHER_CURRENCY",
-                f"The customer is billed in {customer}, the card is in {card}.",
+                "The customer is billed in {customer}, the card is in {card}.",
                 "rateCardId",
+                customer=customer,
+                card=card,
             )
         await conn.execute(
             "INSERT INTO rate_card_assignments (account_id, customer_id, valid_from, rate_card_id)"

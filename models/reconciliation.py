@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from domain import billing, money, periods, refusals
+from domain import billing, money, periods, refusals, texts
 from domain import reconciliation as rules
 from domain.refusals import Refusal
 from models import db, invoices
@@ -92,7 +92,11 @@ async def _unequal(
     unlike = {hour.hour for hour in found if hour.marked or hour.frozen}
     return [
         rules.Difference(
-            row["hour"], f"{table} differ from the records in {', '.join(row['names'])}"
+            row["hour"],
+            texts.Text(
+                "{table} differ from the records in {columns}",
+                {"table": table, "columns": row["names"]},
+            ),
         )
         for table, query in sql.UNEQUAL.items()
         for row in await conn.fetch(query, *of)
@@ -106,12 +110,16 @@ async def _keys(
     """Record keys and records without each other; the keys outlive the records of frozen hours."""
     frozen = {hour.hour for hour in found if hour.frozen}
     alone = [
-        rules.Difference(row["hour"], f"{row['calls']} record keys have no record")
+        rules.Difference(
+            row["hour"], texts.Text("{keys} record keys have no record", {"keys": row["calls"]})
+        )
         for row in await conn.fetch(sql.KEYS_WITHOUT_RECORD, *of)
         if row["hour"] not in frozen
     ]
     return alone + [
-        rules.Difference(row["hour"], f"{row['calls']} records have no key")
+        rules.Difference(
+            row["hour"], texts.Text("{records} records have no key", {"records": row["calls"]})
+        )
         for row in await conn.fetch(sql.RECORDS_WITHOUT_KEY, *of)
     ]
 
@@ -157,4 +165,5 @@ def _faults(
         held = [*(pin.hour for pin in one.pins), *(change.now.hour for change in one.changes)]
         hour = min((hour for hour in held if start <= hour < end), default=start)
         for fault in rules.faults(one):
-            yield rules.Difference(hour, f"{one.invoice.number}: {fault}")
+            values = {"number": one.invoice.number, "fault": fault}
+            yield rules.Difference(hour, texts.Text("{number}: {fault}", values))

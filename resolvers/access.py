@@ -3,32 +3,32 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from domain.callers import Role, Scope
 
 
 class Capability(StrEnum):
     """What can be allowed. Those of a customer hold for one's own customer, or for all of them."""
 
-    INGEST = "report calls"
-    SEE_CUSTOMERS = "see customers"
-    SEE_CONTACTS = "see contacts"
-    SEE_STAFF = "see the account's staff"
-    SEE_LIVE = "see live channels"
-    SEE_STATS = "see statistics and summaries"
-    SEE_BILLING = "see balances, invoices and reconciliation"
-    SEE_COST = "see what carriers take"
-    INVOICE = "make invoices"
-    POST_PAYMENTS = "post payments"
-    MANAGE_CUSTOMERS = "create and change customers and contacts"
-    MANAGE_CARRIERS = "create and change carriers and rate cards"
-    MANAGE_STAFF = "create and change staff and API keys"
-    MANAGE_ACCOUNT = "change the account's settings"
-    SIGN_IN_AS = "sign in as a contact"
-    SEE_AUDIT = "read the audit log"
-    SEE_NUMBERS = "see number blocks and SIP users"
-    USE_NUMBERS = "create and remove SIP users"
-    ASSIGN_NUMBERS = "set the number range and assign blocks"
+    INGEST = texts.marked("report calls")
+    SEE_CUSTOMERS = texts.marked("see customers")
+    SEE_CONTACTS = texts.marked("see contacts")
+    SEE_STAFF = texts.marked("see the account's staff")
+    SEE_LIVE = texts.marked("see live channels")
+    SEE_STATS = texts.marked("see statistics and summaries")
+    SEE_BILLING = texts.marked("see balances, invoices and reconciliation")
+    SEE_COST = texts.marked("see what carriers take")
+    INVOICE = texts.marked("make invoices")
+    POST_PAYMENTS = texts.marked("post payments")
+    MANAGE_CUSTOMERS = texts.marked("create and change customers and contacts")
+    MANAGE_CARRIERS = texts.marked("create and change carriers and rate cards")
+    MANAGE_STAFF = texts.marked("create and change staff and API keys")
+    MANAGE_ACCOUNT = texts.marked("change the account's settings")
+    SIGN_IN_AS = texts.marked("sign in as a contact")
+    SEE_AUDIT = texts.marked("read the audit log")
+    SEE_NUMBERS = texts.marked("see number blocks and SIP users")
+    USE_NUMBERS = texts.marked("create and remove SIP users")
+    ASSIGN_NUMBERS = texts.marked("set the number range and assign blocks")
 
 
 C = Capability
@@ -95,7 +95,9 @@ def require(caller: callers.Caller, capability: Capability) -> None:
     """FORBIDDEN without the capability, whatever it is about."""
     if not may(caller, capability):
         raise refusals.Refusal(
-            "FORBIDDEN", f"You may not {capability}; use a login or a key that may."
+            "FORBIDDEN",
+            "You may not {capability}; use a login or a key that may.",
+            capability=texts.Text(capability),
         )
 
 
@@ -104,7 +106,9 @@ def require_account(caller: callers.Caller, capability: Capability) -> None:
     require(caller, capability)
     if caller.customer_id is not None:
         raise refusals.Refusal(
-            "FORBIDDEN", f"You may {capability} of your own customer only; name it."
+            "FORBIDDEN",
+            "You may {capability} of your own customer only; name it.",
+            capability=texts.Text(capability),
         )
 
 

@@ -99,14 +99,18 @@ def _selection(customer_id: int, rows: Sequence[periods.RowKey]) -> invoicing.Se
     if not rows:
         raise Refusal("EMPTY_SELECTION", "Select at least one row.", "rowIds")
     if len(rows) > MAX_ROWS:
-        raise Refusal("TOO_MANY_ROWS", f"Select at most {MAX_ROWS} rows.", "rowIds")
+        raise Refusal("TOO_MANY_ROWS", "Select at most {most} rows.", "rowIds", most=MAX_ROWS)
     granularity = rows[0].granularity
     if any(row.customer_id != customer_id or row.granularity != granularity for row in rows):
         raise Refusal(
             "MIXED_ROWS", "Select rows of this one customer and of one granularity.", "rowIds"
         )
     if granularity not in BILLABLE:
-        names = ", ".join(BILLABLE)
-        raise Refusal("ROWS_NOT_BILLABLE", f"Invoice rows of {names}, not of LIVE.", "rowIds")
+        raise Refusal(
+            "ROWS_NOT_BILLABLE",
+            "Invoice rows of {granularities}, not of LIVE.",
+            "rowIds",
+            granularities=BILLABLE,
+        )
     spans = sorted({row.period for row in rows})
     return invoicing.Selection(customer_id, granularity, spans)

@@ -56,9 +56,11 @@ async def stream(
     if after is not None and not 0 <= after <= last:
         raise Refusal(
             "BAD_AFTER",
-            f"The last number here is {last}, not {after}: give one from 0 to {last}, or none to"
+            "The last number here is {last}, not {after}: give one from 0 to {last}, or none to"
             " be told of what is new.",
             "after",
+            last=last,
+            after=after,
         )
     return Stream(caller.account_id, scope, kind, last if after is None else after)
 

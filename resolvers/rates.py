@@ -42,7 +42,9 @@ async def add(
     """Adds rates, replacing those of the same prefixes; the card's new version."""
     access.require_account(caller, Capability.MANAGE_CARRIERS)
     if not 1 <= len(added) <= MAX_RATES:
-        raise refusals.Refusal("INVALID", f"Give 1 to {MAX_RATES} rates at a time.", "rates")
+        raise refusals.Refusal(
+            "INVALID", "Give 1 to {most} rates at a time.", "rates", most=MAX_RATES
+        )
     if len({rate.prefix for rate in added}) != len(added):
         raise refusals.Refusal("INVALID", "Give each prefix once.", "rates")
     async with db.transaction():

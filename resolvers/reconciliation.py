@@ -17,5 +17,5 @@ async def proof(
 ) -> rules.Proof:
     access.require_customer(caller, Capability.SEE_BILLING, customer_id)
     if (end - start).days > MAX_DAYS:
-        raise Refusal("BAD_PERIOD", f"Ask for at most {MAX_DAYS} days at a time.", "to")
+        raise Refusal("BAD_PERIOD", "Ask for at most {most} days at a time.", "to", most=MAX_DAYS)
     return await reconciliation.reconcile(caller.account_id, customer_id, start, end, now)

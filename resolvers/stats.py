@@ -95,9 +95,10 @@ def require_few(graph: Graph) -> None:
     if len(graph.carriers) * len(graph.buckets) > MAX_CARRIER_POINTS:
         raise refusals.Refusal(
             "TOO_MANY_POINTS",
-            f"At most {MAX_CARRIER_POINTS} points by carrier are answered at once;"
+            "At most {most} points by carrier are answered at once;"
             " name fewer carriers or a shorter time.",
             "carrierIds",
+            most=MAX_CARRIER_POINTS,
         )
 
 

@@ -67,8 +67,13 @@ async def select(
     """Sum and averages of a column over rows; NOT_FOUND, MIXED_ROWS, TOO_MANY_ROWS."""
     chosen = cells.distinct(keys)
     if not 1 <= len(chosen) <= MAX_CELLS:
-        message = f"Select 1 to {MAX_CELLS} rows, not {len(chosen)}."
-        raise refusals.Refusal("TOO_MANY_ROWS" if chosen else "EMPTY_SELECTION", message, "rowIds")
+        raise refusals.Refusal(
+            "TOO_MANY_ROWS" if chosen else "EMPTY_SELECTION",
+            "Select 1 to {most} rows, not {count}.",
+            "rowIds",
+            most=MAX_CELLS,
+            count=len(chosen),
+        )
     return cells.select(column, await _rows(caller, chosen))
 
 
@@ -103,13 +108,13 @@ async def _rows(caller: callers.Caller, keys: Sequence[periods.RowKey]) -> list[
     key = keys[0]
     access.require(caller, Capability.SEE_STATS)
     if caller.customer_id not in (None, key.customer_id):
-        raise _unknown("SummaryRow", "rowIds")
+        raise refusals.no_such("SummaryRow", "rowIds")
     if key.account_id != caller.account_id or not await _is_there(key):
-        raise _unknown("SummaryRow", "rowIds")
+        raise refusals.no_such("SummaryRow", "rowIds")
     starts = [key.start for key in keys]
     rows = await summaries.rows(key.account_id, key.customer_id, key.granularity, starts)
     if key.granularity is not Granularity.LIVE and not all(row.version for row in rows):
-        raise _unknown("SummaryRow", "rowIds")
+        raise refusals.no_such("SummaryRow", "rowIds")
     return rows
 
 
@@ -122,12 +127,8 @@ async def _currency(account_id: int, customer_id: int | None) -> str | None:
         return None
     customer = await customers.get(account_id, customer_id)
     if customer is None:
-        raise _unknown("Customer", "customerId")
+        raise refusals.no_such("Customer", "customerId")
     return customer.currency
-
-
-def _unknown(kind: str, field: str) -> refusals.Refusal:
-    return refusals.no_such(kind, field)
 
 
 class Changes:
@@ -210,8 +211,9 @@ def _checked(since: datetime, now: datetime) -> datetime:
     if not now - MAX_SINCE <= since <= now + _AHEAD:
         raise refusals.Refusal(
             "BAD_SINCE",
-            f"Give a time of the last {MAX_SINCE.days} days; if you have been away for longer, read"
+            "Give a time of the last {days} days; if you have been away for longer, read"
             " the summary and subscribe without `since`.",
             "since",
+            days=MAX_SINCE.days,
         )
     return min(since, now)

@@ -74,8 +74,11 @@ async def require(caller: callers.Caller, customer_id: int | None, seconds: int)
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise refusals.Refusal(
             "BAD_WINDOW",
-            f"Ask for {SHORTEST_SECONDS} to {LONGEST_SECONDS} seconds, not {seconds}.",
+            "Ask for {least} to {most} seconds, not {seconds}.",
             "windowSeconds",
+            least=SHORTEST_SECONDS,
+            most=LONGEST_SECONDS,
+            seconds=seconds,
         )
     await live.require(caller, customer_id)
 

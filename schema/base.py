@@ -11,7 +11,7 @@ import strawberry
 from redis.asyncio import Redis
 from strawberry.dataloader import DataLoader
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from live import bucket as live_bucket
 from live import bus
 from resolvers import desk as desks
@@ -38,7 +38,7 @@ class Context:
     client may resume after; one that is resumed finds that number in `resume_after`. `development`
     shows everybody the schema; without a `bucket` operations are not charged. `secret_key` signs
     links; `sip_realm` is what SIP users sign in to, `desk` what signing in needs, `exchange` the
-    request it came by.
+    request it came by. `language` is that of who asks, known or not.
     """
 
     caller: callers.Caller | None
@@ -48,6 +48,7 @@ class Context:
     feeds: live_feeds.Feeds
     secret_key: str = ""
     sip_realm: str = ""
+    language: str = texts.DEFAULT
     resume_after: int | None = None
     start: int | None = None
     mark: int | None = None
@@ -77,6 +78,14 @@ class Context:
     def begin(self, mark: int) -> None:
         """A subscription tells what comes after this."""
         self.start = self.mark = mark
+
+    @property
+    def zone(self) -> str:
+        """The IANA zone of who asks."""
+        return "UTC" if self.caller is None else self.caller.zone
+
+    def say(self, text: texts.Text) -> str:
+        return text.said(self.language, self.zone)
 
     def push(self, mark: int | None) -> None:
         """Before a subscription yields. What was loaded for the push before is not shown again."""
@@ -178,14 +187,15 @@ def _unpack(text: str) -> str | None:
 @strawberry.interface(description="An expected no of a mutation: what was wrong, how to mend it.")
 class Refusal:
     code: str = strawberry.field(description="Stable, for programs, such as REFERENCE_TAKEN.")
-    message: str = strawberry.field(description="For people: what to do.")
+    message: str = strawberry.field(description="For people, in their language: what to do.")
     field: str | None = strawberry.field(
         description="The input's field at fault, or null if it is none or more than one."
     )
 
     @classmethod
-    def of(cls, refusal: refusals.Refusal) -> Self:
-        return cls(code=refusal.code, message=refusal.message, field=refusal.field)
+    def of(cls, refusal: refusals.Refusal, context: Context) -> Self:
+        """Said in the language of who asks."""
+        return cls(code=refusal.code, message=context.say(refusal.text), field=refusal.field)
 
 
 @strawberry.type(description="A value of the input is not acceptable.")
@@ -265,7 +275,7 @@ class RefusalHandler(strawberry.ExceptionHandler[refusals.Refusal, NotPermitted]
     """Turns a Refusal raised in a field whose union has the refusal types into its member."""
 
     def handle(self, exception: refusals.Refusal, *, field: Any, info: Any) -> Any:
-        return _TYPE_OF_CODE.get(exception.code, InvalidInput).of(exception)
+        return _TYPE_OF_CODE.get(exception.code, InvalidInput).of(exception, info.context)
 
 
 # Connections ---------------------------------------------------------------------------------
@@ -311,7 +321,11 @@ def page_size(first: int, field: str = "first") -> int:
     """`first`, refused outside 1 to MAX_PAGE. Ask the database for one more: see `paged`."""
     if not 1 <= first <= MAX_PAGE:
         raise refusals.Refusal(
-            "BAD_PAGE_SIZE", f"Ask for 1 to {MAX_PAGE} at a time, not {first}.", field
+            "BAD_PAGE_SIZE",
+            "Ask for 1 to {limit} at a time, not {requested}.",
+            field,
+            limit=MAX_PAGE,
+            requested=first,
         )
     return first
 

@@ -37,7 +37,9 @@ class InvoiceLine:
     kind: billing.LineKind = strawberry.field(
         description="Usage, or the adjustment of one earlier hour."
     )
-    description: str = strawberry.field(description="The day or the destination; for people.")
+    description: str = strawberry.field(
+        description="The day or the destination, in the customer's language at issue."
+    )
     period_start: datetime = strawberry.field(description="From here on, inclusive.")
     period_end: datetime = strawberry.field(description="Up to here, exclusive.")
     calls: base.Long = strawberry.field(

@@ -5,7 +5,6 @@ the account's bucket.
 """
 
 import math
-from typing import Any
 
 from graphql import (
     FieldsOnCorrectTypeRule,
@@ -23,6 +22,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.execution import ExecutionContext, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from domain import refusals
 from live import bucket
 from schema import base, cost, documents, errors, limits
 
@@ -110,19 +110,22 @@ def _require_allowed(definition: OperationDefinitionNode, context: ExecutionCont
 
 
 def _too_many_overlaps() -> GraphQLError:
-    return GraphQLError(
-        f"The document's fields and fragments overlap in more than {MOST_COMPARED} ways; ask for"
-        " each field once.",
-        extensions={"code": "TOO_MANY_OVERLAPS", "limit": MOST_COMPARED},
+    refusal = refusals.Refusal(
+        "TOO_MANY_OVERLAPS",
+        "The document's fields and fragments overlap in more than {most} ways; ask for each field"
+        " once.",
+        most=MOST_COMPARED,
     )
+    return errors.refused(refusal, limit=MOST_COMPARED)
 
 
 def _introspection_off() -> GraphQLError:
-    return GraphQLError(
+    refusal = refusals.Refusal(
+        "INTROSPECTION_OFF",
         "Sign in to ask for the schema, or read it in schema/schema.graphql; __typename is always"
         " answered.",
-        extensions={"code": "INTROSPECTION_OFF"},
     )
+    return errors.refused(refusal)
 
 
 async def _charged(asked: base.Context, requested: int, limit: int) -> dict[str, int | None]:
@@ -137,9 +140,14 @@ async def _charged(asked: base.Context, requested: int, limit: int) -> dict[str,
 
 def _rate_limited(requested: int, taken: bucket.Taken) -> GraphQLError:
     seconds = math.ceil(taken.wait)
-    told: dict[str, Any] = {"code": "RATE_LIMITED", "retryAfterSeconds": seconds}
-    return GraphQLError(
-        f"The operation costs {requested}, and the account has {taken.remaining} left:"
-        f" come back in {seconds} s, or ask for less.",
-        extensions=told | {"requested": requested, "remaining": taken.remaining},
+    refusal = refusals.Refusal(
+        "RATE_LIMITED",
+        "The operation costs {requested}, and the account has {remaining} left: come back in"
+        " {seconds} s, or ask for less.",
+        requested=requested,
+        remaining=taken.remaining,
+        seconds=seconds,
+    )
+    return errors.refused(
+        refusal, retryAfterSeconds=seconds, requested=requested, remaining=taken.remaining
     )

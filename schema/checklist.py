@@ -13,8 +13,8 @@ from schema import base
 @strawberry.type(description="Something that has to be put right.")
 class ChecklistItem:
     code: str = strawberry.field(description="Stable, for programs, such as VERIFY_EMAIL.")
-    title: str = strawberry.field(description="What it is about, for people.")
-    detail: str = strawberry.field(description="What to do, for people.")
+    title: str = strawberry.field(description="What it is about, in the language of who asks.")
+    detail: str = strawberry.field(description="What to do, in the language of who asks.")
     action: str = strawberry.field(
         description="The field of this API to go on with, such as"
         " `mutation requestEmailVerification`."

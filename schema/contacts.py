@@ -75,7 +75,7 @@ class CreateContactInput:
         default=None, description="E.164 number, such as +441632960000."
     )
     time_zone: str = strawberry.field(default="UTC", description="IANA zone of graphs and lists.")
-    language: str = strawberry.field(default="en", description="BCP 47 tag.")
+    language: str = strawberry.field(default="en", description="One of `languages`.")
 
 
 CreateContactResult: TypeAlias = Annotated[

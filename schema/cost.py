@@ -27,12 +27,26 @@ from graphql import (
     VariableNode,
 )
 
-from schema import base, limits, shapes
+from domain import refusals, texts
+from schema import base, errors, limits, shapes
 
 # What introspection costs, whatever is asked of it; twice as much for every alias within.
 INTROSPECTION: Mapping[str, int] = MappingProxyType({"__schema": 1_000, "__type": 50})
 
 _MUTATION = 10
+
+_TOO_DEEP = texts.marked(
+    "The operation is {requested} fields deep; the limit is {limit}. Ask for less at a time."
+)
+_TOO_MANY_FIELDS = texts.marked(
+    "The operation has {requested} fields; the limit is {limit}. Ask for less at a time."
+)
+_TOO_MANY_ALIASES = texts.marked(
+    "The operation has {requested} aliases; the limit is {limit}. Ask for less at a time."
+)
+_TOO_COSTLY = texts.marked(
+    "The operation costs {requested}; the limit is {limit}. Ask for less at a time."
+)
 
 _MOST_DOUBLINGS = 20  # far above every limit; aliases themselves may be exponentially many
 
@@ -81,16 +95,15 @@ def _given(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> 
 
 def require(measured: Measured, allowed: limits.Limits) -> None:
     """Refuses what is above the limits."""
-    _within("TOO_DEEP", "is {requested} fields deep", measured.depth, allowed.depth)
-    _within("TOO_MANY_FIELDS", "has {requested} fields", measured.fields, allowed.fields)
-    _within("TOO_MANY_ALIASES", "has {requested} aliases", measured.aliases, allowed.aliases)
-    _within("TOO_COSTLY", "costs {requested}", measured.cost, allowed.cost)
+    _within("TOO_DEEP", _TOO_DEEP, measured.depth, allowed.depth)
+    _within("TOO_MANY_FIELDS", _TOO_MANY_FIELDS, measured.fields, allowed.fields)
+    _within("TOO_MANY_ALIASES", _TOO_MANY_ALIASES, measured.aliases, allowed.aliases)
+    _within("TOO_COSTLY", _TOO_COSTLY, measured.cost, allowed.cost)
 
 
-def _within(code: str, what: str, requested: int, limit: int) -> None:
+def _within(code: str, template: str, requested: int, limit: int) -> None:
     if requested > limit:
-        sentence = f"The operation {what}; the limit is {{limit}}. Ask for less at a time."
-        raise limits.refusal(code, sentence, limit, requested)
+        raise limits.refusal(code, template, limit, requested)
 
 
 # The walk -----------------------------------------------------------------------------------
@@ -195,11 +208,12 @@ class _Walk:
 
 
 def _circle(fragment: FragmentDefinitionNode) -> GraphQLError:
-    return GraphQLError(
-        f"The fragment {fragment.name.value} spreads itself.",
-        nodes=[fragment],
-        extensions={"code": "GRAPHQL_VALIDATION_FAILED"},
+    refusal = refusals.Refusal(
+        "GRAPHQL_VALIDATION_FAILED",
+        "The fragment {name} spreads itself.",
+        name=fragment.name.value,
     )
+    return errors.refused(refusal, [fragment])
 
 
 def _page(first: Any) -> int:
@@ -207,8 +221,8 @@ def _page(first: Any) -> int:
     if not isinstance(first, int):
         return base.MAX_PAGE
     if not 1 <= first <= base.MAX_PAGE:
-        sentence = "Ask for 1 to {limit} at a time, not {requested}."
-        raise limits.refusal("BAD_PAGE_SIZE", sentence, base.MAX_PAGE, first)
+        template = texts.marked("Ask for 1 to {limit} at a time, not {requested}.")
+        raise limits.refusal("BAD_PAGE_SIZE", template, base.MAX_PAGE, first)
     return first
 
 

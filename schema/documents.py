@@ -19,8 +19,8 @@ from graphql import (
     print_ast,
 )
 
-from domain import callers
-from schema import lexical, limits
+from domain import callers, refusals
+from schema import errors, lexical, limits
 
 _Selects = OperationDefinitionNode | FragmentDefinitionNode | InlineFragmentNode
 
@@ -150,12 +150,13 @@ def _definition(document: DocumentNode, name: str | None) -> OperationDefinition
     if name is not None:
         found = [one for one in found if one.name is not None and one.name.value == name]
     if not found:
-        named = "no operation" if name is None else f'no operation "{name}"'
-        raise _bad_request(f"The document has {named}.")
+        if name is None:
+            raise _bad_request("The document has no operation.")
+        raise _bad_request('The document has no operation "{name}".', name=name)
     if len(found) > 1 and name is None:
         raise _bad_request("Name one of the document's operations in `operationName`.")
     return found[0]
 
 
-def _bad_request(sentence: str) -> GraphQLError:
-    return GraphQLError(sentence, extensions={"code": "BAD_REQUEST"})
+def _bad_request(template: str, **values: object) -> GraphQLError:
+    return errors.refused(refusals.Refusal("BAD_REQUEST", template, None, **values))

@@ -2,17 +2,18 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, Node
 from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from domain import refusals
+from domain import refusals, texts
 from models import faults
 
 # A request without an operation that may be run.
@@ -21,7 +22,7 @@ NO_OPERATION = (CannotGetOperationTypeError, InvalidOperationTypeError)
 # As graphql-core makes it, of a schema that is not everybody's to see.
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
-_AWAY = "The database cannot be reached just now; try again in a moment."
+_AWAY = texts.marked("The database cannot be reached just now; try again in a moment.")
 
 LONGEST_MESSAGE = 1_000  # characters
 
@@ -35,8 +36,9 @@ class Masked(MaskErrors):
         super().__init__(should_mask_error=lambda _: True)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        fit = told(error)
-        if not self.execution_context.context.sees_schema:
+        context = self.execution_context.context
+        fit = told(error, context.language, context.zone)
+        if not context.sees_schema:
             fit.message = _SUGGESTION.sub("", fit.message)
         return fit
 
@@ -54,28 +56,39 @@ class Schema(strawberry.Schema):
         pass
 
 
-def told(error: GraphQLError) -> GraphQLError:
-    """What the client is told of an error, with its code."""
+def refused(
+    refusal: refusals.Refusal, nodes: Sequence[Node] | None = None, **told: object
+) -> GraphQLError:
+    """A refusal of a request, before any field of it is asked; `told` is for programs."""
+    return GraphQLError(
+        refusal.message, nodes, extensions=of_refusal(refusal) | told, original_error=refusal
+    )
+
+
+def told(error: GraphQLError, language: str, zone: str = "UTC") -> GraphQLError:
+    """What the client is told of an error, with its code; in its language what is ours to say."""
     original = root_cause(error)
     if isinstance(original, refusals.Refusal):
-        return _told(error, original.message, of_refusal(original))
+        extensions = of_refusal(original) | _extensions(error)
+        return _told(error, original.said(language, zone), extensions)
     if isinstance(original, NO_OPERATION):
         return _told(error, error.message, {"code": "BAD_REQUEST"})
     if original is None:
         return _told(
             error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
         )
-    return _told(error, *masked(original, error.path))
+    return _told(error, *masked(original, language, error.path))
 
 
-def masked(error: Exception, path: Any = None) -> tuple[str, dict[str, Any]]:
+def masked(error: Exception, language: str, path: Any = None) -> tuple[str, dict[str, Any]]:
     """Logs an error that is none of the client's business; what the client is told of it."""
     if faults.is_away(error):
         _log.warning("database away", path=path, error=repr(error))
-        return _AWAY, {"code": "UNAVAILABLE"}
+        return texts.say(language, _AWAY), {"code": "UNAVAILABLE"}
     id = secrets.token_hex(8)
     _log.error("internal error", id=id, path=path, exc_info=error)
-    return f"Internal error {id}", {"code": "INTERNAL", "id": id}
+    message = texts.say(language, "Internal error {id}", {"id": id})
+    return message, {"code": "INTERNAL", "id": id}
 
 
 def of_refusal(refusal: refusals.Refusal) -> dict[str, Any]:

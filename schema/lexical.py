@@ -6,6 +6,7 @@ The parser takes ten times as long and more, so that a hostile text must not rea
 import re
 from dataclasses import dataclass
 
+from domain import texts
 from schema import limits
 
 # No alternative gives back what it has taken (`*+`, `++`): time is linear in the text. What is no
@@ -37,30 +38,71 @@ class Counts:
     aliases: int = 0
 
 
+# Cheapest first; the names are those of `Counts` and `limits.Limits`.
+_LIMITS = (
+    (
+        "TOO_LONG",
+        "length",
+        texts.marked("The document has {requested} characters; send one of at most {limit}."),
+    ),
+    (
+        "TOO_MANY_TOKENS",
+        "tokens",
+        texts.marked("The document has {requested} tokens; send one of at most {limit}."),
+    ),
+    (
+        "TOO_LONG",
+        "characters",
+        texts.marked(
+            "The document has {requested} characters besides white space; send one of at most"
+            " {limit}."
+        ),
+    ),
+    (
+        "TOO_MANY_DEFINITIONS",
+        "definitions",
+        texts.marked("The document has {requested} definitions; send one of at most {limit}."),
+    ),
+    (
+        "TOO_MANY_DIRECTIVES",
+        "directives",
+        texts.marked("The document has {requested} directives; send one of at most {limit}."),
+    ),
+    (
+        "TOO_MANY_FRAGMENTS",
+        "spreads",
+        texts.marked("The document has {requested} fragment spreads; send one of at most {limit}."),
+    ),
+    (
+        "TOO_MANY_ALIASES",
+        "aliases",
+        texts.marked("The document has {requested} aliases; send one of at most {limit}."),
+    ),
+    (
+        "TOO_DEEP",
+        "nesting",
+        texts.marked(
+            "The document has {requested} brackets within brackets; send one of at most {limit}."
+        ),
+    ),
+)
+
+
 def check(text: str, allowed: limits.Limits) -> Counts:
     """The counts of a text within the limits; a GraphQLError otherwise."""
-    _within("TOO_LONG", "characters", len(text), allowed.length)
+    if len(text) > allowed.length:
+        return check_counts(Counts(len(text), 0, 0), allowed)
     tokens = _TOKEN.findall(text)
     return check_counts(_counted(text, tokens, allowed.tokens), allowed)
 
 
 def check_counts(counts: Counts, allowed: limits.Limits) -> Counts:
     """The counts themselves where they are within the limits; a GraphQLError otherwise."""
-    _within("TOO_LONG", "characters", counts.length, allowed.length)
-    _within("TOO_MANY_TOKENS", "tokens", counts.tokens, allowed.tokens)
-    _within("TOO_LONG", "characters besides white space", counts.characters, allowed.characters)
-    _within("TOO_MANY_DEFINITIONS", "definitions", counts.definitions, allowed.definitions)
-    _within("TOO_MANY_DIRECTIVES", "directives", counts.directives, allowed.directives)
-    _within("TOO_MANY_FRAGMENTS", "fragment spreads", counts.spreads, allowed.spreads)
-    _within("TOO_MANY_ALIASES", "aliases", counts.aliases, allowed.aliases)
-    _within("TOO_DEEP", "brackets within brackets", counts.nesting, allowed.nesting)
+    for code, name, template in _LIMITS:
+        requested, limit = getattr(counts, name), getattr(allowed, name)
+        if requested > limit:
+            raise limits.refusal(code, template, limit, requested)
     return counts
-
-
-def _within(code: str, what: str, requested: int, limit: int) -> None:
-    if requested > limit:
-        sentence = f"The document has {{requested}} {what}; send one of at most {{limit}}."
-        raise limits.refusal(code, sentence, limit, requested)
 
 
 def _counted(text: str, tokens: list[str], most: int) -> Counts:

@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from graphql import GraphQLError
 
-from domain import callers
+from domain import callers, refusals
+from schema import errors
 
 # Of the JSON integers that every client reads exactly, the largest.
 _LARGEST_TOLD = 2**53 - 1
@@ -70,10 +71,8 @@ def of(caller: callers.Caller | None) -> Limits:
     return LIMITS[None if caller is None else caller.kind]
 
 
-def refusal(code: str, sentence: str, limit: int, requested: int) -> GraphQLError:
-    """`sentence` has `{requested}` and `{limit}`; both are also told in `extensions`."""
+def refusal(code: str, template: str, limit: int, requested: int) -> GraphQLError:
+    """`template` has `{requested}` and `{limit}`; both are also told in `extensions`."""
     told = max(-_LARGEST_TOLD, min(requested, _LARGEST_TOLD))
-    return GraphQLError(
-        sentence.format(requested=told, limit=limit),
-        extensions={"code": code, "limit": limit, "requested": told},
-    )
+    refused = refusals.Refusal(code, template, requested=told, limit=limit)
+    return errors.refused(refused, limit=limit, requested=told)

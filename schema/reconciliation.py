@@ -67,7 +67,7 @@ class Reconciliation:
     )
 
     @classmethod
-    def of(cls, proof: rules.Proof) -> "Reconciliation":
+    def of(cls, proof: rules.Proof, context: base.Context) -> "Reconciliation":
         return cls(
             balanced=proof.balanced,
             records=CallSums.of(proof.records, proof.currency),
@@ -76,7 +76,7 @@ class Reconciliation:
             invoiced=ChargeSum(charge=base.Money.of(proof.invoiced, proof.currency)),
             pending=[PendingHour(hour=one.hour, reason=one.reason) for one in proof.pending],
             differences=[
-                ReconciliationDifference(hour=one.hour, detail=one.detail)
+                ReconciliationDifference(hour=one.hour, detail=context.say(one.detail))
                 for one in proof.differences
             ],
             frozen_hours=base.Long(proof.frozen_hours),
@@ -101,4 +101,5 @@ class ReconciliationQuery:
     ) -> Reconciliation:
         caller = info.context.signed_in()
         customer = base.decode_id(customer_id, "Customer", caller.account_id)
-        return Reconciliation.of(await resolve.proof(caller, customer, from_, to, info.context.now))
+        proof = await resolve.proof(caller, customer, from_, to, info.context.now)
+        return Reconciliation.of(proof, info.context)

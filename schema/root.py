@@ -21,6 +21,7 @@ from schema import (
     facts,
     invoicing,
     keys,
+    languages,
     live,
     managing,
     networks,
@@ -72,6 +73,7 @@ class Query(
     reconciliation.ReconciliationQuery,
     cells.CellsQuery,
     switches.SwitchQuery,
+    languages.LanguageQuery,
 ):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."

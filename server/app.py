@@ -77,7 +77,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
-    """What makes an operation's context of its caller and of where it is resumed."""
+    """What makes an operation's context of its caller, of where it is resumed, of its language."""
     followed = feeds.Feeds(redis, heard)
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
     lengths = sessions.Lengths(
@@ -87,7 +87,9 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
     )
     signing_in = desk.Desk(settings.secret_key or "", throttle.Throttle(redis), lengths)
 
-    def context(caller: callers.Caller | None, resume_after: int | None) -> base.Context:
+    def context(
+        caller: callers.Caller | None, resume_after: int | None, language: str
+    ) -> base.Context:
         return base.Context(
             caller=caller,
             clock=clock.now,
@@ -96,6 +98,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             feeds=followed,
             secret_key=settings.secret_key or "",
             sip_realm=settings.realm,
+            language=language,
             resume_after=resume_after,
             development=settings.development,
             bucket=held,

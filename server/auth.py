@@ -110,5 +110,5 @@ def not_in_force() -> refusals.Refusal:
     return _unauthenticated("This token or key is not in force; sign in again.")
 
 
-def _unauthenticated(message: str) -> refusals.Refusal:
-    return refusals.Refusal("UNAUTHENTICATED", message)
+def _unauthenticated(template: str) -> refusals.Refusal:
+    return refusals.Refusal("UNAUTHENTICATED", template)

@@ -101,7 +101,9 @@ async def _content(request: Request) -> bytes:
             received = await _received(request)
     except TimeoutError:
         raise refusals.Refusal(
-            "TOO_SLOW", f"The body did not arrive within {_SECONDS:.0f} s; send smaller batches."
+            "TOO_SLOW",
+            "The body did not arrive within {seconds:.0f} s; send smaller batches.",
+            seconds=_SECONDS,
         ) from None
     return await asyncio.to_thread(body.unzip, received) if encoding == "gzip" else received
 

@@ -63,7 +63,8 @@ class Watch:
         if self._open[token] >= self._most:
             raise refusals.Refusal(
                 "TOO_MANY_CONNECTIONS",
-                f"A token holds at most {self._most} connections open; close some.",
+                "A token holds at most {most} connections open; close some.",
+                most=self._most,
             )
         self._open[token] += 1
         held = self._held.setdefault((token, caller), _Held())

@@ -44,7 +44,9 @@ def listed(raw: body.Raw) -> events.Listed:
 
 def snapshot(raw: bytes) -> Snapshot:
     """Raises Refusal, also for more than 100,000 calls (TOO_MANY_CALLS)."""
-    too_many = refusals.Refusal("TOO_MANY_CALLS", f"A snapshot may list {CALLS_MAX:,} calls.")
+    too_many = refusals.Refusal(
+        "TOO_MANY_CALLS", "A snapshot may list {most:,} calls.", most=CALLS_MAX
+    )
     if raw.count(b",") > _COMMAS_MAX:
         raise too_many
     try:
@@ -64,7 +66,7 @@ def check_text(said: msgspec.Struct, raw: body.Raw) -> None:
     for name in said.__struct_fields__:
         value = getattr(said, name)
         if isinstance(value, str) and "\0" in value:
-            raise refusals.Refusal("BAD_TEXT", f"{name} holds a NUL character.", name)
+            raise refusals.Refusal("BAD_TEXT", "{name} holds a NUL character.", name, name=name)
 
 
 def _refusal(error: Exception) -> refusals.Refusal:
@@ -78,12 +80,15 @@ def _refusal(error: Exception) -> refusals.Refusal:
     field = path.rstrip("`") or None
     if "missing required field" in words:
         field = words.rsplit("`", 2)[1]
-        return refusals.Refusal("MISSING_FIELD", f"The field {field} is missing.", field)
+        return refusals.Refusal("MISSING_FIELD", "The field {name} is missing.", field, name=field)
     if field == "type":
-        types = "start, ringing, answer, end or beat"
-        return refusals.Refusal("UNKNOWN_TYPE", f"The type has to be {types}.", field)
-    message = f"{field}: {words[:1].lower()}{words[1:]}." if field else f"{words}."
-    return refusals.Refusal(_code(words), message, field)
+        return refusals.Refusal(
+            "UNKNOWN_TYPE", "The type has to be start, ringing, answer, end or beat.", field
+        )
+    if field is None:
+        return refusals.Refusal(_code(words), "{words}.", words=words)
+    lower = words[:1].lower() + words[1:]
+    return refusals.Refusal(_code(words), "{name}: {words}.", field, name=field, words=lower)
 
 
 def _code(words: str) -> str:

@@ -148,7 +148,7 @@ def _as_json(row: tables.Customer, proof: rules.Proof) -> dict[str, Any]:
         "frozenHours": proof.frozen_hours,
         "pending": [{"hour": _text(one.hour), "reason": one.reason} for one in proof.pending],
         "differences": [
-            {"hour": _text(one.hour), "detail": one.detail} for one in proof.differences
+            {"hour": _text(one.hour), "detail": str(one.detail)} for one in proof.differences
         ],
     }
 

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from models import faults
 from schema import errors
 from server import auth, watch
@@ -68,7 +68,7 @@ class Handler:
         except WebSocketDisconnect:
             pass
         except Exception as error:
-            await self._close(Closed(Close.INTERNAL, errors.masked(error)[0]))
+            await self._close(Closed(Close.INTERNAL, errors.masked(error, self.language)[0]))
         finally:
             await self._end()
 
@@ -146,6 +146,12 @@ class Handler:
 
     # Operations ----------------------------------------------------------------------------------
 
+    @property
+    def language(self) -> str:
+        if self.caller is not None:
+            return self.caller.language
+        return texts.accepted(self.socket.headers.get("accept-language"))
+
     async def _subscribe(self, id: str, request: requests.Parameters) -> None:
         if not self.acknowledged:
             raise Closed(Close.UNAUTHORIZED, "Unauthorized")
@@ -165,7 +171,8 @@ class Handler:
         try:
             listening = Listening(self, id, asked)
         except refusals.Refusal as refusal:
-            told = {"message": refusal.message, "extensions": errors.of_refusal(refusal)}
+            message = refusal.said(asked.language)
+            told = {"message": message, "extensions": errors.of_refusal(refusal)}
             await self._write(_error(id, [told]))
             return
         self.running[id] = listening
@@ -173,34 +180,37 @@ class Handler:
 
     def _read(self, request: requests.Parameters) -> operations.Operation:
         if len(self.running) >= self.most_operations:
-            raise GraphQLError(
-                f"A socket runs at most {self.most_operations} operations at once.",
-                extensions={"code": "TOO_MANY_OPERATIONS", "limit": self.most_operations},
+            refusal = refusals.Refusal(
+                "TOO_MANY_OPERATIONS",
+                "A socket runs at most {most} operations at once.",
+                most=self.most_operations,
             )
-        return self.runner.read(request, self.caller)
+            error = errors.refused(refusal, limit=self.most_operations)
+            raise errors.told(error, self.language)
+        return self.runner.read(request, self.caller, self.language)
 
     async def _execute(self, id: str, asked: operations.Operation) -> None:
         """Sends the one result of a query or mutation."""
         try:
-            last = await self._tell(
-                id, await self.runner.execute(asked, self.caller, auth.exchange(self.socket))
-            )
+            exchange = auth.exchange(self.socket)
+            result = await self.runner.execute(asked, self.caller, exchange)
+            last = await self._tell(id, result, asked.language)
         except WebSocketDisconnect:
             return
         except Exception as error:
-            message, extensions = errors.masked(error)
+            message, extensions = errors.masked(error, self.language)
             last = _error(id, [{"message": message, "extensions": extensions}])
         if self.running.pop(id, None) is not None:  # else the client has completed it
             with suppress(WebSocketDisconnect):
                 await self._write(last)
 
-    async def _tell(self, id: str, result: ExecutionResult) -> bytes:
+    async def _tell(self, id: str, result: ExecutionResult, language: str) -> bytes:
         """Sends what there is before the operation's last message, and returns that."""
         if errors.not_executed(result):
             return _error(id, [one.formatted for one in result.errors or ()])
         text = _next(id) + shared.encoded(result) + b"}"
         if len(text) > MAX_SENT:
-            return _error(id, [_too_large(len(text))])
+            return _error(id, [_too_large(len(text), language)])
         await self._write(text)
         return _complete(id)
 
@@ -282,7 +292,7 @@ class Listening:
                     return
                 text = self._prefix + event.payload + b"}"
                 if len(text) > MAX_SENT:
-                    self._finish([_too_large(len(text))])
+                    self._finish([_too_large(len(text), self._place.share.asked.language)])
                     return
                 wire.write(text)
         except shared.FellBehindError:
@@ -311,12 +321,16 @@ def _complete(id: str) -> bytes:
 
 def _error(id: str, faults: Sequence[Any]) -> bytes:
     text = protocol.text_of({"id": id, "type": "error", "payload": faults})
-    return text if len(text) <= MAX_SENT else _error(id, [_too_large(len(text))])
+    return text if len(text) <= MAX_SENT else _error(id, [_too_large(len(text), texts.DEFAULT)])
 
 
-def _too_large(size: int) -> Message:
+def _too_large(size: int, language: str) -> Message:
+    message = texts.say(
+        language,
+        "The answer has {size} bytes; a socket takes {limit} at once. Ask for less, or over HTTP.",
+        {"size": size, "limit": MAX_SENT},
+    )
     return {
-        "message": f"The answer has {size} bytes; a socket takes {MAX_SENT} at once. Ask for less,"
-        " or over HTTP.",
+        "message": message,
         "extensions": {"code": "TOO_LARGE", "limit": MAX_SENT, "requested": size},
     }

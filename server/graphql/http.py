@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.types.execution import ExecutionResult
 
+from domain import callers, refusals, texts
 from schema import errors
 from server import auth
 from server.graphql import requests, shared
@@ -21,15 +22,21 @@ _JSON = "application/json"
 _UTF_8 = ("utf-8", "utf8")
 _RESPONSE_JSON = "application/graphql-response+json"
 
+_BODY_NOT_JSON = texts.marked("Could not read the body: it is not JSON.")
+_NOT_JSON = texts.marked("Could not read `{name}`: it is not JSON.")
+
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
-    """A request that is none of GraphQL over HTTP, with the status that says so."""
+    """A request that is not answered as GraphQL, with the status that says so."""
 
-    def __init__(self, status: int, message: str, code: str = "BAD_REQUEST") -> None:
-        super().__init__(message)
+    def __init__(self, status: int, refusal: refusals.Refusal) -> None:
+        super().__init__(status, refusal)
         self.status = status
-        self.message = message
-        self.code = code
+        self.refusal = refusal
+
+
+def bad_request(template: str, **values: object) -> Refused:
+    return Refused(400, refusals.Refusal("BAD_REQUEST", template, None, **values))
 
 
 async def parameters(request: Request) -> requests.Parameters | list[requests.Parameters]:
@@ -37,13 +44,16 @@ async def parameters(request: Request) -> requests.Parameters | list[requests.Pa
     if request.method == "GET":
         return _checked(_of_url(request))
     if request.method != "POST":
-        raise Refused(405, "Send a POST, or a query by GET.", "METHOD_NOT_ALLOWED")
+        refusal = refusals.Refusal("METHOD_NOT_ALLOWED", "Send a POST, or a query by GET.")
+        raise Refused(405, refusal)
     _check_media_type(request)
-    said = _json(await _body(request), "the body")
+    said = _json(await _body(request), _BODY_NOT_JSON)
     if not isinstance(said, list):
         return _checked(said)
     if not 1 <= len(said) <= MAX_BATCH:
-        raise Refused(400, f"A batch has 1 to {MAX_BATCH} operations, not {len(said)}.")
+        raise bad_request(
+            "A batch has 1 to {most} operations, not {count}.", most=MAX_BATCH, count=len(said)
+        )
     return [_checked(one) for one in said]
 
 
@@ -51,7 +61,7 @@ def _of_url(request: Request) -> requests.Parameters:
     said: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
         if name in said:
-            said[name] = _json(said[name].encode(), f"`{name}`") if said[name] else None
+            said[name] = _json(said[name].encode(), _NOT_JSON, name=name) if said[name] else None
     return said
 
 
@@ -59,7 +69,12 @@ def _check_media_type(request: Request) -> None:
     said = Message()
     said["content-type"] = request.headers.get("content-type", "")
     if said.get_content_type() != _JSON or said.get_content_charset("utf-8") not in _UTF_8:
-        raise Refused(415, f"Send the request as {_JSON}, in UTF-8.", "UNSUPPORTED_MEDIA_TYPE")
+        raise Refused(
+            415,
+            refusals.Refusal(
+                "UNSUPPORTED_MEDIA_TYPE", "Send the request as {type}, in UTF-8.", type=_JSON
+            ),
+        )
 
 
 async def _body(request: Request) -> bytes:
@@ -67,22 +82,25 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > requests.MAX_BYTES:
-            raise Refused(413, f"The body is larger than {requests.MAX_BYTES} bytes.", "TOO_LARGE")
+            refusal = refusals.Refusal(
+                "TOO_LARGE", "The body is larger than {most} bytes.", most=requests.MAX_BYTES
+            )
+            raise Refused(413, refusal)
     return body
 
 
-def _json(text: bytes, what: str) -> Any:
+def _json(text: bytes, template: str, **values: object) -> Any:
     try:
         return requests.read(text)
     except ValueError:
-        raise Refused(400, f"Could not read {what}: it is not JSON.") from None
+        raise bad_request(template, **values) from None
 
 
 def _checked(said: Any) -> requests.Parameters:
     try:
         return requests.parameters(said)
-    except ValueError as error:
-        raise Refused(400, str(error)) from None
+    except refusals.Refusal as refusal:
+        raise Refused(400, refusal) from None
 
 
 # Answers -------------------------------------------------------------------------------------
@@ -98,13 +116,28 @@ def answer(request: Request, results: list[ExecutionResult], *, batch: bool) -> 
 
 
 def refused(request: Request, fault: Refused) -> Response:
-    told = {"message": fault.message, "extensions": {"code": fault.code}}
+    told = as_error(request, fault)
     response = _response(request, json.dumps({"errors": [told]}).encode(), fault.status, [])
     if fault.status == 405:
         response.headers["allow"] = "GET, POST"
     if fault.status == 401:
         response.headers["www-authenticate"] = auth.CHALLENGE
     return response
+
+
+def as_error(request: Request, fault: Refused) -> dict[str, Any]:
+    message = fault.refusal.said(language(request))
+    return {"message": message, "extensions": errors.of_refusal(fault.refusal)}
+
+
+def language(request: Request, caller: callers.Caller | None = None) -> str:
+    """Of the caller, once it is known; until then what the request accepts."""
+    if caller is not None:
+        request.state.language = caller.language
+    elif not hasattr(request.state, "language"):
+        request.state.language = texts.accepted(request.headers.get("accept-language"))
+    known: str = request.state.language
+    return known
 
 
 def accepts_own_type(request: Request) -> bool:
@@ -122,7 +155,9 @@ def _response(
     request: Request, body: bytes, status: int, results: list[ExecutionResult]
 ) -> Response:
     media_type = _RESPONSE_JSON if accepts_own_type(request) else _JSON
-    response = Response(body, status, {"vary": "Accept"}, f"{media_type}; charset=utf-8")
+    response = Response(
+        body, status, {"vary": "Accept, Accept-Language"}, f"{media_type}; charset=utf-8"
+    )
     for result in results:
         for error in result.errors or ():
             seconds = (error.extensions or {}).get("retryAfterSeconds")

@@ -14,7 +14,7 @@ from graphql import (
 )
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from schema import documents, errors, root, scalars, updates
 from schema import exchange as exchanges
 from server.graphql import shared, trusted
@@ -31,6 +31,7 @@ class Operation:
     name: str | None
     variables: Mapping[str, Any]
     asked: documents.Operation
+    language: str
 
     @property
     def definition(self) -> OperationDefinitionNode:
@@ -68,19 +69,24 @@ class Runner:
         self._context = context
         self._documents = known_documents
 
-    def read(self, request: Mapping[str, Any], caller: callers.Caller | None) -> Operation:
-        """The operation of a request's parameters; GraphQLError where it may not be run."""
+    def read(
+        self, request: Mapping[str, Any], caller: callers.Caller | None, language: str
+    ) -> Operation:
+        """The operation of a request's parameters; GraphQLError where it may not be run.
+
+        It is answered in the language: the caller's, or what one not signed in accepts.
+        """
         try:
             query = self._documents.resolve(request.get("query"), request.get("documentId"))
         except refusals.Refusal as refusal:
-            raise GraphQLError(refusal.message, extensions=errors.of_refusal(refusal)) from None
+            raise errors.told(errors.refused(refusal), language) from None
         name = request.get("operationName")
         try:
             found = documents.operation(query, name, caller)
         except GraphQLError as error:
-            raise errors.told(error) from None
+            raise errors.told(error, language) from None
         variables = request.get("variables") or {}
-        return Operation(query, name, variables, found)
+        return Operation(query, name, variables, found, language)
 
     async def execute(
         self,
@@ -89,7 +95,7 @@ class Runner:
         exchange: exchanges.Exchange,
     ) -> ExecutionResult:
         """The result of a query or mutation; its errors are fit for the client."""
-        context = self._context(caller, None)
+        context = self._context(caller, None, operation.language)
         context.exchange = exchange
         try:
             result: ExecutionResult = await root.api.execute(
@@ -99,7 +105,7 @@ class Runner:
                 operation_name=operation.name,
             )
         except Exception as error:
-            message, extensions = errors.masked(error)
+            message, extensions = errors.masked(error, operation.language)
             told = GraphQLError(message, extensions=extensions)
             return ExecutionResult(data=None, errors=[told])
         return result
@@ -121,6 +127,7 @@ class Runner:
                 {key: value for key, value in operation.variables.items() if key in declared}
             ),
             visible_to=None if caller is None else caller.unnamed(),
+            language=operation.language,
             resume_after=resume_after,
             is_gauge=name in root.GAUGES,
             by_time=name in root.BY_TIME,
@@ -139,13 +146,17 @@ def _canonical(variables: Mapping[str, Any]) -> str:
 def fell_behind(place: shared.Subscription) -> dict[str, Any]:
     """What one is told who did not read fast enough to be told every fact."""
     name, mark = _resumed_by(place)
-    again = "subscribe again, then ask for what you missed"
-    if mark is not None:
-        again = f"subscribe again with `{name}: {json.dumps(mark)}`"
-    return {
-        "message": f"More was to be told than was read; {again}.",
-        "extensions": {"code": "RESYNC", name: mark},
-    }
+    if mark is None:
+        text = texts.Text(
+            "More was to be told than was read; subscribe again, then ask for what you missed."
+        )
+    else:
+        text = texts.Text(
+            "More was to be told than was read; subscribe again with `{argument}`.",
+            {"argument": f"{name}: {json.dumps(mark)}"},
+        )
+    message = text.said(place.share.asked.language)
+    return {"message": message, "extensions": {"code": "RESYNC", name: mark}}
 
 
 def _resumed_by(place: shared.Subscription) -> tuple[str, int | str | None]:

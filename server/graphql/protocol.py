@@ -7,6 +7,7 @@ import json
 from enum import IntEnum
 from typing import Any, TypeAlias
 
+from domain import refusals
 from server.graphql import requests
 
 LONGEST_ID = 200  # characters
@@ -64,8 +65,8 @@ def request_of(message: Message) -> requests.Parameters:
     """A subscribe's payload."""
     try:
         return requests.parameters(payload_of(message) or {})
-    except ValueError as error:
-        raise Closed(Close.BAD_REQUEST, str(error)) from None
+    except refusals.Refusal as refusal:
+        raise Closed(Close.BAD_REQUEST, refusal.message) from None
 
 
 def text_of(message: Message) -> bytes:

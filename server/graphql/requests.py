@@ -4,16 +4,20 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias
 
+from domain import refusals, texts
+
 MAX_BYTES = 1_000_000  # of a body, or of a message
 
 Parameters: TypeAlias = Mapping[str, Any]
 
-_KINDS = (
-    ("query", str, "a string"),
-    ("documentId", str, "a string"),
-    ("operationName", str, "a string"),
-    ("variables", dict, "an object"),
-    ("extensions", dict, "an object"),
+_STRING = texts.marked("The `{name}` must be a string or null.")
+_OBJECT = texts.marked("The `{name}` must be an object or null.")
+_KINDS: tuple[tuple[str, type, str], ...] = (
+    ("query", str, _STRING),
+    ("documentId", str, _STRING),
+    ("operationName", str, _STRING),
+    ("variables", dict, _OBJECT),
+    ("extensions", dict, _OBJECT),
 )
 
 
@@ -27,14 +31,14 @@ def read(text: str | bytes) -> Any:
 
 
 def parameters(said: Any) -> Parameters:
-    """Those of one operation; ValueError, with a sentence for the client, where they are none."""
+    """Those of one operation; BAD_REQUEST where they are none."""
     if not isinstance(said, dict):
-        raise ValueError("Send a JSON object with a `query`.")
-    for name, kind, what in _KINDS:
+        raise refusals.Refusal("BAD_REQUEST", "Send a JSON object with a `query`.")
+    for name, kind, template in _KINDS:
         if not isinstance(said.get(name), kind | None):
-            raise ValueError(f"The `{name}` must be {what} or null.")
+            raise refusals.Refusal("BAD_REQUEST", template, name=name)
     if said.get("query") is None and said.get("documentId") is None:
-        raise ValueError("Send a `query`: the operation to run.")
+        raise refusals.Refusal("BAD_REQUEST", "Send a `query`: the operation to run.")
     return said
 
 

@@ -22,7 +22,7 @@ _HELD_BYTES = 1_000_000  # of the facts held for those who are behind
 _IN_A_ROW = 500  # subscribers told before others of the process get a turn
 
 Payload: TypeAlias = dict[str, Any]
-Context = Callable[[callers.Caller | None, int | None], base.Context]
+Context = Callable[[callers.Caller | None, int | None, str], base.Context]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Asked:
     operation_name: str | None
     variables: str
     visible_to: callers.Caller | None
+    language: str
     resume_after: int | None
     is_gauge: bool
     has_start: bool  # it wants to be told, first, what came after some point
@@ -162,7 +163,8 @@ class Share:
 
 
 class Hub:
-    """The executions of this process. `context` makes one's context."""
+    """The executions of this process. `context` makes one's context: of its caller, of the point
+    it is resumed after, of its language."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -196,7 +198,7 @@ class Hub:
         try:
             faults = await self._execute(share)
         except Exception as error:
-            message, extensions = errors.masked(error)
+            message, extensions = errors.masked(error, share.asked.language)
             faults = [{"message": message, "extensions": extensions}]
         self._forget(share)
         share.faults = faults
@@ -205,7 +207,9 @@ class Hub:
     async def _execute(self, share: Share) -> list[Payload]:
         """Adds the results; returns the errors of what could not be executed."""
         asked = share.asked
-        context = share.context = self._context(asked.visible_to, asked.resume_after)
+        context = share.context = self._context(
+            asked.visible_to, asked.resume_after, asked.language
+        )
         async with aclosing(await _results(asked, context)) as results:
             async for result in results:
                 if errors.not_executed(result):

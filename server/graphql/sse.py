@@ -79,7 +79,8 @@ class Streams:
                 async for event in listening.events(place):
                     yield event
         except refusals.Refusal as refusal:
-            yield _fault({"message": refusal.message, "extensions": errors.of_refusal(refusal)})
+            message = refusal.said(operation.language)
+            yield _fault({"message": message, "extensions": errors.of_refusal(refusal)})
             yield _COMPLETE
 
     @asynccontextmanager

@@ -35,10 +35,12 @@ class Documents:
         """The document of a request; BAD_REQUEST, DOCUMENT_UNKNOWN or DOCUMENTS_ONLY."""
         if document_id is not None:
             if query is not None:
-                raise _bad_request("Send either a `query` or a `documentId`, not both.")
+                raise refusals.Refusal(
+                    "BAD_REQUEST", "Send either a `query` or a `documentId`, not both."
+                )
             return self._known(document_id)
         if query is None:
-            raise _bad_request("Send a `query` or a `documentId`.")
+            raise refusals.Refusal("BAD_REQUEST", "Send a `query` or a `documentId`.")
         if self.only and query not in self._own:
             raise refusals.Refusal(
                 "DOCUMENTS_ONLY",
@@ -102,7 +104,3 @@ def _require_valid(path: Path, id: str, text: str) -> None:
             f"CALLBOARD_DOCUMENTS: document {id} of {path} cannot be run: {faults[0].message}"
             " Mend the client's document and write the manifest anew"
         )
-
-
-def _bad_request(sentence: str) -> refusals.Refusal:
-    return refusals.Refusal("BAD_REQUEST", sentence)

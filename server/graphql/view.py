@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from models import faults
 from schema import errors
 from schema import exchange as exchanges
@@ -18,8 +18,12 @@ from server import auth, cookies
 from server.graphql import graphiql, http, operations, requests, sse
 from server.graphql.handler import Handler
 
-_HOW_TO_SUBSCRIBE = (
+_HOW_TO_SUBSCRIBE = texts.marked(
     "Subscribe over a WebSocket (graphql-transport-ws), or accept text/event-stream."
+)
+_QUERIES_ONLY = texts.marked("A GET runs queries only; send mutations by POST.")
+_NO_MUTATIONS = texts.marked(
+    "A GET runs queries and subscriptions only; mutations are not allowed."
 )
 
 
@@ -49,6 +53,7 @@ class View:
 
     async def _answer(self, request: Request) -> Response:
         caller = await self._caller(request)
+        http.language(request, caller)
         if graphiql.wanted(request):
             development = request.app.state.settings.development
             return graphiql.answer(sees_schema=development or caller is not None)
@@ -57,7 +62,7 @@ class View:
         except http.Refused as fault:
             if not sse.is_asked_for(request) or fault.status != 400:
                 raise
-            return sse.refused({"message": fault.message, "extensions": {"code": fault.code}})
+            return sse.refused(http.as_error(request, fault))
         if not isinstance(said, list) and sse.is_asked_for(request):
             return self._stream(request, said, caller)
         exchange = auth.exchange(request, takes_cookie=True)
@@ -75,10 +80,10 @@ class View:
             return await auth.identified(request, self.clock())
         except refusals.Refusal as refusal:
             status = 403 if refusal.code == "ADDRESS_NOT_ALLOWED" else 401
-            raise http.Refused(status, refusal.message, refusal.code) from refusal
+            raise http.Refused(status, refusal) from refusal
         except faults.AWAY as error:
-            message, _ = errors.masked(error)
-            raise http.Refused(503, message, "UNAVAILABLE") from error
+            message, _ = errors.masked(error, http.language(request))
+            raise http.Refused(503, refusals.Refusal("UNAVAILABLE", message)) from error
 
     async def _result(
         self,
@@ -89,13 +94,13 @@ class View:
     ) -> ExecutionResult:
         runner: operations.Runner = request.app.state.runner
         try:
-            operation = runner.read(said, caller)
+            operation = runner.read(said, caller, http.language(request))
         except GraphQLError as error:
             return ExecutionResult(data=None, errors=[error])
         if operation.is_subscription:
-            raise http.Refused(400, _HOW_TO_SUBSCRIBE)
+            raise http.bad_request(_HOW_TO_SUBSCRIBE)
         if request.method == "GET" and operation.definition.operation is OperationType.MUTATION:
-            raise http.Refused(405, "A GET runs queries only; send mutations by POST.")
+            raise http.Refused(405, refusals.Refusal("BAD_REQUEST", _QUERIES_ONLY))
         return await runner.execute(operation, caller, exchange)
 
     async def _of_batch(
@@ -109,7 +114,7 @@ class View:
         try:
             return await self._result(request, said, caller, exchange)
         except http.Refused as fault:
-            error = GraphQLError(fault.message, extensions={"code": fault.code})
+            error = errors.told(errors.refused(fault.refusal), http.language(request))
             return ExecutionResult(data=None, errors=[error])
 
     def _stream(
@@ -117,11 +122,10 @@ class View:
     ) -> Response:
         runner: operations.Runner = request.app.state.runner
         try:
-            operation = runner.read(said, caller)
+            operation = runner.read(said, caller, http.language(request))
         except GraphQLError as error:
             return sse.refused(error.formatted)
         if request.method == "GET" and operation.definition.operation is OperationType.MUTATION:
-            message = "A GET runs queries and subscriptions only; mutations are not allowed."
-            return sse.refused({"message": message, "extensions": {"code": "BAD_REQUEST"}})
+            return sse.refused(http.as_error(request, http.bad_request(_NO_MUTATIONS)))
         streams: sse.Streams = request.app.state.streams
         return streams.response(request, operation, caller)

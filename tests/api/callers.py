@@ -22,14 +22,17 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Caller:
-    """Someone with a token, or nobody without one."""
+    """Someone with a token, or nobody without one; `accepts` is its Accept-Language."""
 
     url: str
     token: str | None = None
+    accepts: str | None = None
 
     @property
     def headers(self) -> dict[str, str]:
-        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": self.token and f"Bearer {self.token}"}
+        headers["Accept-Language"] = self.accepts
+        return {name: value for name, value in headers.items() if value is not None}
 
     async def send(self, query: str, **variables: Any) -> dict[str, Any]:
         """The whole answer, with its errors."""
@@ -108,7 +111,7 @@ class Carrier:
         id: str = made["id"]
         return id
 
-    async def contact(self, customer_id: str) -> Caller:
+    async def contact(self, customer_id: str, **changes: Any) -> Caller:
         """A signed-in person of the customer."""
         email = f"{self.unique('person')}@acme.example"
         await self.owner.do(
@@ -119,6 +122,7 @@ class Carrier:
             name="A person",
             email=email,
             password=PASSWORD,
+            **changes,
         )
         return await _signed_in(self.url, email)
 

@@ -79,9 +79,13 @@ class Who:
     may: set[str | None]
     is_customers: bool = False
     key_id: str | None = None
+    is_german: bool = False
 
 
-KINDS = ("owner", "support", "contact", "key", "customer key", "billing key", "nobody")
+KINDS = (
+    *("owner", "support", "contact", "German contact"),
+    *("key", "customer key", "billing key", "nobody"),
+)
 
 
 async def someone(tenant: Tenant, kind: str, which: int) -> Who:
@@ -94,6 +98,9 @@ async def someone(tenant: Tenant, kind: str, which: int) -> Who:
             return Who(tenant, await tenant.carrier.staff("SUPPORT"), everything)
         case "contact":
             return Who(tenant, await tenant.carrier.contact(customer), {customer}, True)
+        case "German contact":
+            contact = await tenant.carrier.contact(customer, language="de")
+            return Who(tenant, contact, {customer}, True, is_german=True)
         case "nobody":
             return Who(tenant, Caller(tenant.carrier.url, None), set())
     scopes = ["BILLING_READ"] if kind == "billing key" else ["LIVE_READ"]
@@ -139,6 +146,8 @@ class Listener:
             data = None if message["type"] == "error" else payload["data"]
             if data is None:
                 assert not self.may, payload
+                [fault] = payload if message["type"] == "error" else payload["errors"]
+                assert (" Sie " in fault["message"]) == self.who.is_german
                 continue
             assert self.may, f"told {payload} though it may not see it"
             self._check_state(at, data["liveChannels"], hidden_since)

@@ -35,6 +35,7 @@ def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
             "operation_name": None,
             "variables": "{}",
             "visible_to": None if caller is None else caller.unnamed(),
+            "language": "en" if caller is None else caller.language,
             "resume_after": None,
             "is_gauge": True,
             "has_start": False,
@@ -128,6 +129,7 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
         callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=2),
         callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=2, zone="Asia/Kolkata"),
         callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=2, sees_carriers=False),
+        callers.Caller(carrier.account_id, Kind.CONTACT, 1, customer_id=2, language="de"),
         callers.Caller(carrier.account_id, Kind.KEY, 1),
         callers.Caller(carrier.account_id, Kind.KEY, 1, scopes=frozenset(callers.Scope)),
     ]
@@ -139,6 +141,7 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
         {"variables": '{"a": 1}'},
         {"variables": '{"a": 1.0}'},
         {"resume_after": 1},
+        {"language": "de"},
     ]
     places += [hub.subscribe(asked(caller, **change), lambda: None) for change in changes]
     assert len({id(place.share) for place in places}) == len(places)

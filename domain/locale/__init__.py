@@ -1,0 +1,1 @@
+"""The catalogs of every language but English, and what keeps them."""
