@@ -94,6 +94,8 @@ async def _still_assigned(account_id: int, block_id: int) -> Block:
 async def free(caller: callers.Caller, block_id: int, now: datetime) -> Block:
     """The block as it was. NOT_FOUND, BLOCK_IN_USE."""
     access.require_account(caller, Capability.ASSIGN_NUMBERS)
+    if await stored.get(caller.account_id, block_id) is None:
+        raise refusals.no_such("NumberBlock", "id")
     async with db.transaction() as conn:
         await stored.lock_range(conn, caller.account_id)
         block = await stored.free(conn, caller.account_id, block_id)

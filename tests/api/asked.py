@@ -141,10 +141,9 @@ def input_of(
     mutation: str, line: who_may.Doing, ids: Mapping[str, world.Ids], slot: str | None, id: str
 ) -> dict[str, Any] | None:
     """A mutation's input with all that it asks for; in the place of `slot` that id."""
-    argument = SCHEMA.mutation_type.fields[mutation].args.get("input")  # type: ignore[union-attr]
-    if argument is None:
+    fields = given_to(mutation)
+    if not fields:
         return None
-    fields: Any = get_named_type(argument.type).fields  # type: ignore[attr-defined]
     made: dict[str, Any] = {}
     for name, definition in fields.items():
         if is_id(definition.type):
@@ -161,11 +160,19 @@ def input_of(
 
 
 def mutation_slots(mutation: str) -> list[tuple[str, str]]:
-    argument = SCHEMA.mutation_type.fields[mutation].args.get("input")  # type: ignore[union-attr]
-    if argument is None:
-        return []
-    return list(ids_in(mutation, get_named_type(argument.type).fields))  # type: ignore[attr-defined]
+    return list(ids_in(mutation, given_to(mutation)))
 
 
-def input_type(mutation: str) -> str:
-    return str(SCHEMA.mutation_type.fields[mutation].args["input"].type)  # type: ignore[union-attr]
+def given_to(mutation: str) -> Any:
+    """The fields of its input, or its plain arguments."""
+    args: Any = type_of("Mutation").fields[mutation].args
+    return get_named_type(args["input"].type).fields if "input" in args else args  # type: ignore[attr-defined]
+
+
+def operation(mutation: str, given: dict[str, Any], wanted: str) -> tuple[str, dict[str, Any]]:
+    """The document that does it, with its variables."""
+    args: Any = type_of("Mutation").fields[mutation].args
+    variables = {"input": given} if "input" in args else given
+    declared = ", ".join(f"${name}: {args[name].type}" for name in variables)
+    passed = ", ".join(f"{name}: ${name}" for name in variables)
+    return f"mutation M({declared}) {{ it: {mutation}({passed}) {wanted} }}", variables

@@ -48,7 +48,7 @@ class At(Caller):
 
     def there(self) -> "At":
         """Somebody else at the same address."""
-        return At(self.url, None, self.address)
+        return At(self.url, address=self.address)
 
 
 class Browser:

@@ -8,7 +8,7 @@ import world
 from callers import Caller
 from world import Who
 
-NOTHING = {"FORBIDDEN", "NOT_FOUND", "UNAUTHENTICATED"}
+NOTHING = {"FORBIDDEN", "NO_SESSION", "NOT_FOUND", "UNAUTHENTICATED"}
 BATCH = 10
 Operation = tuple[str, dict[str, Any]]
 

@@ -88,8 +88,8 @@ async def test_a_german_contact_is_refused_in_german(carrier: Carrier) -> None:
         "__typename": "NotPermitted",
         "code": "FORBIDDEN",
         "field": None,
-        "message": "Ihnen fehlt die Berechtigung „Carrier und Tariflisten anlegen und ändern“; verwenden Sie"
-        " einen Zugang oder einen Schlüssel, der sie hat.",
+        "message": "Ihnen fehlt die Berechtigung „Carrier und Tariflisten anlegen und ändern“;"
+        " verwenden Sie einen Zugang oder einen Schlüssel, der sie hat.",
     }
 
 

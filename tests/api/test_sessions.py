@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,12 +95,13 @@ async def test_an_open_connection_is_use_until_it_is_closed(carrier: Carrier) ->
     assert token is not None
     caller = await auth.authenticate(f"Bearer {person.token}", clock.now(), person.address)
     watched = watch.Watch(clock.now, 10)
-    release = watched.hold(token, caller, lambda _: None)
+    open_connection = ExitStack()
+    open_connection.enter_context(watched.hold(token, caller, lambda _: None))
     await uses.Uses(clock.now, watched.holders, timedelta(days=14)).close()
     for is_open, left in [(True, 14), (False, 1)]:
         await _grow_old(person, **OLD)
         if not is_open:
-            release()
+            open_connection.close()
         await uses.Uses(clock.now, watched.holders, timedelta(days=14)).close()
         assert await _days_left(person) == left
 
@@ -147,10 +149,10 @@ async def test_a_person_sees_where_it_is_signed_in(carrier: Carrier) -> None:
 
 async def test_an_ipv6_address_and_a_strange_user_agent_are_kept(carrier: Carrier) -> None:
     _, _, email = await new_contact(carrier)
-    person = At(carrier.url, None, "2001:db8::7")
+    person = At(carrier.url, address="2001:db8::7")
     await person.login(email)
     assert (await sessions_of(person))[0]["address"] == "2001:db8::7"
-    nobody = At(carrier.url, None, "not an address")
+    nobody = At(carrier.url, address="not an address")
     await nobody.login(email)
     assert (await sessions_of(nobody))[0]["address"] is None
 

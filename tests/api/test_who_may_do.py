@@ -51,8 +51,7 @@ def _doing(everything: World, mutation: str, slot: str | None, id: str) -> Opera
     wanted = "{ __typename ... on Refusal { code message field } }"
     if input is None:
         return f"mutation {{ it: {mutation} {wanted} }}", {}
-    query = f"mutation M($i: {asked.input_type(mutation)}) {{ it: {mutation}(input: $i) {wanted} }}"
-    return query, {"i": input}
+    return asked.operation(mutation, input, wanted)
 
 
 def _judge_done(place: str, line: who_may.Doing, who: Who, answer: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ and asks each as everybody. Who has a capability stands in `resolvers/access.py`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from domain import callers
@@ -18,18 +18,25 @@ C = Capability
 @dataclass(frozen=True)
 class Line:
     """`capability` None: signed in is enough. `account`: whoever sees one customer is refused,
-    where it names none. `persons`: keys are refused."""
+    where it names none. `persons`: keys are refused. `itself`: staff signed in as
+    the contact too. `public`: nobody need sign in."""
 
     capability: C | None = None
     account: bool = False
     persons: bool = False
+    itself: bool = False
+    public: bool = False
 
     def allows(self, who: callers.Caller | None, *, names_customer: bool = False) -> bool:
+        if self.public:
+            return True
         if who is None:
             return False
         if self.capability is not None and not access.may(who, self.capability):
             return False
         if self.account and who.customer_id is not None and not names_customer:
+            return False
+        if self.itself and who.staff_id is not None:
             return False
         return not (self.persons and who.kind is callers.Kind.KEY)
 
@@ -38,6 +45,10 @@ ANYBODY = Line()
 
 QUERY: Mapping[str, Line] = {
     "viewer": ANYBODY,
+    "languages": Line(public=True),
+    "sessions": Line(persons=True, itself=True),
+    "twoFactor": Line(persons=True, itself=True),
+    "apiKeys": Line(C.MANAGE_STAFF, account=True),
     "node": ANYBODY,  # by the kind of the id: OBJECTS
     "customer": Line(C.SEE_CUSTOMERS),
     "customers": Line(C.SEE_CUSTOMERS),
@@ -61,6 +72,8 @@ OBJECTS: Mapping[str, Line] = {
     "Contact": Line(C.SEE_CONTACTS),
     "Customer": Line(C.SEE_CUSTOMERS),
     "Invoice": Line(C.SEE_BILLING),
+    "NumberBlock": Line(C.SEE_NUMBERS),
+    "SipUser": Line(C.SEE_NUMBERS),
     "Staff": Line(C.SEE_STAFF),
     "SummaryRow": Line(C.SEE_STATS),
 }
@@ -71,17 +84,20 @@ FIELDS: Mapping[str, Mapping[str, C | None]] = {
         "id name hideCarriers invoiceGrouping language version": None,
         "channels liveStats": C.SEE_LIVE,
         "stats summary": C.SEE_STATS,
-        "customers": C.SEE_CUSTOMERS,
+        "customers checklist": C.SEE_CUSTOMERS,
+        "numberRange numberBlocks sipUsers": C.SEE_NUMBERS,
     },
     "AccountSummaryRow": {
         "id periodStart periodEnd open version attempts answered asr acdSeconds talkSeconds"
         " talkTime billedSeconds charges": None,
     },
-    "ApiKey": {"id name scopes createdAt revokedAt account restrictedTo": None},
+    "ApiKey": {
+        "id name scopes prefix createdAt expiresAt lastUsedAt revokedAt account restrictedTo": None
+    },
     "Carrier": {"id reference name": None, "currency sipUri version": C.SEE_COST},
     "Contact": {
         "id name language timeZone version createdAt timeZoneNow loginStatus email emailVerifiedAt"
-        " mobile mobileVerifiedAt department phone notes customer": None,
+        " mobile mobileVerifiedAt department phone notes customer allowedNetworks": None,
     },
     "Customer": {
         "id reference name currency status channelLimit taxPercent paymentUrl legalName street"
@@ -91,11 +107,14 @@ FIELDS: Mapping[str, Mapping[str, C | None]] = {
         "channels liveStats": C.SEE_LIVE,
         "stats summary": C.SEE_STATS,
         "auditLog": C.SEE_AUDIT,
+        "numberBlocks availableUsernames sipUsers": C.SEE_NUMBERS,
     },
     "Invoice": {
         "id kind status number granularity periodStart periodEnd createdAt issuedAt currency"
         " subtotal taxPercent tax rounding total contentHash lines customer": None,
     },
+    "NumberBlock": {"id first last size assignedAt used free customer": None},
+    "SipUser": {"id username realm displayName status createdAt secret customer": None},
     "Staff": {
         "id name language timeZone version createdAt timeZoneNow loginStatus role email"
         " account": None,
@@ -118,15 +137,18 @@ PARTS: Mapping[str, str] = {
     "CarrierStats": "carrier points",
     "Channels": "sequence asOf inUse limit cps byCarrier",
     "ChargeSum": "charge",
-    "Checklist": "items outstanding",
+    "Checklist": "items outstanding snoozed",
     "ChecklistChange": "number at customerId outstanding",
-    "ChecklistItem": "code title detail",
+    "ChecklistItem": "code title detail action where mayWait snoozedUntil",
     "CodeCount": "code attempts",
     "InvoiceIssued": "number at invoice",
     "InvoiceLine": "kind description periodStart periodEnd calls billedSeconds amount",
+    "Language": "code name",
     "LegStats": "offered answered pddMs",
     "LiveStats": "sequence asOf windowSeconds attempts answered asr acdSeconds pddMs cps",
     "Money": "amount currency",
+    "NumberRange": "start end blockSize size assigned used free",
+    "OpenSession": "id createdAt lastUsedAt expiresAt endsAt address userAgent current startedBy",
     "PageInfo": "hasNextPage endCursor",
     "PendingHour": "hour reason",
     "Reconciliation": "balanced records rows ledger invoiced pending differences frozenHours",
@@ -136,6 +158,7 @@ PARTS: Mapping[str, str] = {
     "SummaryCells": "count sum cellAverage weightedAverage",
     "SummaryConnection": "asOf billable edges pageInfo",
     "Switch": "reference timeZone leaseSeconds firstSeenAt snapshotWantedSince snapshotReason",
+    "TwoFactor": "enabledAt recoveryCodesLeft",
     "ZoneNow": "offsetMinutes abbreviation",
 }
 # What mutations alone answer, and refusals: shown to whoever did it.
@@ -147,10 +170,17 @@ ANSWERS: Mapping[str, str] = {
     "LoggedOut": "at",
     "NotFound": "code message field",
     "NotPermitted": "code message field",
+    "PasswordChanged": "at",
     "Profile": "viewer",
     "RateCard": "id version",
     "RateCardAssignment": "customerId rateCardId validFrom",
-    "Session": "token expiresAt",
+    "RecoveryCodes": "codes",
+    "ResetRequested": "at",
+    "Session": "token expiresAt endsAt",
+    "TwoFactorDisabled": "at",
+    "TwoFactorSetup": "secret uri qr",
+    "VerificationRequested": "sentTo expiresAt againAt",
+    "Verified": "address at",
 }
 
 
@@ -164,7 +194,6 @@ class Doing(Line):
     behind: frozenset[str] = frozenset()
     give: Mapping[str, Any] = field(default_factory=dict)
     ends_session: bool = False
-    public: bool = False
 
 
 def _person(give: Mapping[str, Any] | None = None) -> Doing:
@@ -172,16 +201,79 @@ def _person(give: Mapping[str, Any] | None = None) -> Doing:
     return Doing(persons=True, audited="contact.update", give=give or {})
 
 
+def _self(*codes: str) -> Doing:
+    """What a person does for itself alone. All that is asked here is wrong in some way; what is
+    right, and its entry in the audit log, is in the tests of its own."""
+    return Doing(
+        persons=True,
+        itself=True,
+        behind=frozenset(codes),
+        audited="not: never done by these tests",
+    )
+
+
+def _verifying(*codes: str) -> Doing:
+    """What contacts do of their own addresses, and staff signed in as one; other staff may not."""
+    return replace(_self(*codes, "FORBIDDEN"), itself=False)
+
+
+def _by_link(*codes: str) -> Doing:
+    return Doing(public=True, behind=frozenset(codes), audited="not: never done by these tests")
+
+
 MUTATIONS: Mapping[str, Doing] = {
     "login": Doing(
         public=True,
         behind=frozenset({"WRONG_CREDENTIALS"}),
-        audited="not: a session says itself when it was begun",
+        audited="session.begin",
     ),
     "logout": Doing(
         persons=True,
         ends_session=True,
-        audited="not: a session says itself when it was ended",
+        audited="session.end",
+    ),
+    "logoutEverywhere": Doing(persons=True, ends_session=True, audited="session.end_all"),
+    "endSession": _self("NOT_FOUND"),
+    "signInAs": Doing(C.SIGN_IN_AS, account=True, audited="session.begin"),
+    "changePassword": _self("WRONG_PASSWORD", "TOO_MANY_TRIES"),
+    "requestPasswordReset": Doing(public=True, audited="not: nothing is changed by it"),
+    "resetPassword": _by_link("LINK_NOT_GOOD"),
+    "acceptInvitation": _by_link("LINK_NOT_GOOD"),
+    "verifyEmail": _by_link("BAD_LINK"),
+    "requestEmailVerification": _verifying("ALREADY_VERIFIED", "TOO_SOON"),
+    "requestMobileVerification": _verifying("NO_MOBILE"),
+    "verifyMobile": _verifying("NO_CODE"),
+    "enableTwoFactor": _self("WRONG_PASSWORD", "TOO_MANY_TRIES"),
+    "confirmTwoFactor": _self("NO_TWO_FACTOR", "WRONG_OTP", "TOO_MANY_TRIES"),
+    "disableTwoFactor": _self("NO_TWO_FACTOR", "WRONG_PASSWORD", "TOO_MANY_TRIES"),
+    "regenerateRecoveryCodes": _self("NO_TWO_FACTOR", "WRONG_PASSWORD", "TOO_MANY_TRIES"),
+    "setAllowedNetworks": _self("NOT_FOUND", "WOULD_LOCK_OUT", "FORBIDDEN"),
+    "snoozeChecklistItem": _verifying("NOT_FOUND"),
+    "unsnoozeChecklistItem": Doing(persons=True, audited="checklist.unsnooze"),
+    "setNumberRange": Doing(
+        C.ASSIGN_NUMBERS,
+        account=True,
+        audited="number_range.set",
+        behind=frozenset({"RANGE_IN_USE"}),
+    ),
+    "assignNumberBlock": Doing(C.ASSIGN_NUMBERS, account=True, audited="number_block.assign"),
+    "freeNumberBlock": Doing(
+        C.ASSIGN_NUMBERS,
+        account=True,
+        audited="not: the block there is has SIP users",
+        behind=frozenset({"BLOCK_IN_USE"}),
+    ),
+    "createSipUser": Doing(
+        C.USE_NUMBERS,
+        audited="sip_user.create",
+        behind=frozenset({"NUMBER_NOT_YOURS", "USERNAME_TAKEN", "INVALID"}),
+    ),
+    "updateSipUser": Doing(
+        C.USE_NUMBERS, audited="sip_user.update", give={"displayName": "unique"}
+    ),
+    "resetSipUserSecret": Doing(C.USE_NUMBERS, audited="sip_user.reset_secret"),
+    "removeSipUser": Doing(
+        C.USE_NUMBERS, audited="sip_user.remove", behind=frozenset({"NOT_FOUND"})
     ),
     "createCustomer": Doing(C.MANAGE_CUSTOMERS, account=True, audited="customer.create"),
     "updateCustomer": Doing(
@@ -254,10 +346,20 @@ KINDS: Mapping[str, str] = {
     "invoice.id": "Invoice",
     "node.id": "Customer",
     "revokeApiKey.id": "ApiKey",
+    "endSession.id": "Session",
+    "freeNumberBlock.id": "NumberBlock",
+    "removeSipUser.id": "SipUser",
+    "resetSipUserSecret.id": "SipUser",
+    "updateSipUser.id": "SipUser",
 }
 # What is given for an argument or an input's field, by its name; "unique": another each time.
 VALUES: Mapping[str, Any] = {
+    "blockSize": 100,
     "currency": "EUR",
+    "end": 99_999,
+    "start": 1_000,
+    "networks": ["192.0.2.0/24"],
+    "username": "1001",
     "email": "unique",
     "first": 1,
     "granularity": "DAILY",
@@ -265,6 +367,7 @@ VALUES: Mapping[str, Any] = {
     "interval": "DAY",
     "language": "de",
     "name": "unique",
+    "new": "another horse battery",
     "password": "correct horse battery",
     "prefix": "44",
     "reference": "unique",

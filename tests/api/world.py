@@ -1,7 +1,7 @@
 """Two accounts with something of everything, and everybody who might ask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,9 @@ from models.tables import Session
 from runtime import clock
 from schema import base
 
+BLOCK = (
+    "mutation M($c: ID!) { assignNumberBlock(customerId: $c) { ... on NumberBlock { id first } } }"
+)
 ROWS = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, first: 1) {
   edges { node { id } } } } }"""
 ACCOUNT_ROWS = """{ viewer { ... on Staff { account { id
@@ -59,6 +62,10 @@ class World:
 async def create(url: str) -> World:
     """Who is invited was so some minutes ago."""
     mine, theirs = await Carrier.create(url, clock.now()), await Carrier.create(url, clock.now())
+    for carrier in (mine, theirs):
+        await carrier.owner.do(
+            "setNumberRange", "NumberRange", "start", start=1_000, end=99_999, blockSize=100
+        )
     own = await _of_customer(mine, "Mine")
     other = await _of_customer(mine, OTHERS)
     foreign = await _of_customer(theirs, FOREIGN)
@@ -119,8 +126,18 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
     invoice = await _invoiced(owner, customer, row["node"]["id"])
     split = base.split_id(customer)
     assert split is not None
-    await checklists.settle(split[1], int(split[2][0]), clock.now())
+    await checklists.settle(split[1], [int(split[2][0])], clock.now())
+    block = (await owner.ask(BLOCK, c=customer))["assignNumberBlock"]
+    user = await owner.do(
+        "createSipUser", "SipUser", "id", customerId=customer, username=str(block["first"])
+    )
+    await carrier.contact(customer)  # whose session nobody here has
+    session = await Session.filter(account_id=split[1]).order_by("-id").first()
+    assert session is not None
     return {
+        "NumberBlock": block["id"],
+        "SipUser": user["id"],
+        "Session": base.encode_id("OpenSession", split[1], session.id),
         "Customer": customer,
         "Contact": contact["id"],
         "ApiKey": key["id"],
@@ -194,7 +211,7 @@ async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
         Who("support", await carrier.staff("SUPPORT"), staff(Role.SUPPORT)),
         Who("finance", await carrier.staff("FINANCE"), staff(Role.FINANCE)),
         Who("contact", await carrier.contact(customer), contact),
-        Who("staff as contact", await _as_contact(carrier, customer), contact),
+        Who("staff as contact", await _as_contact(carrier, customer), replace(contact, staff_id=1)),
         *[Who(f"key {scope}", await carrier.key(scope), key(scope, None)) for scope in Scope],
         *[
             Who(
