@@ -168,7 +168,7 @@ async def test_what_changes_nothing_keeps_nobody_apart(
     plain = {"query": ROWS, "variables": {"of": "LIVE"}}
 
     def subscribed(changes: dict[str, Any]) -> shared.Subscription:
-        return runner.subscribe(runner.read(plain | changes, caller), caller, lambda: None)
+        return runner.subscribe(runner.read(plain | changes, caller, "en"), caller, lambda: None)
 
     place, joined = subscribed({}), subscribed(same)
     assert joined.share is place.share
@@ -261,7 +261,7 @@ async def test_who_is_too_far_behind_is_told_from_where_to_go_on_as_it_is_asked_
         (f"subscription {{ {rows} {{ version }} }}", {"since": since}),
         ("subscription { checklistChanged(after: 0) { number } }", {"after": 0}),
     ]:
-        asked = runner.read({"query": query}, caller)
+        asked = runner.read({"query": query}, caller, "en")
         place = runner.subscribe(asked, caller, lambda: None)
         async with asyncio.timeout(10):
             while place.mark is None:  # noqa: ASYNC110 - it tells nobody when it has begun

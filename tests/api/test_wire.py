@@ -319,12 +319,13 @@ async def test_what_goes_wrong_in_a_socket_closes_it_with_1011_and_an_id(carrier
 class Broken:
     """A runner whose operations fail as none of ours should."""
 
-    def read(self, request: Any, caller: Any) -> Any:
+    def read(self, request: Any, caller: Any, language: str) -> Any:
         return self
 
     is_subscription = False
+    language = "en"
 
-    async def execute(self, operation: Any, caller: Any) -> Any:
+    async def execute(self, operation: Any, caller: Any, exchange: Any) -> Any:
         raise RuntimeError("what no client may see")
 
 
