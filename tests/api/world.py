@@ -11,7 +11,7 @@ from past import days_ago, ended, post
 from domain import callers
 from domain.callers import Kind, Role, Scope
 from models import checklists, db, hours
-from models.tables import Session
+from models.tables import Session, Staff
 from runtime import clock
 from schema import base
 
@@ -231,7 +231,9 @@ async def _as_contact(carrier: Carrier, customer: str) -> Caller:
     caller = await carrier.contact(customer)
     session = await Session.filter(account_id=carrier.account_id).order_by("-id").first()
     assert session is not None
-    await Session.filter(account_id=carrier.account_id, id=session.id).update(staff_id=1)
+    staff = await Staff.filter(account_id=carrier.account_id).first()
+    assert staff is not None
+    await Session.filter(account_id=carrier.account_id, id=session.id).update(staff_id=staff.id)
     return caller
 
 
