@@ -155,7 +155,7 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         marked("Complete the company profile"),
         lambda facts: int(bool(facts.missing)),
         _profile,
-        "mutation updateCompany",
+        "mutation updateCustomer",
         "/company",
     ),
     Item(
