@@ -49,10 +49,14 @@ class CustomerFacts:
 class AccountFacts:
     """Of the account itself, or as one of its staff sees it.
 
-    `owners_without_factor` are owners with no second factor in force; `asks_without_factor`: the
-    asking owner is among them. `quarantined` and `held` are records that wait for staff.
+    `unverified_emails` and `unverified_mobiles` are staff who may sign in; who gave no number is
+    among the latter. `owners_without_factor` are owners with no second factor in force;
+    `asks_without_factor`: the asking owner is among them. `quarantined` and `held` are records that
+    wait for staff. `asked_by_staff`: the verifications are those of who asks, as is `mobile`.
     """
 
+    unverified_emails: int
+    unverified_mobiles: int
     customers: int
     carriers: int
     has_number_range: bool
@@ -60,13 +64,16 @@ class AccountFacts:
     quarantined: int
     held: int
     unrated_calls: int
+    asked_by_staff: bool = False
+    mobile: str | None = None
     asked_by_owner: bool = False
     asks_without_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Item(Generic[F]):
-    """`open` is how many have it outstanding: contacts or owners, or 1 where it is nobody's own.
+    """`open` is how many have it outstanding (contacts, staff or owners), or 1 where it is nobody's
+    own.
 
     `action` is the field of the API that puts it right, `where` the portal's path to do it at.
     `for_staff`: only staff can, so contacts are not shown it. Without `may_wait` it cannot be
@@ -99,19 +106,41 @@ class Outstanding:
 def _verify_email(facts: CustomerFacts) -> texts.Text:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_emails)
-    return texts.Text("Request a message and open the link in it.")
+    return _own_email()
 
 
 def _verify_mobile(facts: CustomerFacts) -> texts.Text:
     if not facts.asked_by_contact:
         return _of_contacts(facts.unverified_mobiles)
-    if facts.mobile is None:
+    return _own_mobile(facts.mobile)
+
+
+def _verify_staff_email(facts: AccountFacts) -> texts.Text:
+    return _own_email() if facts.asked_by_staff else _of_staff(facts.unverified_emails)
+
+
+def _verify_staff_mobile(facts: AccountFacts) -> texts.Text:
+    if not facts.asked_by_staff:
+        return _of_staff(facts.unverified_mobiles)
+    return _own_mobile(facts.mobile)
+
+
+def _own_email() -> texts.Text:
+    return texts.Text("Request a message and open the link in it.")
+
+
+def _own_mobile(mobile: str | None) -> texts.Text:
+    if mobile is None:
         return texts.Text("Add a mobile number to your profile, then verify it.")
-    return texts.Text("Verify your mobile number {mobile}.", {"mobile": facts.mobile})
+    return texts.Text("Verify your mobile number {mobile}.", {"mobile": mobile})
 
 
 def _of_contacts(number: int) -> texts.Text:
     return texts.Text("Yet to be done by {number} of the customer's contacts.", {"number": number})
+
+
+def _of_staff(number: int) -> texts.Text:
+    return texts.Text("Yet to be done by {number} of the account's staff.", {"number": number})
 
 
 def _profile(facts: CustomerFacts) -> texts.Text:
@@ -190,6 +219,23 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
 )
 
 OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
+    Item(
+        "VERIFY_EMAIL",
+        marked("Verify your e-mail address"),
+        lambda facts: facts.unverified_emails,
+        _verify_staff_email,
+        "mutation requestEmailVerification",
+        "/profile",
+        may_wait=False,
+    ),
+    Item(
+        "VERIFY_MOBILE",
+        marked("Verify your mobile number"),
+        lambda facts: facts.unverified_mobiles,
+        _verify_staff_mobile,
+        "mutation requestMobileVerification",
+        "/profile",
+    ),
     Item(
         "CREATE_CUSTOMER",
         marked("Create your first customer"),

@@ -152,6 +152,12 @@ CONTACT: Fields = {
     "time_zone": _ZONE,
 }
 CONTACT_BY_STAFF: Fields = {**CONTACT, "notes": Field(_notes, clearable=True)}
-STAFF: Fields = {"name": _NAME, "email": _EMAIL, "language": _LANGUAGE, "time_zone": _ZONE}
+STAFF: Fields = {
+    "name": _NAME,
+    "email": _EMAIL,
+    "mobile": _PHONE,
+    "language": _LANGUAGE,
+    "time_zone": _ZONE,
+}
 STAFF_BY_OWNER: Fields = {**STAFF, "role": Field(_as_is)}
 OWN: Mapping[callers.Kind, Fields] = {callers.Kind.CONTACT: CONTACT, callers.Kind.STAFF: STAFF}

@@ -42,7 +42,7 @@ ORDER BY c.id
 
 # Carrier 0 stands for "none was chosen".
 OF_ACCOUNT = """
-SELECT
+SELECT p.emails AS unverified_emails, p.mobiles AS unverified_mobiles,
     (SELECT count(*) FROM (
         SELECT FROM customers WHERE account_id = $1 LIMIT 1) found) AS customers,
     (SELECT count(*) FROM (
@@ -59,6 +59,12 @@ SELECT
      ) found) AS held,
     (SELECT coalesce(sum(unrated), 0)::bigint FROM hours
      WHERE account_id = $1 AND unrated > 0) AS unrated_calls
+FROM (
+    SELECT count(*) FILTER (WHERE s.email_verified_at IS NULL) AS emails,
+           count(*) FILTER (WHERE s.mobile_verified_at IS NULL) AS mobiles
+    FROM staff s JOIN logins l ON l.account_id = s.account_id AND l.id = s.login_id
+    WHERE s.account_id = $1 AND l.disabled_at IS NULL
+) p
 """
 OWNER = """
 SELECT l.totp_confirmed_at IS NOT NULL FROM staff s JOIN logins l ON l.id = s.login_id

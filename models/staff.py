@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from domain import refusals
-from models import changes, db, lists
+from domain import proofs, refusals
+from models import changes, db, lists, logins
+from models import proofs as stored_proofs
 from models.tables import Staff
 
 # An owner who can sign in: has a password, is not disabled.
@@ -13,6 +14,25 @@ _OWNERS = """
 SELECT count(*) FROM staff s JOIN logins l ON l.id = s.login_id
 WHERE s.account_id = $1 AND s.role = 'OWNER' AND l.disabled_at IS NULL
     AND l.password_hash IS NOT NULL
+"""
+_EMAIL = """
+UPDATE staff SET email_verified_at = NULL, version = version + 1 WHERE account_id = $1 AND id = $2
+"""
+_MOBILE = """
+UPDATE staff SET mobile = $3, mobile_verified_at = NULL, version = version + 1
+WHERE account_id = $1 AND id = $2 AND mobile IS DISTINCT FROM $3 RETURNING login_id
+"""
+_LOCK = "SELECT id FROM staff WHERE account_id = $1 AND login_id = $2 FOR NO KEY UPDATE"
+_EMAIL_VERIFIED = """
+UPDATE staff s SET email_verified_at = $4 FROM logins l
+WHERE s.account_id = $1 AND s.login_id = $2 AND s.email_verified_at IS NULL
+    AND l.account_id = s.account_id AND l.id = s.login_id AND l.email = $3
+RETURNING s.id
+"""
+_MOBILE_VERIFIED = """
+UPDATE staff SET mobile_verified_at = $4
+WHERE account_id = $1 AND login_id = $2 AND mobile = $3 AND mobile_verified_at IS NULL
+RETURNING id
 """
 
 
@@ -26,6 +46,11 @@ async def get(account_id: int, staff_id: int) -> Staff | None:
     return await Staff.get_or_none(account_id=account_id, id=staff_id)
 
 
+async def existing(account_id: int, staff_id: int) -> Staff:
+    """Of one that there is: staff are never removed."""
+    return await Staff.get(account_id=account_id, id=staff_id)
+
+
 async def page(account_id: int, wanted: lists.Wanted) -> list[Staff]:
     return await lists.page(Staff, account_id, wanted)
 
@@ -36,6 +61,59 @@ async def change(
     """In the open transaction; None where there is no such person. CHANGED_MEANWHILE."""
     key = {"account_id": account_id, "id": staff_id}
     return await changes.change(Staff, key, wanted, expected_version)
+
+
+async def of_login(account_id: int, login_id: int) -> Staff | None:
+    return await Staff.get_or_none(account_id=account_id, login_id=login_id)
+
+
+async def lock(account_id: int, staff_id: int) -> None:
+    """Until the transaction ends, nobody else changes the person."""
+    async with db.connection() as conn:
+        await conn.execute(
+            "SELECT FROM staff WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            account_id,
+            staff_id,
+        )
+
+
+async def change_email(
+    account_id: int, staff_id: int, login_id: int, email: str, now: datetime
+) -> None:
+    """Moves the login to another address, which has yet to be verified. In the open transaction,
+    after `change` has locked the person. EMAIL_TAKEN."""
+    await logins.change_email(account_id, login_id, email, now)
+    async with db.connection() as conn:
+        await conn.execute(_EMAIL, account_id, staff_id)
+
+
+async def change_mobile(account_id: int, staff_id: int, mobile: str | None, now: datetime) -> bool:
+    """Gives the person another number (E.164) or none; it has yet to be verified.
+
+    A code sent to the old one is good no more. False where it is the number already.
+    """
+    async with db.transaction() as conn:
+        login_id = await conn.fetchval(_MOBILE, account_id, staff_id, mobile)
+        if login_id is not None:
+            purpose = proofs.Purpose.VERIFY_MOBILE
+            await stored_proofs.withdraw(account_id, login_id, purpose, now)
+    return login_id is not None
+
+
+async def email_verified(account_id: int, login_id: int, email: str, now: datetime) -> bool:
+    """False where this is not the login's address to verify (any more), or it is a contact's."""
+    async with db.transaction() as conn:
+        # First the lock: a statement that waits for it goes on with the login as it was before.
+        await conn.execute(_LOCK, account_id, login_id)
+        found = await conn.fetchval(_EMAIL_VERIFIED, account_id, login_id, email, now)
+    return found is not None
+
+
+async def mobile_verified(account_id: int, login_id: int, mobile: str, now: datetime) -> bool:
+    """False where this is not the login's number to verify (any more)."""
+    async with db.connection() as conn:
+        found = await conn.fetchval(_MOBILE_VERIFIED, account_id, login_id, mobile, now)
+    return found is not None
 
 
 async def lock_owners(account_id: int) -> None:

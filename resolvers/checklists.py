@@ -40,9 +40,12 @@ async def of_customer(caller: callers.Caller, customer_id: int, now: datetime) -
 
 
 async def of_account(caller: callers.Caller, now: datetime) -> Shown:
-    """The account's own; an owner is shown its own second factor."""
+    """Of verifications a person's own, or (keys) those of all staff; an owner is shown its own
+    second factor."""
     access.require_account(caller, Capability.SEE_CUSTOMERS)
     found = await stored.of_account(caller.account_id)
+    if caller.kind is callers.Kind.STAFF and caller.id is not None:
+        found = await _as_staff(caller, found)
     if caller.role is callers.Role.OWNER and caller.id is not None:
         has_factor = await stored.owner_has_factor(caller.account_id, caller.id)
         found = replace(found, asked_by_owner=True, asks_without_factor=has_factor is False)
@@ -109,6 +112,20 @@ async def _as_contact(
         unverified_mobiles=int(contact.mobile_verified_at is None),
         asked_by_contact=True,
         mobile=contact.mobile,
+    )
+
+
+async def _as_staff(
+    caller: callers.Caller, found: checklist.AccountFacts
+) -> checklist.AccountFacts:
+    person = await staff.get(caller.account_id, caller.person)
+    assert person is not None
+    return replace(
+        found,
+        unverified_emails=int(person.email_verified_at is None),
+        unverified_mobiles=int(person.mobile_verified_at is None),
+        asked_by_staff=True,
+        mobile=person.mobile,
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from domain import callers, messages, people, proofs, refusals
-from models import contacts, db, logins, outbox, sessions
+from models import contacts, db, logins, outbox, sessions, staff
 from models import proofs as stored
 from resolvers import audit, hashing, tries
 from resolvers import desk as desks
@@ -95,7 +95,9 @@ async def _set_by_link(
         person = await _person_of(link, purpose, now)
         people.password(password, email=person.email)
         await _set(person, password_hash, now)
-        await contacts.email_verified(person.account_id, person.id, person.email, now)
+        of_staff = person.staff_id is not None
+        verified = staff.email_verified if of_staff else contacts.email_verified
+        await verified(person.account_id, person.id, person.email, now)
         action = "password.reset" if purpose is Purpose.RESET_PASSWORD else "invitation.accept"
         await audit.write(person.caller(client.address), action, f"login:{person.id}", now)
     await tries.trust(desk.throttle, person.email, site)

@@ -62,12 +62,13 @@ async def change(
     expected_version: int | None,
     now: datetime,
 ) -> Staff:
-    """What is wanted has been checked, and whether the caller may."""
+    """What is wanted has been checked, and whether the caller may. Another e-mail address or mobile
+    number has to be verified again."""
     account_id = caller.account_id
     async with db.transaction():
         if "role" in wanted:
             await stored.lock_owners(account_id)
-        plain = {name: wanted[name] for name in wanted if name != "email"}
+        plain = {name: wanted[name] for name in wanted if name not in ("email", "mobile")}
         made = await stored.change(account_id, staff_id, plain, expected_version)
         if made is None:
             raise refusals.no_such("Staff", "staffId")
@@ -77,13 +78,17 @@ async def change(
         if "email" in wanted:
             login = await logins.locked(account_id, made.row.login_id)
             if login.email != wanted["email"]:
-                await logins.change_email(account_id, login.id, wanted["email"], now)
+                await stored.change_email(account_id, staff_id, login.id, wanted["email"], now)
                 before["email"], after["email"] = login.email, wanted["email"]
+        if "mobile" in wanted and await stored.change_mobile(
+            account_id, staff_id, wanted["mobile"], now
+        ):
+            before["mobile"], after["mobile"] = made.row.mobile, wanted["mobile"]
         if after:
             await audit.write(
                 caller, "staff.update", f"staff:{staff_id}", now, before=before, after=after
             )
-    return made.row
+    return await stored.existing(account_id, staff_id)
 
 
 async def set_disabled(

@@ -1,4 +1,4 @@
-"""That an e-mail address and a mobile number are a contact's: asked for, and proven."""
+"""That an e-mail address and a mobile number are somebody's: asked for, and proven."""
 
 import math
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from redis.asyncio import Redis
 from domain import callers, messages, proofs, refusals
 from domain.proofs import Purpose
 from live import wake
-from models import contacts as stored
 from models import db, outbox
 from models import proofs as stored_proofs
-from models.tables import Contact
-from resolvers import audit, checklists
+from resolvers import addressees, audit, checklists
+from resolvers.addressees import Addressee
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,12 @@ class Verified:
 
 
 async def request_email(caller: callers.Caller, redis: Redis, now: datetime) -> Requested:
-    """Sends a link to the contact's address. FORBIDDEN, ALREADY_VERIFIED, TOO_SOON."""
+    """Sends a link to the caller's address. FORBIDDEN, ALREADY_VERIFIED, TOO_SOON."""
     return await _request(caller, Purpose.VERIFY_EMAIL, redis, now)
 
 
 async def request_mobile(caller: callers.Caller, redis: Redis, now: datetime) -> Requested:
-    """Sends a code to the contact's number. FORBIDDEN, NO_MOBILE, ALREADY_VERIFIED, TOO_SOON."""
+    """Sends a code to the caller's number. FORBIDDEN, NO_MOBILE, ALREADY_VERIFIED, TOO_SOON."""
     return await _request(caller, Purpose.VERIFY_MOBILE, redis, now)
 
 
@@ -52,15 +51,11 @@ async def verify_email(secret_key: str, token: str, redis: Redis, now: datetime)
         raise _bad_link()
     async with db.transaction():
         proof = await stored_proofs.use(link, purpose, now)
-        customer_id = None
-        if proof is not None:
-            customer_id = await stored.email_verified(
-                link.account_id, proof.login_id, proof.address, now
-            )
-        if proof is None or customer_id is None:
+        person = proof and await addressees.of_login(link.account_id, proof.login_id)
+        if not (proof and person and await addressees.email_verified(person, proof.address, now)):
             raise await _why_not(link)
-        await _audit(link.account_id, customer_id, proof.login_id, "contact.verify_email", now)
-    await checklists.settle(link.account_id, [customer_id], redis, now)
+        await audit.write(person.caller, f"{person.noun}.verify_email", person.subject, now)
+    await checklists.settle(link.account_id, [person.customer_id], redis, now)
     return Verified(proof.address, now)
 
 
@@ -68,39 +63,34 @@ async def verify_mobile(
     caller: callers.Caller, secret_key: str, code: str, redis: Redis, now: datetime
 ) -> Verified:
     """FORBIDDEN, ALREADY_VERIFIED, NO_CODE, WRONG_CODE, TOO_MANY_TRIES."""
-    contact, purpose = await _contact(caller), Purpose.VERIFY_MOBILE
-    if contact.mobile_verified_at is not None:
+    person, purpose = await addressees.of_caller(caller), Purpose.VERIFY_MOBILE
+    if person.mobile_verified_at is not None:
         raise _already_verified()
-    tried = await stored_proofs.try_code(contact.account_id, contact.login_id, purpose, now)
+    tried = await stored_proofs.try_code(person.account_id, person.login_id, purpose, now)
     if tried is None:
-        raise await _no_code(contact, now)
-    proof = proofs.Link(contact.account_id, tried.id)
+        raise await _no_code(person, now)
+    proof = proofs.Link(person.account_id, tried.id)
     typed = "".join(code.split())
     if not proofs.is_code(secret_key, proof, typed, tried.code_hash):
         raise _wrong_code(proofs.MOST_TRIES - tried.tries)
     async with db.transaction():
         used = await stored_proofs.use(proof, purpose, now)
-        customer_id = None
-        if used is not None:
-            customer_id = await stored.mobile_verified(
-                contact.account_id, contact.login_id, used.address, now
-            )
-        if used is None or customer_id is None:  # another try was quicker, or a new number
-            raise await _no_code(contact, now)
-        await audit.write(caller, "contact.verify_mobile", f"contact:{contact.id}", now)
-    await checklists.settle(contact.account_id, [customer_id], redis, now)
+        if not (used and await addressees.mobile_verified(person, used.address, now)):
+            raise await _no_code(person, now)  # another try was quicker, or a new number
+        await audit.write(caller, f"{person.noun}.verify_mobile", person.subject, now)
+    await checklists.settle(person.account_id, [person.customer_id], redis, now)
     return Verified(used.address, now)
 
 
 async def _request(
     caller: callers.Caller, purpose: Purpose, redis: Redis, now: datetime
 ) -> Requested:
-    """The throttle is kept by the rows of proofs under the contact's lock: it holds whatever
+    """The throttle is kept by the rows of proofs under the person's lock: it holds whatever
     becomes of Redis, and asking many times at once sends one message."""
     async with db.transaction():
-        contact = await _contact(caller, lock=True)
-        address = _unverified(contact, purpose)
-        wait = await _wait(contact, purpose, now)
+        person = await addressees.of_caller(caller, lock=True)
+        address = _unverified(person, purpose)
+        wait = await _wait(person, purpose, now)
         if wait > timedelta(0):
             seconds = math.ceil(wait / timedelta(seconds=1))
             raise refusals.Refusal(
@@ -109,48 +99,34 @@ async def _request(
                 seconds=seconds,
             )
         proof_id = await stored_proofs.insert(
-            contact.account_id, contact.login_id, purpose, address, now
+            person.account_id, person.login_id, purpose, address, now
         )
         kind = messages.Kind(purpose)
         await outbox.insert(
-            contact.account_id, kind, address, contact.language, now, proof_id=proof_id
+            person.account_id, kind, address, person.language, now, proof_id=proof_id
         )
-        await audit.write(
-            caller, f"contact.request_{purpose.lower()}", f"contact:{contact.id}", now
-        )
-        again_at = now + await _wait(contact, purpose, now)
+        await audit.write(caller, f"{person.noun}.request_{purpose.lower()}", person.subject, now)
+        again_at = now + await _wait(person, purpose, now)
     await wake.hint(redis, wake.For.MESSAGES)
     return Requested(address, now + proofs.GOOD_FOR[purpose], again_at)
 
 
-async def _wait(contact: Contact, purpose: Purpose, now: datetime) -> timedelta:
+async def _wait(person: Addressee, purpose: Purpose, now: datetime) -> timedelta:
     longest = max(within for _, within in proofs.ASKED_AT_MOST)
-    asked = await stored_proofs.asked(contact.account_id, contact.login_id, purpose, now - longest)
+    asked = await stored_proofs.asked(person.account_id, person.login_id, purpose, now - longest)
     return proofs.wait(asked, now)
 
 
-async def _contact(caller: callers.Caller, *, lock: bool = False) -> Contact:
-    if caller.kind is not callers.Kind.CONTACT:
-        raise refusals.Refusal(
-            "FORBIDDEN", "Only a contact's addresses are verified; sign in as one."
-        )
-    if lock:
-        await stored.lock(caller.account_id, caller.person)
-    contact = await stored.get(caller.account_id, caller.person)
-    assert contact is not None
-    return contact
-
-
-def _unverified(contact: Contact, purpose: Purpose) -> str:
+def _unverified(person: Addressee, purpose: Purpose) -> str:
     """The address that the purpose is about, where there is something to verify."""
     if purpose is Purpose.VERIFY_EMAIL:
-        address, verified_at = contact.email, contact.email_verified_at
-    elif contact.mobile is None:
+        address, verified_at = person.email, person.email_verified_at
+    elif person.mobile is None:
         raise refusals.Refusal(
             "NO_MOBILE", "Add a mobile number to your profile first, then verify it."
         )
     else:
-        address, verified_at = contact.mobile, contact.mobile_verified_at
+        address, verified_at = person.mobile, person.mobile_verified_at
     if verified_at is not None:
         raise _already_verified()
     return address
@@ -158,18 +134,18 @@ def _unverified(contact: Contact, purpose: Purpose) -> str:
 
 async def _why_not(link: proofs.Link) -> refusals.Refusal:
     proof = await stored_proofs.find(link, Purpose.VERIFY_EMAIL)
-    contact = proof and await stored.of_login(link.account_id, proof.login_id)
-    if proof and contact and contact.email == proof.address and contact.email_verified_at:
+    person = proof and await addressees.of_login(link.account_id, proof.login_id)
+    if proof and person and person.email == proof.address and person.email_verified_at:
         return _already_verified()
     return _bad_link()
 
 
-async def _no_code(contact: Contact, now: datetime) -> refusals.Refusal:
-    fresh = await stored.get(contact.account_id, contact.id)
+async def _no_code(person: Addressee, now: datetime) -> refusals.Refusal:
+    fresh = await addressees.of_login(person.account_id, person.login_id)
     if fresh is not None and fresh.mobile_verified_at is not None:
         return _already_verified()
     purpose = Purpose.VERIFY_MOBILE
-    state = await stored_proofs.state(contact.account_id, contact.login_id, purpose, now)
+    state = await stored_proofs.state(person.account_id, person.login_id, purpose, now)
     if state is stored_proofs.State.TRIED:
         return _wrong_code(0)
     if state is stored_proofs.State.NOT_SENT:
@@ -205,12 +181,3 @@ def _bad_link() -> refusals.Refusal:
 
 def _already_verified() -> refusals.Refusal:
     return refusals.Refusal("ALREADY_VERIFIED", "This is verified already; all is done.")
-
-
-async def _audit(
-    account_id: int, customer_id: int, login_id: int, action: str, now: datetime
-) -> None:
-    contact = await stored.of_login(account_id, login_id)
-    assert contact is not None
-    who = callers.Caller(account_id, callers.Kind.CONTACT, contact.id, customer_id=customer_id)
-    await audit.write(who, action, f"contact:{contact.id}", now)

@@ -35,7 +35,7 @@ class UpdateStaffInput:
         default=None, description=managing.EXPECTED
     )
     name: str | None = given.optional("The person's name.")
-    email: str | None = given.optional("The login.")
+    email: str | None = given.optional("The login; another one has to be verified again.")
     role: callers.Role | None = given.optional(
         "What the person may do; the account's last owner stays one, else LAST_OWNER."
     )
@@ -208,4 +208,6 @@ async def _contact(info: base.Info, global_id: str, *, disabled: bool) -> contac
 async def _staff(info: base.Info, global_id: str, *, disabled: bool) -> staff.Staff:
     caller, now = info.context.signed_in(), info.context.now
     id = base.decode_id(global_id, "Staff", caller.account_id)
-    return staff.Staff.of(await resolve_staff.set_disabled(caller, id, disabled, now))
+    row = await resolve_staff.set_disabled(caller, id, disabled, now)
+    await checklist.settle(info, None)  # who cannot sign in has nothing to verify
+    return staff.Staff.of(row)

@@ -15,7 +15,7 @@ class UpdateProfileInput:
     email: str | None = given.optional(
         "The login too; it has to be verified again. Needs `currentPassword`."
     )
-    mobile: str | None = given.optional("E.164 number; has to be verified again. Contacts.")
+    mobile: str | None = given.optional("E.164 number; has to be verified again.")
     department: str | None = given.optional("Where in the company one works. Contacts.")
     phone: str | None = given.optional("E.164 number that nothing is sent to. Contacts.")
     current_password: str | None = strawberry.field(

@@ -1,5 +1,6 @@
 """People of the account."""
 
+from datetime import datetime
 from typing import Annotated, TypeAlias
 
 import strawberry
@@ -17,6 +18,13 @@ strawberry.enum(callers.Role, name="Role", description="What a person of the acc
 @strawberry.type(description="A person of the account with a login.")
 class Staff(logins.HasLogin):
     role: callers.Role = strawberry.field(description="What it may do.")
+    email_verified_at: datetime | None = strawberry.field(
+        description="When the address was proven; null: not yet."
+    )
+    mobile: str | None = strawberry.field(description="E.164 number; null if none was given.")
+    mobile_verified_at: datetime | None = strawberry.field(
+        description="When the number was proven; null: not yet."
+    )
 
     @classmethod
     def of(cls, row: tables.Staff) -> "Staff":
@@ -26,6 +34,9 @@ class Staff(logins.HasLogin):
             id=base.encode_id("Staff", row.account_id, row.id),
             name=row.name,
             role=callers.Role(row.role),
+            email_verified_at=row.email_verified_at,
+            mobile=row.mobile,
+            mobile_verified_at=row.mobile_verified_at,
             language=row.language,
             time_zone=row.time_zone,
             version=row.version,

@@ -67,8 +67,8 @@ VerifyMobileResult: TypeAlias = Annotated[
 @strawberry.type
 class VerificationMutation:
     @strawberry.mutation(
-        description="Mails the contact that asks a link to its address, good for 2 days. One a"
-        " minute, 5 an hour, 10 a day, else TOO_SOON; ALREADY_VERIFIED."
+        description="Mails who asks (a contact, staff) a link to its address, good for 2 days. One"
+        " a minute, 5 an hour, 10 a day, else TOO_SOON; ALREADY_VERIFIED."
     )
     async def request_email_verification(self, info: base.Info) -> RequestEmailVerificationResult:
         context = info.context
@@ -90,8 +90,8 @@ class VerificationMutation:
         )
 
     @strawberry.mutation(
-        description="Texts the contact that asks a code to its mobile number, good for 10 minutes."
-        " One a minute, 5 an hour, 10 a day, else TOO_SOON; NO_MOBILE, ALREADY_VERIFIED."
+        description="Texts who asks (a contact, staff) a code to its mobile number, good for 10"
+        " minutes. One a minute, 5 an hour, 10 a day, else TOO_SOON; NO_MOBILE, ALREADY_VERIFIED."
     )
     async def request_mobile_verification(self, info: base.Info) -> RequestMobileVerificationResult:
         context = info.context
@@ -99,7 +99,7 @@ class VerificationMutation:
         return VerificationRequested.of(requested)
 
     @strawberry.mutation(
-        description="Proves the mobile number of the contact that asks by the code sent to it last."
+        description="Proves the mobile number of who asks by the code sent to it last."
         " WRONG_CODE; TOO_MANY_TRIES after 5 tries of a code; NO_CODE where there is none in force."
     )
     async def verify_mobile(

@@ -17,6 +17,7 @@ from live import topics
 from models import checklists, db, facts, quarantine
 from models.tables import Login, Staff
 from runtime import clock
+from schema import base
 
 ITEMS = "outstanding items { code detail action where mayWait } snoozed { code snoozedUntil }"
 OF_ACCOUNT = f"{{ viewer {{ ... on Staff {{ account {{ checklist {{ {ITEMS} }} }} }} }} }}"
@@ -52,6 +53,8 @@ async def test_a_new_accounts_items_close_as_it_is_set_up(
     carrier: Carrier, api_redis: Redis
 ) -> None:
     assert codes(await of_account(carrier.owner)) == [
+        "VERIFY_EMAIL",
+        "VERIFY_MOBILE",
         "CREATE_CUSTOMER",
         "SET_UP_CARRIER",
         "SET_NUMBER_RANGE",
@@ -65,11 +68,11 @@ async def test_a_new_accounts_items_close_as_it_is_set_up(
             "createCarrier", "Carrier", "id", name="A", reference="a", currency="EUR"
         )
         async with asyncio.timeout(1):
-            assert await telling == {"customerId": None, "outstanding": 3}
+            assert await telling == {"customerId": None, "outstanding": 5}
         customer = await carrier.customer()
-        assert await next_of(told) == {"customerId": None, "outstanding": 2}
+        assert await next_of(told) == {"customerId": None, "outstanding": 4}
         assert await next_of(told) == {"customerId": customer, "outstanding": 2}
-    assert codes(await of_account(carrier.owner)) == ["SET_NUMBER_RANGE", "ENABLE_TWO_FACTOR"]
+    assert codes(await of_account(carrier.owner))[2:] == ["SET_NUMBER_RANGE", "ENABLE_TWO_FACTOR"]
 
 
 async def test_records_that_wait_for_staff_open_an_item_and_close_it(carrier: Carrier) -> None:
@@ -86,6 +89,25 @@ async def test_records_that_wait_for_staff_open_an_item_and_close_it(carrier: Ca
     await execute("UPDATE quarantine SET state = 'DISCARDED' WHERE account_id = $1", account)
     await execute("UPDATE record_revisions SET state = 'DISCARDED' WHERE account_id = $1", account)
     assert not {"QUARANTINED_RECORDS", "HELD_RECORDS"} & set(codes(await of_account(carrier.owner)))
+
+
+async def test_staff_see_their_own_verifications_and_programs_how_many_may_sign_in_and_have_them(
+    carrier: Carrier,
+) -> None:
+    support, key = await carrier.staff("SUPPORT"), await carrier.key("CUSTOMERS_READ")
+    me = await Staff.get(account_id=carrier.account_id, name="The owner")
+    await Staff.filter(id=me.id).update(email_verified_at=clock.now())
+    assert "VERIFY_EMAIL" not in codes(await of_account(carrier.owner))
+    assert codes(await of_account(support))[:2] == ["VERIFY_EMAIL", "VERIFY_MOBILE"]
+    facts_ = await checklists.of_account(carrier.account_id)
+    assert (facts_.unverified_emails, facts_.unverified_mobiles) == (1, 2)
+    other = await Staff.get(account_id=carrier.account_id, name="A person")
+    id = base.encode_id("Staff", carrier.account_id, other.id)
+    await carrier.owner.do("disableStaff", "Staff", "id", staffId=id)
+    facts_ = await checklists.of_account(carrier.account_id)
+    assert (facts_.unverified_emails, facts_.unverified_mobiles) == (0, 1)
+    told = (await facts.since(carrier.account_id, None, Kind.CHECKLIST_CHANGED, 0, 100))[-1]
+    assert told.detail["open"].get("VERIFY_MOBILE") == 1
 
 
 async def test_an_owner_sees_its_own_second_factor_and_others_how_many_owners_lack_it(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import postal
 import pytest
-from callers import Caller, Carrier
+from callers import PASSWORD, Caller, Carrier, sign_in
 from programs import Program
 from redis.asyncio import Redis
 from switches import number
@@ -18,9 +18,9 @@ from test_facts import following, listened_to, next_of
 from domain import proofs, refusals
 from domain.facts import Kind
 from live import topics
-from models import contacts, db, facts
+from models import contacts, db, facts, staff
 from models import proofs as stored_proofs
-from models.tables import Contact
+from models.tables import Contact, Staff
 from resolvers import verification
 from runtime import clock
 from server import pages
@@ -344,13 +344,90 @@ async def test_neither_code_nor_link_lies_in_the_database(post: Post, person: Pe
                 assert f'"{code}"' not in row["row"]
 
 
-async def test_only_contacts_have_addresses_to_verify(post: Post, carrier: Carrier) -> None:
+OF_STAFF = """{ viewer { ... on Staff { email emailVerifiedAt mobile mobileVerifiedAt version
+  account { checklist { items { code } } } } } }"""
+
+
+async def staff_codes(caller: Caller) -> set[str]:
+    account = (await caller.ask(OF_STAFF))["viewer"]["account"]
+    return {item["code"] for item in account["checklist"]["items"]}
+
+
+async def request(caller: Caller, what: str) -> str:
+    """The type of the answer, or the code of a refusal."""
+    answer = await caller.ask(f"mutation {{ {what} {{ __typename ... on Refusal {{ code }} }} }}")
+    return str(answer[what].get("code", answer[what]["__typename"]))
+
+
+async def test_staff_prove_their_address_and_number_and_others_once_they_change(
+    post: Post, carrier: Carrier
+) -> None:
+    support = await carrier.staff("SUPPORT")
+    email = (await support.ask(OF_STAFF))["viewer"]["email"]
+    assert await request(support, "requestMobileVerification") == "NO_MOBILE"
+    assert await request(support, "requestEmailVerification") == "VerificationRequested"
+    token = postal.token_in(await post.mail.arrived(email))
+    done = await verify_email(Caller(carrier.url), token)
+    assert (done["__typename"], done["address"]) == ("Verified", email)
+    assert (await verify_email(Caller(carrier.url), token))["code"] == "ALREADY_VERIFIED"
+    mobile = MOBILE.format(carrier.account_id % 1000)
+    await support.do("updateProfile", "Profile", "__typename", mobile=mobile)
+    assert await request(support, "requestMobileVerification") == "VerificationRequested"
+    code = await post.texts.code(mobile)
+    wrong = await support.do("verifyMobile", "Verified", "at", code=other_than(code))
+    assert wrong["code"] == "WRONG_CODE"
+    assert (await support.do("verifyMobile", "Verified", "address", code=code))["address"] == mobile
+    seen = (await support.ask(OF_STAFF))["viewer"]
+    assert seen["emailVerifiedAt"] == done["at"]
+    assert seen["mobile"] == mobile
+    assert seen["mobileVerifiedAt"] is not None
+    assert not {"VERIFY_EMAIL", "VERIFY_MOBILE"} & await staff_codes(support)
+    assert {"VERIFY_EMAIL", "VERIFY_MOBILE"} <= await staff_codes(carrier.owner)
+    new = {"email": f"new.{email}", "currentPassword": PASSWORD, "mobile": mobile}
+    await support.do("updateProfile", "Profile", "__typename", **new)
+    changed = (await support.ask(OF_STAFF))["viewer"]
+    assert (changed["emailVerifiedAt"], changed["mobileVerifiedAt"]) == (
+        None,
+        seen["mobileVerifiedAt"],
+    )
+    assert changed["version"] > seen["version"]
+    await support.do("updateProfile", "Profile", "__typename", mobile=None)
+    assert (await support.ask(OF_STAFF))["viewer"]["mobileVerifiedAt"] is None
+
+
+async def test_a_link_asked_for_while_a_staffs_address_changed_proves_nothing(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    now, purpose = clock.now(), proofs.Purpose.VERIFY_EMAIL
+    row = await Staff.get(account_id=carrier.account_id)
+    async with db.transaction():
+        new = f"new.{carrier.email}"
+        await staff.change_email(row.account_id, row.id, row.login_id, new, now)
+    id = await stored_proofs.insert(row.account_id, row.login_id, purpose, carrier.email, now)
+    token = proofs.sign(SECRET, purpose, proofs.Link(row.account_id, id), now + timedelta(days=1))
+    with pytest.raises(refusals.Refusal) as refused:
+        await verification.verify_email(SECRET, token, api_redis, now)
+    assert refused.value.code == "BAD_LINK"
+    assert (await Staff.get(id=row.id)).email_verified_at is None
+
+
+async def test_an_invitation_that_staff_accept_proves_their_address(
+    post: Post, carrier: Carrier
+) -> None:
+    email = f"{carrier.unique('invited')}@voice.example"
+    person = {"name": "A person", "email": email, "role": "FINANCE"}
+    await carrier.owner.do("createStaff", "Staff", "id", **person)
+    token = postal.token_in(await post.mail.arrived(email))
+    accepted = {"token": token, "password": PASSWORD}
+    await Caller(carrier.url).do("acceptInvitation", "PasswordChanged", "at", **accepted)
+    assert "VERIFY_EMAIL" not in await staff_codes(await sign_in(carrier.url, email))
+
+
+async def test_only_people_have_addresses_to_verify(post: Post, carrier: Carrier) -> None:
     key = await carrier.key("LIVE_READ")
-    for caller in (carrier.owner, key):
-        for what in ("requestEmailVerification", "requestMobileVerification"):
-            answer = await caller.ask(f"mutation {{ {what} {{ ... on Refusal {{ code }} }} }}")
-            assert answer[what] == {"code": "FORBIDDEN"}
-        refused = await caller.do("verifyMobile", "Verified", "at", code="123456")
-        assert refused["code"] == "FORBIDDEN"
+    for what in ("requestEmailVerification", "requestMobileVerification"):
+        assert await request(key, what) == "FORBIDDEN"
+    refused = await key.do("verifyMobile", "Verified", "at", code="123456")
+    assert refused["code"] == "FORBIDDEN"
     refused = await Caller(carrier.url).do("verifyMobile", "Verified", "at", code="123456")
     assert refused["code"] == "UNAUTHENTICATED"

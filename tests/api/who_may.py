@@ -117,7 +117,7 @@ FIELDS: Mapping[str, Mapping[str, C | None]] = {
     "SipUser": {"id username realm displayName status createdAt secret customer": None},
     "Staff": {
         "id name language timeZone version createdAt timeZoneNow loginStatus role email"
-        " account": None,
+        " emailVerifiedAt mobile mobileVerifiedAt account": None,
     },
     "SummaryRow": {
         "id periodStart periodEnd open version attempts answered asr acdSeconds talkSeconds"
@@ -213,8 +213,8 @@ def _self(*codes: str) -> Doing:
 
 
 def _verifying(*codes: str) -> Doing:
-    """What contacts do of their own addresses, and staff signed in as one; other staff may not."""
-    return replace(_self(*codes, "FORBIDDEN"), itself=False)
+    """What people do of their own addresses, and staff signed in as a contact of the contact's."""
+    return replace(_self(*codes), itself=False)
 
 
 def _by_link(*codes: str) -> Doing:

@@ -15,11 +15,11 @@ _MOBILE = st.none() | st.just("+441632960000")
 _CUSTOMERS = st.builds(
     CustomerFacts, _SOME, _SOME, _MISSING, st.booleans(), _SOME, _SOME, st.booleans(), _MOBILE
 )
-_FEW = (_SOME, _SOME, st.booleans(), _SOME, _SOME, _SOME, _SOME)
-_ACCOUNTS = st.builds(AccountFacts, *_FEW, st.booleans(), st.booleans())
+_FEW = (_SOME, _SOME, _SOME, _SOME, st.booleans(), _SOME, _SOME, _SOME, _SOME)
+_ACCOUNTS = st.builds(AccountFacts, *_FEW, st.booleans(), _MOBILE, st.booleans(), st.booleans())
 
 NOTHING = CustomerFacts(0, 0, (), True, 0, 0)
-ALL_SET = AccountFacts(1, 1, True, 0, 0, 0, 0)
+ALL_SET = AccountFacts(0, 0, 1, 1, True, 0, 0, 0, 0)
 
 
 @given(_CUSTOMERS)
@@ -44,6 +44,8 @@ def test_an_accounts_item_is_open_exactly_while_its_condition_holds(facts: Accou
     assert checklist.open_items(OF_ACCOUNT, facts) == {
         code: number
         for code, number in {
+            "VERIFY_EMAIL": facts.unverified_emails,
+            "VERIFY_MOBILE": facts.unverified_mobiles,
             "CREATE_CUSTOMER": 0 if facts.customers else 1,
             "SET_UP_CARRIER": 0 if facts.carriers else 1,
             "SET_NUMBER_RANGE": 0 if facts.has_number_range else 1,
@@ -111,6 +113,24 @@ def test_a_contact_is_told_what_to_do_and_others_how_many_have_to() -> None:
         "Yet to be done by 3 of the customer's contacts.",
         "Fill in what is missing: street, city.",
     ]
+
+
+def test_staff_are_told_what_to_verify_themselves_and_programs_how_many_have_to() -> None:
+    def details(**changes: object) -> list[str]:
+        facts = replace(ALL_SET, unverified_emails=1, unverified_mobiles=2)
+        shown = checklist.outstanding(OF_ACCOUNT, replace(facts, **changes), "en", for_staff=True)
+        return [item.detail for item in shown]
+
+    assert details() == [
+        "Yet to be done by 1 of the account's staff.",
+        "Yet to be done by 2 of the account's staff.",
+    ]
+    assert details(asked_by_staff=True) == [
+        "Request a message and open the link in it.",
+        "Add a mobile number to your profile, then verify it.",
+    ]
+    own = details(asked_by_staff=True, mobile="+441632960000")
+    assert own[1] == "Verify your mobile number +441632960000."
 
 
 def test_an_owner_is_told_of_its_own_second_factor_and_others_how_many_have_none() -> None:
