@@ -56,7 +56,8 @@ class ChecklistChange(_Fact):
     outstanding: base.Long = strawberry.field(
         description="How many items the customer (or the account) as a whole had outstanding then,"
         " whoever snoozed them. A verification is one item as long as any of its contacts (of the"
-        " account's own: of its staff) has to do it; that one more or less of them has to is a change too."
+        " account's own: of its staff) has to do it; that one more or less of them has to is a"
+        " change too."
     )
 
 
