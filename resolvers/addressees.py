@@ -53,6 +53,15 @@ async def of_caller(caller: callers.Caller, *, lock: bool = False) -> Addressee:
     return _contact(await contacts.existing(caller.account_id, caller.person))
 
 
+async def lock_of_login(account_id: int, login_id: int) -> None:
+    """Nobody else changes it until the transaction ends. Before its proofs are touched: those who
+    change an address lock in this order too, and the other one ends in a deadlock."""
+    of = await of_login(account_id, login_id)
+    if of is not None:
+        lock = staff.lock if of.kind is callers.Kind.STAFF else contacts.lock
+        await lock(account_id, of.id)
+
+
 async def of_login(account_id: int, login_id: int) -> Addressee | None:
     contact = await contacts.of_login(account_id, login_id)
     if contact is not None:

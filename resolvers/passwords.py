@@ -6,7 +6,7 @@ from datetime import datetime
 from domain import callers, messages, people, proofs, refusals
 from models import contacts, db, logins, outbox, sessions, staff
 from models import proofs as stored
-from resolvers import audit, hashing, tries
+from resolvers import addressees, audit, hashing, tries
 from resolvers import desk as desks
 
 _ANSWERED_AFTER = 0.25  # seconds a request for a reset takes, known e-mail or not
@@ -105,6 +105,8 @@ async def _set_by_link(
 
 async def _person_of(link: proofs.Link, purpose: proofs.Purpose, now: datetime) -> logins.Person:
     """Whom the link was sent to, if that is still its address; uses the link up."""
+    if found := await stored.find(link, purpose):
+        await addressees.lock_of_login(link.account_id, found.login_id)
     proof = await stored.use(link, purpose, now)
     person = None if proof is None else await logins.person(link.account_id, proof.login_id)
     if proof is None or person is None or person.disabled_at is not None:

@@ -50,6 +50,8 @@ async def verify_email(secret_key: str, token: str, redis: Redis, now: datetime)
     if link is None:
         raise _bad_link()
     async with db.transaction():
+        if found := await stored_proofs.find(link, purpose):
+            await addressees.lock_of_login(link.account_id, found.login_id)
         proof = await stored_proofs.use(link, purpose, now)
         person = proof and await addressees.of_login(link.account_id, proof.login_id)
         if not (proof and person and await addressees.email_verified(person, proof.address, now)):
@@ -74,6 +76,7 @@ async def verify_mobile(
     if not proofs.is_code(secret_key, proof, typed, tried.code_hash):
         raise _wrong_code(proofs.MOST_TRIES - tried.tries)
     async with db.transaction():
+        await addressees.lock_of_login(person.account_id, person.login_id)
         used = await stored_proofs.use(proof, purpose, now)
         if not (used and await addressees.mobile_verified(person, used.address, now)):
             raise await _no_code(person, now)  # another try was quicker, or a new number

@@ -1,6 +1,7 @@
 """Verifying e-mail and mobile as a person does it: asked for, received, proven."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -431,3 +432,38 @@ async def test_only_people_have_addresses_to_verify(post: Post, carrier: Carrier
     assert refused["code"] == "FORBIDDEN"
     refused = await Caller(carrier.url).do("verifyMobile", "Verified", "at", code="123456")
     assert refused["code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("kind", ["staff", "contact"])
+async def test_a_link_used_while_the_address_changes_proves_the_new_one_never(
+    carrier: Carrier, api_redis: Redis, kind: str
+) -> None:
+    """Whichever of the two is first; and neither keeps the other from its end."""
+    purpose, old, account = proofs.Purpose.VERIFY_EMAIL, carrier.email, carrier.account_id
+    table: Any = Staff
+    if kind == "contact":
+        await carrier.contact(await carrier.customer())
+        table = Contact
+        old = (await Contact.get(account_id=account)).email
+    row = await table.get(account_id=account)
+
+    async def change(email: str) -> None:
+        async with db.transaction():
+            if kind == "staff":
+                await staff.lock(account, row.id)
+                await staff.change_email(account, row.id, row.login_id, email, clock.now())
+            else:
+                await contacts.change_email(account, row.id, email, clock.now())
+
+    async def use(token: str) -> None:
+        with contextlib.suppress(refusals.Refusal):  # the change was quicker
+            await verification.verify_email(SECRET, token, api_redis, clock.now())
+
+    for turn in range(20):
+        now = clock.now()
+        id = await stored_proofs.insert(account, row.login_id, purpose, old, now)
+        token = proofs.sign(SECRET, purpose, proofs.Link(account, id), now + timedelta(days=1))
+        new = f"{turn}.{carrier.email}"
+        await asyncio.gather(use(token), change(new))
+        assert (await table.get(account_id=account, id=row.id)).email_verified_at is None
+        old = new
