@@ -39,8 +39,8 @@ class Caller:
 
     `id` is None for nobody in particular; `zone` is the IANA zone and `language` the BCP 47 tag of
     what a person is shown. `address` is where the request came from; `staff_id` is who signed in as
-    this contact, None where it did itself. `networks` are those a contact is let in from, none:
-    everywhere.
+    this contact, None where it did itself; `role` is that of staff, then too. `networks` are those
+    a contact is let in from, none: everywhere.
     """
 
     account_id: int

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     VERIFY_MOBILE = "VERIFY_MOBILE"
     RESET_PASSWORD = "RESET_PASSWORD"
     INVITATION = "INVITATION"
+    EMAIL_CHANGED = "EMAIL_CHANGED"
 
 
 CHANNEL: dict[Kind, Channel] = {
@@ -28,6 +29,7 @@ CHANNEL: dict[Kind, Channel] = {
     Kind.VERIFY_MOBILE: Channel.SMS,
     Kind.RESET_PASSWORD: Channel.EMAIL,
     Kind.INVITATION: Channel.EMAIL,
+    Kind.EMAIL_CHANGED: Channel.EMAIL,
 }
 
 # The page at the public URL that a kind's link opens.
@@ -40,7 +42,8 @@ PAGE: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Templates; each may name {account}, {until} (of a link) or {code} and {minutes} (of a code).
+    """Templates; each may name {account}, {until} (of a link), {code} and {minutes} (of a code),
+    or what its message was given.
 
     `action` is what the link does. An SMS is its paragraphs alone.
     """
@@ -89,6 +92,14 @@ TEXTS: dict[Kind, Wording] = {
         (
             marked("The link works once, until {until}."),
             marked("If you do not know what this is about, ignore this message."),
+        ),
+    ),
+    Kind.EMAIL_CHANGED: Wording(
+        marked("Your e-mail address was changed"),
+        (
+            marked("Hello,"),
+            marked("your access to the portal of {account} now has the address {email}."),
+            marked("If you do not know of this, tell {account} at once."),
         ),
     ),
     Kind.VERIFY_MOBILE: Wording(

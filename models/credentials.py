@@ -85,6 +85,9 @@ _SESSIONS = _asked("""
            c.id AS contact_id, c.customer_id,
            coalesce(staff.time_zone, c.time_zone) AS time_zone, a.hide_carriers,
            c.allowed_networks::text[] AS networks, s.staff_id AS acting,
+           (SELECT t.role FROM staff t JOIN logins tl ON tl.id = t.login_id
+            WHERE t.account_id = s.account_id AND t.id = s.staff_id AND tl.disabled_at IS NULL)
+               AS acting_role,
            coalesce(staff.language, c.language) AS language
     FROM sessions s
     JOIN accounts a ON a.id = s.account_id
@@ -93,9 +96,6 @@ _SESSIONS = _asked("""
     LEFT JOIN contacts c ON c.account_id = s.account_id AND c.login_id = s.login_id
     WHERE s.ended_at IS NULL AND s.expires_at > $4
         AND (staff.id IS NOT NULL OR c.id IS NOT NULL)
-        AND (s.staff_id IS NULL OR EXISTS (
-            SELECT FROM staff t JOIN logins tl ON tl.id = t.login_id AND tl.disabled_at IS NULL
-            WHERE t.account_id = s.account_id AND t.id = s.staff_id))
 """)
 
 
@@ -126,6 +126,7 @@ def _person(row: Mapping[str, Any]) -> callers.Caller:
         row["account_id"],
         callers.Kind.CONTACT,
         row["contact_id"],
+        role=None if row["acting_role"] is None else callers.Role(row["acting_role"]),
         customer_id=row["customer_id"],
         session_id=row["id"],
         zone=row["time_zone"],

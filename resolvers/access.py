@@ -81,10 +81,24 @@ OF_CONTACT = frozenset(
 
 def capabilities(caller: callers.Caller) -> frozenset[Capability]:
     if caller.kind is callers.Kind.CONTACT:
-        return OF_CONTACT
+        return OF_CONTACT & _of_acting(caller)
     if caller.role is not None:
         return OF_ROLE[caller.role]
     return frozenset().union(*(OF_SCOPE[scope] for scope in caller.scopes))
+
+
+def _of_acting(caller: callers.Caller) -> frozenset[Capability]:
+    """Staff signed in as a contact do no more than either may."""
+    if caller.staff_id is None:
+        return OF_CONTACT
+    return OF_ROLE[caller.role] if caller.role is not None and may_act(caller) else frozenset()
+
+
+def may_act(caller: callers.Caller) -> bool:
+    """Whether who acts as a contact still may; a contact itself does not act."""
+    if caller.staff_id is None:
+        return True
+    return caller.role is not None and C.SIGN_IN_AS in OF_ROLE[caller.role]
 
 
 def may(caller: callers.Caller, capability: Capability) -> bool:

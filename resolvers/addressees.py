@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import callers, refusals
-from models import contacts, logins, staff
+from domain import callers, messages, refusals
+from models import contacts, logins, outbox, sessions, staff
 from models.tables import Contact, Staff
+from resolvers import access
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,13 @@ class Addressee:
 
 
 async def of_caller(caller: callers.Caller, *, lock: bool = False) -> Addressee:
-    """FORBIDDEN to an API key. `lock`: nobody else changes it until the transaction ends."""
+    """FORBIDDEN to an API key, and to staff signed in as a contact. `lock`: nobody else changes it
+    until the transaction ends."""
     if caller.kind is callers.Kind.KEY:
         raise refusals.Refusal(
             "FORBIDDEN", "Only a person's addresses are verified; sign in as one."
         )
+    access.require_self(caller)
     if caller.kind is callers.Kind.STAFF:
         if lock:
             await staff.lock(caller.account_id, caller.person)
@@ -60,6 +63,16 @@ async def lock_of_login(account_id: int, login_id: int) -> None:
     if of is not None:
         lock = staff.lock if of.kind is callers.Kind.STAFF else contacts.lock
         await lock(account_id, of.id)
+
+
+async def moved(
+    caller: callers.Caller, login_id: int, language: str, old: str, new: str, now: datetime
+) -> None:
+    """Tells the old address of another one, and ends the login's sessions but the caller's: whoever
+    moves a login that is not its own, or sits at a browser left open, does not go unseen."""
+    kind = messages.Kind.EMAIL_CHANGED
+    await outbox.insert(caller.account_id, kind, old, language, now, detail={"email": new})
+    await sessions.end_all(caller.account_id, login_id, now, but=caller.session_id)
 
 
 async def of_login(account_id: int, login_id: int) -> Addressee | None:

@@ -23,8 +23,8 @@ async def page(
 
 
 def _shown(caller: callers.Caller, entry: stored.Entry) -> stored.Entry:
-    """From where staff and programs work is not told to customers."""
-    is_its_own = entry.actor.startswith("contact:") and entry.staff_id is None
+    """From where somebody works is told to staff, and to itself."""
+    is_its_own = entry.actor == caller.actor and entry.staff_id == caller.staff_id
     if caller.customer_id is None or is_its_own:
         return entry
     return replace(entry, address=None)

@@ -36,6 +36,8 @@ async def of_customer(caller: callers.Caller, customer_id: int, now: datetime) -
     if asks:
         found = await _as_contact(caller, found)
     items = checklist.outstanding(checklist.OF_CUSTOMER, found, caller.language, for_staff=not asks)
+    if not access.may(caller, Capability.SEE_BILLING):
+        items = [item for item in items if item.code != "PAYMENT_OVERDUE"]
     return await _without_snoozed(caller, customer_id, items, now)
 
 

@@ -8,7 +8,7 @@ from domain import callers, people, profiles, refusals
 from models import contacts as stored
 from models import db, lists, logins
 from models.tables import Contact
-from resolvers import access, audit, customers, invitations, sign_in
+from resolvers import access, addressees, audit, customers, invitations, sign_in
 from resolvers.access import Capability
 
 
@@ -93,6 +93,8 @@ async def change(
             account_id, contact_id, wanted["email"], now
         ):
             before["email"], after["email"] = made.row.email, wanted["email"]
+            at = made.row.email, wanted["email"]
+            await addressees.moved(caller, made.row.login_id, made.row.language, *at, now)
         if "mobile" in wanted and await stored.change_mobile(
             account_id, contact_id, wanted["mobile"], now
         ):

@@ -32,7 +32,8 @@ async def proven(
     site = tries.site_of(caller.address)
     tried = tries.own_password(found.email, site)
     await tried.enter(desk.throttle)
-    if not await hashing.is_right(found.password_hash, password, site, reserved=True):
+    who = f"login:{found.id}"
+    if not await hashing.is_right(found.password_hash, password, who, reserved=True):
         raise refusals.Refusal("WRONG_PASSWORD", "That is not your password; try again.", field)
     await tried.give_back(desk.throttle)
     return found

@@ -5,7 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -15,7 +15,7 @@ from domain import refusals
 
 MOST_WAITING = 40  # for a place, of all; some seconds on a slow machine
 RESERVED = 20  # more, for who comes from where it has signed in before
-MOST_OF_ONE = 8  # from one address, unless it has signed in from there before
+MOST_OF_ONE = 8  # of one person, or from one address that it has not signed in from before
 _RETRY_SECONDS = 5
 
 _LONGEST = 2_000  # characters compared; none that was set is longer
@@ -30,14 +30,23 @@ _waiting: Counter[str | None] = Counter()
 
 async def hashed(password: str, by: str | None = None) -> str:
     """BUSY where too many wait; `by` is the network it is asked from."""
-    return await _in_turn(lambda: _hasher.hash(_bytes(password)), by, reserved=False)
+    return await _in_turn(lambda: _hasher.hash(_bytes(password)), by)
 
 
 async def is_right(
-    stored_hash: str | None, password: str, by: str | None, *, reserved: bool = False
+    stored_hash: str | None,
+    password: str,
+    by: str | None,
+    *,
+    reserved: bool = False,
+    is_one: bool = True,
 ) -> bool:
-    """False, and as slowly, where there is no hash. BUSY where too many wait."""
-    return await _in_turn(lambda: _verify(stored_hash, password), by, reserved=reserved)
+    """False, and as slowly, where there is no hash. BUSY where too many wait, or of one `by`.
+
+    `reserved`: places are kept for it; not `is_one`: many people may share `by`, such as an office.
+    """
+    work = partial(_verify, stored_hash, password)
+    return await _in_turn(work, by, reserved=reserved, is_one=is_one)
 
 
 def is_outdated(stored_hash: str) -> bool:
@@ -45,9 +54,11 @@ def is_outdated(stored_hash: str) -> bool:
     return _hasher.check_needs_rehash(stored_hash)
 
 
-async def _in_turn(work: Callable[[], T], by: str | None, *, reserved: bool) -> T:
+async def _in_turn(
+    work: Callable[[], T], by: str | None, *, reserved: bool = False, is_one: bool = True
+) -> T:
     most = MOST_WAITING + (RESERVED if reserved else 0)
-    of_one = most if reserved or by is None else MOST_OF_ONE
+    of_one = MOST_OF_ONE if is_one and by is not None else most
     if _waiting.total() >= most or _waiting[by] >= of_one:
         raise refusals.Refusal(
             "BUSY",

@@ -64,16 +64,17 @@ class _NobodyError(Exception):
 
 async def reset(
     desk: desks.Desk, token: str, password: str, client: callers.Client, now: datetime
-) -> None:
-    """Ends all sessions of the person; its second factor stays. LINK_NOT_GOOD, INVALID."""
-    await _set_by_link(desk, Purpose.RESET_PASSWORD, token, password, client, now)
+) -> logins.Person:
+    """Whose it was. Ends all sessions of the person; its second factor stays. LINK_NOT_GOOD,
+    INVALID."""
+    return await _set_by_link(desk, Purpose.RESET_PASSWORD, token, password, client, now)
 
 
 async def accept_invitation(
     desk: desks.Desk, token: str, password: str, client: callers.Client, now: datetime
-) -> None:
-    """The first password of a login. LINK_NOT_GOOD, INVALID."""
-    await _set_by_link(desk, Purpose.INVITATION, token, password, client, now)
+) -> logins.Person:
+    """The first password of a login, and whose. LINK_NOT_GOOD, INVALID."""
+    return await _set_by_link(desk, Purpose.INVITATION, token, password, client, now)
 
 
 async def _set_by_link(
@@ -83,7 +84,7 @@ async def _set_by_link(
     password: str,
     client: callers.Client,
     now: datetime,
-) -> None:
+) -> logins.Person:
     site = tries.site_of(client.address)
     await tries.links(site).enter(desk.throttle)
     link = proofs.read(desk.secret_key, purpose, token, now)
@@ -101,6 +102,7 @@ async def _set_by_link(
         action = "password.reset" if purpose is Purpose.RESET_PASSWORD else "invitation.accept"
         await audit.write(person.caller(client.address), action, f"login:{person.id}", now)
     await tries.trust(desk.throttle, person.email, site)
+    return person
 
 
 async def _person_of(link: proofs.Link, purpose: proofs.Purpose, now: datetime) -> logins.Person:

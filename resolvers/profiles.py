@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from domain import callers, profiles, refusals
-from models import contacts as stored_contacts
-from models import logins
-from models import staff as stored_staff
-from resolvers import contacts, sign_in, staff
+from resolvers import contacts, staff
+from resolvers import desk as desks
 
 
 async def update(
+    desk: desks.Desk,
     caller: callers.Caller,
     given: Mapping[str, object],
     current_password: str | None,
@@ -18,7 +17,7 @@ async def update(
 ) -> None:
     """Changes what is given alone; another e-mail address with the current password alone.
 
-    FORBIDDEN to an API key; INVALID with the field, EMAIL_TAKEN, WRONG_CREDENTIALS.
+    FORBIDDEN to an API key; INVALID with the field, EMAIL_TAKEN, WRONG_PASSWORD, TOO_MANY_TRIES.
     """
     fields = profiles.OWN.get(caller.kind)
     if fields is None:
@@ -30,7 +29,7 @@ async def update(
             )
     wanted = profiles.checked(fields, given)
     if "email" in wanted:
-        await _require_password(caller, str(wanted["email"]), current_password)
+        await _require_password(desk, caller, str(wanted["email"]), current_password)
     if caller.kind is callers.Kind.STAFF:
         await staff.change(caller, caller.person, wanted, None, now)
     else:
@@ -38,24 +37,8 @@ async def update(
 
 
 async def _require_password(
-    caller: callers.Caller, email: str, current_password: str | None
+    desk: desks.Desk, caller: callers.Caller, email: str, current_password: str | None
 ) -> None:
     """Whoever finds a browser open must not be able to take the login over."""
-    login = await logins.get(caller.account_id, await _login_id(caller))
-    if login.email == email:
-        return
-    right = await sign_in.is_password(login.password_hash, current_password or "")
-    if not right:
-        raise refusals.Refusal(
-            "WRONG_CREDENTIALS",
-            "Give your current password to change your e-mail address.",
-            "currentPassword",
-        )
-
-
-async def _login_id(caller: callers.Caller) -> int:
-    if caller.kind is callers.Kind.STAFF:
-        of_staff = await stored_staff.get(caller.account_id, caller.person)
-        assert of_staff is not None
-        return int(of_staff.login_id)
-    return int((await stored_contacts.existing(caller.account_id, caller.person)).login_id)
+    if (await desks.person(caller)).email != email:
+        await desks.proven(desk, caller, current_password or "", "currentPassword")

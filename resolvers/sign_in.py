@@ -31,11 +31,6 @@ async def hash_given(password: str | None) -> str | None:
     return None if password is None else await hash_password(people.password(password))
 
 
-async def is_password(stored_hash: str | None, password: str) -> bool:
-    """As slowly whether there is a hash or not."""
-    return await hashing.is_right(stored_hash, password, None, reserved=True)
-
-
 async def login(
     desk: desks.Desk,
     email: str,
@@ -75,7 +70,9 @@ async def _proven(desk: desks.Desk, email: str, password: str, site: str | None)
     await tried.enter(desk.throttle)
     stored_hash = None if person is None else person.password_hash
     try:
-        right = await hashing.is_right(stored_hash, password, site, reserved=at_home)
+        right = await hashing.is_right(
+            stored_hash, password, site, reserved=at_home, is_one=not at_home
+        )
     except refusals.Refusal:
         await tried.give_back(desk.throttle)
         raise
@@ -105,7 +102,7 @@ async def as_contact(
         raise refusals.Refusal(
             "NO_LOGIN", "This contact may not sign in; switch its login on first.", "contactId"
         )
-    acting = replace(person.caller(client.address), staff_id=caller.person)
+    acting = replace(person.caller(client.address), staff_id=caller.person, role=caller.role)
     return await _begin(person, acting, desk.lengths.as_contact(now), client, now)
 
 

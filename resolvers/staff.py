@@ -8,7 +8,7 @@ from domain import callers, people, profiles, refusals
 from models import db, lists, logins
 from models import staff as stored
 from models.tables import Staff
-from resolvers import access, audit, invitations, sign_in
+from resolvers import access, addressees, audit, invitations, sign_in
 from resolvers.access import Capability
 
 
@@ -80,6 +80,8 @@ async def change(
             if login.email != wanted["email"]:
                 await stored.change_email(account_id, staff_id, login.id, wanted["email"], now)
                 before["email"], after["email"] = login.email, wanted["email"]
+                at = login.email, wanted["email"]
+                await addressees.moved(caller, login.id, made.row.language, *at, now)
         if "mobile" in wanted and await stored.change_mobile(
             account_id, staff_id, wanted["mobile"], now
         ):

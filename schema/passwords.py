@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from live import wake
+from models import logins
+from resolvers import checklists
 from resolvers import passwords as resolve
 from schema import base
 
@@ -104,7 +106,8 @@ class PasswordMutation:
     ) -> ResetPasswordResult:
         context = info.context
         client = context.exchange.client
-        await resolve.reset(context.desk, input.token, input.password, client, context.now)
+        person = await resolve.reset(context.desk, input.token, input.password, client, context.now)
+        await _settled(context, person)
         context.exchange.forget()
         return PasswordChanged(at=context.now)
 
@@ -119,7 +122,14 @@ class PasswordMutation:
     ) -> AcceptInvitationResult:
         context = info.context
         client = context.exchange.client
-        await resolve.accept_invitation(
+        person = await resolve.accept_invitation(
             context.desk, input.token, input.password, client, context.now
         )
+        await _settled(context, person)
         return PasswordChanged(at=context.now)
+
+
+async def _settled(context: base.Context, person: logins.Person) -> None:
+    """A link that was followed has proven the address; whoever did it need not be signed in."""
+    ids = [person.customer_id]
+    await checklists.settle(person.account_id, ids, context.redis, context.now)

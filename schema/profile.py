@@ -87,6 +87,6 @@ async def _changed(
     info: base.Info, changes: dict[str, object], current_password: str | None = None
 ) -> Profile:
     caller = info.context.signed_in()
-    await resolve.update(caller, changes, current_password, info.context.now)
+    await resolve.update(info.context.desk, caller, changes, current_password, info.context.now)
     await checklist.settle(info, caller.customer_id)
     return Profile(viewer=await schema_viewer.of(caller))

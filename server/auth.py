@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 
 from domain import callers, networks, refusals, tokens
 from models import credentials
-from resolvers import sign_in
+from resolvers import access, sign_in
 from schema import exchange as exchanges
 from server import cookies, uses
 
@@ -50,6 +50,8 @@ async def authenticate(
     """
     token = bearer(authorization)
     found = (await _found(token, now)).at(address)
+    if not access.may_act(found):
+        raise not_in_force()
     if found.staff_id is None and not networks.allow(found.networks, address):
         raise sign_in.not_allowed()
     uses.note(token, now)

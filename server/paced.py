@@ -7,6 +7,7 @@ has begun to arrive has to arrive in time, and what was sent has to be read in t
 import asyncio
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -42,7 +43,7 @@ class Timer:
         then()
 
 
-class Paced(asyncio.Protocol):
+class Paced(asyncio.Protocol, ABC):
     """What the protocols of `wire` share; goes before one of uvicorn's among the bases."""
 
     transport: asyncio.Transport
@@ -55,17 +56,17 @@ class Paced(asyncio.Protocol):
 
     # What a protocol says of itself ---------------------------------------------------------------
 
+    @abstractmethod
     def has_enough(self) -> bool:
         """Whether nothing more is to be handed on for now; `go_on` has to follow."""
-        raise NotImplementedError
 
     def slice(self) -> int:
         """How many bytes are handed on at once."""
         return SLICE
 
+    @abstractmethod
     def feed(self, data: bytes) -> None:
         """Takes a slice of what was received."""
-        raise NotImplementedError
 
     def too_late(self) -> None:
         """What began to arrive has not arrived in time."""

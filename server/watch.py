@@ -10,6 +10,7 @@ import structlog
 
 from domain import callers, refusals, tokens
 from models import credentials, faults
+from resolvers import access
 from server import auth
 
 EVERY = 0.5  # seconds
@@ -134,7 +135,7 @@ class Watch:
 def _why_not(
     token: tokens.Token, caller: callers.Caller, known: credentials.Known | None
 ) -> refusals.Refusal | None:
-    if known is None or not auth.is_secret(token, known):
+    if known is None or not auth.is_secret(token, known) or not access.may_act(known.caller):
         return auth.not_in_force()
     if known.caller.at(caller.address) != caller:
         return refusals.Refusal("RIGHTS_CHANGED", "What you may see has changed; connect again.")

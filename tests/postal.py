@@ -39,6 +39,7 @@ class MailServer:
     refused: dict[str, str] = field(default_factory=dict)  # recipient: answer
     held: bool = False
     reached: int = 0
+    left: int = 0  # of those reached, answered or gone
     _server: asyncio.Server | None = None
 
     @property
@@ -81,8 +82,11 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         self.reached += 1
-        while self.held:  # noqa: ASYNC110 - a test sets it
-            await asyncio.sleep(0.01)
+        try:
+            while self.held:  # noqa: ASYNC110 - a test sets it
+                await asyncio.sleep(0.01)
+        finally:
+            self.left += 1
         if self.answers:
             return self.answers.pop(0)
         assert isinstance(envelope.content, bytes)

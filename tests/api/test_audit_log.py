@@ -110,6 +110,18 @@ async def test_a_contact_reads_what_concerns_its_customer_alone(carrier: Carrier
     assert await contact.ask(OWN % "at", id=other) == {"customer": None}
 
 
+async def test_a_contact_is_told_from_where_it_worked_itself_and_no_colleague(
+    carrier: Carrier,
+) -> None:
+    customer = await carrier.customer()
+    one, other = await carrier.contact(customer), await carrier.contact(customer)
+    for contact in (one, other):
+        await contact.do("updateProfile", "Profile", "__typename", department="Voice")
+    entries = await own(one, customer, "action actorId address")
+    told = {entry["actorId"]: entry["address"] for entry in entries if "update" in entry["action"]}
+    assert told == {await id_of(one): "127.0.0.1", await id_of(other): None}
+
+
 async def test_who_of_the_staff_acted_as_a_contact_is_told_to_both(carrier: Carrier) -> None:
     customer = await carrier.customer()
     contact = await carrier.contact(customer)

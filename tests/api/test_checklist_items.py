@@ -168,6 +168,22 @@ async def test_staff_see_that_a_rate_card_is_missing_and_contacts_do_not(carrier
     assert "ASSIGN_RATE_CARD" not in codes(await of_customer(carrier.owner, customer))
 
 
+async def test_who_sees_no_invoices_is_not_told_that_one_is_overdue(carrier: Carrier) -> None:
+    customer = await carrier.customer()
+    split = base.split_id(customer)
+    assert split is not None
+    await execute(
+        "INSERT INTO invoices (account_id, customer_id, kind, status, number, position,"
+        " granularity, period_start, period_end, currency, subtotal, tax_percent, tax, rounding,"
+        " total, created_at, issued_at) VALUES ($1, $2, 'INVOICE', 'ISSUED', '1', 1, 'MONTHLY',"
+        " $3, $3, 'EUR', 5, 0, 0, 0, 5, $3, $3)",
+        *(carrier.account_id, int(split[2][0]), clock.now() - timedelta(days=60)),
+    )
+    for scope, is_told in [("BILLING_READ", True), ("LIVE_READ", False)]:
+        shown = await of_customer(await carrier.key(scope), customer)
+        assert ("PAYMENT_OVERDUE" in codes(shown)) is is_told
+
+
 async def test_an_item_waits_for_one_person_alone_and_comes_back(carrier: Carrier) -> None:
     customer = await carrier.customer()
     one, another = await carrier.contact(customer), await carrier.contact(customer)

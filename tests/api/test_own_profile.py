@@ -1,10 +1,14 @@
 """What people change of themselves."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from browsers import until_refused
 from callers import PASSWORD, Caller, Carrier, sign_in
+
+from models import db
 
 VIEWER = """{ viewer { ... on Contact { name email department phone mobile emailVerifiedAt timeZone
   language timeZoneNow { offsetMinutes abbreviation } }
@@ -35,7 +39,7 @@ async def test_another_email_needs_the_password_and_is_the_login_from_then_on(
     email = f"{carrier.unique('new')}@acme.example"
     for password in (None, "not the password"):
         refused = await change(contact, "updateProfile", email=email, currentPassword=password)
-        assert (refused["code"], refused["field"]) == ("WRONG_CREDENTIALS", "currentPassword")
+        assert (refused["code"], refused["field"]) == ("WRONG_PASSWORD", "currentPassword")
     await change(contact, "updateProfile", email=email, currentPassword=PASSWORD)
     assert (await contact.ask(VIEWER))["viewer"]["email"] == email
     assert await (await sign_in(carrier.url, email)).ask("{ viewer { __typename } }")
@@ -43,6 +47,51 @@ async def test_another_email_needs_the_password_and_is_the_login_from_then_on(
         "login", "Session", "token", email=before, password=PASSWORD
     )
     assert gone["code"] == "WRONG_CREDENTIALS"
+
+
+async def test_a_session_left_open_does_not_guess_the_password_by_changing_the_email(
+    carrier: Carrier,
+) -> None:
+    contact = await carrier.contact(await carrier.customer())
+    email = f"{carrier.unique('new')}@acme.example"
+    guesses = [
+        (await change(contact, "updateProfile", email=email, currentPassword=f"wrong {n}"))["code"]
+        for n in range(11)
+    ]
+    assert guesses == ["WRONG_PASSWORD"] * 10 + ["TOO_MANY_TRIES"]
+
+
+async def _told(old: str) -> dict[str, Any]:
+    """The message that waits for an address of before."""
+    async with db.connection() as conn:
+        told = await conn.fetchrow("SELECT kind, detail FROM messages WHERE recipient = $1", old)
+    return {"kind": told["kind"]} | json.loads(told["detail"])
+
+
+async def test_who_changes_its_email_is_told_at_the_old_one_and_signed_out_elsewhere(
+    carrier: Carrier,
+) -> None:
+    contact = await carrier.contact(await carrier.customer())
+    old = (await contact.ask(VIEWER))["viewer"]["email"]
+    new = f"{carrier.unique('new')}@acme.example"
+    elsewhere = await sign_in(carrier.url, old)
+    await change(contact, "updateProfile", email=new, currentPassword=PASSWORD)
+    assert await _told(old) == {"kind": "EMAIL_CHANGED", "email": new}
+    await until_refused(elsewhere)
+    assert await contact.ask(VIEWER)
+
+
+async def test_whose_email_staff_change_is_told_at_the_old_one_and_signed_out(
+    carrier: Carrier,
+) -> None:
+    contact = await carrier.contact(await carrier.customer())
+    old = (await contact.ask(VIEWER))["viewer"]["email"]
+    new = f"{carrier.unique('new')}@acme.example"
+    id = (await contact.ask("{ viewer { ... on Node { id } } }"))["viewer"]["id"]
+    support = await carrier.staff("SUPPORT")
+    await support.do("updateContact", "Contact", "id", contactId=id, email=new)
+    assert await _told(old) == {"kind": "EMAIL_CHANGED", "email": new}
+    await until_refused(contact)
 
 
 async def test_ones_own_email_again_is_no_change_and_somebody_elses_is_refused(

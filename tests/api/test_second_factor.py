@@ -181,6 +181,21 @@ async def test_ten_wrong_codes_are_enough_and_hold_up_nobody_at_home(
     assert "token" in await person.there().login(email, otp=_code(secret))
 
 
+async def test_a_password_reset_by_link_gives_no_more_codes_to_guess(
+    carrier: Carrier, api_redis: Redis
+) -> None:
+    """Whoever reads somebody's mail has its password so, but not its second factor."""
+    person, _, email = await new_contact(carrier)
+    await _enabled(person)
+    thief = At(carrier.url)
+    held, site = throttle.Throttle(api_redis), tries.site_of(thief.address)
+    await tries.trust(held, email, site)
+    for _ in range(9):
+        await tries.otp(email, site, at_home=False).enter(held)
+    assert (await thief.login(email, otp="000000"))["code"] == "WRONG_OTP"
+    assert (await thief.login(email, otp="000000"))["code"] == "TOO_MANY_TRIES"
+
+
 async def test_a_secret_sealed_with_another_key_opens_no_door(carrier: Carrier) -> None:
     """As after a change of CALLBOARD_SECRET_KEY: recovery codes go on working."""
     person, _, email = await new_contact(carrier)

@@ -13,6 +13,7 @@ from browsers import (
     until_refused,
 )
 from callers import Caller, Carrier
+from sockets import closed, signed_in
 
 from models import db
 from runtime import clock
@@ -110,3 +111,35 @@ async def test_a_contact_ends_the_session_of_staff_that_act_as_it(carrier: Carri
     theirs = next(one for one in await sessions_of(person) if one["startedBy"])
     await person.do("endSession", "LoggedOut", "at", id=theirs["id"])
     await until_refused(acting)
+
+
+async def test_staff_that_may_no_more_sign_in_as_a_contact_act_as_none(carrier: Carrier) -> None:
+    _, contact, _ = await new_contact(carrier)
+    staff = await carrier.staff("SUPPORT")
+    acting = await signed_in_as(staff, contact)
+    assert await acting.ask(VIEWER)
+    me = (await staff.ask("{ viewer { ... on Staff { id } } }"))["viewer"]["id"]
+    async with signed_in(carrier.url, acting.token) as socket:
+        await carrier.owner.do("updateStaff", "Staff", "id", staffId=me, role="FINANCE")
+        assert await closed(socket) == 4403
+    await until_refused(acting)
+
+
+async def test_staff_signed_in_as_a_contact_do_no_more_than_their_own_role_may(
+    carrier: Carrier,
+) -> None:
+    customer = await carrier.customer()
+    _, contact, _ = await new_contact(carrier, customer)
+    nothing = {"customerId": customer, "rowIds": [], "idempotencyKey": "x"}
+    for role, code in [("SUPPORT", "FORBIDDEN"), ("OWNER", "EMPTY_SELECTION")]:
+        acting = await signed_in_as(await carrier.staff(role), contact)
+        made = await acting.do("generateInvoice", "Invoice", "id", **nothing)
+        assert made["code"] == code
+
+
+async def test_staff_signed_in_as_a_contact_prove_none_of_its_addresses(carrier: Carrier) -> None:
+    _, contact, _ = await new_contact(carrier)
+    acting = await signed_in_as(carrier.owner, contact)
+    for mutation in ("requestEmailVerification", "requestMobileVerification"):
+        asked = await acting.ask(f"mutation {{ {mutation} {{ ... on Refusal {{ code }} }} }}")
+        assert asked == {mutation: {"code": "FORBIDDEN"}}

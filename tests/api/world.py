@@ -206,12 +206,13 @@ async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
         )
 
     contact = callers.Caller(account_id, Kind.CONTACT, 1, customer_id=of)
+    acting = replace(contact, staff_id=1, role=Role.OWNER)
     return [
         Who("owner", carrier.owner, staff(Role.OWNER)),
         Who("support", await carrier.staff("SUPPORT"), staff(Role.SUPPORT)),
         Who("finance", await carrier.staff("FINANCE"), staff(Role.FINANCE)),
         Who("contact", await carrier.contact(customer), contact),
-        Who("staff as contact", await _as_contact(carrier, customer), replace(contact, staff_id=1)),
+        Who("staff as contact", await _as_contact(carrier, customer), acting),
         *[Who(f"key {scope}", await carrier.key(scope), key(scope, None)) for scope in Scope],
         *[
             Who(

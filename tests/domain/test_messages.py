@@ -9,7 +9,13 @@ from domain import messages, proofs
 from domain.messages import Channel, Kind
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-VALUES = {"account": "<b>Voice</b> & Co", "until": "noon", "code": "012345", "minutes": "10"}
+VALUES = {
+    "account": "<b>Voice</b> & Co",
+    "until": "noon",
+    "code": "012345",
+    "minutes": "10",
+    "email": "new@acme.example",
+}
 
 
 def written(kind: Kind, language: str = "en") -> messages.Letter:
