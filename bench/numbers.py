@@ -6,22 +6,18 @@ one run, its ratio is of the medians. Run: `./callboard bench numbers [BLOCKS] [
 """
 
 import asyncio
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
+from bench import _scratch as scratch
 from domain import callers, numbers
 from models import db, number_gaps
 from models.number_gaps import Kind
 from resolvers import numbers as blocks
 from resolvers import sip_users
-from runtime import services
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FEW = 100
@@ -117,30 +113,8 @@ async def measure(many: int, users: int) -> None:
 
 
 async def run(many: int, users: int) -> None:
-    """In a database of its own, on the server that is configured or else an embedded one."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
-        services.configured(Path(folder)) as settings,
-    ):
-        assert settings.database_url is not None
-        name = f"callboard_bench_{os.getpid()}"
-        url = urlunsplit(urlsplit(settings.database_url)._replace(path=f"/{name}"))
-        await execute(settings.database_url, f'CREATE DATABASE "{name}"')
-        try:
-            await db.open_database(url)
-            await measure(many, users)
-        finally:
-            await db.close_database()
-            await execute(settings.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-async def execute(url: str, sql: str) -> None:
-    await db.open_database(url)
-    try:
-        async with db.connection() as conn:
-            await conn.execute(sql)
-    finally:
-        await db.close_database()
+    async with scratch.database():
+        await measure(many, users)
 
 
 if __name__ == "__main__":

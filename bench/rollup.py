@@ -6,18 +6,14 @@ Run: `./callboard bench rollup [RECORDS]`.
 """
 
 import asyncio
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
+from bench import _scratch as scratch
 from models import db, hours, rollup_sql
-from runtime import services
 
 HOUR = datetime(2026, 11, 22, 3, tzinfo=UTC)
 NOW = HOUR + timedelta(hours=2)
@@ -125,30 +121,8 @@ async def measure(records: int, rounds: int) -> None:
 
 
 async def run(records: int, rounds: int) -> None:
-    """In a database of its own, on the server that is configured or else an embedded one."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
-        services.configured(Path(folder)) as settings,
-    ):
-        assert settings.database_url is not None
-        name = f"callboard_bench_{os.getpid()}"
-        url = urlunsplit(urlsplit(settings.database_url)._replace(path=f"/{name}"))
-        await execute(settings.database_url, f'CREATE DATABASE "{name}"')
-        try:
-            await db.open_database(url)
-            await measure(records, rounds)
-        finally:
-            await db.close_database()
-            await execute(settings.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-async def execute(url: str, sql: str) -> None:
-    await db.open_database(url)
-    try:
-        async with db.connection() as conn:
-            await conn.execute(sql)
-    finally:
-        await db.close_database()
+    async with scratch.database():
+        await measure(records, rounds)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Text:
 
     Of one that counts, `template` is said of 1 and `plural` of any other `count`. In a template
     `{at}` is an instant in the reader's zone and `{at:utc}` one in UTC, `{count:,}` a number with
-    its thousands set apart; a `date`, a `Decimal`, `Money`, a Text, or a list of such is written
+    its thousands set apart; a `date`, a `Decimal`, a Text, or a list of such is written
     as the language does, all else as it is.
     """
 
@@ -58,14 +58,6 @@ class Text:
         else:
             text = catalog.ngettext(self.template, self.plural, self.count)
         return _Filling(language, zone).vformat(text, (), self.values) if self.values else text
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount to be said, to its last digit; `currency` is an ISO 4217 code."""
-
-    amount: Decimal
-    currency: str
 
 
 def marked(template: str) -> str:
@@ -149,14 +141,6 @@ def number(language: str, value: Decimal | int) -> str:
         return numbers.format_decimal(value, locale=language, decimal_quantization=False)
 
 
-def money(language: str, value: Money) -> str:
-    """All digits of the amount, at least the currency's own."""
-    with localcontext(prec=_DIGITS):
-        return numbers.format_currency(
-            value.amount, value.currency, locale=language, decimal_quantization=False
-        )
-
-
 class _Filling(Formatter):
     """`str.format`, with values as a language writes them."""
 
@@ -174,8 +158,6 @@ class _Filling(Formatter):
                 return day(self._language, value)
             case Decimal():
                 return number(self._language, value)
-            case Money():
-                return money(self._language, value)
             case list() | tuple():
                 return ", ".join(self.format_field(one, spec) for one in value)
             case int() if spec == ",":

@@ -1,11 +1,9 @@
-"""What every part of the schema is made of: context, ids, refusals, connections."""
+"""What every part of the schema is made of: context, connections; ids and refusals from next door."""
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar, cast
 
 import strawberry
 from redis.asyncio import Redis
@@ -17,6 +15,22 @@ from live import bus
 from resolvers import desk as desks
 from resolvers import feeds as live_feeds
 from schema import exchange as exchanges
+from schema.ids import NOBODY as NOBODY
+from schema.ids import Node as Node
+from schema.ids import as_number as as_number
+from schema.ids import decode_id as decode_id
+from schema.ids import encode_id as encode_id
+from schema.ids import pack, unpack
+from schema.ids import parts_of as parts_of
+from schema.ids import single as single
+from schema.ids import split_id as split_id
+from schema.refused import Conflict as Conflict
+from schema.refused import InvalidInput as InvalidInput
+from schema.refused import NotFound as NotFound
+from schema.refused import NotPermitted as NotPermitted
+from schema.refused import Refusal as Refusal
+from schema.refused import RefusalHandler as RefusalHandler
+from schema.refused import Refused as Refused
 from schema.scalars import SCALARS as SCALARS
 from schema.scalars import Long as Long
 from schema.scalars import Money as Money
@@ -113,171 +127,6 @@ class Scoped:
     customer_id: strawberry.Private[int | None]
 
 
-# Ids -----------------------------------------------------------------------------------------
-
-
-@strawberry.interface(description="Anything that has an id of its own.")
-class Node:
-    id: strawberry.ID = strawberry.field(description="Opaque and global; give it to `node(id:)`.")
-
-
-def encode_id(kind: str, account_id: int, *parts: int | str) -> strawberry.ID:
-    """An opaque global id. `kind` is the GraphQL type's name; no part may hold a `:`."""
-    return strawberry.ID(_pack("".join((kind, ":", ":".join(map(str, (account_id, *parts)))))))
-
-
-def split_id(global_id: str) -> tuple[str, int, tuple[str, ...]] | None:
-    """(kind, account, parts) of an id, or None of anything that is none."""
-    text = _unpack(global_id)
-    kind, _, rest = (text or "").partition(":")
-    account, *parts = rest.split(":")
-    if not kind or not parts or not account.isascii() or not account.isdigit():
-        return None
-    return kind, int(account), tuple(parts)
-
-
-NOBODY = -1  # a number that nothing has
-
-
-def parts_of(global_id: str, kind: str, account_id: int) -> tuple[str, ...]:
-    """An id's parts; none of garbage, another kind, or another account's."""
-    split = split_id(global_id)
-    return split[2] if split is not None and split[:2] == (kind, account_id) else ()
-
-
-def decode_id(global_id: str, kind: str, account_id: int) -> int:
-    """The number that an id of `encode_id(kind, account_id, number)` stands for, else NOBODY.
-
-    So what is another account's goes the way of what does not exist, and answers the same.
-    """
-    return single(parts_of(global_id, kind, account_id))
-
-
-def single(parts: tuple[str, ...]) -> int:
-    """The number of an id that has just one, else NOBODY."""
-    number = as_number(parts[0]) if len(parts) == 1 else None
-    return NOBODY if number is None else number
-
-
-def as_number(text: str) -> int | None:
-    """A non-negative 64-bit number in plain digits, else None."""
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
-        return None
-    number = int(text)
-    return number if number < 2**63 else None
-
-
-def _pack(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _unpack(text: str) -> str | None:
-    if len(text) > 300:
-        return None
-    try:
-        padded = text + "=" * (-len(text) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError, ValueError):
-        return None
-
-
-# Refusals ------------------------------------------------------------------------------------
-
-
-@strawberry.interface(description="An expected no of a mutation: what was wrong, how to mend it.")
-class Refusal:
-    code: str = strawberry.field(description="Stable, for programs, such as REFERENCE_TAKEN.")
-    message: str = strawberry.field(description="For people, in their language: what to do.")
-    field: str | None = strawberry.field(
-        description="The input's field at fault, or null if it is none or more than one."
-    )
-
-    @classmethod
-    def of(cls, refusal: refusals.Refusal, context: Context) -> Self:
-        """Said in the language of who asks."""
-        return cls(code=refusal.code, message=context.say(refusal.text), field=refusal.field)
-
-
-@strawberry.type(description="A value of the input is not acceptable.")
-class InvalidInput(Refusal):
-    pass
-
-
-@strawberry.type(description="What the input names does not exist, or not for the caller.")
-class NotFound(Refusal):
-    pass
-
-
-@strawberry.type(description="The caller is not signed in, or may not do this.")
-class NotPermitted(Refusal):
-    pass
-
-
-@strawberry.type(description="The input is sound, but the present state stands against it.")
-class Conflict(Refusal):
-    pass
-
-
-# Every mutation's result: `Annotated[Thing | Refused, strawberry.union("DoThingResult", …)]`.
-Refused: TypeAlias = InvalidInput | NotFound | NotPermitted | Conflict
-
-# Codes not named here are InvalidInput.
-_TYPE_OF_CODE: dict[str, type[Refusal]] = {
-    "NOT_FOUND": NotFound,
-    "UNAUTHENTICATED": NotPermitted,
-    "FORBIDDEN": NotPermitted,
-    "WRONG_CREDENTIALS": NotPermitted,
-    "WRONG_PASSWORD": NotPermitted,
-    "OTP_REQUIRED": NotPermitted,
-    "WRONG_OTP": NotPermitted,
-    "ADDRESS_NOT_ALLOWED": NotPermitted,
-    "TOO_MANY_TRIES": NotPermitted,
-    "BUSY": NotPermitted,
-    "NO_SESSION": NotPermitted,
-    "REFERENCE_TAKEN": Conflict,
-    "ALREADY_VERIFIED": Conflict,
-    "EMAIL_TAKEN": Conflict,
-    "NO_CODE": Conflict,
-    "NO_MOBILE": Conflict,
-    "NOT_SNOOZABLE": Conflict,
-    "TOO_SOON": Conflict,
-    "NAME_TAKEN": Conflict,
-    "OTHER_CURRENCY": Conflict,
-    "ROW_OPEN": Conflict,
-    "SUBTOTAL_CHANGED": Conflict,
-    "HOURS_ALREADY_INVOICED": Conflict,
-    "NOT_A_DRAFT": Conflict,
-    "DRAFT_DISCARDED": Conflict,
-    "UNRATED_CALLS": Conflict,
-    "IDEMPOTENCY_KEY_REUSED": Conflict,
-    "NO_LOGIN": Conflict,
-    "NO_TWO_FACTOR": Conflict,
-    "TWO_FACTOR_ON": Conflict,
-    "WOULD_LOCK_OUT": Conflict,
-    "NO_NUMBER_RANGE": Conflict,
-    "RANGE_IN_USE": Conflict,
-    "NO_FREE_BLOCK": Conflict,
-    "BLOCK_TAKEN": Conflict,
-    "BLOCK_FREED": Conflict,
-    "BLOCK_IN_USE": Conflict,
-    "NUMBER_NOT_YOURS": Conflict,
-    "USERNAME_TAKEN": Conflict,
-    "CHANGED_MEANWHILE": Conflict,
-    "CURRENCY_FIXED": Conflict,
-    "LAST_OWNER": Conflict,
-    "ALREADY_ACCEPTED": Conflict,
-    "LOGIN_DISABLED": Conflict,
-    "INVITED_JUST_NOW": Conflict,
-}
-
-
-class RefusalHandler(strawberry.ExceptionHandler[refusals.Refusal, NotPermitted]):
-    """Turns a Refusal raised in a field whose union has the refusal types into its member."""
-
-    def handle(self, exception: refusals.Refusal, *, field: Any, info: Any) -> Any:
-        return _TYPE_OF_CODE.get(exception.code, InvalidInput).of(exception, info.context)
-
-
 # Connections ---------------------------------------------------------------------------------
 
 MAX_PAGE = 100
@@ -332,14 +181,14 @@ def page_size(first: int, field: str = "first") -> int:
 
 def encode_cursor(*key: int | str) -> str:
     """An opaque cursor of a row's place in its order; no part may hold a `:`."""
-    return _pack("cursor:" + ":".join(map(str, key)))
+    return pack("cursor:" + ":".join(map(str, key)))
 
 
 def decode_cursor(cursor: str | None, parts: int = 1) -> tuple[str, ...] | None:
     """A cursor's key, None without a cursor; refused as BAD_CURSOR when it is none of ours."""
     if cursor is None:
         return None
-    name, *key = (_unpack(cursor) or "").split(":")
+    name, *key = (unpack(cursor) or "").split(":")
     if name != "cursor" or len(key) != parts:
         raise bad_cursor()
     return tuple(key)

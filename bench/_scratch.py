@@ -1,0 +1,39 @@
+"""A database of a measurement's own."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from models import db
+from runtime import services
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator[None]:
+    """Opened, on the server that is configured or else an embedded one; dropped at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
+        services.configured(Path(folder)) as settings,
+    ):
+        assert settings.database_url is not None
+        name = f"callboard_bench_{os.getpid()}"
+        await _execute(settings.database_url, f'CREATE DATABASE "{name}"')
+        try:
+            parts = urlsplit(settings.database_url)
+            await db.open_database(urlunsplit(parts._replace(path=f"/{name}")))
+            yield
+        finally:
+            await db.close_database()
+            await _execute(settings.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _execute(url: str, sql: str) -> None:
+    await db.open_database(url)
+    try:
+        async with db.connection() as conn:
+            await conn.execute(sql)
+    finally:
+        await db.close_database()
