@@ -1,4 +1,4 @@
-"""What every part of the schema is made of: context, connections; ids and refusals from next door."""
+"""What every part of the schema is made of: context, connections; ids and refusals are beside."""
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
