@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 import structlog
@@ -31,6 +31,12 @@ class Masked(MaskErrors):
 
     def __init__(self) -> None:
         super().__init__(should_mask_error=lambda _: True)
+
+    def _process_result(self, result: object) -> None:
+        """As Strawberry's, which asks a protocol whether a result may have errors, every time."""
+        faults = getattr(result, "errors", None)
+        if faults:
+            cast("Any", result).errors = self._process_errors(faults)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         fit = told(error)
