@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
 
 import strawberry
@@ -147,6 +148,7 @@ def not_found(kind: str, field: str | None = "id") -> refusals.Refusal:
     return refusals.Refusal("NOT_FOUND", f"There is no such {kind}; check its id.", field)
 
 
+@lru_cache(maxsize=10_000)  # the same few, in every push
 def _pack(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from contextlib import nullcontext
 from typing import Any, cast
 
 import strawberry
@@ -9,6 +10,7 @@ import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
@@ -45,8 +47,18 @@ class Masked(MaskErrors):
         return fit
 
 
+class _Runner(SchemaExtensionsRunner):
+    """Strawberry's, but no extension is asked about a push without errors: `Masked` is all."""
+
+    def on_stream_result(self, result: Any) -> Any:
+        return super().on_stream_result(result) if result.errors else nullcontext()
+
+
 class Schema(strawberry.Schema):
     """Strawberry's, but quiet: `Masked` has logged what deserves it."""
+
+    def create_extensions_runner(self, *args: Any, **kwargs: Any) -> SchemaExtensionsRunner:
+        return _Runner(*args, **kwargs)
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:
         """Of queries and mutations only: what a subscription tells has to be streamed."""

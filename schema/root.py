@@ -12,6 +12,7 @@ from schema import (
     bounded,
     cells,
     errors,
+    executing,
     facts,
     invoicing,
     live,
@@ -91,6 +92,7 @@ api = bounded.Schema(
     subscription=Subscription,
     types=[base.InvalidInput, base.NotFound, base.NotPermitted, base.Conflict],
     extensions=[errors.Masked],
+    execution_context_class=executing.Execution,
     config=StrawberryConfig(scalar_map=base.SCALARS, relay_max_results=base.MAX_PAGE),
     exception_handlers=[base.RefusalHandler()],
 )

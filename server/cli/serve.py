@@ -1,5 +1,6 @@
 """`serve`: the web process alone."""
 
+import gc
 import socket
 
 import typer
@@ -34,6 +35,12 @@ def serve(
 
 class Server(uvicorn.Server):
     """Ends within 10 s: what is open is sent away over `wire.DRAIN_OVER` seconds."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """What is made once, schema and modules, is looked through for garbage no more."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.started:
