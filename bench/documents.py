@@ -52,6 +52,16 @@ def _chain(count: int, spread: str, last: str) -> str:
     return "{ ...F0 } " + chain + f"fragment F{count} on Query {{ {last} }}"
 
 
+def _tree(count: int) -> str:
+    """Fragments of which each spreads two others."""
+    return "{ ...F0 } " + " ".join(
+        f"fragment F{n} on Query {{ __typename "
+        + " ".join(f"...F{m}" for m in (2 * n + 1, 2 * n + 2) if m < count)
+        + " }"
+        for n in range(count)
+    )
+
+
 _CUSTOMERS = "customers(first: 100) { edges { node { "
 _SUMMARY = "summary(granularity: DAILY, first: 100) { edges { node { charge { amount } } } }"
 
@@ -108,13 +118,17 @@ SMALL: Mapping[str, Hostile] = MappingProxyType(
         "fragments in a circle": Hostile(
             "{...A} fragment A on Query{...B} fragment B on Query{...A}", _INVALID
         ),
+        "650 fields of an unknown one": Hostile(
+            "{viewr{" + " ".join(f"custmer{n}" for n in range(648)) + "}}", _INVALID
+        ),
+        "fragments in a tree": Hostile(_tree(36), "TOO_MANY_OVERLAPS"),
         "650 unknown fields": Hostile(
             "{" + " ".join(f"custmer{n}" for n in range(650)) + "}", _INVALID
         ),
         "one field 690 times": Hostile("{" + "__typename " * 690 + "}", "TOO_MANY_OVERLAPS"),
         "38 fragments of one field": Hostile(
             "{" + "".join(f"...F{n} " for n in range(60)) + "}"
-            + "".join(f"fragment F{n} on Query{{a}}" for n in range(38)), _INVALID
+            + "".join(f"fragment F{n} on Query{{a}}" for n in range(38)), "TOO_MANY_OVERLAPS"
         ),
         "one object 170 times": Hostile(
             "{" + "viewer{__typename} " * 170 + "}", "TOO_MANY_OVERLAPS"

@@ -48,10 +48,13 @@ class Listener:
         return self
 
     async def __anext__(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.max_interval):
-                await self._changed.wait()
         loop = asyncio.get_running_loop()
+        if not self._changed.is_set():
+            alarm = loop.call_later(self.max_interval, self.wake)
+            try:
+                await self._changed.wait()
+            finally:
+                alarm.cancel()
         rest = self._last + self._min_interval - loop.time()
         if rest > 0 and not self._closed:
             await asyncio.sleep(rest)

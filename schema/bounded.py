@@ -1,13 +1,12 @@
 """The schema as requests reach it: what is above a limit, hidden or not paid for is never run.
 
-In this order, cheapest first: the text's limits, the parser, the operation's limits, validation,
-the account's bucket.
+In this order, cheapest first: the text's limits, the parser, the operation's limits and unknown
+fields, all met in one walk, validation, the account's bucket.
 """
 
 import math
 
 from graphql import (
-    FieldsOnCorrectTypeRule,
     GraphQLError,
     OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
@@ -24,12 +23,10 @@ from strawberry.types.graphql import OperationType
 
 from domain import refusals
 from live import bucket
-from schema import base, cost, documents, errors, limits
+from schema import base, cost, documents, errors, limits, unknown
 
-MOST_FAULTS = 5  # told of a document; no more are looked for
-
-# A document of many faults shows them to these first, before other rules have visited all of it.
-_FIRST = (FieldsOnCorrectTypeRule, OverlappingFieldsCanBeMergedRule)
+# What is above its limit shows it, before other rules have visited all of the document.
+_FIRST = (OverlappingFieldsCanBeMergedRule,)
 _RULES = (
     _FIRST,
     (
@@ -41,7 +38,7 @@ _RULES = (
 
 # Of fields that may overlap, in graphql-core's measure: a dashboard takes some tens, and its own
 # limit is a quarter of a second's.
-MOST_COMPARED = 4_000
+MOST_COMPARED = 800
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARED
 
 
@@ -74,7 +71,12 @@ class Schema(errors.Schema):
         cost.require(measured, allowed)
         if measured.introspects and not asked.sees_schema:
             raise _introspection_off()
-        if faults := self.faults(operation.parsed, hide_suggestions=not asked.sees_schema):
+        hidden = not asked.sees_schema
+        if measured.unknown:
+            return unknown.faults(
+                self._schema, operation.document, measured.unknown, hide_suggestions=hidden
+            )
+        if faults := self.faults(operation.parsed, hide_suggestions=hidden):
             return faults
         told = await _charged(asked, measured.cost, allowed.cost)
         if not operation.is_subscription:
@@ -84,7 +86,7 @@ class Schema(errors.Schema):
     def faults(
         self, parsed: documents.Parsed, *, hide_suggestions: bool = False
     ) -> list[GraphQLError]:
-        """What validation finds, up to MOST_FAULTS; a valid document is validated once."""
+        """What validation finds, up to cost.MOST_FAULTS; a valid document is validated once."""
         if parsed.valid:
             return []
         for rules in _RULES:
@@ -92,7 +94,7 @@ class Schema(errors.Schema):
                 self._schema,
                 parsed.document,
                 rules,
-                max_errors=MOST_FAULTS,
+                max_errors=cost.MOST_FAULTS,
                 hide_suggestions=hide_suggestions,
             )
             if found and found[-1].message == _ABORTED:

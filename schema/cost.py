@@ -6,7 +6,7 @@ list as often as `shapes.LIST_SIZES` says. Fragments count wherever they are spr
 union count together, and @skip and @include change nothing. Introspection: see INTROSPECTION.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +32,8 @@ from schema import base, errors, limits, shapes
 
 # What introspection costs, whatever is asked of it; twice as much for every alias within.
 INTROSPECTION: Mapping[str, int] = MappingProxyType({"__schema": 1_000, "__type": 50})
+
+MOST_FAULTS = 5  # told of a document; no more are looked for
 
 _MUTATION = 10
 
@@ -60,6 +62,15 @@ class Measured:
     depth: int
     cost: int
     introspects: bool
+    unknown: Sequence["Unknown"]  # each once, the first MOST_FAULTS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unknown:
+    """A field that its type does not have."""
+
+    node: FieldNode
+    type: str
 
 
 def measure(
@@ -74,12 +85,16 @@ def measure(
     where a fragment spreads itself.
     """
     root = schema.get_root_type(operation.operation)
-    sums = _Walk(schema, document, _given(operation, variables)).selections(
-        operation.selection_set, root.name if root else ""
-    )
+    walk = _Walk(schema, document, _given(operation, variables))
+    sums = walk.selections(operation.selection_set, root.name if root else "")
     own = _MUTATION if operation.operation is OperationType.MUTATION else 1
     return Measured(
-        sums.fields, sums.aliases, sums.depth, own + sums.cost + sums.edges, sums.introspects
+        fields=sums.fields,
+        aliases=sums.aliases,
+        depth=sums.depth,
+        cost=own + sums.cost + sums.edges,
+        introspects=sums.introspects,
+        unknown=walk.unknown,
     )
 
 
@@ -140,6 +155,7 @@ class _Walk:
             for one in document.definitions
             if isinstance(one, FragmentDefinitionNode)
         }
+        self.unknown: list[Unknown] = []
         self._of_fragment: dict[str, _Sums] = {}
         self._open: set[str] = set()
 
@@ -173,14 +189,24 @@ class _Walk:
         sums.fields += 1
         sums.aliases += node.alias is not None
         sums.depth = max(sums.depth, 1)
+        shape = self._shape(node, type)
         if node.selection_set is None:
             return
-        shape = self._shapes.get(type, {}).get(node.name.value, shapes.UNKNOWN)
         below = self.selections(node.selection_set, shape.type)
         sums.fields += below.fields
         sums.aliases += below.aliases
         sums.depth = max(sums.depth, 1 + below.depth)
         self._add_cost(sums, node, shape, below)
+
+    def _shape(self, node: FieldNode, type: str) -> shapes.Shape:
+        fields = self._shapes.get(type)
+        if fields is None:  # no such type, or none that has fields: for validation to refuse
+            return shapes.UNKNOWN
+        shape = fields.get(node.name.value, shapes.UNKNOWN)
+        is_unknown = shape is shapes.UNKNOWN and node.name.value != "__typename"
+        if is_unknown and len(self.unknown) < MOST_FAULTS:
+            self.unknown.append(Unknown(node, type))
+        return shape
 
     def _add_cost(self, sums: _Sums, node: FieldNode, shape: shapes.Shape, below: _Sums) -> None:
         introspection = INTROSPECTION.get(node.name.value)

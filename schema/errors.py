@@ -3,12 +3,14 @@
 import re
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
 import strawberry
 import structlog
 from graphql import GraphQLError, Node
 from strawberry.extensions import MaskErrors
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
@@ -35,6 +37,12 @@ class Masked(MaskErrors):
     def __init__(self) -> None:
         super().__init__(should_mask_error=lambda _: True)
 
+    def _process_result(self, result: object) -> None:
+        """As Strawberry's, which asks a protocol whether a result may have errors, every time."""
+        faults = getattr(result, "errors", None)
+        if faults:
+            cast("Any", result).errors = self._process_errors(faults)
+
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         context = self.execution_context.context
         fit = told(error, context.language, context.zone)
@@ -43,8 +51,18 @@ class Masked(MaskErrors):
         return fit
 
 
+class _Runner(SchemaExtensionsRunner):
+    """Strawberry's, but no extension is asked about a push without errors: `Masked` is all."""
+
+    def on_stream_result(self, result: Any) -> Any:
+        return super().on_stream_result(result) if result.errors else nullcontext()
+
+
 class Schema(strawberry.Schema):
     """Strawberry's, but quiet: `Masked` has logged what deserves it."""
+
+    def create_extensions_runner(self, *args: Any, **kwargs: Any) -> SchemaExtensionsRunner:
+        return _Runner(*args, **kwargs)
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:
         """Of queries and mutations only: what a subscription tells has to be streamed."""

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import lru_cache
 
 import strawberry
 
@@ -57,6 +58,7 @@ def as_number(text: str) -> int | None:
     return number if number < 2**63 else None
 
 
+@lru_cache(maxsize=10_000)  # the same few, in every push
 def pack(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

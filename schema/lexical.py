@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _OPEN, _CLOSE = frozenset("{[("), frozenset("}])")
+_NAMES_NO_FIELD = frozenset((":", "@", "..."))  # what stands before
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Counts:
     spreads: int = 0
     nesting: int = 0
     aliases: int = 0
+    overlaps: int = 0
 
 
 # Cheapest first; the names are those of `Counts` and `limits.Limits`.
@@ -85,6 +87,14 @@ _LIMITS = (
             "The document has {requested} brackets within brackets; send one of at most {limit}."
         ),
     ),
+    (
+        "TOO_MANY_OVERLAPS",
+        "overlaps",
+        texts.marked(
+            "The document has {requested} pairs of equal fields, or of fragments, side by side; send"
+            " one of at most {limit}."
+        ),
+    ),
 )
 
 
@@ -119,6 +129,7 @@ def _counted(text: str, tokens: list[str], most: int) -> Counts:
         spreads=tokens.count("..."),
         nesting=nesting,
         aliases=aliases,
+        overlaps=_overlaps(tokens),
     )
 
 
@@ -137,3 +148,40 @@ def _brackets(tokens: list[str]) -> tuple[int, int, int]:
         elif token == ":" and parentheses == 0:
             aliases += 1
     return definitions, deepest, aliases
+
+
+def _overlaps(tokens: list[str]) -> int:
+    """Pairs of fields answered under one name, and of fragments, within the same braces.
+
+    Validation compares them all, each with what is asked below it.
+    """
+    pairs = parentheses = 0
+    seen: list[dict[str, int]] = []  # for each brace that is open, how often each name was in it
+    last = before = ""
+    for token in tokens:
+        if token[0] == "#":
+            continue
+        if token == "(":
+            parentheses += 1
+        elif token == ")":
+            parentheses -= 1
+        elif parentheses:
+            pass
+        elif token == "{":
+            seen.append({})
+        elif token == "}":
+            if seen:
+                seen.pop()
+        elif seen and (token == "..." or _is_answered_as(token, last, before)):
+            names = seen[-1]
+            times = names.get(token, 0)
+            pairs += times
+            names[token] = times + 1
+        before, last = last, token
+    return pairs
+
+
+def _is_answered_as(token: str, last: str, before: str) -> bool:
+    """Whether it names a field, by its alias where it has one: no directive, fragment or type."""
+    is_name = token[0] == "_" or token[0].isalpha()
+    return is_name and last not in _NAMES_NO_FIELD and not (last == "on" and before == "...")

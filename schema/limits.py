@@ -25,6 +25,7 @@ class Limits:
     spreads: int  # of fragments, inline ones too
     nesting: int  # brackets open at once, of any kind
     aliases: int  # in the text, and in the operation with its fragments spread out
+    overlaps: int  # pairs of fields of one name, and of fragments, within the same braces
     fields: int  # of the operation with its fragments spread out
     depth: int  # fields within fields
     cost: int  # see schema.cost
@@ -39,6 +40,7 @@ _SIGNED_IN = Limits(
     spreads=60,
     nesting=24,
     aliases=60,
+    overlaps=200,
     fields=1_000,
     depth=16,
     cost=20_000,
@@ -59,6 +61,7 @@ LIMITS: Mapping[callers.Kind | None, Limits] = MappingProxyType(
             spreads=20,
             nesting=24,
             aliases=10,
+            overlaps=200,
             fields=500,
             depth=16,
             cost=2_000,

@@ -18,6 +18,7 @@ from schema import (
     contacts,
     customers,
     errors,
+    executing,
     facts,
     invoicing,
     keys,
@@ -135,6 +136,7 @@ api = bounded.Schema(
     subscription=Subscription,
     types=[base.InvalidInput, base.NotFound, base.NotPermitted, base.Conflict],
     extensions=[errors.Masked],
+    execution_context_class=executing.Execution,
     config=StrawberryConfig(scalar_map=base.SCALARS, relay_max_results=base.MAX_PAGE),
     exception_handlers=[base.RefusalHandler()],
 )

@@ -12,6 +12,7 @@ from graphql import (
     GraphQLSchema,
     get_named_type,
     get_nullable_type,
+    is_composite_type,
     is_list_type,
 )
 
@@ -26,7 +27,7 @@ LIST_SIZES: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A field that answers objects of `type`: how many, and what it takes for a page's size.
+    """A field: of what type its answers are, how many, what it takes for a page's size.
 
     `edges`: it is the list that the field around it takes `first` for.
     """
@@ -39,12 +40,14 @@ class Shape:
 
 @cache
 def shapes(schema: GraphQLSchema) -> dict[str, dict[str, Shape]]:
+    """Of every type that fields are asked of, all fields but `__typename`."""
     found = {
         name: {
             field: _shape(f"{name}.{field}", definition)
             for field, definition in getattr(type, "fields", {}).items()
         }
         for name, type in schema.type_map.items()
+        if is_composite_type(type)
     }
     if schema.query_type is not None:
         own = found[schema.query_type.name]

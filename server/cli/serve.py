@@ -1,5 +1,6 @@
 """`serve`: the web process alone."""
 
+import gc
 import socket
 
 import typer
@@ -34,6 +35,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.server_state = self._ending = wire.ServerEnding()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """What is made once, schema and modules, is looked through for garbage no more."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._ending.is_ending = True

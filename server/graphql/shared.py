@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
+import msgspec
 from strawberry.types.execution import ExecutionResult
 
 from domain import callers
@@ -20,6 +21,8 @@ from schema import base, errors, root
 FURTHEST_BEHIND = 1_000  # facts a subscriber may be behind before it has to resume
 _HELD_BYTES = 1_000_000  # of the facts held for those who are behind
 _IN_A_ROW = 500  # subscribers told before others of the process get a turn
+
+_encode = msgspec.json.Encoder().encode
 
 Payload: TypeAlias = dict[str, Any]
 Context = Callable[[callers.Caller | None, int | None, str], base.Context]
@@ -237,4 +240,7 @@ def encoded(result: ExecutionResult) -> bytes:
         payload["errors"] = [error.formatted for error in result.errors]
     if result.extensions:
         payload["extensions"] = result.extensions
-    return json.dumps(payload, separators=(",", ":")).encode()
+    try:
+        return _encode(payload)
+    except UnicodeEncodeError:  # half a character that somebody sent, in an error's message
+        return json.dumps(payload, separators=(",", ":")).encode()

@@ -1,13 +1,16 @@
 """One execution tells all who ask the same; each takes what it is told at its own pace."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from callers import Carrier
+from graphql import GraphQLError
 from redis.asyncio import Redis
+from strawberry.types.execution import ExecutionResult
 from switches import Calls
 
 from domain import callers
@@ -302,3 +305,10 @@ def test_facts_from_a_point_on_are_shared_only_while_none_is_missing() -> None:
     fresh = _share(is_gauge=False)
     fresh.add(_event(1))
     assert fresh.first_position() == 1
+
+
+@pytest.mark.parametrize("text", ["Größe 5 €", "\ud800", '"\n\u2028'])
+def test_what_is_told_is_json_whatever_stands_in_it(text: str) -> None:
+    result = ExecutionResult(data={"a": text, "b": [1, 0.1, None]}, errors=[GraphQLError(text)])
+    told = json.loads(shared.encoded(result))
+    assert told == {"data": {"a": text, "b": [1, 0.1, None]}, "errors": [{"message": text}]}

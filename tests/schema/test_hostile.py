@@ -44,6 +44,18 @@ def test_a_large_one_is_refused_by_its_text_alone(name: str) -> None:
         lexical.check(text, limits.of(documents.STAFF))
 
 
+_SIDE_BY_SIDE = ["one field 690 times", "38 fragments of one field", "one object 170 times"]
+
+
+@pytest.mark.parametrize("name", _SIDE_BY_SIDE)
+def test_what_overlaps_side_by_side_is_refused_by_its_text_alone(name: str) -> None:
+    with pytest.raises(errors.GraphQLError) as refused:
+        lexical.check(documents.SMALL[name].text, limits.of(documents.STAFF))
+    told = refused.value.extensions or {}
+    assert (told["code"], told["limit"]) == ("TOO_MANY_OVERLAPS", 200)
+    assert told["requested"] > 1_700
+
+
 @pytest.mark.parametrize("name", documents.SMALL)
 def test_a_small_one_is_small(name: str) -> None:
     assert len(documents.SMALL[name].text) < 8_000

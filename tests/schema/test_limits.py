@@ -1,5 +1,7 @@
 """What a document may be, and what an operation costs."""
 
+import math
+from collections import Counter
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from pydantic import ValidationError
 
 from domain import callers
 from runtime.settings import Settings
-from schema import cost, documents, lexical, limits, root, shapes
+from schema import cost, documents, lexical, limits, root, shapes, unknown
 
 SCHEMA = root.api._schema
 STAFF = callers.Caller(1, callers.Kind.STAFF, 1, callers.Role.OWNER)
@@ -84,6 +86,10 @@ def _tokens(text: str) -> int:
         ("{" + "...A " * 61 + "}", "TOO_MANY_FRAGMENTS", ALLOWED.spreads, 61),
         ("{" + "a:b(c:{}) " * 61 + "}", "TOO_MANY_ALIASES", ALLOWED.aliases, 61),
         ("{a" * 25, "TOO_DEEP", ALLOWED.nesting, 25),
+        ("{" + "a " * 21 + "}", "TOO_MANY_OVERLAPS", ALLOWED.overlaps, 210),
+        ("{" + "a{b}" * 21 + "}", "TOO_MANY_OVERLAPS", ALLOWED.overlaps, 210),
+        ("{" + "...A " * 21 + "}", "TOO_MANY_OVERLAPS", ALLOWED.overlaps, 210),
+        ("{" + "... on A{b} " * 21 + "}", "TOO_MANY_OVERLAPS", ALLOWED.overlaps, 210),
         ("{a(b:" + "[" * 23, "TOO_DEEP", ALLOWED.nesting, 25),
     ],
 )
@@ -98,10 +104,45 @@ def test_what_stands_in_strings_and_comments_is_no_token() -> None:
     counts = lexical.check(text, ALLOWED)
     assert (counts.tokens, counts.nesting, counts.directives) == (12, 2, 0)
     assert (counts.spreads, counts.aliases, counts.definitions) == (0, 0, 1)
+    assert counts.overlaps == 0
+
+
+_SELECTED = st.recursive(
+    st.sampled_from(
+        ["a", "b", "on", "a: b", "a(on: {a: a}) @a(a: a)", "...F", "... F @on # a\n", "on:#\n a,"]
+    ),
+    lambda inner: st.tuples(
+        st.sampled_from(["a", "on: a", "... on a", "...", "...@a", 'b(a: [a, "{"])']),
+        st.lists(inner, min_size=1, max_size=4),
+    ).map(lambda of: f"{of[0]} {{ {' '.join(of[1])} }}"),
+    max_leaves=12,
+)
+
+
+@given(st.lists(_SELECTED, min_size=1, max_size=6))
+def test_overlaps_are_the_pairs_side_by_side_of_one_name_or_of_fragments(parts: list[str]) -> None:
+    text = f"query a($a: a = {{a: a}}) {{ {' '.join(parts)} }} fragment on_ on a {{ a a }}"
+    assert lexical.check(text, ALLOWED).overlaps == _pairs(graphql.parse(text))
+
+
+def _pairs(document: graphql.DocumentNode) -> int:
+    class Counting(graphql.Visitor):
+        pairs = 0
+
+        def enter_selection_set(self, node: graphql.SelectionSetNode, *_: Any) -> None:
+            names = Counter(
+                (one.alias or one.name).value if isinstance(one, graphql.FieldNode) else "..."
+                for one in node.selections
+            )
+            self.pairs += sum(math.comb(times, 2) for times in names.values())
+
+    counting = Counting()
+    graphql.visit(document, counting)
+    return counting.pairs
 
 
 def test_a_text_kept_for_one_is_still_refused_to_another() -> None:
-    text = "{" + "viewer { __typename } " * 70 + "}"
+    text = "{" + "".join(f"viewer{n} {{ __typename }} " for n in range(70)) + "}"
     assert documents.operation(text, None, STAFF)
     told = {"code": "TOO_MANY_TOKENS", "limit": 250, "requested": 282}
     assert _refused(text, None) == told
@@ -222,6 +263,63 @@ def test_every_list_with_a_size_of_its_own_is_in_the_schema() -> None:
         type, field = place.split(".")
         named: Any = SCHEMA.type_map[type]
         assert graphql.is_list_type(graphql.get_nullable_type(named.fields[field].type))
+
+
+# Unknown fields --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ viewr { id } }",
+        "{ viewer { name } }",
+        "{ node(id: 1) { name } }",
+        "{ ...F } fragment F on Query { viewer { ... on Staff { __schema { a } nam } } }",
+        "{ viewer { __typename ... on Contact { customer { balance { amont } } } } }",
+        "subscription { liveChanels { sequence } }",
+        "{ __schema { typs { name } } }",
+    ],
+)
+@pytest.mark.parametrize("hidden", [False, True])
+def test_an_unknown_field_is_told_as_graphql_tells_it(text: str, hidden: bool) -> None:
+    document = graphql.parse(text)
+    found = unknown.faults(SCHEMA, document, _measured(text).unknown, hide_suggestions=hidden)
+    first = graphql.validate(
+        SCHEMA, document, [graphql.FieldsOnCorrectTypeRule], hide_suggestions=hidden
+    )[0]
+    assert found[0].formatted == first.formatted
+    assert ("Did you mean" in found[0].message) is not hidden or "__schema" in text
+
+
+def test_unknown_fields_are_told_up_to_a_few_and_only_the_first_has_suggestions() -> None:
+    text = "{ " + " ".join(f"viewr{n}" for n in range(9)) + " }"
+    found = _measured(text).unknown
+    told = unknown.faults(SCHEMA, graphql.parse(text), found, hide_suggestions=False)
+    assert [one.node.name.value for one in found] == [f"viewr{n}" for n in range(5)]
+    assert ["Did you mean" in one.message for one in told] == [True] + [False] * 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{ __typename viewer { __typename } __type(name: "A") { name } }',
+        "{ viewer { ... on Staff { id { b } } } }",
+        "{ ...F } fragment F on Nothing { a }",
+        "{ ...F } fragment F on LoginInput { a }",
+        "{ viewer { ... on Nothing { a } } }",
+    ],
+)
+def test_what_is_no_unknown_field_is_left_to_validation(text: str) -> None:
+    assert not _measured(text).unknown
+
+
+def test_below_an_unknown_field_none_is_told() -> None:
+    assert len(_measured("{ viewr { a b { c } } }").unknown) == 1
+
+
+@pytest.mark.parametrize("text", queries.ALL)
+def test_no_field_of_the_design_is_unknown(text: str) -> None:
+    assert not _measured(text, first=100).unknown
 
 
 # Which operation -------------------------------------------------------------------------------

@@ -1,0 +1,82 @@
+"""Plain values are read at once; what is told of them is what graphql-core tells."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import graphql
+import pytest
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from bench.fanout import crowd
+from models import tables
+from schema import carriers, executing, live, root
+
+SCHEMA = root.api._schema
+AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
+
+
+def _channels(**changed: Any) -> live.Channels:
+    carrier = carriers.Carrier(row=tables.Carrier(), id="abc", reference=None, name=None)
+    shown: dict[str, Any] = {
+        "sequence": 1,
+        "as_of": AT,
+        "in_use": 5,
+        "limit": None,
+        "cps": 0.5,
+        "by_carrier": [live.CarrierChannels(carrier=carrier, in_use=5)],
+    }
+    return live.Channels(**shown | changed)
+
+
+def _executed(executor: Any, shown: Any) -> tuple[Any, list[Any]]:
+    built = executor.build(SCHEMA, graphql.parse(crowd.DOCUMENT))
+    result = built.build_per_event_executor(shown).execute_operation(False)
+    return result.data, [error.formatted for error in result.errors or ()]
+
+
+@pytest.mark.parametrize(
+    ("changed", "faults"),
+    [
+        ({}, 0),
+        ({"in_use": None}, 1),
+        ({"in_use": "many"}, 1),
+        ({"in_use": 2**53}, 1),
+        ({"cps": float("nan")}, 1),
+        ({"as_of": AT.replace(tzinfo=None)}, 1),
+        ({"limit": "none"}, 1),
+        ({"sequence": ValueError("no sequence")}, 1),
+        ({"by_carrier": [live.CarrierChannels(carrier=None, in_use=1)]}, 0),
+        ({"by_carrier": [None]}, 1),
+    ],
+)
+def test_a_plain_value_is_told_as_graphql_core_tells_it(
+    changed: dict[str, Any], faults: int
+) -> None:
+    told = _executed(executing.Execution, _channels(**changed))
+    assert told == _executed(StrawberryGraphQLCoreExecutionContext, _channels(**changed))
+    assert len(told[1]) == faults
+
+
+def test_what_has_no_such_attribute_is_told_as_graphql_core_tells_it() -> None:
+    shown = _channels()
+    del shown.cps
+    told = _executed(executing.Execution, shown)
+    assert told == _executed(StrawberryGraphQLCoreExecutionContext, shown)
+    assert len(told[1]) == 1
+
+
+def test_only_fields_without_a_resolver_or_arguments_are_read_at_once() -> None:
+    found = executing.plain_fields(SCHEMA)
+    assert ("Channels", "inUse") in found
+    assert ("Channels", "byCarrier") not in found
+    for (type, name), plain in found.items():
+        named: Any = SCHEMA.type_map[type]
+        field = named.fields[name]
+        own = field.extensions["strawberry-definition"]
+        assert own.base_resolver is None
+        assert not own.extensions
+        assert not field.args
+        assert (own.python_name, graphql.is_leaf_type(graphql.get_named_type(field.type))) == (
+            plain.attribute,
+            True,
+        )
