@@ -91,8 +91,8 @@ _LIMITS = (
         "TOO_MANY_OVERLAPS",
         "overlaps",
         texts.marked(
-            "The document has {requested} pairs of equal fields, or of fragments, side by side; send"
-            " one of at most {limit}."
+            "The document has {requested} pairs of equal fields, or of fragments, side by side;"
+            " send one of at most {limit}."
         ),
     ),
 )
