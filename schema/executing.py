@@ -38,6 +38,18 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         if self.middleware_manager and not self.middleware_manager.middlewares:
             self.middleware_manager = None  # else it is asked about every field
         self._plain = {} if self.middleware_manager else plain_fields(self.schema)
+        self._selected: dict[GraphQLObjectType, Any] = {}  # the same of all events of a stream
+
+    def execute_collected_root_fields(
+        self, root_type: GraphQLObjectType, root: Any, fields: Any, serially: bool, deferred: Any
+    ) -> Any:
+        """With the fields that were found at the stream's first event.
+
+        They are the same at all, but graphql-core finds them anew and keeps, by their identity,
+        what is selected below them: a subscription would grow with every event.
+        """
+        fields = self._selected.setdefault(root_type, fields)
+        return super().execute_collected_root_fields(root_type, root, fields, serially, deferred)
 
     def execute_field(
         self, parent_type: GraphQLObjectType, source: Any, fields: Any, path: Any, context: Any
