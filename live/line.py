@@ -21,7 +21,7 @@ class Line(Redis):
 
     def __init__(self, like: Redis) -> None:
         super().__init__(connection_pool=like.connection_pool)
-        self._line: Any = like.connection_pool.make_connection()
+        self._line: Any = like.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._line.socket_timeout = None
         self._turn = asyncio.Lock()
 
