@@ -144,7 +144,6 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         self.on_writable: Callable[[], None] | None = None
         self.is_stranger = True  # until it has signed in
         self._received = 0
-        self._has_written = False  # since a ping was due
         self._server_state = server_state
 
     async def run_asgi(self) -> None:
@@ -170,7 +169,6 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         """Sends a text message now; only while `is_writable`. TooLongError beyond MAX_SENT."""
         if len(text) > MAX_SENT:
             raise TooLongError(len(text))
-        self._has_written = True
         self.transport.write(_text_frame(text))
 
     async def send(self, message: Any) -> None:
@@ -255,14 +253,6 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.on_writable = None
         super().connection_lost(exc)
-
-    def send_keepalive_ping(self) -> None:
-        """Not where something was sent meanwhile: whether that arrives, the kernel watches."""
-        if self._has_written:
-            self._has_written = False
-            self.schedule_ping()
-        else:
-            super().send_keepalive_ping()
 
     def keepalive_timeout(self) -> None:
         """No close first, as uvicorn does: it would wait for a peer that is not there."""

@@ -14,7 +14,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 def cpu_seconds(pid: int) -> float:
     """User and system time."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    return (int(fields[11]) + int(fields[12])) / _TICK
 
 
 def rss_bytes(pid: int) -> int:
