@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -57,7 +57,7 @@ class Text:
             text = catalog.gettext(self.template)
         else:
             text = catalog.ngettext(self.template, self.plural, self.count)
-        return _Filling(language, zone).vformat(text, (), self.values) if self.values else text
+        return _Filling(language, zone).filled(text, self.values) if self.values else text
 
 
 def marked(template: str) -> str:
@@ -141,15 +141,26 @@ def number(language: str, value: Decimal | int) -> str:
         return numbers.format_decimal(value, locale=language, decimal_quantization=False)
 
 
-class _Filling(Formatter):
-    """`str.format`, with values as a language writes them."""
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """`str.format` of names alone, with values as a language writes them."""
 
-    def __init__(self, language: str, zone: str) -> None:
-        self._language = language
-        self._zone = zone
+    _language: str
+    _zone: str
 
-    def format_field(self, value: Any, spec: str) -> str:
+    def filled(self, template: str, values: Mapping[str, object]) -> str:
+        return "".join(
+            literal if name is None else literal + self._said(values[name], spec, conversion)
+            for literal, name, spec, conversion in _parts(template)
+        )
+
+    def _said(self, value: object, spec: str | None, conversion: str | None) -> str:
+        return repr(value) if conversion == "r" else self._written(value, spec or "")
+
+    def _written(self, value: Any, spec: str) -> str:
         match value:
+            case str():
+                return value
             case Text():
                 return value.said(self._language, self._zone)
             case datetime():
@@ -159,10 +170,15 @@ class _Filling(Formatter):
             case Decimal():
                 return number(self._language, value)
             case list() | tuple():
-                return ", ".join(self.format_field(one, spec) for one in value)
+                return ", ".join(self._written(one, spec) for one in value)
             case int() if spec == ",":
                 return number(self._language, value)
-        return str(super().format_field(value, spec))
+        return format(value, spec)
+
+
+@lru_cache(1_000)
+def _parts(template: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    return list(Formatter().parse(template))
 
 
 @cache

@@ -16,7 +16,7 @@ from resolvers.access import Capability
 
 REREAD_BUSY = 1.0  # seconds: attempts per second sink without an event
 REREAD_IDLE = 5.0  # seconds: heals what a lost message would leave wrong
-KNOWN_FOR = 5.0  # seconds that watchers are shown a limit and carriers' names without asking anew
+KNOWN_FOR = 15.0  # seconds that watchers are shown a limit and carriers' names without asking anew
 ANSWER_WITHIN = 4.0  # seconds a query waits for Redis
 _ASKED_WITHIN = 1.0  # seconds; after that what is known is shown for as long again
 

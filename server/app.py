@@ -10,7 +10,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from domain import callers, sessions
 from ingest import pipeline
-from live import bucket, bus, throttle
+from live import bucket, bus, line, throttle
 from resolvers import desk, feeds
 from runtime import clock, services
 from runtime.settings import Settings
@@ -32,19 +32,23 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         assert settings.database_url is not None
         assert settings.redis_url is not None
-        async with services.open_services(
-            settings.database_url,
-            settings.redis_url,
-            pool=settings.database_pool,
-            answer_within=ANSWER_WITHIN,
-        ) as opened:
+        async with (
+            services.open_services(
+                settings.database_url,
+                settings.redis_url,
+                pool=settings.database_pool,
+                answer_within=ANSWER_WITHIN,
+            ) as opened,
+            line.opened(opened.redis) as reading,
+        ):
             heard = bus.Bus(opened.redis)
             await heard.start()
             watched = watch.Watch(clock.now, settings.sockets_per_key)
             watched.start()
             used = uses.Uses(clock.now, watched.holders, timedelta(days=settings.session_idle_days))
             used.start()
-            context = contexts(opened.redis, heard, settings)
+            followed = feeds.Feeds(reading, heard)
+            context = contexts(opened.redis, heard, followed, settings)
             runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
             app.state.settings = settings
@@ -76,9 +80,10 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
-def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
+def contexts(
+    redis: Redis, heard: bus.Bus, followed: feeds.Feeds, settings: Settings
+) -> shared.Context:
     """What makes an operation's context of its caller, of where it is resumed, of its language."""
-    followed = feeds.Feeds(redis, heard)
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
     lengths = sessions.Lengths(
         timedelta(days=settings.session_idle_days),

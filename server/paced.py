@@ -50,6 +50,7 @@ class Paced(asyncio.Protocol, ABC):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.is_paused = False  # the peer has not read enough for more to be sent
         self._unfed = bytearray()
         self._turn: asyncio.Handle | None = None
         self._unread, self._arrival, self._end = Timer(), Timer(), Timer()
@@ -125,11 +126,13 @@ class Paced(asyncio.Protocol, ABC):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.is_paused = True
         if not self._unread.is_running:
             self._unread.start(READ_WITHIN, self.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.is_paused = False
         self._unread.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,6 +4,7 @@ A WebSocket can also be written to at once, without a task for each message.
 """
 
 import random
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
-from websockets.protocol import State as WebSocketState
 
 from server import paced
 
@@ -32,6 +32,10 @@ CLOSE_WITHIN = 2.0  # seconds for its answer to our close
 END_WITHIN = 9.0  # seconds from SIGTERM to the end of the process; it is killed then
 GRACE = END_WITHIN - 2  # of them for connections; then the services are closed
 DRAIN_OVER = GRACE - CLOSE_WITHIN - 1  # of them, over which peers are sent away
+
+
+_TEXT = 0x81  # the last frame of a text message
+_MEDIUM, _LONG = struct.Struct("!BBH"), struct.Struct("!BBQ")
 
 
 class ServerEnding(ServerState):
@@ -148,12 +152,12 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
 
     @property
     def is_open(self) -> bool:
-        return self.conn.state is WebSocketState.OPEN and not self.transport.is_closing()
+        return not (self.close_sent or self.transport.is_closing())
 
     @property
     def is_writable(self) -> bool:
         """Whether the peer has read enough for more to be sent."""
-        return self.writable.is_set() and self.is_open
+        return not (self.is_paused or self.close_sent or self.transport.is_closing())
 
     async def until_writable(self) -> bool:
         """Waits for the peer to read; False where the socket is closed."""
@@ -165,8 +169,7 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         """Sends a text message now; only while `is_writable`. TooLongError beyond MAX_SENT."""
         if len(text) > MAX_SENT:
             raise TooLongError(len(text))
-        self.conn.send_text(text)
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write(_text_frame(text))
 
     async def send(self, message: Any) -> None:
         """As uvicorn does; but a peer that does not answer our close is reset."""
@@ -269,6 +272,17 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             super().shutdown()
         self.abort_in(CLOSE_WITHIN)
+
+
+def _text_frame(text: bytes) -> bytes:
+    """RFC 6455 §5.2: whole and not masked, as a server sends it. A push is written so thousands of
+    times, where `websockets` would check and copy it anew each time."""
+    size = len(text)
+    if size < 126:
+        return bytes((_TEXT, size)) + text
+    if size < 65_536:
+        return _MEDIUM.pack(_TEXT, 126, size) + text
+    return _LONG.pack(_TEXT, 127, size) + text
 
 
 def _is_ending(state: ServerState) -> bool:

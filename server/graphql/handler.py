@@ -283,18 +283,20 @@ class Listening:
         self._place = handler.runner.subscribe(asked, handler.caller, self.wake)
 
     def wake(self) -> None:
-        wire = self._handler.wire
+        wire, place = self._handler.wire, self._place
         try:
             while wire.is_writable:
-                event = self._place.take()
+                event = place.take()
                 if event is None:
-                    self._finish(self._place.faults)
+                    self._finish(place.faults)
                     return
                 text = self._prefix + event.payload + b"}"
                 if len(text) > MAX_SENT:
-                    self._finish([_too_large(len(text), self._place.share.asked.language)])
+                    self._finish([_too_large(len(text), place.share.asked.language)])
                     return
                 wire.write(text)
+                if place.is_told_all:
+                    return
         except shared.FellBehindError:
             self._finish([operations.fell_behind(self._place)])
             return

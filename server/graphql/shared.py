@@ -76,7 +76,7 @@ class Subscription:
         Raises FellBehindError, of facts, rather than leave any out.
         """
         share = self.share
-        if not self.behind:
+        if self._position == share.count:
             return None
         oldest = share.count - len(share.events)
         if self._position < oldest:
@@ -86,8 +86,14 @@ class Subscription:
         event = share.events[self._position - oldest]
         self._position += 1
         self._mark = event.mark
-        share.taken.set()
+        if share.taken is not None:
+            share.taken.set()
         return event
+
+    @property
+    def is_told_all(self) -> bool:
+        """Whether it has taken all there is, and more may come."""
+        return self._position == self.share.count and self.share.faults is None
 
     @property
     def mark(self) -> int | None:
@@ -115,7 +121,7 @@ class Share:
         self.faults: list[Payload] | None = None
         self.subscriptions: set[Subscription] = set()
         self.task: asyncio.Task[None] | None = None
-        self.taken = asyncio.Event()
+        self.taken: asyncio.Event | None = None  # where `room` waits for it
         self.context: base.Context | None = None
         self.mark: int | None = None  # of the last event
         self._most = 1 if asked.is_gauge else FURTHEST_BEHIND
@@ -148,8 +154,9 @@ class Share:
         while self._is_half_full() and self.subscriptions:
             if min(one.behind for one in self.subscriptions) <= len(self.events) // 2:
                 return
-            self.taken.clear()
+            self.taken = asyncio.Event()
             await self.taken.wait()
+            self.taken = None
 
     def _is_half_full(self) -> bool:
         return not self.asked.is_gauge and (

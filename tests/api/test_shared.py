@@ -16,6 +16,7 @@ from switches import Calls
 from domain import callers
 from domain.callers import Kind, Role
 from live import bus
+from resolvers import feeds
 from runtime import clock
 from runtime.settings import Settings
 from server import app, auth
@@ -51,7 +52,7 @@ def asked(caller: callers.Caller | None, **changes: Any) -> shared.Asked:
 async def runner(carrier: Carrier, api_redis: Redis) -> AsyncIterator[operations.Runner]:
     heard = bus.Bus(api_redis)
     await heard.start()
-    context = app.contexts(api_redis, heard, Settings())
+    context = app.contexts(api_redis, heard, feeds.Feeds(api_redis, heard), Settings())
     yield operations.Runner(shared.Hub(context), context, trusted.Documents({}))
     await heard.close()
 
