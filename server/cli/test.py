@@ -51,13 +51,19 @@ PARTS = (
         ("node", "npm"),
         "apt-get install nodejs npm",
     ),
+    Part(
+        "browser",
+        "in a real browser (Chromium)",
+        ("chromium", "chromedriver"),
+        "apt-get install chromium chromium-driver",
+    ),
 )
 
 
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Runs the tests; further arguments go to pytest. `test switch` runs those on a real switch,
-    `test clients` those with the client packages of npm.
+    `test clients` those with the client packages of npm, `test browser` those in Chromium.
 
     Example: ./callboard test tests/domain -q
     """
