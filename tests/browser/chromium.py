@@ -113,6 +113,11 @@ class Window:
         return self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, "[role=status]").text)
 
     @property
+    def fields(self) -> list[str]:
+        """What a screen reader calls them."""
+        return [one.accessible_name for one in self._shown("input")]
+
+    @property
     def buttons(self) -> list[str]:
         return [one.accessible_name for one in self._shown("button")]
 
@@ -148,16 +153,48 @@ class Window:
         """A command of the DevTools protocol."""
         self.driver.execute_cdp_cmd(command, parameters)
 
+    def looks(self, *, width: int = 900, dark: bool = False) -> None:
+        """On a screen so wide, in CSS pixels, of a person who likes it dark or light."""
+        self.switch(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=700,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.switch("Emulation.setEmulatedMedia", features=[scheme])
+
+    def go_offline(self, offline: bool = True) -> None:
+        self.switch(
+            "Network.emulateNetworkConditions",
+            offline=offline,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+
     def watch(self) -> None:
-        """Takes down what the browser logged since: requests, and faults of the page."""
+        """Takes down what the browser logged since: requests it sent, and faults of the page."""
+        urls: dict[str, str] = {}
+        sent: list[tuple[str, dict[str, str]]] = []
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                request = message["params"]["request"]
-                self.requests.append(Request(request["url"], request["headers"]))
+            params = message["params"]
+            if message["method"] == "Network.requestWillBeSent":  # if nothing forbids it
+                urls[params["requestId"]] = params["request"]["url"]
             if message["method"] == "Network.requestWillBeSentExtraInfo":
-                headers = message["params"]["headers"]
-                self.requests.append(Request(self.requests[-1].url, headers))
+                sent.append((params["requestId"], params["headers"]))
+        self.requests += [
+            Request(urls.get(id) or f"//{headers['Host']}", headers) for id, headers in sent
+        ]
         for entry in self.driver.get_log("browser"):
-            if entry["level"] != "DEBUG":  # which are hints
+            is_hint = entry["level"] == "DEBUG"
+            if not is_hint and "/favicon.ico" not in entry["message"]:  # the portal's own affair
                 self.faults.append(entry["message"])
+
+    def blames(self, *words: str) -> bool:
+        """Whether each fault since is one with a word of these, and there is one; forgives them."""
+        self.watch()
+        faults, self.faults = self.faults, []
+        return bool(faults) and all(any(word in fault for word in words) for fault in faults)

@@ -89,7 +89,7 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         while data := await source.read(65_536):
             target.write(data)
             await target.drain()
-    except ConnectionError:
+    except OSError:  # of the connection, or of TLS
         pass
     finally:
         target.close()
