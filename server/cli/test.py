@@ -27,6 +27,7 @@ class Part:
     what: str
     programs: tuple[str, ...]
     install: str
+    systems: str = "Debian or Ubuntu"
 
     @property
     def missing(self) -> list[str]:
@@ -34,7 +35,7 @@ class Part:
 
     @property
     def how(self) -> str:
-        return f"On Debian or Ubuntu: {self.install}; then ./callboard test {self.name}"
+        return f"On {self.systems}: {self.install}; then ./callboard test {self.name}"
 
 
 PARTS = (
@@ -56,6 +57,7 @@ PARTS = (
         "in a real browser (Chromium)",
         ("chromium", "chromedriver"),
         "apt-get install chromium chromium-driver",
+        "Debian",
     ),
 )
 

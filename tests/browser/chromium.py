@@ -23,9 +23,10 @@ _SWITCHES = (
     "--disable-gpu",
     "--no-first-run",
     # Every name of the tests is this machine; nothing else is found.
-    "--host-resolver-rules=MAP *.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP *.example 127.0.0.1, MAP * ~NOTFOUND,"
+    " EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-_WITHIN = 10.0  # seconds for what a page comes to show
+_WITHIN = 10.0  # seconds for what a page comes to show, or a script to end
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ def start(languages: str) -> Chrome:
     options.add_experimental_option("prefs", {"intl.accept_languages": languages})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     options.accept_insecure_certs = True
-    return Chrome(options=options, service=Service(shutil.which("chromedriver") or "chromedriver"))
+    driver = shutil.which("chromedriver") or "chromedriver"
+    chrome = Chrome(options=options, service=Service(driver))
+    chrome.set_script_timeout(_WITHIN)
+    return chrome
 
 
 class Window:

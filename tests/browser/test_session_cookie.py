@@ -165,11 +165,12 @@ def test_a_form_of_another_site_does_nothing(carrier: Carrier, window: Opened, m
     assert ask(page, VIEWER)["data"] == STAFF
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_on_the_same_machine_the_cookie_works_by_plain_http_too(
-    carrier: Carrier, window: Opened
+    carrier: Carrier, window: Opened, host: str
 ) -> None:
     """Chromium takes a Secure cookie from loopback."""
-    page, url = window(), carrier.portal.web.url
+    page, url = window(), carrier.portal.web.url.replace("127.0.0.1", host)
     page.may_reach.add(url.removeprefix("http://"))
     signed_in(page, carrier, url)
     assert ask(page, VIEWER)["data"] == STAFF

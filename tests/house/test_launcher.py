@@ -172,6 +172,12 @@ def test_doctor_says_what_is_unreachable_and_how_to_mend_it(tmp_path: Path) -> N
     assert "hidden" not in said
 
 
+def test_doctor_says_which_tests_cannot_be_run_here(tmp_path: Path) -> None:
+    _, said = launch("doctor", "--data-dir", str(tmp_path), PATH=str(tmp_path), **UNREACHABLE)
+    for part, programs in [("clients", "node and npm"), ("browser", "chromium and chromedriver")]:
+        assert f"{programs} not here; only ./callboard test {part} needs that" in said
+
+
 def test_doctor_tells_of_the_trusted_documents(tmp_path: Path) -> None:
     manifest = tmp_path / "documents.json"
     for text, said_of_it in [
