@@ -23,7 +23,8 @@ async def test_a_link_is_used_by_the_button_of_its_page_which_says_what_next(
     email, link = await link_of(carrier, kind, language)
     page, said = window(language), SAID[kind, language]
     page.open(link)
-    assert page.heading == said.heading
+    assert page.run("return document.documentElement.lang") == language
+    assert page.heading == page.driver.title == said.heading
     assert use(page, kind, language=language) == said.done
     assert not page.buttons
     password = PASSWORD if kind == "verification" else NEW

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from chromium import Window
-from pages import KINDS, NO_LINK, SAID, Opened, link_of, use
+from pages import KINDS, LABEL, NO_LINK, SAID, Opened, link_of, use
 from portal import Carrier
 
 pytestmark = pytest.mark.browser
@@ -95,29 +95,31 @@ async def test_a_page_is_not_shown_inside_another_sites(carrier: Carrier, window
     assert page.blames("frame-ancestors")
 
 
-@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_text_can_be_read_in_light_and_in_dark(
-    carrier: Carrier, window: Opened, kind: str, dark: bool
+    carrier: Carrier, window: Opened, kind: str
 ) -> None:
     _, link = await link_of(carrier, kind)
     page = window()
-    page.looks(dark=dark)
     page.open(link)
-    [shade, *_] = re.findall(r"\d+", page.run(BACKGROUND))
-    assert (int(shade) < 64) == dark
-    unreadable = _unreadable(page)
+    assert _unreadable(page) == []
     use(page, kind)
-    unreadable += _unreadable(page)
+    assert _unreadable(page) == []
     page.open(link + "x")
     use(page, kind)
-    assert unreadable + _unreadable(page) == []
+    assert _unreadable(page) == []
 
 
 def _unreadable(page: Window) -> list[tuple[float, str]]:
-    found = page.run(CONTRASTS)
-    assert len(found) > 1
-    return [(contrast, text) for contrast, text in found if contrast < 4.5]
+    found: list[tuple[float, str]] = []
+    for dark in (False, True):
+        page.looks(dark=dark)
+        [shade, *_] = re.findall(r"\d+", page.run(BACKGROUND))
+        assert (int(shade) < 64) == dark
+        shown = page.run(CONTRASTS)
+        assert len(shown) > 1
+        found += [(contrast, text) for contrast, text in shown if contrast < 4.5]
+    return found
 
 
 @pytest.mark.parametrize("language", ["de", "es"])
@@ -140,16 +142,13 @@ def _width(page: Window) -> int:
     return int(page.run("return document.documentElement.scrollWidth"))
 
 
-@pytest.mark.parametrize("language", ["en", "de", "es"])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_screen_reader_is_told_the_language_and_a_name_for_every_field(
-    carrier: Carrier, window: Opened, kind: str, language: str
+async def test_a_screen_reader_is_told_a_name_for_every_field(
+    carrier: Carrier, window: Opened, kind: str
 ) -> None:
-    _, link = await link_of(carrier, kind, language)
-    page = window(language)
+    _, link = await link_of(carrier, kind)
+    page = window()
     page.open(link)
-    assert page.run("return document.documentElement.lang") == language
-    assert page.driver.title == SAID[kind, language].heading
-    assert all(page.fields)
-    assert len(page.fields) == (0 if kind == "verification" else 2)
-    assert page.buttons == [SAID[kind, language].button]
+    labels = [] if kind == "verification" else [LABEL["en"], "Show the password"]
+    assert page.fields == labels
+    assert page.buttons == [SAID[kind, "en"].button]
