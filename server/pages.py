@@ -2,6 +2,7 @@
 
 Opening a page changes nothing, so that a scanner of links in mails uses none up. A page is all
 there is to load; its policy lets it run its own script and speak to this server, nothing else.
+Once the link is used up, its token leaves the address and the history of the browser.
 """
 
 import re
@@ -34,7 +35,7 @@ class Page:
         kind = self.mutation[0].upper() + self.mutation[1:]
         return (
             f"mutation ($input: {kind}Input!) {{ {self.mutation}(input: $input)"
-            " { __typename ... on Refusal { code message } } }"
+            " { __typename ... on Refusal { code message field } } }"
         )
 
 
@@ -65,31 +66,58 @@ PAGES: dict[Kind, Page] = {
 }
 _PASSWORD = marked("New password, at least {characters} characters")
 _BROKEN = marked("That did not work; try again in a minute.")
-_NEEDS_SCRIPT = marked("This page needs JavaScript.")
+_SHOWN = marked("Show the password")
+_NEEDS_SCRIPT = marked("This page needs JavaScript: allow it, then open the link again.")
+_NEEDS_LINK = marked("Open this page by the link in the message that you were sent.")
 
 # Run where only trusted documents are.
 DOCUMENTS = frozenset(page.document for page in PAGES.values())
 
 _STYLE = """
-body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; color: #1c2430; background: #f3f5f8 }
-main { max-width: 26rem; margin: 12vh auto; padding: 2rem; background: #fff; border-radius: .5rem }
-h1 { margin-top: 0; font-size: 1.3rem }
-input, button { box-sizing: border-box; width: 100%; padding: .6rem; font: inherit }
-input { margin: .3rem 0 1rem; border: 1px solid #8a94a3; border-radius: .3rem }
-button { border: 0; border-radius: .3rem; color: #fff; background: #1f5fbf; cursor: pointer }
-button:disabled { opacity: .6 }
+:root { color-scheme: light dark; --ink: #1c2430; --back: #f3f5f8; --card: #fff; --line: #7d8796;
+  --act: #1f5fbf; --fault: #b3261e }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e8ee; --back: #12161c; --card: #1e242d; --act: #2f6bc9; --fault: #ffb4ab }
+}
+* { box-sizing: border-box }
+body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back) }
+main { width: min(30rem, 100% - 2rem); margin: min(12vh, 6rem) auto; padding: 1.5rem;
+  border-radius: .5rem; background: var(--card); overflow-wrap: break-word }
+h1 { margin: 0; font-size: 1.3rem }
+p { margin: 1rem 0 0 }
+label { display: block; margin-top: 1rem }
+input[name], button { width: 100%; padding: .6rem; border-radius: .3rem; font: inherit }
+input[name] { margin-top: .3rem; border: 1px solid var(--line); color: inherit; background: none }
+#shown { margin-left: 0 }
+button { margin-top: 1rem; border: 0; color: #fff; background: var(--act); cursor: pointer }
+button:disabled { cursor: wait }
+:focus-visible { outline: 3px solid var(--line); outline-offset: 2px }
+[role=status]:empty { display: none }
+.fault { color: var(--fault) }
 """
 _SCRIPT = """
 const form = document.querySelector("form");
 const said = document.querySelector("[role=status]");
+const button = form.querySelector("button");
+const { password, shown } = form.elements;
+shown?.addEventListener("change", () => {
+  password.type = shown.checked ? "text" : "password";
+});
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { document: query, done, broken } = form.dataset;
-  const token = new URLSearchParams(location.search).get("token") ?? "";
-  const input = { token, ...Object.fromEntries(new FormData(form)) };
-  const button = form.querySelector("button");
   button.disabled = true;
   said.textContent = "";
+  const { text, isDone, isOver } = await use(new URLSearchParams(location.search).get("token"));
+  said.textContent = text;
+  said.classList.toggle("fault", !isDone);
+  form.hidden = isOver;
+  button.disabled = false;
+  if (isOver) history.replaceState(null, "", location.pathname);
+  else (password ?? button).focus();
+});
+async function use(token) {
+  const { document: query, done, broken } = form.dataset;
+  const input = password ? { token, password: password.value } : { token };
   try {
     const answer = await fetch("graphql", {
       method: "POST",
@@ -98,15 +126,15 @@ form.addEventListener("submit", async (event) => {
       body: JSON.stringify({ query, variables: { input } }),
     });
     const { data, errors } = await answer.json();
-    const result = data && Object.values(data)[0];
-    const fault = errors ? errors[0].message : result ? result.message : broken;
-    said.textContent = fault ?? done;
-    form.hidden = !fault;
+    if (errors) return { text: errors[0].message };
+    const { code, message, field } = Object.values(data)[0];
+    const isDone = code === undefined || code === "ALREADY_VERIFIED";
+    return { text: message ?? done, isDone, isOver: isDone || field === "token" };
   } catch {
-    said.textContent = broken;
+    return { text: broken };
   }
-  button.disabled = false;
-});
+}
+form.hidden = false;
 """
 
 
@@ -125,23 +153,20 @@ async def show(request: Request) -> Response:
         "Vary": "Accept-Language",
     }
     language = preferred(request.headers.get("accept-language", ""))
-    return HTMLResponse(html(PAGES[kind], language, nonce), headers=headers)
+    has_token = bool(request.query_params.get("token"))
+    return HTMLResponse(_html(PAGES[kind], language, nonce, has_token), headers=headers)
 
 
-def html(page: Page, language: str, nonce: str) -> str:
-    def say(template: str, **values: object) -> str:
-        return escape(texts.say(language, template, values))
+def _html(page: Page, language: str, nonce: str, has_token: bool) -> str:
+    def say(template: str) -> str:
+        return escape(texts.say(language, template))
 
-    password = (
-        f"<label>{say(_PASSWORD, characters=people.MIN_PASSWORD)}"
-        ' <input type="password" name="password" autocomplete="new-password" required'
-        f' minlength="{people.MIN_PASSWORD}"></label>'
-    )
+    body = _form(page, language, nonce) if has_token else f"<p>{say(_NEEDS_LINK)}</p>"
     return f"""<!doctype html>
 <html lang="{language}">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>{say(page.title)}</title>
 <style nonce="{nonce}">{_STYLE}</style>
@@ -149,19 +174,33 @@ def html(page: Page, language: str, nonce: str) -> str:
 <body>
 <main>
 <h1>{say(page.title)}</h1>
-<form data-document="{escape(page.document)}" data-done="{say(page.done)}"
- data-broken="{say(_BROKEN)}">
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def _form(page: Page, language: str, nonce: str) -> str:
+    """Hidden until its script runs: without it the button would do nothing."""
+
+    def say(template: str, **values: object) -> str:
+        return escape(texts.say(language, template, values))
+
+    password = f"""
+<label>{say(_PASSWORD, characters=people.MIN_PASSWORD)}
+<input type="password" name="password" autocomplete="new-password" required
+ minlength="{people.MIN_PASSWORD}"></label>
+<label><input type="checkbox" id="shown"> {say(_SHOWN)}</label>"""
+    return f"""<form hidden method="post" data-document="{escape(page.document)}"
+ data-done="{say(page.done)}" data-broken="{say(_BROKEN)}">
 <p>{say(page.explained)}</p>
 {password if page.asks_password else ""}
 <button>{say(page.button)}</button>
 </form>
 <p role="status"></p>
-<noscript>{say(_NEEDS_SCRIPT)}</noscript>
-</main>
-<script nonce="{nonce}">{_SCRIPT}</script>
-</body>
-</html>
-"""
+<noscript><p>{say(_NEEDS_SCRIPT)}</p></noscript>
+<script nonce="{nonce}">{_SCRIPT}</script>"""
 
 
 def preferred(accept_language: str) -> str:

@@ -4,14 +4,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
+import databases
 import pytest
 from programs import Program
 from redis.asyncio import Redis
@@ -60,8 +58,9 @@ def services() -> Iterator[TestServices]:
 @pytest.fixture(scope="session")
 async def template(services: TestServices) -> AsyncIterator[str]:
     """The name of a migrated, closed database that the others are copied from."""
-    async with _created(services, f"callboard_test_{os.getpid()}") as name:
-        await db.open_database(_with_database(services.database_url, name))
+    name = f"callboard_test_{os.getpid()}"
+    async with databases.created(services.database_url, name) as url:
+        await db.open_database(url)
         try:
             await db.migrate()
         finally:
@@ -72,13 +71,9 @@ async def template(services: TestServices) -> AsyncIterator[str]:
 @pytest.fixture
 async def database(services: TestServices, template: str) -> AsyncIterator[str]:
     """A fresh migrated database, opened through `models.db`; yields its URL."""
-    async with _created(services, f"{template}_{next(_numbers)}", template) as name:
-        url = _with_database(services.database_url, name)
-        await db.open_database(url)
-        try:
-            yield url
-        finally:
-            await db.close_database()
+    name = f"{template}_{next(_numbers)}"
+    async with databases.opened(services.database_url, name, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -113,33 +108,6 @@ def _environment(services: TestServices, database: str) -> dict[str, str]:
         "CALLBOARD_REDIS_URL": services.redis_url,
         "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
     }
-
-
-@asynccontextmanager
-async def _created(
-    services: TestServices, name: str, template: str = "template0"
-) -> AsyncIterator[str]:
-    await _execute(services, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield name
-    finally:
-        await _execute(services, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-async def _execute(services: TestServices, sql: str) -> None:
-    credentials = db.config(services.database_url)["connections"]["default"]["credentials"]
-    options: dict[str, Any] = {
-        key: credentials[key] for key in ("host", "port", "user", "password")
-    }
-    connection = await asyncpg.connect(**options, database="postgres")
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
-def _with_database(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def _with_number(url: str) -> str:

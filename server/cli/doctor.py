@@ -23,6 +23,7 @@ from models import db
 from runtime import embedded_processes, mail, services
 from runtime.settings import Settings, SettingsError, settings
 from server import cli
+from server.cli import test
 
 commands = typer.Typer()
 
@@ -151,13 +152,15 @@ def _programs() -> Iterator[Finding]:
     except (embedded_processes.ServerError, OSError, subprocess.CalledProcessError) as error:
         advice = f"{error}; remove .venv and start ./callboard again, or configure both URLs"
         yield Finding("bad", "embedded", advice)
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
-    missing = [name for name in ("kamailio", "sipp") if shutil.which(name, path=path) is None]
-    if missing:
-        advice = f"{' and '.join(missing)} not here; only ./callboard test switch needs them"
-        yield Finding("note", "switch tests", advice)
-    else:
-        yield Finding("good", "switch tests", "Kamailio and SIPp are here")
+    yield from map(_tests, test.PARTS)
+
+
+def _tests(part: test.Part) -> Finding:
+    programs, subject = " and ".join(part.programs), f"{part.name} tests"
+    if not part.missing:
+        return Finding("good", subject, f"{programs} are here")
+    advice = f"{' and '.join(part.missing)} not here; only ./callboard test {part.name} needs that"
+    return Finding("note", subject, advice)
 
 
 def _services(data_dir: Path) -> list[Finding]:

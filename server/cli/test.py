@@ -27,6 +27,7 @@ class Part:
     what: str
     programs: tuple[str, ...]
     install: str
+    systems: str = "Debian or Ubuntu"
 
     @property
     def missing(self) -> list[str]:
@@ -34,7 +35,7 @@ class Part:
 
     @property
     def how(self) -> str:
-        return f"On Debian or Ubuntu: {self.install}; then ./callboard test {self.name}"
+        return f"On {self.systems}: {self.install}; then ./callboard test {self.name}"
 
 
 PARTS = (
@@ -51,13 +52,20 @@ PARTS = (
         ("node", "npm"),
         "apt-get install nodejs npm",
     ),
+    Part(
+        "browser",
+        "in a real browser (Chromium)",
+        ("chromium", "chromedriver"),
+        "apt-get install chromium chromium-driver",
+        "Debian",
+    ),
 )
 
 
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Runs the tests; further arguments go to pytest. `test switch` runs those on a real switch,
-    `test clients` those with the client packages of npm.
+    `test clients` those with the client packages of npm, `test browser` those in Chromium.
 
     Example: ./callboard test tests/domain -q
     """

@@ -5,9 +5,8 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
+import databases
 import httpx2
 import pytest
 import world
@@ -17,23 +16,14 @@ from redis.asyncio import Redis
 from world import World
 
 from live import keys
-from models import db
 from runtime import clock
 
 
 @pytest.fixture(scope="package")
 async def api_database(services: Any, template: str) -> AsyncIterator[str]:
     name = f"callboard_api_{os.getpid()}"
-    credentials = db.config(services.database_url)["connections"]["default"]["credentials"]
-    options = {key: credentials[key] for key in ("host", "port", "user", "password")}
-    connection = await asyncpg.connect(**options, database="postgres")
-    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    url = urlunsplit(urlsplit(services.database_url)._replace(path=f"/{name}"))
-    await db.open_database(url)
-    yield url
-    await db.close_database()
-    await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await connection.close()
+    async with databases.opened(services.database_url, name, template) as url:
+        yield url
 
 
 @pytest.fixture(scope="package")

@@ -172,6 +172,12 @@ def test_doctor_says_what_is_unreachable_and_how_to_mend_it(tmp_path: Path) -> N
     assert "hidden" not in said
 
 
+def test_doctor_says_which_tests_cannot_be_run_here(tmp_path: Path) -> None:
+    _, said = launch("doctor", "--data-dir", str(tmp_path), PATH=str(tmp_path), **UNREACHABLE)
+    for part, programs in [("clients", "node and npm"), ("browser", "chromium and chromedriver")]:
+        assert f"{programs} not here; only ./callboard test {part} needs that" in said
+
+
 def test_doctor_tells_of_the_trusted_documents(tmp_path: Path) -> None:
     manifest = tmp_path / "documents.json"
     for text, said_of_it in [
@@ -195,11 +201,13 @@ def test_the_tests_run_by_the_launcher_and_end_with_what_was_left_out() -> None:
     code, said = launch("test", "tests/house/test_names.py", "-q")
     assert code == 0, said
     assert "passed" in said
-    end = said.splitlines()[-4:]
+    end = said.splitlines()[-6:]
     assert end[0] == "The part on a real switch (Kamailio and SIPp) was not run."
     assert end[1].endswith("./callboard test switch")
     assert end[2] == "The part with the client packages of npm (Node 18 or newer) was not run."
     assert end[3].endswith("./callboard test clients")
+    assert end[4] == "The part in a real browser (Chromium) was not run."
+    assert end[5].endswith("./callboard test browser")
 
 
 def test_a_failed_test_run_is_a_failed_command(tmp_path: Path) -> None:
@@ -210,17 +218,27 @@ def test_a_failed_test_run_is_a_failed_command(tmp_path: Path) -> None:
     assert "1 failed" in said
 
 
-def test_a_part_whose_programs_are_missing_says_how_to_install_them(tmp_path: Path) -> None:
-    code, said = launch("test", "clients", PATH=str(tmp_path))
+@pytest.mark.parametrize(
+    ("part", "programs", "packages"),
+    [
+        ("clients", "node and npm", "nodejs npm"),
+        ("browser", "chromium and chromedriver", "chromium chromium-driver"),
+    ],
+)
+def test_a_part_whose_programs_are_missing_says_how_to_install_them(
+    tmp_path: Path, part: str, programs: str, packages: str
+) -> None:
+    code, said = launch("test", part, PATH=str(tmp_path))
     assert code == 1
-    assert said.splitlines()[0] == "These are missing: node and npm."
-    assert "apt-get install nodejs npm; then ./callboard test clients" in said
+    assert said.splitlines()[0] == f"These are missing: {programs}."
+    assert f"{packages}; then ./callboard test {part}" in said
 
 
 def test_a_marker_asked_for_does_not_bring_the_parts_in() -> None:
     files = [
         "tests/switch/test_real_switch.py",
         "tests/api/clients",
+        "tests/browser",
         "tests/house/test_fixtures.py",
     ]
     code, said = launch("test", "-m", "services", "--collect-only", "-q", *files)
@@ -228,3 +246,4 @@ def test_a_marker_asked_for_does_not_bring_the_parts_in() -> None:
     assert "test_fixtures.py::test_redis_is_empty_at_the_start" in said
     assert "test_real_switch.py::" not in said
     assert "test_audits.py::" not in said
+    assert "test_links.py::" not in said

@@ -1,0 +1,77 @@
+"""One installation for all tests in a browser: each has an account and windows of its own."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from typing import Any
+
+import chromium
+import databases
+import portal as portals
+import pytest
+from chromium import Window
+from portal import Carrier, Portal
+from selenium.webdriver import Chrome
+
+_numbers = count(2)
+
+
+@pytest.fixture(scope="package")
+async def portal(
+    services: Any, browser_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Portal]:
+    environment = {
+        "CALLBOARD_DATABASE_URL": browser_database,
+        "CALLBOARD_REDIS_URL": services.redis_url,
+        "CALLBOARD_SECRET_KEY": portals.SECRET_KEY,
+    }
+    async with portals.running(environment, tmp_path_factory.mktemp("front")) as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+async def browser_database(services: Any, template: str) -> AsyncIterator[str]:
+    name = f"callboard_browser_{os.getpid()}"
+    async with databases.opened(services.database_url, name, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+async def account(portal: Portal) -> Carrier:
+    return await Carrier.create(portal)
+
+
+@pytest.fixture
+def carrier(account: Carrier) -> Carrier:
+    """The account; its people come from another address in every test."""
+    account.portal.front.move(f"127.0.0.{next(_numbers)}")
+    return account
+
+
+@pytest.fixture(scope="package")
+def chromiums() -> Iterator[dict[str, Chrome]]:
+    """Those that run, by the languages of their users."""
+    started: dict[str, Chrome] = {}
+    try:
+        yield started
+    finally:
+        for driver in started.values():
+            driver.quit()
+
+
+@pytest.fixture
+def window(carrier: Carrier, chromiums: dict[str, Chrome]) -> Iterator[Callable[..., Window]]:
+    """Opens a window; at the end it may have asked no other host, nor told of a fault."""
+    windows: list[Window] = []
+
+    def opened(languages: str = "en") -> Window:
+        if languages not in chromiums:
+            chromiums[languages] = chromium.start(languages)
+        windows.append(Window.opened(chromiums[languages], carrier.portal.host))
+        return windows[-1]
+
+    yield opened
+    for each in windows:
+        each.watch()
+        assert {one.host for one in each.requests} <= each.may_reach
+        assert each.faults == []
