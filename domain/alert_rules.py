@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from domain import people, refusals, texts
+from domain import people, profiles, refusals, texts
 from domain.alerts import MEASURE, Level, Measure, Metric, Operator, Rule, Scope
 from domain.messages import Channel
 
@@ -79,6 +79,16 @@ class Wanted:
             timedelta(seconds=self.cool_down_seconds),
             None if repeat is None else timedelta(seconds=repeat),
         )
+
+
+# What may be changed of a rule; that it makes sense, `checked` says of the whole.
+CHANGES: profiles.Fields = {
+    name: profiles.Field(lambda value, _: value, name in ("sample_minutes", "repeat_seconds"))
+    for name in (
+        *("title", "operator", "threshold", "reset_threshold", "sample_minutes", "minimum_sample"),
+        *("cool_down_seconds", "repeat_seconds", "level", "recipients"),
+    )
+}
 
 
 def checked(wanted: Wanted) -> dict[str, Any]:

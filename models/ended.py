@@ -48,9 +48,9 @@ _ABOUT = {
 }
 _IN_PERIODS = """
     FROM call_records r JOIN unnest($3::int[]) p (minutes)
-        ON r.end_at >= $2 - make_interval(mins => p.minutes)
+        ON r.end_at >= $2::timestamptz - make_interval(mins => p.minutes)
     WHERE r.account_id = $1 AND r.end_at < $2 AND {which} AND {about} = ANY($4::bigint[])
-      AND r.end_at >= $2 - make_interval(mins => (SELECT max(m) FROM unnest($3::int[]) m))
+      AND r.end_at >= $2::timestamptz - make_interval(mins => (SELECT max(m) FROM unnest($3::int[]) m))
 """
 _SUMS = f"""
     SELECT p.minutes, {{about}} AS about, coalesce(sip_code, 0) AS code, count(*) AS calls,

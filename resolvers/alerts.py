@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from domain import alert_rules, alerts, callers, facts, refusals
+from domain import alert_rules, alerts, callers, facts, profiles, refusals
 from domain.alert_rules import Recipient, Wanted
 from live import news, wake
 from models import alert_history, carriers, db
@@ -58,11 +58,12 @@ async def update(
 ) -> AlertRule:
     """Changes what is given alone. NOT_FOUND, CHANGED_MEANWHILE, and as `create`."""
     access.require_account(caller, Capability.MANAGE_ALERTS)
+    changes = profiles.checked(alert_rules.CHANGES, given)
     async with db.transaction():
         row = await stored.locked(caller.account_id, rule_id)
         if row is None:
             raise refusals.no_such("AlertRule", "ruleId")
-        wanted = alert_rules.checked(replace(stored.wanted_of(row), **given))
+        wanted = alert_rules.checked(replace(stored.wanted_of(row), **changes))
         made = await stored.change(caller.account_id, rule_id, wanted, expected_version)
         assert made is not None  # it is locked
         if made.after:

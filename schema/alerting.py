@@ -80,16 +80,18 @@ class UpdateAlertRuleInput:
         description="The version that was read; refused as CHANGED_MEANWHILE where it is another by"
         " now. null: whatever it is.",
     )
-    title: str = given.optional("What it is called.")
-    operator: domain.Operator = given.optional("On which side it is raised.")
-    threshold: Decimal = given.optional("In the metric's unit.")
-    reset_threshold: Decimal = given.optional(_RESET)
+    title: str | None = given.optional("What it is called.")
+    operator: domain.Operator | None = given.optional("On which side it is raised.")
+    threshold: Decimal | None = given.optional("In the metric's unit.")
+    reset_threshold: Decimal | None = given.optional(_RESET)
     sample_minutes: base.Long | None = given.optional("Minutes of calls looked at, 1 to 15.")
-    minimum_sample: base.Long = given.optional("A reading of fewer calls says nothing.")
-    cool_down_seconds: base.Long = given.optional("The least time between two of its messages.")
+    minimum_sample: base.Long | None = given.optional("A reading of fewer calls says nothing.")
+    cool_down_seconds: base.Long | None = given.optional(
+        "The least time between two of its messages."
+    )
     repeat_seconds: base.Long | None = given.optional("How often it is told again; null: once.")
-    level: domain.Level = given.optional("How grave it is.")
-    recipients: list[AlertRecipientInput] = given.optional("Whom to tell: all of them.")
+    level: domain.Level | None = given.optional("How grave it is.")
+    recipients: list[AlertRecipientInput] | None = given.optional("Whom to tell: all of them.")
 
 
 @strawberry.input(description="A rule.")
@@ -184,7 +186,8 @@ class AlertMutation:
         caller = info.context.signed_in()
         changes = given.values(input, {"rule_id", "expected_version", "recipients"})
         if input.recipients is not strawberry.UNSET:
-            changes["recipients"] = _recipients(input.recipients)
+            told = input.recipients
+            changes["recipients"] = None if told is None else _recipients(told)
         row = await resolve.update(
             caller,
             base.decode_id(input.rule_id, "AlertRule", caller.account_id),
