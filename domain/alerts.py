@@ -144,7 +144,8 @@ def _ratio(value: Fraction | None, samples: int) -> Reading:
     if value is None:
         return Reading(None, samples)
     exact = money.divide(Decimal(value.numerator), value.denominator)
-    return Reading(money.rounded(exact, PLACES, Rounding.HALF_EVEN), samples)
+    shown = money.plain(money.rounded(exact, PLACES, Rounding.HALF_EVEN))
+    return Reading(Decimal(shown), samples)
 
 
 # Rules -----------------------------------------------------------------------------------------

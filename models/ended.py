@@ -1,8 +1,8 @@
 """Calls by their end: what the live window is filled from, and what alerts look at."""
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection
-from datetime import datetime
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from domain import alerts, calls, stats
 from models import db
@@ -38,9 +38,9 @@ async def since(
             ]
 
 
-# What ended in each of some periods before an instant ($2; $3: their minutes), by what it is about:
-# attempts of the account or of customers, legs of carriers. The records are read once, whatever the
-# number of periods and of what it is about.
+# What ended in each of some periods before an instant ($2; $3: their minutes, $4: the longest's
+# start), by what it is about: attempts of the account or of customers, legs of carriers. The
+# records are read once, whatever the number of periods and of what it is about ($5).
 _ABOUT = {
     alerts.Scope.ACCOUNT: ("0::bigint", "final", "setup_at"),
     alerts.Scope.CUSTOMER: ("customer_id", "final", "setup_at"),
@@ -49,8 +49,8 @@ _ABOUT = {
 _IN_PERIODS = """
     FROM call_records r JOIN unnest($3::int[]) p (minutes)
         ON r.end_at >= $2::timestamptz - make_interval(mins => p.minutes)
-    WHERE r.account_id = $1 AND r.end_at < $2 AND {which} AND {about} = ANY($4::bigint[])
-      AND r.end_at >= $2::timestamptz - make_interval(mins => (SELECT max(m) FROM unnest($3::int[]) m))
+    WHERE r.account_id = $1 AND r.end_at >= $4 AND r.end_at < $2 AND {which}
+      AND {about} = ANY($5::bigint[])
 """
 _SUMS = f"""
     SELECT p.minutes, {{about}} AS about, coalesce(sip_code, 0) AS code, count(*) AS calls,
@@ -60,14 +60,16 @@ _SUMS = f"""
     {_IN_PERIODS} GROUP BY 1, 2, 3
 """
 _FAILURES = f"""
-    SELECT minutes, about,
-           count(*) FILTER (WHERE good_at IS NULL OR end_at > good_at) AS failures
-    FROM (
+    WITH ended AS MATERIALIZED (
         SELECT p.minutes, {{about}} AS about, end_at,
-               max(end_at) FILTER (WHERE answer_at IS NOT NULL OR sip_code = ANY($5::int[]))
-                   OVER (PARTITION BY p.minutes, {{about}}) AS good_at
+               answer_at IS NOT NULL OR coalesce(sip_code = ANY($6::int[]), false) AS is_good
         {_IN_PERIODS}
-    ) ended GROUP BY 1, 2
+    ), good AS (
+        SELECT minutes, about, max(end_at) AS at FROM ended WHERE is_good GROUP BY 1, 2
+    )
+    SELECT minutes, about, count(*) AS failures
+    FROM ended LEFT JOIN good USING (minutes, about)
+    WHERE NOT is_good AND (good.at IS NULL OR ended.end_at > good.at) GROUP BY 1, 2
 """
 
 
@@ -76,24 +78,33 @@ async def in_periods(
     scope: alerts.Scope,
     ids: Collection[int],
     minutes: Collection[int],
+    failures: Collection[int],
     now: datetime,
-    *,
-    failures: bool,
 ) -> dict[tuple[int, int], alerts.Ended]:
     """By (minutes, id), what ended in the minutes before `now`; nothing of what had no calls.
 
-    `ids` are customers or carriers, 0 of the account; without `failures` they are not counted.
+    `ids` are customers or carriers, 0 of the account; `failures` are those of the minutes in which
+    failures are counted too.
     """
     about, which, since = _ABOUT[scope]
     words = {"about": about, "which": which, "since": since}
-    given = (account_id, now, list(minutes), list(ids))
+
+    def given(minutes: Collection[int]) -> tuple[object, ...]:
+        start = now - timedelta(minutes=max(minutes))
+        return account_id, now, list(minutes), start, list(ids)
+
     async with db.connection() as conn:
-        rows = await conn.fetch(_SUMS.format(**words), *given)
-        failed = (
-            await conn.fetch(_FAILURES.format(**words), *given, list(alerts.FAILS_NOT))
-            if failures
-            else ()
-        )
+        rows = await conn.fetch(_SUMS.format(**words), *given(minutes))
+        failed: Sequence[Mapping[str, int]] = ()
+        if failures:
+            counted = (*given(failures), list(alerts.FAILS_NOT))
+            failed = await conn.fetch(_FAILURES.format(**words), *counted)
+    return _ended(rows, failed)
+
+
+def _ended(
+    rows: Sequence[Mapping[str, int]], failed: Sequence[Mapping[str, int]]
+) -> dict[tuple[int, int], alerts.Ended]:
     sums: dict[tuple[int, int], stats.Sums] = defaultdict(stats.Sums)
     codes: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
     for row in rows:

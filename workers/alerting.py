@@ -1,5 +1,6 @@
 """Compares all alert rules with what there is to read, and tells what has happened."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,6 +11,8 @@ from domain import alerts, facts
 from live import news, wake
 from models import alerts as stored
 from workers import readings
+
+_AT_ONCE = 4  # that are told; more would wait for each other's numbers
 
 log = structlog.get_logger("worker")
 
@@ -26,17 +29,28 @@ async def evaluate(redis: Redis, clock: Callable[[], datetime]) -> None:
 async def _evaluate(redis: Redis, account_id: int, now: datetime) -> None:
     rules = await stored.standing(account_id)
     found = await readings.take(redis, account_id, rules, now)
-    for rule in rules:
-        read = found.get(rule.id)
-        # Most rules say nothing; what one says is decided anew under its lock.
-        if read and alerts.step(rule.wanted.rule, rule.state, read, now):
-            await _take(redis, rule, read, now)
+    places = asyncio.Semaphore(_AT_ONCE)
+    # Most rules say nothing; what one says is decided anew under its lock.
+    await asyncio.gather(
+        *(
+            _take(redis, rule, read, now, places)
+            for rule in rules
+            if (read := found.get(rule.id)) and alerts.step(rule.wanted.rule, rule.state, read, now)
+        )
+    )
 
 
-async def _take(redis: Redis, rule: stored.Standing, read: alerts.Reading, now: datetime) -> None:
+async def _take(
+    redis: Redis,
+    rule: stored.Standing,
+    read: alerts.Reading,
+    now: datetime,
+    places: asyncio.Semaphore,
+) -> None:
     about = {"account": rule.account_id, "rule": rule.id}
     try:
-        told = await stored.take(rule, read, now)
+        async with places:
+            told = await stored.take(rule, read, now)
     except Exception:
         log.exception("alert not told", **about)
         return

@@ -59,8 +59,8 @@ async def _sampled(account_id: int, rules: Sequence[Standing], now: datetime) ->
             scope,
             {rule.subject_id for rule in of_scope},
             {_minutes(rule) for rule in of_scope},
+            {_minutes(r) for r in of_scope if r.wanted.metric is Metric.CONSECUTIVE_FAILURES},
             now,
-            failures=any(r.wanted.metric is Metric.CONSECUTIVE_FAILURES for r in of_scope),
         )
         for rule in of_scope:
             of_rule = read.get((_minutes(rule), rule.subject_id), alerts.Ended())

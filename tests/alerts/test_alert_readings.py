@@ -132,15 +132,16 @@ async def test_balances_are_those_that_are_shown(account: Account, redis: Redis)
     async with db.connection() as conn:
         await conn.execute(
             "INSERT INTO ledger_entries"
-            " (account_id, customer_id, kind, cause, amount, currency, at) SELECT $1, $2, kind, kind, amount, 'EUR', $3"
+            " (account_id, customer_id, kind, cause, amount, currency, at)"
+            " SELECT $1, $2, kind, kind, amount, 'EUR', $3"
             " FROM (VALUES ('PAYMENT', 100.25), ('CHARGE', 7), ('TAX', 0.000001)) e (kind, amount)",
             account.id,
             account.customers[0],
             NOW,
         )
         await conn.execute(
-            "INSERT INTO hours (account_id, customer_id, hour, version, attempts, answered, talk_us,"
-            " billed_seconds, charge, unrated, rebuilt_at)"
+            "INSERT INTO hours (account_id, customer_id, hour, version, attempts, answered,"
+            " talk_us, billed_seconds, charge, unrated, rebuilt_at)"
             " VALUES ($1, $2, $3, 1, 1, 1, 1, 1, 3.5, 0, $3)",
             account.id,
             account.customers[0],
