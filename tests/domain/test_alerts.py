@@ -100,17 +100,19 @@ def test_it_is_raised_beyond_the_threshold_alone_and_cleared_from_the_reset_on(
             assert sign * read.value < sign * rule.reset_threshold
 
 
-@given(rules(), courses)
-def test_between_threshold_and_reset_nothing_changes(rule: Rule, course: list[Reading]) -> None:
-    low, high = sorted([rule.threshold, rule.reset_threshold])
-    within = [replace(read, value=min(max(read.value or low, low), high)) for read in course]
-    ends = {Kind.RAISED} if low == high else {Kind.RAISED, Kind.CLEARED}
-    inside = [
-        read
-        for read in within
-        if read.value is not None and (low == high or low < read.value < high)
-    ]
-    assert not {step.kind for _, _, step in run(rule, inside)} & ends
+@given(rules(), st.lists(st.integers(0, 9), max_size=20), st.booleans())
+def test_between_threshold_and_reset_what_is_raised_stays_so_and_what_is_not_too(
+    rule: Rule, tenths: list[int], is_raised: bool
+) -> None:
+    """A value that wanders there does not flap."""
+    width = rule.reset_threshold - rule.threshold
+    within = [rule.threshold + width * tenth / 10 for tenth in tenths]
+    if width == 0 and is_raised:
+        within = []  # there is nothing between them
+    beyond = rule.threshold - 1 if rule.operator is Operator.BELOW else rule.threshold + 1
+    course = [Reading(beyond, 9)] * is_raised + [Reading(value, 9) for value in within]
+    kinds = [step.kind for _, _, step in run(rule, course) if step.kind is not Kind.REPEATED]
+    assert kinds == [Kind.RAISED] * is_raised
 
 
 @given(rules(), courses)
