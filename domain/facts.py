@@ -12,6 +12,7 @@ class Kind(StrEnum):
 
     INVOICE_ISSUED = "INVOICE_ISSUED"  # subject: the invoice
     CHECKLIST_CHANGED = "CHECKLIST_CHANGED"  # detail: {"open": {code: how many}}
+    ALERT = "ALERT"  # subject: its rule; detail: {"kind": …, "value": a decimal, or null}
 
 
 @dataclass(frozen=True, slots=True)

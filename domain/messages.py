@@ -1,7 +1,7 @@
 """What is sent to people: every text of it, how it is written, and when it is tried again."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from html import escape
@@ -14,6 +14,7 @@ from domain.texts import marked
 class Channel(StrEnum):
     EMAIL = "EMAIL"
     SMS = "SMS"
+    WEBHOOK = "WEBHOOK"
 
 
 class Kind(StrEnum):
@@ -22,8 +23,13 @@ class Kind(StrEnum):
     RESET_PASSWORD = "RESET_PASSWORD"
     INVITATION = "INVITATION"
     EMAIL_CHANGED = "EMAIL_CHANGED"
+    ALERT_RAISED = "ALERT_RAISED"
+    ALERT_REPEATED = "ALERT_REPEATED"
+    ALERT_CLEARED = "ALERT_CLEARED"
+    ALERT_TEST = "ALERT_TEST"
 
 
+# Of kinds that have one; others go by each recipient's.
 CHANNEL: dict[Kind, Channel] = {
     Kind.VERIFY_EMAIL: Channel.EMAIL,
     Kind.VERIFY_MOBILE: Channel.SMS,
@@ -106,6 +112,42 @@ TEXTS: dict[Kind, Wording] = {
         "",
         (marked("{code} is your code for {account}. It is good for {minutes} minutes."),),
     ),
+    Kind.ALERT_RAISED: Wording(
+        marked("{level}: {title}"),
+        (
+            marked("{level}: {title}"),
+            marked("{what}: {value} ({limit})."),
+            marked("Raised {since}; it is cleared at {reset}."),
+            "{account}",
+        ),
+    ),
+    Kind.ALERT_REPEATED: Wording(
+        marked("{level}, still: {title}"),
+        (
+            marked("{level}, still: {title}"),
+            marked("{what}: {value} ({limit})."),
+            marked("Raised {since}; it is cleared at {reset}."),
+            "{account}",
+        ),
+    ),
+    Kind.ALERT_CLEARED: Wording(
+        marked("Cleared: {title}"),
+        (
+            marked("Cleared: {title}"),
+            marked("{what}: {value}."),
+            marked("Raised {since}, cleared {at}."),
+            "{account}",
+        ),
+    ),
+    Kind.ALERT_TEST: Wording(
+        marked("Test: {title}"),
+        (
+            marked("This is a test of an alert rule. Nothing has happened."),
+            marked("{level}: {title}"),
+            marked("{what}: {limit}."),
+            "{account}",
+        ),
+    ),
 }
 
 
@@ -113,7 +155,8 @@ TEXTS: dict[Kind, Wording] = {
 class Letter:
     """A message as it is sent. `reference` is the same at every try, and no other message's.
 
-    `link` is "" where it has none; `account` is the name of the account it is sent for.
+    `link` is "" where it has none; `account` is the name of the account it is sent for; `detail` is
+    what the message was given.
     """
 
     reference: str
@@ -127,6 +170,7 @@ class Letter:
     link: str
     after: tuple[str, ...]
     at: datetime
+    detail: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -153,6 +197,7 @@ class Letter:
 def write(
     kind: Kind,
     *,
+    channel: Channel,
     reference: str,
     recipient: str,
     language: str,
@@ -168,7 +213,7 @@ def write(
 
     return Letter(
         reference=reference,
-        channel=CHANNEL[kind],
+        channel=channel,
         recipient=recipient,
         language=texts.supported(language),
         account=values["account"],
@@ -178,6 +223,7 @@ def write(
         link=link,
         after=tuple(map(say, text.after)),
         at=at,
+        detail=values,
     )
 
 

@@ -1,5 +1,6 @@
 """The ledger: append-only entries, each unique by its cause."""
 
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 
@@ -37,6 +38,18 @@ SELECT coalesce((
     SELECT sum(charge - posted_charge)
     FROM hours WHERE account_id = $1 AND customer_id = $2 AND posted_version < version
 ), 0)
+"""
+_BALANCES = """
+SELECT customer_id, sum(amount) AS balance FROM (
+    SELECT customer_id,
+           sum(CASE WHEN kind IN ('PAYMENT', 'CREDIT') THEN amount ELSE -amount END) AS amount
+    FROM ledger_entries WHERE account_id = $1 AND customer_id = ANY($2) GROUP BY customer_id
+    UNION ALL
+    SELECT customer_id, -sum(charge - posted_charge)
+    FROM hours
+    WHERE account_id = $1 AND customer_id = ANY($2) AND posted_version < version
+    GROUP BY customer_id
+) part GROUP BY customer_id
 """
 _POST_INVOICE = """
 INSERT INTO ledger_entries
@@ -77,6 +90,15 @@ async def balance(account_id: int, customer_id: int) -> Decimal:
     async with db.connection() as conn:
         found: Decimal = await conn.fetchval(_BALANCE, account_id, customer_id)
     return found
+
+
+async def balances(account_id: int, customer_ids: Collection[int]) -> dict[int, Decimal]:
+    """`balance` of each of these customers, in one statement."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(_BALANCES, account_id, list(customer_ids))
+    return dict.fromkeys(customer_ids, Decimal(0)) | {
+        row["customer_id"]: row["balance"] for row in rows
+    }
 
 
 async def post_invoice(

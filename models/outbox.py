@@ -27,9 +27,9 @@ WITH due AS (
     FROM due WHERE m.account_id = due.account_id AND m.id = due.id
     RETURNING m.*
 )
-SELECT c.account_id, c.id, c.kind, c.recipient, c.language, c.detail, c.created_at, c.tries,
-       a.name AS account, c.proof_id, p.used_at IS NULL AND p.expires_at > $1 AS proof_good,
-       p.expires_at
+SELECT c.account_id, c.id, c.kind, c.channel, c.recipient, c.language, c.detail, c.created_at,
+       c.tries, a.name AS account, c.proof_id, p.expires_at,
+       p.used_at IS NULL AND p.expires_at > $1 AS proof_good
 FROM claimed c
 JOIN accounts a ON a.id = c.account_id
 LEFT JOIN proofs p ON p.account_id = c.account_id AND p.id = c.proof_id
@@ -54,6 +54,7 @@ class Claimed:
     account_id: int
     id: int
     kind: messages.Kind
+    channel: messages.Channel
     recipient: str
     language: str
     detail: Mapping[str, str]
@@ -106,6 +107,7 @@ async def _end(statement: str, message: Claimed, at: datetime, failure: str) -> 
 
 def _claimed(row: dict[str, Any]) -> Claimed:
     row["kind"], row["detail"] = messages.Kind(row["kind"]), json.loads(row["detail"])
+    row["channel"] = messages.Channel(row["channel"])
     return Claimed(**row)
 
 
@@ -116,17 +118,18 @@ async def insert(
     language: str,
     now: datetime,
     *,
+    channel: messages.Channel | None = None,
     proof_id: int | None = None,
     detail: Mapping[str, str] | None = None,
 ) -> int:
     """The message's id. `detail` is what its text names, nothing secret: the link or code of the
-    proof is made when it is sent."""
+    proof is made when it is sent. `channel`: of a kind that has none of its own."""
     async with db.connection() as conn:
         id: int = await conn.fetchval(
             _INSERT,
             account_id,
             kind,
-            messages.CHANNEL[kind],
+            messages.CHANNEL[kind] if channel is None else channel,
             recipient,
             language,
             proof_id,

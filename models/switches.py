@@ -146,6 +146,19 @@ async def snapshots_settled(account_id: int, names: Collection[str]) -> None:
         )
 
 
+async def repairing(account_id: int, since: datetime) -> bool:
+    """Whether a snapshot has been wanted of a switch since then or later: until it comes, the live
+    picture may be wrong."""
+    async with db.connection() as conn:
+        found: bool = await conn.fetchval(
+            "SELECT EXISTS (SELECT FROM switches"
+            " WHERE account_id = $1 AND snapshot_wanted_since >= $2)",
+            account_id,
+            since,
+        )
+    return found
+
+
 async def note_lost(account_id: int, lost: Collection[calls.LostCall], now: datetime) -> None:
     """Keeps, for staff, the calls that were closed in the count without an end record."""
     if not lost:

@@ -169,3 +169,30 @@ class Session(Model):
 
     class Meta:
         table = "sessions"
+
+
+class AlertRule(Model):
+    """Its state is in models/alerts.py's hands; `raised_at` is part of it."""
+
+    id = fields.BigIntField(primary_key=True)
+    account_id = fields.BigIntField()
+    title = fields.TextField()
+    metric = fields.TextField()
+    customer_id = fields.BigIntField(null=True)
+    carrier_id = fields.BigIntField(null=True)
+    operator = fields.TextField()
+    threshold = NumericField()
+    reset_threshold = NumericField()
+    sample_minutes = fields.IntField(null=True)
+    minimum_sample = fields.BigIntField()
+    cool_down_seconds = fields.BigIntField()
+    repeat_seconds = fields.BigIntField(null=True)
+    level = fields.TextField()
+    recipients: Any = fields.JSONField()
+    version = fields.BigIntField(default=1)
+    created_at = fields.DatetimeField()
+    removed_at = fields.DatetimeField(null=True)
+    raised_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "alert_rules"

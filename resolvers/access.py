@@ -29,6 +29,8 @@ class Capability(StrEnum):
     SEE_NUMBERS = texts.marked("see number blocks and SIP users")
     USE_NUMBERS = texts.marked("create and remove SIP users")
     ASSIGN_NUMBERS = texts.marked("set the number range and assign blocks")
+    SEE_ALERTS = texts.marked("see alerts")
+    MANAGE_ALERTS = texts.marked("create and change alert rules")
 
 
 C = Capability
@@ -43,10 +45,18 @@ _SEE_ALL = frozenset(
         C.SEE_COST,
         C.SEE_AUDIT,
         C.SEE_NUMBERS,
+        C.SEE_ALERTS,
     }
 )
 _SERVE = frozenset(
-    {C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS, C.SIGN_IN_AS, C.USE_NUMBERS, C.ASSIGN_NUMBERS}
+    {
+        C.MANAGE_CUSTOMERS,
+        C.MANAGE_CARRIERS,
+        C.SIGN_IN_AS,
+        C.USE_NUMBERS,
+        C.ASSIGN_NUMBERS,
+        C.MANAGE_ALERTS,
+    }
 )
 
 OF_ROLE: Mapping[Role, frozenset[Capability]] = {
@@ -56,7 +66,7 @@ OF_ROLE: Mapping[Role, frozenset[Capability]] = {
 }
 OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
     Scope.INGEST: frozenset({C.INGEST}),
-    Scope.LIVE_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS}),
+    Scope.LIVE_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_ALERTS}),
     Scope.BILLING_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING}),
     Scope.BILLING_WRITE: frozenset(
         {C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_BILLING, C.INVOICE, C.POST_PAYMENTS}
@@ -75,6 +85,7 @@ OF_CONTACT = frozenset(
         C.INVOICE,
         C.SEE_NUMBERS,
         C.USE_NUMBERS,
+        C.SEE_ALERTS,
     }
 )
 

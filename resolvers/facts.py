@@ -13,8 +13,9 @@ import structlog
 from domain import billing, callers, facts
 from domain.refusals import Refusal
 from live import bus, topics
+from models import alert_rules, faults, invoices
 from models import facts as stored
-from models import faults, invoices
+from models.tables import AlertRule
 from resolvers import access, customers
 from resolvers.access import Capability
 
@@ -101,6 +102,12 @@ async def _next(
 async def invoices_of(account_id: int, found: Sequence[facts.Fact]) -> list[billing.Invoice]:
     """As they are now. What is issued is never removed."""
     by_id = await invoices.by_ids(account_id, [fact.subject_id or 0 for fact in found])
+    return [by_id[fact.subject_id or 0] for fact in found]
+
+
+async def rules_of(account_id: int, found: Sequence[facts.Fact]) -> list[AlertRule]:
+    """As they are now; a rule stays when it is removed."""
+    by_id = await alert_rules.many(account_id, [fact.subject_id or 0 for fact in found])
     return [by_id[fact.subject_id or 0] for fact in found]
 
 

@@ -4,17 +4,19 @@ import structlog
 
 from domain import messages
 from domain.messages import Channel
-from runtime import mail, sms
+from runtime import mail, sms, webhooks
 from runtime.settings import Settings
 
 log = structlog.get_logger("messages")
 
 
 def of(settings: Settings) -> dict[Channel, messages.Send]:
-    """A sender a channel; those without one wait. In development they are shown in the log."""
+    """A sender a channel; those without one wait. In development they are shown in the log.
+    Webhooks need no more than their address."""
     found: dict[Channel, messages.Send] = {}
     if settings.development:
         found = dict.fromkeys(Channel, show)
+    found[Channel.WEBHOOK] = webhooks.Poster(settings.secret_key or "").send
     if settings.smtp_url is not None and settings.mail_from is not None:
         server = mail.Server.of(settings.smtp_url)
         found[Channel.EMAIL] = mail.Mailer(server, mail.sender(settings.mail_from)).send

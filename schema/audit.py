@@ -15,6 +15,7 @@ from schema import base
 # The GraphQL type of what an entry calls `customer:3`.
 _TYPES = {
     "account": "Account",
+    "alert_rule": "AlertRule",
     "card": "RateCard",
     "carrier": "Carrier",
     "contact": "Contact",

@@ -3,14 +3,16 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, TypeAlias
 
 import strawberry
 
+from domain import alerts as alert_kinds
 from domain import facts as domain
 from resolvers import facts
 from resolvers.access import Capability
-from schema import base, billing
+from schema import alerts, base, billing
 
 _HOW = (
     " Each once, in order, none missed, numbered consecutively in this stream and kept for good:"
@@ -61,6 +63,16 @@ class ChecklistChange(_Fact):
     )
 
 
+@strawberry.type(description="Something happened to an alert rule.")
+class AlertEvent(_Fact):
+    rule: alerts.AlertRule = strawberry.field(description="The rule, as it is now.")
+    kind: alert_kinds.Kind = strawberry.field(description="What happened.")
+    value: Decimal | None = strawberry.field(
+        description="The reading by which it did, in the metric's unit. Null: the rule was removed,"
+        " or it is a balance and not for the caller."
+    )
+
+
 @strawberry.type
 class FactSubscription:
     @strawberry.subscription(
@@ -81,6 +93,16 @@ class FactSubscription:
     ) -> AsyncGenerator[ChecklistChange, None]:
         kind, capability = domain.Kind.CHECKLIST_CHANGED, Capability.SEE_CUSTOMERS
         return _checklists(info, await _stream(info, capability, kind, customer_id, after))
+
+    @strawberry.subscription(
+        description="Alerts as they are raised, repeated and cleared, within 15 s; for whoever sees"
+        " alerts. Whoever sees one customer is told of rules about it alone." + _HOW
+    )
+    async def alert_events(
+        self, info: base.Info, customer_id: _CustomerId = None, after: _After = None
+    ) -> AsyncGenerator[AlertEvent, None]:
+        kind, capability = domain.Kind.ALERT, Capability.SEE_ALERTS
+        return _alerts(info, await _stream(info, capability, kind, customer_id, after))
 
 
 async def _invoices(info: base.Info, stream: facts.Stream) -> AsyncGenerator[InvoiceIssued, None]:
@@ -109,6 +131,20 @@ async def _checklists(
                     else base.encode_id("Customer", stream.account_id, fact.customer_id)
                 ),
                 outstanding=len(open_items),
+            )
+
+
+async def _alerts(info: base.Info, stream: facts.Stream) -> AsyncGenerator[AlertEvent, None]:
+    async with aclosing(facts.follow(info.context.bus, stream, facts.rules_of)) as told:
+        async for fact, rule in told:
+            info.context.push(fact.number)
+            value = fact.detail["value"]
+            yield AlertEvent(
+                number=fact.number,
+                at=fact.at,
+                rule=alerts.AlertRule.of(rule),
+                kind=alert_kinds.Kind(fact.detail["kind"]),
+                value=None if value is None else alerts.shown(info, rule, Decimal(value)),
             )
 
 

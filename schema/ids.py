@@ -1,10 +1,10 @@
 """Ids of the API: opaque and global, each names its kind and account."""
 
-import base64
-import binascii
-from functools import lru_cache
-
 import strawberry
+
+from domain import ids
+from domain.ids import pack as pack
+from domain.ids import unpack as unpack
 
 
 @strawberry.interface(description="Anything that has an id of its own.")
@@ -14,7 +14,7 @@ class Node:
 
 def encode_id(kind: str, account_id: int, *parts: int | str) -> strawberry.ID:
     """An opaque global id. `kind` is the GraphQL type's name; no part may hold a `:`."""
-    return strawberry.ID(pack("".join((kind, ":", ":".join(map(str, (account_id, *parts)))))))
+    return strawberry.ID(ids.of(kind, account_id, *parts))
 
 
 def split_id(global_id: str) -> tuple[str, int, tuple[str, ...]] | None:
@@ -56,18 +56,3 @@ def as_number(text: str) -> int | None:
         return None
     number = int(text)
     return number if number < 2**63 else None
-
-
-@lru_cache(maxsize=10_000)  # the same few, in every push
-def pack(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def unpack(text: str) -> str | None:
-    if len(text) > 300:
-        return None
-    try:
-        padded = text + "=" * (-len(text) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError, ValueError):
-        return None

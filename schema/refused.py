@@ -91,6 +91,7 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "ALREADY_ACCEPTED": Conflict,
     "LOGIN_DISABLED": Conflict,
     "INVITED_JUST_NOW": Conflict,
+    "NO_RECIPIENTS": Conflict,
 }
 
 

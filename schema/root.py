@@ -8,6 +8,9 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema import (
     accounts,
+    alert_history,
+    alerting,
+    alerts,
     audit,
     base,
     billing,
@@ -47,6 +50,7 @@ from schema import (
 # for what does not exist or not for the caller.
 NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
     "Account": accounts.node,
+    "AlertRule": alerts.node,
     "ApiKey": keys.node,
     "Carrier": carriers.node,
     "Contact": contacts.node,
@@ -75,6 +79,8 @@ class Query(
     cells.CellsQuery,
     switches.SwitchQuery,
     languages.LanguageQuery,
+    alerts.AlertQuery,
+    alert_history.AlertHistoryQuery,
 ):
     @strawberry.field(
         description="Whatever has this id; null if there is none, or not for the caller."
@@ -116,6 +122,7 @@ class Mutation(
     sip_users.SipUserMutation,
     checklist.ChecklistMutation,
     verification.VerificationMutation,
+    alerting.AlertMutation,
 ):
     pass
 

@@ -45,6 +45,10 @@ CHECKLIST_CHANGES = """
 subscription ChecklistChanges { checklistChanged { customerId outstanding } }
 """
 
+ALERTS = """
+subscription Alerts { alertEvents { rule { id title } kind value at } }
+"""
+
 LOGIN = """
 mutation Login($i: LoginInput!)            { login(input: $i) { __typename ... on Session { token expiresAt } ... on Refusal { code message } } }
 """  # noqa: E501 - as the client has it
@@ -85,6 +89,7 @@ ALL = (
     CHANNELS,
     ROWS,
     CHECKLIST_CHANGES,
+    ALERTS,
     LOGIN,
     GENERATE,
     BILLING_FEED,

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from domain import facts
 from live import bus, channels, news, topics
 from models import accounts, checklists, hours, ledger, partitions, switches
-from workers import sending
+from workers import alerting, sending
 
 _BATCH = 200
 _SECONDS = 40
@@ -34,6 +34,7 @@ class Tools:
     partitions_ahead_days: int
     post: sending.Post = sending.NOTHING
     rebuilding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    alerting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def rebuild_marked(ctx: dict[str, Any]) -> None:
@@ -105,6 +106,15 @@ async def send_messages(ctx: dict[str, Any]) -> None:
     """Sends what is due of the outbox."""
     tools: Tools = ctx["tools"]
     await sending.send_due(tools.post, tools.clock)
+
+
+async def evaluate_alerts(ctx: dict[str, Any]) -> None:
+    """Compares every alert rule with what there is to read now. Of rounds that overlap, the later
+    leaves it to the earlier."""
+    tools: Tools = ctx["tools"]
+    if not tools.alerting.locked():
+        async with tools.alerting:
+            await alerting.evaluate(tools.redis, tools.clock)
 
 
 async def make_partitions(ctx: dict[str, Any]) -> None:

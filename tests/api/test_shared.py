@@ -264,6 +264,7 @@ async def test_who_is_too_far_behind_is_told_from_where_to_go_on_as_it_is_asked_
     for query, from_where in [
         (f"subscription {{ {rows} {{ version }} }}", {"since": since}),
         ("subscription { checklistChanged(after: 0) { number } }", {"after": 0}),
+        ("subscription { alertEvents(after: 0) { number } }", {"after": 0}),
     ]:
         asked = runner.read({"query": query}, caller, "en")
         place = runner.subscribe(asked, caller, lambda: None)

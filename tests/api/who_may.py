@@ -56,6 +56,9 @@ QUERY: Mapping[str, Line] = {
     "contacts": Line(C.SEE_CONTACTS),
     "staff": Line(C.SEE_STAFF, account=True),
     "auditLog": Line(C.SEE_AUDIT, account=True),
+    "alertRule": Line(C.SEE_ALERTS),
+    "alertRules": Line(C.SEE_ALERTS),
+    "alerts": Line(C.SEE_ALERTS),
     "invoice": Line(C.SEE_BILLING),
     "invoices": Line(C.SEE_BILLING),
     "reconciliation": Line(C.SEE_BILLING),
@@ -67,6 +70,7 @@ QUERY: Mapping[str, Line] = {
 OBJECTS: Mapping[str, Line] = {
     "Account": Line(account=True),
     "AccountSummaryRow": Line(C.SEE_STATS, account=True),
+    "AlertRule": Line(C.SEE_ALERTS),
     "ApiKey": Line(C.SEE_STAFF),
     "Carrier": Line(C.SEE_LIVE),
     "Contact": Line(C.SEE_CONTACTS),
@@ -90,6 +94,12 @@ FIELDS: Mapping[str, Mapping[str, C | None]] = {
     "AccountSummaryRow": {
         "id periodStart periodEnd open version attempts answered asr acdSeconds talkSeconds"
         " talkTime billedSeconds charges": None,
+    },
+    "AlertRule": {
+        "id title metric scope customer carrier operator sampleMinutes minimumSample"
+        " coolDownSeconds repeatSeconds level raisedAt createdAt removedAt version threshold"
+        " resetThreshold": None,
+        "recipients webhookSecret": C.MANAGE_ALERTS,
     },
     "ApiKey": {
         "id name scopes prefix createdAt expiresAt lastUsedAt revokedAt account restrictedTo": None
@@ -129,6 +139,9 @@ FIELDS: Mapping[str, Mapping[str, C | None]] = {
 # Parts: shown whole to whoever is shown what they are a part of.
 PARTS: Mapping[str, str] = {
     "AccountSummaryConnection": "asOf billable edges pageInfo",
+    "Alert": "id rule raisedAt raisedValue clearedAt clearedValue",
+    "AlertEvent": "number at rule kind value",
+    "AlertRecipient": "channel to language",
     "AuditChange": "field before after",
     "AuditEntry": "id at action actorKind actorId subjectKind subjectId customerId address"
     " changeCount actorName actingStaffName changes",
@@ -163,6 +176,7 @@ PARTS: Mapping[str, str] = {
 }
 # What mutations alone answer, and refusals: shown to whoever did it.
 ANSWERS: Mapping[str, str] = {
+    "AlertRuleTested": "rule sentTo",
     "Conflict": "code message field",
     "CreatedApiKey": "id secret key",
     "InvalidInput": "code message field",
@@ -305,6 +319,28 @@ MUTATIONS: Mapping[str, Doing] = {
     "updateAccount": Doing(
         C.MANAGE_ACCOUNT, account=True, audited="account.update", give={"name": "unique"}
     ),
+    "createAlertRule": Doing(
+        C.MANAGE_ALERTS, account=True, audited="alert_rule.create", give={"sampleMinutes": 5}
+    ),
+    "updateAlertRule": Doing(
+        C.MANAGE_ALERTS,
+        account=True,
+        audited="alert_rule.update",
+        give={"title": "unique"},
+        behind=frozenset({"NOT_FOUND"}),
+    ),
+    "testAlertRule": Doing(
+        C.MANAGE_ALERTS,
+        account=True,
+        audited="alert_rule.test",
+        behind=frozenset({"NOT_FOUND"}),
+    ),
+    "removeAlertRule": Doing(
+        C.MANAGE_ALERTS,
+        account=True,
+        audited="alert_rule.remove",
+        behind=frozenset({"NOT_FOUND"}),
+    ),
     "updateProfile": _person({"name": "unique"}),
     "setTimeZone": _person(),
     "setLanguage": _person(),
@@ -323,6 +359,7 @@ SUBSCRIPTIONS: Mapping[str, Line] = {
     "summaryUpdated": Line(C.SEE_STATS),
     "invoiceIssued": Line(C.SEE_BILLING),
     "checklistChanged": Line(C.SEE_CUSTOMERS),
+    "alertEvents": Line(C.SEE_ALERTS),
 }
 
 # What an argument or an input's field of type ID names: by its place, else by its name.
@@ -335,14 +372,18 @@ KINDS: Mapping[str, str] = {
     "invoiceId": "Invoice",
     "personId": "Contact",
     "rateCardId": "RateCard",
+    "ruleId": "AlertRule",
     "rowIds": "SummaryRow",
     "staffId": "Staff",
+    "alertRule.id": "AlertRule",
     "customer.id": "Customer",
     "invoice.id": "Invoice",
     "node.id": "Customer",
     "revokeApiKey.id": "ApiKey",
     "endSession.id": "Session",
     "freeNumberBlock.id": "NumberBlock",
+    "removeAlertRule.id": "AlertRule",
+    "testAlertRule.id": "AlertRule",
     "removeSipUser.id": "SipUser",
     "resetSipUserSecret.id": "SipUser",
     "updateSipUser.id": "SipUser",
@@ -361,6 +402,7 @@ VALUES: Mapping[str, Any] = {
     "idempotencyKey": "unique",
     "interval": "DAY",
     "language": "de",
+    "metric": "ASR",
     "name": "unique",
     "new": "another horse battery",
     "password": "correct horse battery",

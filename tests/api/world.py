@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from callers import Caller, Carrier
 from past import days_ago, ended, post
 
 from domain import callers
+from domain.alerts import Reading
 from domain.callers import Kind, Role, Scope
-from models import checklists, db, hours
+from models import alerts, checklists, db, hours
 from models.tables import Session, Staff
 from runtime import clock
 from schema import base
@@ -131,10 +133,24 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
     user = await owner.do(
         "createSipUser", "SipUser", "id", customerId=customer, username=str(block["first"])
     )
+    rule = await owner.do(
+        "createAlertRule",
+        "AlertRule",
+        "id",
+        title=name,
+        metric="ASR",
+        operator="BELOW",
+        threshold="40",
+        sampleMinutes=5,
+        customerId=customer,
+        recipients=[{"channel": "EMAIL", "to": "ops@voice.example"}],
+    )
+    await _raised(split[1])
     await carrier.contact(customer)  # whose session nobody here has
     session = await Session.filter(account_id=split[1]).order_by("-id").first()
     assert session is not None
     return {
+        "AlertRule": rule["id"],
         "NumberBlock": block["id"],
         "SipUser": user["id"],
         "Session": base.encode_id("OpenSession", split[1], session.id),
@@ -144,6 +160,12 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
         "SummaryRow": row["node"]["id"],
         "Invoice": invoice,
     }
+
+
+async def _raised(account_id: int) -> None:
+    """As a worker does when few calls are answered."""
+    for rule in await alerts.standing(account_id):
+        await alerts.take(rule, Reading(Decimal(30)), clock.now())
 
 
 async def _rebuilt() -> None:

@@ -15,12 +15,21 @@ VALUES = {
     "code": "012345",
     "minutes": "10",
     "email": "new@acme.example",
+    "title": "Few calls are answered",
+    "level": "Warning",
+    "what": "ASR of Acme",
+    "value": "35 %",
+    "limit": "below 40 %",
+    "reset": "50 %",
+    "since": "noon",
+    "at": "one",
 }
 
 
 def written(kind: Kind, language: str = "en") -> messages.Letter:
     return messages.write(
         kind,
+        channel=messages.CHANNEL.get(kind, Channel.EMAIL),
         reference="1.2",
         recipient="person@acme.example",
         language=language,

@@ -1,0 +1,176 @@
+"""What the webhooks of alert rules are posted, how it is signed, and when it is tried again."""
+
+import asyncio
+import hashlib
+import hmac
+import socket
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import postal
+import pytest
+
+from domain import alert_messages, messages
+from domain.alert_messages import About, Happened
+from domain.alert_rules import Recipient
+from domain.alerts import Level, Metric, Operator, Rule, Scope
+from domain.messages import Channel, Kind
+from models import accounts, db, outbox
+from runtime import clock, senders
+from runtime.settings import Settings
+from schema import base
+from workers import sending
+
+SECRET = "a key for tests alone, long enough to sign with"
+NOW = clock.now()
+RULE = Rule(Metric.ASR, Operator.BELOW, Decimal("40.50"), Decimal(50))
+
+
+@pytest.fixture
+async def account(database: str) -> int:
+    return (await accounts.insert("Bücher & Söhne Voice", NOW)).id
+
+
+async def put(account: int, url: str, kind: Kind = Kind.ALERT_RAISED) -> int:
+    about = About(
+        account, 7, "Wenig <Söhne>", Level.WARNING, RULE, Scope.CARRIER, "Carrier A", "a", ""
+    )
+    value = None if kind is Kind.ALERT_TEST else Decimal("31.2500")
+    to = Recipient(Channel.WEBHOOK, url, "de")
+    detail = alert_messages.detail(about, Happened(kind, NOW, NOW, value), to)
+    return await outbox.insert(
+        account, kind, url, "de", NOW, channel=Channel.WEBHOOK, detail=detail
+    )
+
+
+async def send(seconds: float = 0) -> None:
+    settings = Settings(_env_file=None, secret_key=SECRET)  # type: ignore[call-arg]
+    post = sending.Post(SECRET, "https://portal.voice.example", senders.of(settings))
+    await sending.send_due(post, lambda: NOW + timedelta(seconds=seconds))
+
+
+async def row(id: int) -> Any:
+    async with db.connection() as conn:
+        return await conn.fetchrow("SELECT * FROM messages WHERE id = $1", id)
+
+
+def is_signed(posted: postal.Posted, secret: str) -> bool:
+    """As docs/alerts.md tells a receiver to check it."""
+    parts = dict(part.split("=") for part in posted.headers["Callboard-Signature"].split(","))
+    signed = f"{parts['t']}.{posted.body}".encode()
+    assert int(parts["t"]) == int(NOW.timestamp())
+    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() == parts["v1"]
+
+
+async def test_a_webhook_is_posted_the_alert_as_json_signed_with_the_rules_secret(
+    account: int,
+) -> None:
+    with postal.text_server() as receiver:
+        id = await put(account, receiver.url)
+        await send()
+    [posted] = receiver.posted
+    assert posted.headers["Content-Type"] == "application/json"
+    said = posted.json
+    assert str(said.pop("id")).endswith(f".{account}.{id}")
+    assert said.pop("text").startswith("Warnung: Wenig <Söhne>\n\nASR von Carrier A: 31,25 %")
+    assert said == {
+        "event": "RAISED",
+        "test": False,
+        "rule": {"id": base.encode_id("AlertRule", account, 7), "title": "Wenig <Söhne>"},
+        "level": "WARNING",
+        "metric": "ASR",
+        "scope": "CARRIER",
+        "subject": {"reference": "a", "name": "Carrier A"},
+        "unit": "%",
+        "operator": "BELOW",
+        "threshold": "40.5",
+        "resetThreshold": "50",
+        "value": "31.25",
+        "raisedAt": NOW.isoformat(),
+        "at": NOW.isoformat(),
+    }
+    assert is_signed(posted, alert_messages.secret(SECRET, account, 7))
+    assert not is_signed(posted, alert_messages.secret(SECRET, account, 8))
+    assert (await row(id))["sent_at"] == NOW
+
+
+async def test_a_test_says_that_it_is_one(account: int) -> None:
+    with postal.text_server() as receiver:
+        await put(account, receiver.url, Kind.ALERT_TEST)
+        await send()
+    said = receiver.posted[0].json
+    assert (said["event"], said["test"], said["value"], said["raisedAt"]) == (
+        "TEST",
+        True,
+        None,
+        None,
+    )
+    assert said["text"].startswith("Dies ist ein Test")
+
+
+@pytest.mark.parametrize(
+    ("status", "becomes"),
+    [
+        (204, "sent"),
+        (302, "tried again"),
+        (400, "failed"),
+        (404, "tried again"),
+        (410, "failed"),
+        (429, "tried again"),
+        (500, "tried again"),
+    ],
+)
+async def test_what_a_webhook_answers_decides_whether_it_is_tried_again(
+    account: int, status: int, becomes: str
+) -> None:
+    with postal.text_server() as receiver:
+        receiver.answers = [status]
+        id = await put(account, receiver.url)
+        await send()
+        assert len(receiver.posted) == 1  # a redirect is not followed
+        stored = await row(id)
+        assert becomes == (
+            "sent" if stored["sent_at"] else "failed" if stored["failed_at"] else "tried again"
+        )
+        assert becomes == "sent" or str(status) in stored["failure"]
+        await send(15)
+    tries = [posted.json["id"] for posted in receiver.posted]
+    assert tries == tries[:1] * (2 if becomes == "tried again" else 1)
+
+
+async def test_a_receiver_that_is_away_is_tried_again_and_its_address_is_not_told(
+    account: int,
+) -> None:
+    id = await put(account, "http://127.0.0.1:9/hook?key=very-secret")
+    await send()
+    stored = await row(id)
+    assert (stored["sent_at"], stored["failed_at"], stored["tries"]) == (None, None, 1)
+    assert "ConnectError" in stored["failure"]
+    assert "secret" not in stored["failure"]
+
+
+async def test_a_receiver_that_never_answers_holds_up_no_mail(account: int) -> None:
+    async with postal.mail_server() as server:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            await put(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+            to = "ops@voice.example"
+            values = {"email": to}
+            await outbox.insert(account, Kind.EMAIL_CHANGED, to, "en", NOW, detail=values)
+            settings = Settings(  # type: ignore[call-arg]
+                _env_file=None, smtp_url=server.url, mail_from="portal@voice.example"
+            )
+            post = sending.Post(SECRET, "", senders.of(settings))
+            sends = asyncio.create_task(sending.send_due(post, lambda: NOW))
+            await server.arrived(to, within=5)
+            assert not sends.done()
+            sends.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sends
+
+
+def test_the_kinds_of_alerts_go_by_each_recipients_channel() -> None:
+    assert {kind for kind in Kind if kind not in messages.CHANNEL} == {
+        *alert_messages.KINDS.values(),
+        Kind.ALERT_TEST,
+    }
