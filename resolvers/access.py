@@ -29,6 +29,8 @@ class Capability(StrEnum):
     SEE_NUMBERS = texts.marked("see number blocks and SIP users")
     USE_NUMBERS = texts.marked("create and remove SIP users")
     ASSIGN_NUMBERS = texts.marked("set the number range and assign blocks")
+    REVIEW_RECORDS = texts.marked("correct, replay, accept and discard call records")
+    RATE_CALLS = texts.marked("rate and waive calls without a rate")
 
 
 C = Capability
@@ -46,13 +48,21 @@ _SEE_ALL = frozenset(
     }
 )
 _SERVE = frozenset(
-    {C.MANAGE_CUSTOMERS, C.MANAGE_CARRIERS, C.SIGN_IN_AS, C.USE_NUMBERS, C.ASSIGN_NUMBERS}
+    {
+        C.MANAGE_CUSTOMERS,
+        C.MANAGE_CARRIERS,
+        C.SIGN_IN_AS,
+        C.USE_NUMBERS,
+        C.ASSIGN_NUMBERS,
+        C.REVIEW_RECORDS,
+        C.RATE_CALLS,
+    }
 )
 
 OF_ROLE: Mapping[Role, frozenset[Capability]] = {
     Role.OWNER: _SEE_ALL | _SERVE | {C.INVOICE, C.POST_PAYMENTS, C.MANAGE_STAFF, C.MANAGE_ACCOUNT},
     Role.SUPPORT: _SEE_ALL | _SERVE,
-    Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS},
+    Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS, C.RATE_CALLS},
 }
 OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
     Scope.INGEST: frozenset({C.INGEST}),

@@ -30,6 +30,7 @@ from schema import (
     passwords,
     people,
     profile,
+    quarantine,
     rates,
     reconciliation,
     second_factor,
@@ -74,6 +75,7 @@ class Query(
     reconciliation.ReconciliationQuery,
     cells.CellsQuery,
     switches.SwitchQuery,
+    quarantine.QuarantineQuery,
     languages.LanguageQuery,
 ):
     @strawberry.field(
@@ -110,6 +112,7 @@ class Mutation(
     managing.ManagingMutation,
     keys.KeyMutation,
     switches.SwitchMutation,
+    quarantine.QuarantineMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,
     numbers.NumberMutation,

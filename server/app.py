@@ -44,14 +44,15 @@ def create_app(settings: Settings) -> Starlette:
             watched.start()
             used = uses.Uses(clock.now, watched.holders, timedelta(days=settings.session_idle_days))
             used.start()
-            context = contexts(opened.redis, heard, settings)
+            taking = pipeline.Pipeline(opened.redis, settings.records_days)
+            context = contexts(opened.redis, heard, settings, taking)
             runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
             app.state.settings = settings
             app.state.watch = watched
             app.state.runner = runner
             app.state.streams = sse.Streams(runner, watched)
-            app.state.ingest = pipeline.Pipeline(opened.redis, settings.records_days)
+            app.state.ingest = taking
             try:
                 yield
             finally:
@@ -76,7 +77,9 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
-def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context:
+def contexts(
+    redis: Redis, heard: bus.Bus, settings: Settings, taking: pipeline.Pipeline | None = None
+) -> shared.Context:
     """What makes an operation's context of its caller, of where it is resumed, of its language."""
     followed = feeds.Feeds(redis, heard)
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
@@ -103,6 +106,7 @@ def contexts(redis: Redis, heard: bus.Bus, settings: Settings) -> shared.Context
             development=settings.development,
             bucket=held,
             desk=signing_in,
+            intake=taking,
         )
 
     return context
