@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain import callers, calls, refusals, review, revisions
+from domain import callers, calls, people, refusals, review, revisions
 from domain.review import Outcome, State
 from models import audit as audit_log
 from models import db, partitions, records
@@ -32,8 +32,11 @@ class Replayed:
 async def page(
     caller: callers.Caller, wanted: stored.Filter, before: stored.Place | None, limit: int
 ) -> list[Row]:
-    """Newest first; FORBIDDEN."""
+    """Newest first; FORBIDDEN, INVALID."""
     access.require_account(caller, Capability.REVIEW_RECORDS)
+    for field in ("code", "switch"):
+        if (value := getattr(wanted, field)) is not None:
+            people.name(value, field)
     return await stored.page(caller.account_id, wanted, before, limit)
 
 
