@@ -17,6 +17,14 @@ class State(StrEnum):
     DISCARDED = "DISCARDED"
 
 
+class HeldState(StrEnum):
+    """Of a content that contradicts what counts; only a held one waits for somebody."""
+
+    HELD = "HELD"
+    ACCEPTED = "ACCEPTED"
+    DISCARDED = "DISCARDED"
+
+
 class Outcome(StrEnum):
     """What became of a record that was replayed; up to HELD as `revisions.Verdict` has them."""
 

@@ -116,6 +116,12 @@ class Book:
         self._keep(key, numbered.digest, number_of(numbered), state, as_json(numbered))
         return state
 
+    def accept(self, record: calls.Record) -> Verdict:
+        """A held content as the next revision: CORRECTED, or why it cannot be."""
+        key = key_of(record)
+        now = self._current[key]
+        return self._replace(key, now, msgspec.structs.replace(record, revision=now.revision + 1))
+
     def _replace(self, key: Key, now: Current, record: calls.Record) -> Verdict:
         if now.content is None:
             return Verdict.RECORD_ARCHIVED

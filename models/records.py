@@ -185,7 +185,7 @@ async def _decide(account_id: int, records: Sequence[calls.Record], now: datetim
         return [Verdict.DUPLICATE] * len(records)
     async with db.connection() as conn, conn.transaction():
         undecided = [r for r, verdict in zip(records, verdicts, strict=True) if verdict is None]
-        book = await _load(conn, account_id, undecided)
+        book = await load(conn, account_id, undecided)
         decided = [
             book.enter(record) if verdict is None else verdict
             for record, verdict in zip(records, verdicts, strict=True)
@@ -195,7 +195,7 @@ async def _decide(account_id: int, records: Sequence[calls.Record], now: datetim
             book.enter(record) if verdict is Verdict.SECOND_FINAL_LEG else verdict
             for record, verdict in zip(records, decided, strict=True)
         ]
-        await _write(conn, account_id, book, now)
+        await write(conn, account_id, book, now)
     return decided
 
 
@@ -209,9 +209,10 @@ def _key_columns(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return list(zip(*keys, strict=True))
 
 
-async def _load(
+async def load(
     conn: db.Connection, account_id: int, records: Sequence[calls.Record]
 ) -> revisions.Book:
+    """The records' calls with all their legs, locked until the transaction ends."""
     wanted = dict.fromkeys(map(_key, records))
     called = sorted({key[:2] for key in wanted})
     locked = await conn.fetch(record_sql.LOCK_CALLS, account_id, *_key_columns(called))
@@ -244,7 +245,8 @@ async def _contents(
     return {(row[0], row[1], row[2]): row["content"] for row in found}
 
 
-async def _write(conn: db.Connection, account_id: int, book: revisions.Book, now: datetime) -> None:
+async def write(conn: db.Connection, account_id: int, book: revisions.Book, now: datetime) -> None:
+    """What was entered into a loaded book, with marks for the hours it changes."""
     await conn.executemany(
         record_sql.KEEP,
         [

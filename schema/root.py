@@ -20,6 +20,7 @@ from schema import (
     errors,
     executing,
     facts,
+    held,
     invoicing,
     keys,
     languages,
@@ -76,6 +77,7 @@ class Query(
     cells.CellsQuery,
     switches.SwitchQuery,
     quarantine.QuarantineQuery,
+    held.HeldQuery,
     languages.LanguageQuery,
 ):
     @strawberry.field(
@@ -113,6 +115,7 @@ class Mutation(
     keys.KeyMutation,
     switches.SwitchMutation,
     quarantine.QuarantineMutation,
+    held.HeldMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,
     numbers.NumberMutation,
