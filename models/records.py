@@ -122,7 +122,7 @@ async def _store_new(
         if claimed:
             new = [record for record in records if _key(record) in claimed]
             await _copy(conn, account_id, new)
-            await _mark(conn, account_id, _hours_of(new), _ended(new), now)
+            await mark(conn, account_id, _hours_of(new), _ended(new), now)
     return claimed
 
 
@@ -154,7 +154,7 @@ def _binary(address: str | None) -> int | str | None:
     return int(IPv4Address(address)) if address and ":" not in address else address
 
 
-async def _mark(
+async def mark(
     conn: db.Connection,
     account_id: int,
     hours: set[tuple[int, datetime]],
@@ -274,4 +274,4 @@ async def write(conn: db.Connection, account_id: int, book: revisions.Book, now:
     await _copy(conn, account_id, book.records.values())
     left = {(was.customer_id, periods.hour_of(was.setup_at)) for was in old.values()}
     hours = left | _hours_of(book.records.values())
-    await _mark(conn, account_id, hours, _ended(book.records.values()), now)
+    await mark(conn, account_id, hours, _ended(book.records.values()), now)

@@ -40,6 +40,7 @@ from schema import (
     staff,
     summaries,
     switches,
+    unrated,
     updates,
     verification,
     viewer,
@@ -78,6 +79,7 @@ class Query(
     switches.SwitchQuery,
     quarantine.QuarantineQuery,
     held.HeldQuery,
+    unrated.UnratedQuery,
     languages.LanguageQuery,
 ):
     @strawberry.field(
@@ -116,6 +118,7 @@ class Mutation(
     switches.SwitchMutation,
     quarantine.QuarantineMutation,
     held.HeldMutation,
+    unrated.UnratedMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,
     numbers.NumberMutation,

@@ -1,4 +1,4 @@
-"""Records that contradict what counts: seen beside it, then accepted as its next revision, or not."""
+"""Records that contradict what counts: seen beside it, then accepted as its revision, or not."""
 
 import asyncio
 from datetime import timedelta
