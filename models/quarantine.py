@@ -1,12 +1,13 @@
 """What was refused from a switch, kept so that staff can list, correct and replay it."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
-from domain import refusals
+from domain import refusals, texts
 from domain.review import State
 from models import db
 
@@ -35,6 +36,7 @@ async def add(account_id: int, refused: Sequence[Refused], now: datetime) -> Non
             by_digest[digest].refusal.message,
             by_digest[digest].refusal.field,
             by_digest[digest].switch,
+            _said(by_digest[digest].refusal),
         )
         for digest in sorted(by_digest)
     ]
@@ -42,9 +44,10 @@ async def add(account_id: int, refused: Sequence[Refused], now: datetime) -> Non
         await conn.execute(
             """
             INSERT INTO quarantine
-                (account_id, digest, payload, code, message, field, switch, received_at)
+                (account_id, digest, payload, code, message, field, switch, said, received_at)
             SELECT $1, *, $2
-            FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+            FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                        $9::jsonb[])
             ON CONFLICT (account_id, digest) DO NOTHING
             """,
             account_id,
@@ -57,6 +60,12 @@ def _digest(payload: bytes) -> bytes:
     return blake2b(payload, digest_size=16).digest()
 
 
+def _said(refusal: refusals.Refusal) -> str:
+    """Why, so that it can be said again in the language of who reads it."""
+    text = refusal.text
+    return json.dumps({"template": text.template, "values": dict(text.values)}, default=str)
+
+
 def _text(payload: bytes) -> str:
     text = payload.decode("utf-8", "backslashreplace").replace("\0", "\\0")
     return text[:LONGEST_PAYLOAD]
@@ -67,12 +76,10 @@ def _text(payload: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`message` is in English, as the switch was told."""
-
     id: int
     payload: str
     code: str
-    message: str
+    message: texts.Text
     field: str | None
     switch: str | None
     state: State
@@ -98,7 +105,7 @@ _CONDITIONS = {
     "start": "received_at >= {}",
     "end": "received_at < {}",
 }
-_COLUMNS = ", ".join(Row.__dataclass_fields__)
+_COLUMNS = ", ".join([*Row.__dataclass_fields__, "said"])
 
 Place: TypeAlias = tuple[datetime, int]  # when it was received, and its id
 
@@ -151,15 +158,19 @@ async def refuse_again(account_id: int, id: int, refusal: refusals.Refusal) -> N
     """Keeps why it is refused now."""
     async with db.connection() as conn:
         await conn.execute(
-            "UPDATE quarantine SET code = $3, message = $4, field = $5"
+            "UPDATE quarantine SET code = $3, message = $4, field = $5, said = $6"
             " WHERE account_id = $1 AND id = $2",
             account_id,
             id,
             refusal.code,
             refusal.message,
             refusal.field,
+            _said(refusal),
         )
 
 
 def _row(row: Any) -> Row:
-    return Row(**dict(row) | {"state": State(row["state"])})
+    values = dict(row) | {"state": State(row["state"])}
+    said = json.loads(values.pop("said") or "{}")
+    message = texts.Text(said.get("template", row["message"]), said.get("values", {}))
+    return Row(**values | {"message": message})

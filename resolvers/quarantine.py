@@ -138,8 +138,8 @@ async def _refused(
     now: datetime,
 ) -> Row:
     """What it said itself may be refused for another reason by now; a correction is not kept."""
-    why = replace(row, code=refusal.code, message=refusal.message, field=refusal.field)
-    if corrected is not None or why == row:
+    why = replace(row, code=refusal.code, message=refusal.text, field=refusal.field)
+    if corrected is not None or (why.code, str(why.message)) == (row.code, str(row.message)):
         return row
     await stored.refuse_again(caller.account_id, row.id, refusal)
     await _note(caller, "quarantine.refuse", row, why, now)
@@ -159,8 +159,8 @@ async def _note(
     said: Mapping[str, str] | None = None,
     more: audit_log.State | None = None,
 ) -> None:
-    before = {"state": was.state, "code": was.code, "message": was.message}
-    after = {"state": row.state, "code": row.code, "message": row.message}
+    before = {"state": was.state, "code": was.code, "message": str(was.message)}
+    after = {"state": row.state, "code": row.code, "message": str(row.message)}
     changed = [name for name in before if before[name] != after[name]]
     await audit.write(
         caller,

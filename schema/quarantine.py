@@ -40,7 +40,7 @@ class QuarantinedRecord:
     )
     code: str = strawberry.field(description="Why it is refused, such as TIMES_BACKWARDS.")
     message: str = strawberry.field(
-        description="What is wrong with it, in English, as the switch was told."
+        description="What is wrong with it, for people, in their language."
     )
     field: str | None = strawberry.field(
         description="The field of the event at fault; null: none, or more than one."
@@ -52,12 +52,12 @@ class QuarantinedRecord:
     received_at: datetime = strawberry.field(description="When it was first received.")
 
     @classmethod
-    def of(cls, account_id: int, row: stored.Row) -> "QuarantinedRecord":
+    def of(cls, info: base.Info, row: stored.Row) -> "QuarantinedRecord":
         return cls(
-            id=base.encode_id(_KIND, account_id, row.id),
+            id=base.encode_id(_KIND, info.context.signed_in().account_id, row.id),
             payload=row.payload,
             code=row.code,
-            message=row.message,
+            message=info.context.say(row.message),
             field=row.field,
             switch=row.switch,
             state=row.state,
@@ -75,10 +75,10 @@ class ReplayedRecord:
     )
 
     @classmethod
-    def of(cls, info: base.Info, account_id: int, replayed: resolve.Replayed) -> "ReplayedRecord":
+    def of(cls, info: base.Info, replayed: resolve.Replayed) -> "ReplayedRecord":
         refusal = replayed.refusal
         return cls(
-            record=QuarantinedRecord.of(account_id, replayed.row),
+            record=QuarantinedRecord.of(info, replayed.row),
             outcome=replayed.outcome,
             code=None if refusal is None else refusal.code,
             message=None if refusal is None else info.context.say(refusal.text),
@@ -172,7 +172,7 @@ class QuarantineQuery:
             rows,
             size,
             lambda row: base.encode_time_cursor(row.received_at, row.id),
-            lambda row: QuarantinedRecord.of(caller.account_id, row),
+            lambda row: QuarantinedRecord.of(info, row),
         )
 
 
@@ -191,9 +191,7 @@ class QuarantineMutation:
         ids = [base.decode_id(id, _KIND, caller.account_id) for id in input.ids]
         replayed = await resolve.replay(caller, intake(info), ids, input.corrected, now)
         await checklist.settle(info, None)
-        return ReplayedRecords(
-            records=[ReplayedRecord.of(info, caller.account_id, one) for one in replayed]
-        )
+        return ReplayedRecords(records=[ReplayedRecord.of(info, one) for one in replayed])
 
     @strawberry.mutation(
         description="Puts refused records aside: they count nowhere and wait for nobody. Those that"
@@ -208,9 +206,7 @@ class QuarantineMutation:
         ids = [base.decode_id(id, _KIND, caller.account_id) for id in input.ids]
         rows = await resolve.discard(caller, ids, info.context.now)
         await checklist.settle(info, None)
-        return DiscardedRecords(
-            records=[QuarantinedRecord.of(caller.account_id, row) for row in rows]
-        )
+        return DiscardedRecords(records=[QuarantinedRecord.of(info, row) for row in rows])
 
 
 def intake(info: base.Info) -> intakes.Intake:

@@ -1,6 +1,8 @@
 -- What staff review: refused records, held contents, calls without a rate.
 
-ALTER TABLE quarantine ADD COLUMN switch text COLLATE "C";      -- null: it names none that can be read
+ALTER TABLE quarantine
+    ADD COLUMN switch text COLLATE "C",                 -- null: it names none that can be read
+    ADD COLUMN said   jsonb;                            -- template and values of the message; null: the message alone
 UPDATE quarantine SET switch = substring(payload FROM '"switch"\s*:\s*"([^"\\]{1,100})"');
 CREATE INDEX quarantine_state ON quarantine (account_id, state, received_at, id);
 CREATE INDEX quarantine_code ON quarantine (account_id, state, code, received_at, id);
