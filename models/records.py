@@ -56,7 +56,7 @@ async def insert(account_id: int, records: Sequence[calls.Record], now: datetime
         return Inserted(())
     by_key = _in_key_order(records)
     firsts = [indexes[0] for indexes in by_key.values()]
-    claimed = await _retried(lambda: _claim(account_id, [records[i] for i in firsts], now), records)
+    claimed = await retried(lambda: _claim(account_id, [records[i] for i in firsts], now), records)
     verdicts = [Verdict.ACCEPTED if key in claimed else None for key in map(_key, records)]
     rest = [
         index
@@ -66,7 +66,7 @@ async def insert(account_id: int, records: Sequence[calls.Record], now: datetime
     rest.sort()
     if rest:
         known = [records[index] for index in rest]
-        decided = await _retried(lambda: _decide(account_id, known, now), known)
+        decided = await retried(lambda: _decide(account_id, known, now), known)
         for index, verdict in zip(rest, decided, strict=True):
             verdicts[index] = verdict
     return Inserted([verdict for verdict in verdicts if verdict is not None])
@@ -83,7 +83,7 @@ def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
     return {key: by_key[key] for key in sorted(by_key)}
 
 
-async def _retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record]) -> T:
+async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record]) -> T:
     """Runs a transaction again that met a missing partition or another transaction."""
     for attempt in range(_ATTEMPTS):
         try:

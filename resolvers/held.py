@@ -9,7 +9,7 @@ from datetime import datetime
 from domain import callers, calls, people, refusals, review, revisions
 from domain.review import HeldState
 from domain.revisions import Verdict
-from models import db, partitions, switches
+from models import db, records, switches
 from models import held as stored
 from models.held import Held
 from resolvers import access, audit
@@ -42,16 +42,27 @@ async def accept(
     """By the order of the ids, which is that of the revisions they become; what waits no more stays
     as it is. FORBIDDEN, INVALID, NOT_FOUND; then nothing of it is done."""
     chosen = await _chosen(caller, ids)
-    await partitions.make(partitions.days_of(one.content.setup_at for one in chosen))
-    async with db.transaction():
-        verdicts = await stored.accept(caller.account_id, chosen, now)
-        accepted = [one for one in chosen if verdicts.get(one.id) is Verdict.CORRECTED]
-        for one in accepted:
-            before, after = _differing(one.counts, one.content)
-            await _note(caller, "held.accept", one, HeldState.ACCEPTED, now, before, after)
+
+    async def store() -> dict[int, Verdict]:
+        async with db.transaction():
+            return await _accept(caller, chosen, now)
+
+    verdicts = await records.retried(store, [one.content for one in chosen])
+    accepted = [one for one in chosen if verdicts.get(one.id) is Verdict.CORRECTED]
     await intakes.tell(intake, caller.account_id, await _ends(caller, accepted, now), now)
     why = {id: revisions.refusal(verdict) for id, verdict in verdicts.items()}
     return [Decided(one, why.get(one.id)) for one in await _again(caller, ids)]
+
+
+async def _accept(
+    caller: callers.Caller, chosen: Sequence[Held], now: datetime
+) -> dict[int, Verdict]:
+    verdicts = await stored.accept(caller.account_id, chosen, now)
+    for one in chosen:
+        if verdicts.get(one.id) is Verdict.CORRECTED:
+            before, after = _differing(one.counts, one.content)
+            await _note(caller, "held.accept", one, HeldState.ACCEPTED, now, before, after)
+    return verdicts
 
 
 async def discard(caller: callers.Caller, ids: Sequence[int], now: datetime) -> list[Decided]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from domain import callers, calls, people, refusals, review, revisions
 from domain.review import Outcome, State
 from models import audit as audit_log
-from models import db, partitions, records
+from models import db, records
 from models import quarantine as stored
 from models.quarantine import Row
 from resolvers import access, audit
@@ -67,9 +67,12 @@ async def replay(
     payloads = [text.encode("utf-8", "surrogatepass") for text in said.values()]
     answers = await intake.check(caller.account_id, payloads, now)
     checked = dict(zip(said, answers, strict=True))
-    await partitions.make(partitions.days_of(_setups(checked)))
-    async with db.transaction():
-        replayed, counted = await _store(caller, checked, corrected, now)
+
+    async def store() -> tuple[dict[int, Replayed], list[calls.LiveEvent]]:
+        async with db.transaction():
+            return await _store(caller, checked, corrected, now)
+
+    replayed, counted = await records.retried(store, _records(checked))
     await intakes.tell(intake, caller.account_id, counted, now)
     return [replayed[id] for id in ids]
 
@@ -98,8 +101,8 @@ async def _existing(account_id: int, ids: Sequence[int], *, lock: bool = False) 
 _Checked = Mapping[int, review.Checked | refusals.Refusal]
 
 
-def _setups(checked: _Checked) -> list[datetime]:
-    return [one.record.setup_at for one in checked.values() if isinstance(one, review.Checked)]
+def _records(checked: _Checked) -> list[calls.Record]:
+    return [one.record for one in checked.values() if isinstance(one, review.Checked)]
 
 
 async def _store(

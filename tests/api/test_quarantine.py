@@ -208,6 +208,55 @@ async def test_what_is_discarded_counts_nowhere_and_is_not_replayed(
     assert [entry["subjectId"] for entry in entries] == [row["id"]]
 
 
+async def test_a_second_final_leg_is_refused_again_for_that_reason(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    await send(switch, ended(reference, "a", SETUP, "0.10"), backwards(reference, leg=1))
+    [row] = await quarantined(carrier.owner)
+    second = ended(reference, "a", SETUP, "0.10") | {"leg": 1}
+    [replayed] = await replay(carrier.owner, row["id"], corrected=second)
+    assert (replayed["outcome"], replayed["code"]) == ("REFUSED", "SECOND_FINAL_LEG")
+    assert await quarantined(carrier.owner) == [row]
+    [held] = await replay(carrier.owner, row["id"], corrected=ended(reference, "a", SETUP, "0.20"))
+    assert (held["outcome"], held["record"]["state"]) == ("HELD", "REPLAYED")
+    assert "HELD_RECORDS" in codes(await of_account(carrier.owner))
+    assert await summed(carrier.owner, customer) == [(1, "0.10")]
+
+
+async def test_a_record_of_just_now_counts_in_the_live_figures_once_it_is_replayed(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    end = (clock.now() - timedelta(seconds=5)).isoformat()
+    times = dict.fromkeys(("setup_at", "answer_at", "end_at"), end)
+    await send(switch, ended("nobody", "a", SETUP, "0.10") | times)
+    [row] = await quarantined(carrier.owner)
+    query = "query ($c: ID!) { customer(id: $c) { liveStats(windowSeconds: 900) { attempts } } }"
+
+    async def attempts() -> int:
+        found = (await carrier.owner.ask(query, c=customer))["customer"]["liveStats"]["attempts"]
+        return int(found)
+
+    assert await attempts() == 0
+    good = ended(reference, "a", SETUP, "0.10") | times
+    for _ in range(2):
+        await replay(carrier.owner, row["id"], corrected=good)
+        assert await attempts() == 1
+
+
+async def test_why_a_record_is_refused_is_said_in_the_readers_language(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    await send(switch, backwards(reference), backwards("nobody"))
+    await carrier.owner.do("setLanguage", "Profile", "__typename", language="de")
+    said = {"Kein Kunde", "end_at liegt vor answer_at"}
+    seen: dict[str, str] = {}
+    async with asyncio.timeout(3):  # who asks was looked up a moment ago
+        while not all(any(one.startswith(text) for one in seen.values()) for text in said):
+            seen = {row["id"]: row["message"] for row in await quarantined(carrier.owner)}
+    replayed = await replay(carrier.owner, *seen)
+    assert {one["record"]["id"]: one["message"] for one in replayed} == seen
+
+
 async def test_the_audit_log_says_who_replayed_what_and_what_it_said_before_and_after(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:

@@ -219,19 +219,35 @@ async def test_however_many_rate_and_waive_at_once_each_call_has_one_charge(
     assert await summed(carrier.owner, customer) == [(40, "0" if waived else "4.80")]
 
 
-async def test_calls_without_a_rate_are_paged_by_an_index(
-    carrier: Carrier, customer: str, reference: str, switch: Caller
+async def test_10000_calls_are_rated_at_a_time_and_paged_by_an_index(
+    carrier: Carrier, customer: str, reference: str, switch: Caller, card: str
 ) -> None:
     await send(switch, unrated(reference, "a"))
-    async with db.connection() as conn, conn.transaction():
-        await conn.execute("SET LOCAL enable_seqscan = off")
+    async with db.connection() as conn:
+        await conn.execute(
+            "INSERT INTO call_records (account_id, customer_id, setup_at, switch, call_id, leg,"
+            " revision, carrier_id, final, source, destination, offered_at, answer_at, end_at,"
+            " talk_us) SELECT account_id, customer_id, setup_at + n * interval '1 second', switch,"
+            " n::text, 0, 0, 0, true, source, '33' || n % 2, offered_at, answer_at, end_at, talk_us"
+            " FROM call_records, generate_series(1, 12000) n WHERE account_id = $1",
+            carrier.account_id,
+        )
+        await conn.execute("ANALYZE call_records")
         plan = await conn.fetch(
             "EXPLAIN SELECT call_id FROM call_records WHERE account_id = $1 AND final"
             " AND charge IS NULL ORDER BY setup_at DESC LIMIT 51",
             carrier.account_id,
         )
-    text = "\n".join(row[0] for row in plan)
-    assert "account_id_setup_at" in text, text
+        text = "\n".join(row[0] for row in plan)
+        assert "account_id_setup_at" in text, text
+    await add(carrier, card, "331")
+    done, given, steps = dict[str, Any](goOnFrom=None), {"customerId": customer}, 0
+    for expected in (5_000, 1_000):
+        input = given if done["goOnFrom"] is None else given | {"from": done["goOnFrom"]}
+        done = await carrier.owner.do("rateCalls", "RatedCalls", RATED, **input)
+        assert done["calls"] == expected
+        steps += 1
+    assert (steps, done["goOnFrom"], done["left"]) == (2, None, 1_001)
 
 
 def test_a_waived_call_costs_what_a_call_does_that_nobody_answered() -> None:
