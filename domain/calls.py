@@ -161,3 +161,24 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     billed_seconds: int
     charge: Decimal | None
     cost: Decimal | None
+
+
+def end_of(record: Record, lease_seconds: int, numbered: Numbered | None = None) -> LiveEvent:
+    """What the live picture needs of a record."""
+    outcome = None
+    if record.final:
+        outcome = Outcome.of(record.setup_at, record.ringing_at, record.answer_at, record.talk_us)
+    return LiveEvent(
+        type=EventType.END,
+        switch=record.switch,
+        call_id=record.call_id,
+        leg=record.leg,
+        customer_id=record.customer_id,
+        carrier_id=record.carrier_id,
+        at=record.end_at,
+        setup_at=record.setup_at,
+        final=record.final,
+        numbered=numbered,
+        lease_seconds=lease_seconds,
+        outcome=outcome,
+    )

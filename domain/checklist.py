@@ -6,12 +6,18 @@ An item is outstanding exactly while its condition holds, whoever made it so; no
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from domain import refusals, texts
+from domain.callers import Kind, Role
 from domain.texts import marked
 
 F = TypeVar("F")
+Doer: TypeAlias = Role | Kind  # staff by their role; of kinds, a contact
+
+STAFF: frozenset[Doer] = frozenset(Role)
+ANYBODY = STAFF | {Kind.CONTACT}
+_SERVING: frozenset[Doer] = frozenset({Role.OWNER, Role.SUPPORT})
 
 LONGEST_SNOOZE = timedelta(days=90)
 
@@ -76,8 +82,8 @@ class Item(Generic[F]):
     own.
 
     `action` is the field of the API that puts it right, `where` the portal's path to do it at.
-    `for_staff`: only staff can, so contacts are not shown it. Without `may_wait` it cannot be
-    snoozed.
+    `by` are those who may do that, and of people they alone are shown it. Without `may_wait` it
+    cannot be snoozed.
     """
 
     code: str
@@ -86,7 +92,7 @@ class Item(Generic[F]):
     detail: Callable[[F], texts.Text]
     action: str
     where: str
-    for_staff: bool = False
+    by: frozenset[Doer]
     may_wait: bool = True
 
 
@@ -169,6 +175,7 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         _verify_email,
         "mutation requestEmailVerification",
         "/profile",
+        ANYBODY,
         may_wait=False,
     ),
     Item(
@@ -178,6 +185,7 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         _verify_mobile,
         "mutation requestMobileVerification",
         "/profile",
+        ANYBODY,
     ),
     Item(
         "COMPLETE_PROFILE",
@@ -186,6 +194,7 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         _profile,
         "mutation updateCustomer",
         "/company",
+        _SERVING,
     ),
     Item(
         "ASSIGN_RATE_CARD",
@@ -194,7 +203,7 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         lambda _: texts.Text("None is in force, so calls are rated only if the switch does it."),
         "mutation assignRateCard",
         "/rates",
-        for_staff=True,
+        _SERVING,
     ),
     Item(
         "PAYMENT_OVERDUE",
@@ -206,6 +215,7 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         ),
         "query invoices",
         "/invoices",
+        ANYBODY,
         may_wait=False,
     ),
     Item(
@@ -213,8 +223,9 @@ OF_CUSTOMER: tuple[Item[CustomerFacts], ...] = (
         marked("Calls without a rate"),
         lambda facts: int(facts.unrated_calls > 0),
         lambda facts: _unrated(facts.unrated_calls),
-        "mutation addRates",
+        "query unratedCalls",
         "/rates",
+        STAFF,
     ),
 )
 
@@ -226,6 +237,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         _verify_staff_email,
         "mutation requestEmailVerification",
         "/profile",
+        STAFF,
         may_wait=False,
     ),
     Item(
@@ -235,6 +247,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         _verify_staff_mobile,
         "mutation requestMobileVerification",
         "/profile",
+        STAFF,
     ),
     Item(
         "CREATE_CUSTOMER",
@@ -243,6 +256,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         lambda _: texts.Text("Calls are taken only for customers that are known."),
         "mutation createCustomer",
         "/customers",
+        _SERVING,
     ),
     Item(
         "SET_UP_CARRIER",
@@ -251,6 +265,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         lambda _: texts.Text("Calls are shown and costed by the carrier that terminates them."),
         "mutation createCarrier",
         "/carriers",
+        _SERVING,
     ),
     Item(
         "SET_NUMBER_RANGE",
@@ -259,6 +274,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         lambda _: texts.Text("Customers' number blocks are taken from it."),
         "mutation setNumberRange",
         "/numbers",
+        _SERVING,
     ),
     Item(
         "ENABLE_TWO_FACTOR",
@@ -267,6 +283,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         _second_factor,
         "mutation enableTwoFactor",
         "/profile",
+        STAFF,
     ),
     Item(
         "QUARANTINED_RECORDS",
@@ -278,6 +295,7 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
         ),
         "query quarantine",
         "/quarantine",
+        _SERVING,
     ),
     Item(
         "HELD_RECORDS",
@@ -287,24 +305,26 @@ OF_ACCOUNT: tuple[Item[AccountFacts], ...] = (
             "Accept or discard them; until then they count nowhere: {number}.",
             {"number": at_most(facts.held)},
         ),
-        "query quarantine",
+        "query heldRecords",
         "/quarantine",
+        _SERVING,
     ),
     Item(
         "UNRATED_CALLS",
         marked("Calls without a rate"),
         lambda facts: int(facts.unrated_calls > 0),
         lambda facts: _unrated(facts.unrated_calls),
-        "mutation addRates",
+        "query unratedCalls",
         "/rates",
+        STAFF,
     ),
 )
 
 
 def _unrated(number: int) -> texts.Text:
     return texts.counted(
-        "{count:,} call matches no rate; it cannot be invoiced before it does.",
-        "{count:,} calls match no rate; they cannot be invoiced before they do.",
+        "{count:,} call matches no rate; it cannot be invoiced before it is rated or waived.",
+        "{count:,} calls match no rate; they cannot be invoiced before they are rated or waived.",
         number,
     )
 
@@ -320,9 +340,10 @@ def at_most(number: int) -> str:
 
 
 def outstanding(
-    items: Sequence[Item[F]], facts: F, language: str, *, for_staff: bool
+    items: Sequence[Item[F]], facts: F, language: str, viewer: Doer
 ) -> list[Outstanding]:
-    """The items whose condition holds, in their order, as they are shown."""
+    """The items whose condition holds, in their order, as they are shown: to people what they can
+    put right, to keys (which show it to whoever looks) all of it."""
     return [
         Outstanding(
             item.code,
@@ -333,7 +354,7 @@ def outstanding(
             item.may_wait,
         )
         for item in items
-        if item.open(facts) and (for_staff or not item.for_staff)
+        if item.open(facts) and (viewer is Kind.KEY or viewer in item.by)
     ]
 
 

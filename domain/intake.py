@@ -80,25 +80,7 @@ def live_event(said: events.Progress, known: references.Known) -> calls.LiveEven
 
 def ended(said: events.End, record: calls.Record, known: references.Known) -> calls.LiveEvent:
     """What the live picture needs of an end that has passed its checks."""
-    outcome = None
-    if record.final:
-        outcome = calls.Outcome.of(
-            record.setup_at, record.ringing_at, record.answer_at, record.talk_us
-        )
-    return calls.LiveEvent(
-        type=calls.EventType.END,
-        switch=record.switch,
-        call_id=record.call_id,
-        leg=record.leg,
-        customer_id=record.customer_id,
-        carrier_id=record.carrier_id,
-        at=record.end_at,
-        setup_at=record.setup_at,
-        final=record.final,
-        numbered=numbered(said),
-        lease_seconds=known.switches[said.switch].lease_seconds,
-        outcome=outcome,
-    )
+    return calls.end_of(record, known.switches[said.switch].lease_seconds, numbered(said))
 
 
 def beat(said: events.Beat, known: references.Known) -> calls.Beat:

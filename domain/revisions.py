@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from domain import calls
+from domain import calls, refusals
+from domain.texts import marked
 
 Key: TypeAlias = tuple[str, str, int]  # switch, call id, leg
 
@@ -26,6 +27,31 @@ class Verdict(StrEnum):
     HELD = "HELD"  # other content under a revision that is known: kept for review, not counted
     SECOND_FINAL_LEG = "SECOND_FINAL_LEG"
     RECORD_ARCHIVED = "RECORD_ARCHIVED"
+
+
+_REFUSED = {
+    Verdict.SECOND_FINAL_LEG: marked(
+        "Another leg of this call is its final one; correct that one first."
+    ),
+    Verdict.RECORD_ARCHIVED: marked(
+        "The record this would correct has been archived with its hour."
+    ),
+}
+
+
+def refusal(verdict: Verdict) -> refusals.Refusal | None:
+    """Why a record was not taken; None of those that were."""
+    template = _REFUSED.get(verdict)
+    return None if template is None else refusals.Refusal(verdict.value, template)
+
+
+def counted(event: calls.LiveEvent, verdict: Verdict) -> calls.LiveEvent:
+    """What does not count in the records does not count live; a correction counts instead."""
+    if event.outcome is None or verdict in (Verdict.ACCEPTED, Verdict.DUPLICATE):
+        return event
+    corrects = verdict is Verdict.CORRECTED
+    outcome = msgspec.structs.replace(event.outcome, corrects=True) if corrects else None
+    return msgspec.structs.replace(event, outcome=outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,12 @@ class Book:
         state = Verdict.HELD if known else Verdict.STALE
         self._keep(key, numbered.digest, number_of(numbered), state, as_json(numbered))
         return state
+
+    def accept(self, record: calls.Record) -> Verdict:
+        """A held content as the next revision: CORRECTED, or why it cannot be."""
+        key = key_of(record)
+        now = self._current[key]
+        return self._replace(key, now, msgspec.structs.replace(record, revision=now.revision + 1))
 
     def _replace(self, key: Key, now: Current, record: calls.Record) -> Verdict:
         if now.content is None:

@@ -8,17 +8,13 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from domain import calls, events, intake, references, refusals
+from domain import calls, events, intake, references, refusals, review, revisions
 from domain.revisions import Verdict
 from ingest import body
 from ingest.switches import callboard
 from models import quarantine
 from models import records as stored_records
 
-_REFUSED = {
-    Verdict.SECOND_FINAL_LEG: "Another leg of this call is its final one; correct that one first.",
-    Verdict.RECORD_ARCHIVED: "The record this would correct has been archived with its hour.",
-}
 _HELD = "Another content is stored under this key and revision; this one is kept for review."
 
 
@@ -82,29 +78,39 @@ class Batch:
         self.corrected = inserted.count(Verdict.CORRECTED)
         places = list(self.records)
         self.held = [places[n] for n in inserted.indexes(Verdict.HELD)]
-        for verdict, template in _REFUSED.items():
-            for n in inserted.indexes(verdict):
-                self.refused[places[n]] = refusals.Refusal(verdict.value, template)
         for n, verdict in enumerate(inserted.verdicts):
-            if verdict is not Verdict.ACCEPTED and verdict is not Verdict.DUPLICATE:
-                self._judge(places[n], verdict)
-
-    def _judge(self, index: int, verdict: Verdict) -> None:
-        """What does not count in the records does not count live; a correction counts instead."""
-        event = self.live[index]
-        if isinstance(event, calls.LiveEvent) and event.outcome is not None:
-            corrects = verdict is Verdict.CORRECTED
-            outcome = replace(event.outcome, corrects=True) if corrects else None
-            self.live[index] = replace(event, outcome=outcome)
+            refusal = revisions.refusal(verdict)
+            if refusal is not None:
+                self.refused[places[n]] = refusal
+            event = self.live[places[n]]
+            if isinstance(event, calls.LiveEvent):
+                self.live[places[n]] = revisions.counted(event, verdict)
 
     def switches(self) -> set[str]:
         return {said.switch for said in self.said.values()}
 
-    def quarantined(self) -> list[quarantine.Refused]:
+    def quarantined(self, switch: str | None = None) -> list[quarantine.Refused]:
+        """`switch`: of a snapshot, whose calls do not name it."""
         return [
-            quarantine.Refused(bytes(self.raws[index]), refusal)
-            for index, refusal in self.refused.items()
+            quarantine.Refused(raw, refusal, switch or callboard.switch_of(raw))
+            for raw, refusal in ((bytes(self.raws[at]), why) for at, why in self.refused.items())
         ]
+
+    def checked(self, index: int) -> review.Checked | refusals.Refusal:
+        """Of an event by itself, long after it was said: only a record still means anything."""
+        refusal = self.refused.get(index)
+        if refusal is not None:
+            return refusal
+        ended, record = self.live[index], self.records.get(index)
+        if record is None or not isinstance(ended, calls.LiveEvent):
+            return refusals.Refusal(
+                "NOT_A_RECORD",
+                "Only the end of a call can be replayed; discard this one: what is up now, the"
+                " switch tells by itself.",
+                "type",
+            )
+        # Its number among the switch's events would make holes, or an earlier start, of the past.
+        return review.Checked(record, replace(ended, numbered=None))
 
     def answer(self, snapshot_wanted: Sequence[str]) -> dict[str, Any]:
         """What the reporter is told, as JSON values. Every event is counted once."""

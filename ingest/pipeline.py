@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from domain import calls, events, intake, references
+from domain import calls, events, intake, references, refusals, review
 from ingest import batch, body, live_side
 from ingest.switches import callboard
 from live import channels
@@ -34,17 +34,30 @@ class Pipeline:
     ) -> dict[str, Any]:
         """The answer to `/ingest/calls`, once all of it is durable."""
         taken = batch.Batch(raws)
-        await _in_slices(range(len(raws)), taken.parse)
-        found = await switches.known(account_id, taken.switches(), now)
-        said = [one for one in taken.said.values() if not isinstance(one, events.Beat)]
-        known = await self._known(account_id, said, found.switches, now)
-        await _in_slices(taken.said, lambda index: taken.check(index, known))
+        found = await self._check(account_id, taken, now)
         taken.stored(await records.insert(account_id, list(taken.records.values()), now))
         await quarantine.add(account_id, taken.quarantined(), now)
-        wanted = await self._count_live(account_id, taken, found, now)
+        counted = [taken.live[index] for index in sorted(taken.live)]
+        wanted = await self._count_live(account_id, counted, found, now)
         if taken.records:
             await self._live.wake_worker(now)
         return taken.answer(sorted(wanted))
+
+    async def check(
+        self, account_id: int, payloads: Sequence[bytes], now: datetime
+    ) -> list[review.Checked | refusals.Refusal]:
+        """What `take_calls` would store of each, or why it refuses it; nothing is stored."""
+        taken = batch.Batch(payloads)
+        await self._check(account_id, taken, now)
+        return [taken.checked(index) for index in range(len(payloads))]
+
+    async def tell(
+        self, account_id: int, counted: Sequence[calls.LiveEvent], now: datetime
+    ) -> None:
+        """After records were stored: what the live picture and the worker have to know of them."""
+        found = await switches.known(account_id, {event.switch for event in counted}, now)
+        await self._count_live(account_id, counted, found, now)
+        await self._live.wake_worker(now)
 
     async def take_snapshot(self, account_id: int, raw: bytes, now: datetime) -> dict[str, Any]:
         """The answer to `/ingest/snapshot`, its calls counted as events of `/ingest/calls` are.
@@ -60,7 +73,7 @@ class Pipeline:
         known = await self._known(account_id, list(taken.listed.values()), found.switches, now)
         known.timely(at, "at")
         await _in_slices(taken.listed, lambda i: taken.check_listed(i, at, switch.zone, known))
-        await quarantine.add(account_id, taken.quarantined(), now)
+        await quarantine.add(account_id, taken.quarantined(said.switch), now)
         snapshot = calls.Snapshot(
             switch=said.switch,
             at=at,
@@ -71,6 +84,14 @@ class Pipeline:
         applied = await self._live.apply_snapshot(account_id, snapshot, now)
         wanted = await self._settle(account_id, {said.switch}, found, applied, now)
         return taken.answer(sorted(wanted))
+
+    async def _check(self, account_id: int, taken: batch.Batch, now: datetime) -> switches.Known:
+        await _in_slices(range(len(taken.raws)), taken.parse)
+        found = await switches.known(account_id, taken.switches(), now)
+        said = [one for one in taken.said.values() if not isinstance(one, events.Beat)]
+        known = await self._known(account_id, said, found.switches, now)
+        await _in_slices(taken.said, lambda index: taken.check(index, known))
+        return found
 
     async def _known(
         self,
@@ -96,9 +117,12 @@ class Pipeline:
         )
 
     async def _count_live(
-        self, account_id: int, taken: batch.Batch, found: switches.Known, now: datetime
+        self,
+        account_id: int,
+        counted: Sequence[calls.LiveEvent | calls.Beat],
+        found: switches.Known,
+        now: datetime,
     ) -> frozenset[str]:
-        counted = [taken.live[index] for index in sorted(taken.live)]
         if not counted:
             return found.wanted
         applied = await self._live.apply(account_id, counted, now)

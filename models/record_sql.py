@@ -55,8 +55,11 @@ REVISE = """
     UPDATE record_keys SET setup_at = $5, customer_id = $6, revision = $7, digest = $8, final = $9
     WHERE account_id = $1 AND switch = $2 AND call_id = $3 AND leg = $4
 """
+# What was held, then accepted, and is superseded now, has its row already and stays ACCEPTED.
 KEEP = """
     INSERT INTO record_revisions
         (account_id, switch, call_id, leg, digest, revision, state, content, received_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (account_id, switch, call_id, leg, digest) DO UPDATE
+    SET revision = EXCLUDED.revision WHERE record_revisions.state = 'ACCEPTED'
 """

@@ -56,7 +56,7 @@ async def insert(account_id: int, records: Sequence[calls.Record], now: datetime
         return Inserted(())
     by_key = _in_key_order(records)
     firsts = [indexes[0] for indexes in by_key.values()]
-    claimed = await _retried(lambda: _claim(account_id, [records[i] for i in firsts], now), records)
+    claimed = await retried(lambda: _claim(account_id, [records[i] for i in firsts], now), records)
     verdicts = [Verdict.ACCEPTED if key in claimed else None for key in map(_key, records)]
     rest = [
         index
@@ -66,7 +66,7 @@ async def insert(account_id: int, records: Sequence[calls.Record], now: datetime
     rest.sort()
     if rest:
         known = [records[index] for index in rest]
-        decided = await _retried(lambda: _decide(account_id, known, now), known)
+        decided = await retried(lambda: _decide(account_id, known, now), known)
         for index, verdict in zip(rest, decided, strict=True):
             verdicts[index] = verdict
     return Inserted([verdict for verdict in verdicts if verdict is not None])
@@ -83,7 +83,7 @@ def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
     return {key: by_key[key] for key in sorted(by_key)}
 
 
-async def _retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record]) -> T:
+async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record]) -> T:
     """Runs a transaction again that met a missing partition or another transaction."""
     for attempt in range(_ATTEMPTS):
         try:
@@ -122,7 +122,7 @@ async def _store_new(
         if claimed:
             new = [record for record in records if _key(record) in claimed]
             await _copy(conn, account_id, new)
-            await _mark(conn, account_id, _hours_of(new), _ended(new), now)
+            await mark(conn, account_id, _hours_of(new), _ended(new), now)
     return claimed
 
 
@@ -154,7 +154,7 @@ def _binary(address: str | None) -> int | str | None:
     return int(IPv4Address(address)) if address and ":" not in address else address
 
 
-async def _mark(
+async def mark(
     conn: db.Connection,
     account_id: int,
     hours: set[tuple[int, datetime]],
@@ -185,7 +185,7 @@ async def _decide(account_id: int, records: Sequence[calls.Record], now: datetim
         return [Verdict.DUPLICATE] * len(records)
     async with db.connection() as conn, conn.transaction():
         undecided = [r for r, verdict in zip(records, verdicts, strict=True) if verdict is None]
-        book = await _load(conn, account_id, undecided)
+        book = await load(conn, account_id, undecided)
         decided = [
             book.enter(record) if verdict is None else verdict
             for record, verdict in zip(records, verdicts, strict=True)
@@ -195,7 +195,7 @@ async def _decide(account_id: int, records: Sequence[calls.Record], now: datetim
             book.enter(record) if verdict is Verdict.SECOND_FINAL_LEG else verdict
             for record, verdict in zip(records, decided, strict=True)
         ]
-        await _write(conn, account_id, book, now)
+        await write(conn, account_id, book, now)
     return decided
 
 
@@ -209,9 +209,10 @@ def _key_columns(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return list(zip(*keys, strict=True))
 
 
-async def _load(
+async def load(
     conn: db.Connection, account_id: int, records: Sequence[calls.Record]
 ) -> revisions.Book:
+    """The records' calls with all their legs, locked until the transaction ends."""
     wanted = dict.fromkeys(map(_key, records))
     called = sorted({key[:2] for key in wanted})
     locked = await conn.fetch(record_sql.LOCK_CALLS, account_id, *_key_columns(called))
@@ -244,7 +245,8 @@ async def _contents(
     return {(row[0], row[1], row[2]): row["content"] for row in found}
 
 
-async def _write(conn: db.Connection, account_id: int, book: revisions.Book, now: datetime) -> None:
+async def write(conn: db.Connection, account_id: int, book: revisions.Book, now: datetime) -> None:
+    """What was entered into a loaded book, with marks for the hours it changes."""
     await conn.executemany(
         record_sql.KEEP,
         [
@@ -272,4 +274,4 @@ async def _write(conn: db.Connection, account_id: int, book: revisions.Book, now
     await _copy(conn, account_id, book.records.values())
     left = {(was.customer_id, periods.hour_of(was.setup_at)) for was in old.values()}
     hours = left | _hours_of(book.records.values())
-    await _mark(conn, account_id, hours, _ended(book.records.values()), now)
+    await mark(conn, account_id, hours, _ended(book.records.values()), now)

@@ -31,6 +31,8 @@ class Capability(StrEnum):
     ASSIGN_NUMBERS = texts.marked("set the number range and assign blocks")
     SEE_ALERTS = texts.marked("see alerts")
     MANAGE_ALERTS = texts.marked("create and change alert rules")
+    REVIEW_RECORDS = texts.marked("correct, replay, accept and discard call records")
+    RATE_CALLS = texts.marked("rate and waive calls without a rate")
 
 
 C = Capability
@@ -56,13 +58,15 @@ _SERVE = frozenset(
         C.USE_NUMBERS,
         C.ASSIGN_NUMBERS,
         C.MANAGE_ALERTS,
+        C.REVIEW_RECORDS,
+        C.RATE_CALLS,
     }
 )
 
 OF_ROLE: Mapping[Role, frozenset[Capability]] = {
     Role.OWNER: _SEE_ALL | _SERVE | {C.INVOICE, C.POST_PAYMENTS, C.MANAGE_STAFF, C.MANAGE_ACCOUNT},
     Role.SUPPORT: _SEE_ALL | _SERVE,
-    Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS},
+    Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS, C.RATE_CALLS},
 }
 OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
     Scope.INGEST: frozenset({C.INGEST}),

@@ -32,10 +32,9 @@ async def of_customer(caller: callers.Caller, customer_id: int, now: datetime) -
     found = await stored.of_customer(caller.account_id, customer_id, now)
     if found is None:
         return Shown([], [])
-    asks = caller.kind is callers.Kind.CONTACT
-    if asks:
+    if caller.kind is callers.Kind.CONTACT:
         found = await _as_contact(caller, found)
-    items = checklist.outstanding(checklist.OF_CUSTOMER, found, caller.language, for_staff=not asks)
+    items = checklist.outstanding(checklist.OF_CUSTOMER, found, caller.language, _viewer(caller))
     if not access.may(caller, Capability.SEE_BILLING):
         items = [item for item in items if item.code != "PAYMENT_OVERDUE"]
     return await _without_snoozed(caller, customer_id, items, now)
@@ -51,7 +50,7 @@ async def of_account(caller: callers.Caller, now: datetime) -> Shown:
     if caller.role is callers.Role.OWNER and caller.id is not None:
         has_factor = await stored.owner_has_factor(caller.account_id, caller.id)
         found = replace(found, asked_by_owner=True, asks_without_factor=has_factor is False)
-    items = checklist.outstanding(checklist.OF_ACCOUNT, found, caller.language, for_staff=True)
+    items = checklist.outstanding(checklist.OF_ACCOUNT, found, caller.language, _viewer(caller))
     return await _without_snoozed(caller, stored.ACCOUNT, items, now)
 
 
@@ -164,6 +163,13 @@ async def _login(caller: callers.Caller) -> int:
     person = await get(caller.account_id, caller.person)
     assert person is not None
     return int(person.login_id)
+
+
+def _viewer(caller: callers.Caller) -> checklist.Doer:
+    """Staff who signed in as a contact see what the contact does."""
+    if caller.kind is callers.Kind.STAFF and caller.role is not None:
+        return caller.role
+    return caller.kind
 
 
 def _subject(of: int) -> str:

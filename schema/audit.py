@@ -1,7 +1,7 @@
 """The audit log."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, TypeAlias
 
@@ -20,11 +20,12 @@ _TYPES = {
     "carrier": "Carrier",
     "contact": "Contact",
     "customer": "Customer",
+    "held": "HeldRecord",
     "invoice": "Invoice",
     "key": "ApiKey",
+    "quarantine": "QuarantinedRecord",
     "staff": "Staff",
 }
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _KINDS = {"Staff": "staff", "Contact": "contact", "ApiKey": "key"}
 
 
@@ -203,23 +204,10 @@ async def _page(
     info: base.Info, wanted: stored.Filter, first: int, after: str | None
 ) -> base.Connection[AuditEntry]:
     size, caller = base.page_size(first), info.context.signed_in()
-    rows = await resolve.page(caller, wanted, _place(after), size + 1)
+    rows = await resolve.page(caller, wanted, base.decode_time_cursor(after), size + 1)
     return base.page(
         rows,
         size,
-        lambda entry: base.encode_cursor((entry.at - _EPOCH) // _MICROSECOND, entry.id),
+        lambda entry: base.encode_time_cursor(entry.at, entry.id),
         lambda entry: AuditEntry.of(caller.account_id, entry),
     )
-
-
-def _place(after: str | None) -> stored.Place | None:
-    key = base.decode_cursor(after, 2)
-    if key is None:
-        return None
-    at, id = (base.as_number(part) for part in key)
-    if at is None or id is None:
-        raise base.bad_cursor()
-    try:
-        return _EPOCH + at * _MICROSECOND, id
-    except OverflowError as error:
-        raise base.bad_cursor() from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, cast
 
 import strawberry
@@ -14,6 +14,7 @@ from live import bucket as live_bucket
 from live import bus
 from resolvers import desk as desks
 from resolvers import feeds as live_feeds
+from resolvers import intake as intakes
 from schema import exchange as exchanges
 from schema.ids import NOBODY as NOBODY
 from schema.ids import Node as Node
@@ -52,7 +53,8 @@ class Context:
     client may resume after; one that is resumed finds that number in `resume_after`. `development`
     shows everybody the schema; without a `bucket` operations are not charged. `secret_key` signs
     links; `sip_realm` is what SIP users sign in to, `desk` what signing in needs, `exchange` the
-    request it came by. `language` is that of who asks, known or not.
+    request it came by, `intake` the way of records in (None: nothing is replayed). `language` is
+    that of who asks, known or not.
     """
 
     caller: callers.Caller | None
@@ -70,6 +72,7 @@ class Context:
     bucket: live_bucket.Bucket | None = None
     desk: desks.Desk = field(default_factory=desks.Desk)
     exchange: exchanges.Exchange = field(default_factory=exchanges.Exchange)
+    intake: intakes.Intake | None = None
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 
@@ -192,6 +195,27 @@ def decode_cursor(cursor: str | None, parts: int = 1) -> tuple[str, ...] | None:
     if name != "cursor" or len(key) != parts:
         raise bad_cursor()
     return tuple(key)
+
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+def encode_time_cursor(at: datetime, id: int) -> str:
+    """A cursor of what is ordered by an instant, then by a number."""
+    return encode_cursor((at - _EPOCH) // _MICROSECOND, id)
+
+
+def decode_time_cursor(cursor: str | None) -> tuple[datetime, int] | None:
+    key = decode_cursor(cursor, 2)
+    if key is None:
+        return None
+    at, id = (as_number(part) for part in key)
+    if at is None or id is None:
+        raise bad_cursor()
+    try:
+        return _EPOCH + at * _MICROSECOND, id
+    except OverflowError as error:
+        raise bad_cursor() from error
 
 
 def decode_number_cursor(cursor: str | None) -> int | None:

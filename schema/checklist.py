@@ -45,10 +45,11 @@ class ChecklistItem:
 )
 class Checklist:
     items: list[ChecklistItem] = strawberry.field(
-        description="The outstanding items, without the snoozed. A contact is shown its own"
-        " verifications, and nothing that only staff can put right; others, each verification that"
+        description="The outstanding items, without the snoozed. People are shown what they may do"
+        " the `action` of. A contact is shown its own verifications; others, each verification that"
         " any of the customer's contacts has to do. Of the account's, staff are shown their own"
-        " verifications, and an owner its own second factor; keys, what any of them has to do."
+        " verifications, and an owner its own second factor. Keys are shown all of it, and what any"
+        " of them has to do."
     )
     snoozed: list[ChecklistItem] = strawberry.field(
         description="Outstanding items that this person does not want to see for now. They come"

@@ -129,8 +129,8 @@ class RatesMutation:
         return RateCard(id=base.encode_id("RateCard", caller.account_id, card_id), version=1)
 
     @strawberry.mutation(
-        description="Adds rates to a card; calls recorded from then on are rated by them. Owner and"
-        " support."
+        description="Adds rates to a card; calls recorded from then on are rated by them, those"
+        " that had no rate by `rateCalls`. Owner and support."
     )
     async def add_rates(
         self,

@@ -48,14 +48,15 @@ def create_app(settings: Settings) -> Starlette:
             used = uses.Uses(clock.now, watched.holders, timedelta(days=settings.session_idle_days))
             used.start()
             followed = feeds.Feeds(reading, heard)
-            context = contexts(opened.redis, heard, followed, settings)
+            taking = pipeline.Pipeline(opened.redis, settings.records_days)
+            context = contexts(opened.redis, heard, followed, settings, taking)
             runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
             app.state.settings = settings
             app.state.watch = watched
             app.state.runner = runner
             app.state.streams = sse.Streams(runner, watched)
-            app.state.ingest = pipeline.Pipeline(opened.redis, settings.records_days)
+            app.state.ingest = taking
             try:
                 yield
             finally:
@@ -81,7 +82,11 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def contexts(
-    redis: Redis, heard: bus.Bus, followed: feeds.Feeds, settings: Settings
+    redis: Redis,
+    heard: bus.Bus,
+    followed: feeds.Feeds,
+    settings: Settings,
+    taking: pipeline.Pipeline | None = None,
 ) -> shared.Context:
     """What makes an operation's context of its caller, of where it is resumed, of its language."""
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
@@ -108,6 +113,7 @@ def contexts(
             development=settings.development,
             bucket=held,
             desk=signing_in,
+            intake=taking,
         )
 
     return context

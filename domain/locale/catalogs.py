@@ -11,9 +11,9 @@ from babel.messages.pofile import read_po, write_po
 from domain import texts
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("domain", "models", "resolvers", "schema", "server", "workers")
-# What these say is said to switches and operators alone, in English; so is all of `ingest`.
-IN_ENGLISH = ("domain/intake.py", "domain/references.py", "server/ingest_routes.py", "server/cli/")
+FOLDERS = ("domain", "ingest", "models", "resolvers", "schema", "server", "workers")
+# What these say is said to switches and operators alone, in English.
+IN_ENGLISH = ("ingest/body.py", "ingest/sip_auth.py", "server/ingest_routes.py", "server/cli/")
 
 # Functions that take a text, and as which argument. The kinds of ids are named to people too.
 KEYWORDS: Mapping[str, tuple[int, ...]] = {

@@ -6,8 +6,15 @@ from domain import events, refusals
 from ingest import body
 
 CALLS_MAX = 100_000  # in a snapshot
+_SWITCH_CHARACTERS = 100  # of a name, as `events.Reference` has it
 _COMMAS_MAX = 16 * CALLS_MAX  # more than any snapshot has: refused before each is made an object
 
+
+class _Named(msgspec.Struct):
+    switch: str | None = None
+
+
+_named = msgspec.json.Decoder(_Named)
 _events = msgspec.json.Decoder(events.Event)
 _calls = msgspec.json.Decoder(events.Listed)
 
@@ -30,6 +37,16 @@ def event(raw: body.Raw) -> events.Event:
         raise _refusal(error) from None
     check_text(said, raw)
     return said
+
+
+def switch_of(raw: bytes) -> str | None:
+    """The switch that an event names, however wrong the rest of it is; None where none can be
+    read."""
+    try:
+        name = _named.decode(raw).switch
+    except (ValueError, RecursionError):
+        return None
+    return name[:_SWITCH_CHARACTERS].replace("\0", "") if name else None
 
 
 def listed(raw: body.Raw) -> events.Listed:

@@ -26,7 +26,7 @@ EMAIL, PERSON = "owner@new.example", "person@first.example"
 OWNERS_MOBILE, MOBILE = "+441632960122", "+441632960123"
 OF_ACCOUNT = "{ viewer { ... on Staff { account { checklist { items { code } } } } } }"
 OF_CONTACT = """{ viewer { ... on Contact { id timeZone timeZoneNow { offsetMinutes abbreviation }
-  customer { id checklist { items { code title } } } } } }"""
+  customer { id checklist { items { code } } } } } }"""
 BLOCK = """mutation M($c: ID!) {
   assignNumberBlock(customerId: $c) { ... on NumberBlock { first last } } }"""
 FREE = """query Q($c: ID!) { customer(id: $c) {
@@ -172,7 +172,7 @@ async def _contact_settles_in(api: Program, owner: Caller, customer: str, sent: 
     await Caller(api.url).do("acceptInvitation", "PasswordChanged", "at", **accepted)
     person = await sign_in(api.url, PERSON)
     async with _told(api.url, person, OF_CONTACT, "customer") as told:
-        assert told.left == {"VERIFY_MOBILE", "COMPLETE_PROFILE"}  # the invitation proved the mail
+        assert told.left == {"VERIFY_MOBILE"}  # the invitation proved the mail
         await _verify_mobile(person, MOBILE, sent)
         await told.without("VERIFY_MOBILE")
     recovery = await _second_factor(person)
@@ -197,8 +197,7 @@ async def _is_told_in_german_at_lord_howe(person: Caller) -> None:
     assert seen["timeZone"] == "Australia/Lord_Howe"
     shown = (seen["timeZoneNow"]["offsetMinutes"], seen["timeZoneNow"]["abbreviation"])
     assert shown in {(630, "+1030"), (660, "+11")}
-    items = seen["customer"]["checklist"]["items"]
-    assert [item["title"] for item in items] == ["Firmenprofil vervollständigen"]
+    assert seen["customer"]["checklist"]["items"] == []
 
 
 async def _picks_a_username(owner: Caller, person: Caller, customer: str) -> None:

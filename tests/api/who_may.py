@@ -64,6 +64,9 @@ QUERY: Mapping[str, Line] = {
     "reconciliation": Line(C.SEE_BILLING),
     "summaryCells": Line(C.SEE_STATS),
     "switches": Line(C.MANAGE_CARRIERS, account=True),
+    "quarantine": Line(C.REVIEW_RECORDS, account=True),
+    "heldRecords": Line(C.REVIEW_RECORDS, account=True),
+    "unratedCalls": Line(C.RATE_CALLS, account=True),
 }
 
 # What has an id that `node` finds: who is shown one at all.
@@ -145,6 +148,8 @@ PARTS: Mapping[str, str] = {
     "AuditChange": "field before after",
     "AuditEntry": "id at action actorKind actorId subjectKind subjectId customerId address"
     " changeCount actorName actingStaffName changes",
+    "CallRecord": "switch callId leg revision final source destination setupAt answerAt endAt"
+    " talkTime sipCode releasedBy billedSeconds customer carrier charge cost",
     "CallSums": "calls charge",
     "CarrierChannels": "carrier inUse",
     "CarrierStats": "carrier points",
@@ -154,6 +159,7 @@ PARTS: Mapping[str, str] = {
     "ChecklistChange": "number at customerId outstanding",
     "ChecklistItem": "code title detail action where mayWait snoozedUntil",
     "CodeCount": "code attempts",
+    "HeldRecord": "id switch callId leg state receivedAt held counts",
     "InvoiceIssued": "number at invoice",
     "InvoiceLine": "kind description periodStart periodEnd calls billedSeconds amount",
     "Language": "code name",
@@ -164,6 +170,7 @@ PARTS: Mapping[str, str] = {
     "OpenSession": "id createdAt lastUsedAt expiresAt endsAt address userAgent current startedBy",
     "PageInfo": "hasNextPage endCursor",
     "PendingHour": "hour reason",
+    "QuarantinedRecord": "id payload code message field switch state receivedAt",
     "Reconciliation": "balanced records rows ledger invoiced pending differences frozenHours",
     "ReconciliationDifference": "hour detail",
     "Stats": "timeZone total byCarrier codes ner",
@@ -179,6 +186,9 @@ ANSWERS: Mapping[str, str] = {
     "AlertRuleTested": "rule sentTo",
     "Conflict": "code message field",
     "CreatedApiKey": "id secret key",
+    "DecidedRecord": "record code message",
+    "DecidedRecords": "records",
+    "DiscardedRecords": "records",
     "InvalidInput": "code message field",
     "Invitation": "email",
     "LoggedOut": "at",
@@ -188,13 +198,17 @@ ANSWERS: Mapping[str, str] = {
     "Profile": "viewer",
     "RateCard": "id version",
     "RateCardAssignment": "customerId rateCardId validFrom",
+    "RatedCalls": "calls charge left goOnFrom",
     "RecoveryCodes": "codes",
+    "ReplayedRecord": "record outcome code message",
+    "ReplayedRecords": "records",
     "ResetRequested": "at",
     "Session": "token expiresAt endsAt",
     "TwoFactorDisabled": "at",
     "TwoFactorSetup": "secret uri qr",
     "VerificationRequested": "sentTo expiresAt againAt",
     "Verified": "address at",
+    "WaivedCalls": "calls",
 }
 
 
@@ -305,6 +319,21 @@ MUTATIONS: Mapping[str, Doing] = {
         C.MANAGE_CARRIERS, account=True, audited="carrier.update", give={"name": "unique"}
     ),
     "configureSwitch": Doing(C.MANAGE_CARRIERS, account=True, audited="switch.configure"),
+    "replayQuarantined": Doing(C.REVIEW_RECORDS, account=True, audited="quarantine.replay"),
+    "discardQuarantined": Doing(
+        C.REVIEW_RECORDS, account=True, audited="not: what there is has been replayed by then"
+    ),
+    "acceptHeld": Doing(C.REVIEW_RECORDS, account=True, audited="held.accept"),
+    "discardHeld": Doing(
+        C.REVIEW_RECORDS, account=True, audited="not: what there is has been accepted by then"
+    ),
+    "rateCalls": Doing(C.RATE_CALLS, account=True, audited="not: every call here has a rate"),
+    "waiveCalls": Doing(
+        C.RATE_CALLS,
+        account=True,
+        audited="not: every call here has a rate",
+        behind=frozenset({"CHANGED_MEANWHILE"}),
+    ),
     "createRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.create"),
     "addRates": Doing(C.MANAGE_CARRIERS, account=True, audited="card.rates"),
     "assignRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.assign"),
@@ -387,6 +416,10 @@ KINDS: Mapping[str, str] = {
     "removeSipUser.id": "SipUser",
     "resetSipUserSecret.id": "SipUser",
     "updateSipUser.id": "SipUser",
+    "acceptHeld.ids": "HeldRecord",
+    "discardHeld.ids": "HeldRecord",
+    "discardQuarantined.ids": "QuarantinedRecord",
+    "replayQuarantined.ids": "QuarantinedRecord",
 }
 # What is given for an argument or an input's field, by its name; "unique": another each time.
 VALUES: Mapping[str, Any] = {

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import reviewing
 from callers import Caller, Carrier
 from past import days_ago, ended, post
 
@@ -24,6 +25,7 @@ ROWS = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, first:
   edges { node { id } } } } }"""
 ACCOUNT_ROWS = """{ viewer { ... on Staff { account { id
   summary(granularity: DAILY, first: 1) { edges { node { id } } } } } } }"""
+HELD = "{ heldRecords(first: 1) { edges { node { id } } } }"
 NO_NUMBER = 999_999_999
 OTHERS = "Kept from other customers"
 FOREIGN = "Kept from other accounts"
@@ -208,10 +210,25 @@ async def _of_account(carrier: Carrier, name: str) -> dict[str, str]:
         ),
         "RateCard": await owner.do("createRateCard", "RateCard", "id", name=name, currency="EUR"),
     }
+    made |= await _to_review(carrier, name)
     account = (await owner.ask(ACCOUNT_ROWS))["viewer"]["account"]
     made["Account"] = account
     made["AccountSummaryRow"] = account["summary"]["edges"][0]["node"]
     return {kind: one["id"] for kind, one in made.items()}
+
+
+async def _to_review(carrier: Carrier, name: str) -> dict[str, Any]:
+    """A record that was refused before there was its customer, and one that was held."""
+    reference, switch = carrier.unique("late"), await carrier.key("INGEST")
+    setup = days_ago(2) + timedelta(hours=7)
+    call = ended(reference, "late", setup, "0.10") | {"sip_reason": name}
+    await reviewing.send(switch, call)
+    await carrier.customer(reference=reference)
+    said = [ended(reference, "twice", setup, charge) | {"released_by": name} for charge in "12"]
+    await reviewing.send(switch, *said)
+    [refused] = await reviewing.quarantined(carrier.owner)
+    [held] = (await carrier.owner.ask(HELD))["heldRecords"]["edges"]
+    return {"QuarantinedRecord": refused, "HeldRecord": held["node"]}
 
 
 async def _everybody(carrier: Carrier, customer: str) -> list[Who]:

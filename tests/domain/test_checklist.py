@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import checklist, refusals
+from domain.callers import Kind, Role
 from domain.checklist import OF_ACCOUNT, OF_CUSTOMER, AccountFacts, CustomerFacts
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -69,21 +70,28 @@ def test_every_item_has_a_code_of_its_own_and_says_what_to_do_and_where(
         assert item.where.startswith("/")
 
 
-@given(_CUSTOMERS, st.sampled_from(["en", "de", "es", "xx"]), st.booleans())
+OF_NO_CONTACT = {"COMPLETE_PROFILE", "ASSIGN_RATE_CARD", "UNRATED_CALLS"}
+_VIEWERS: list[checklist.Doer] = [*Role, Kind.CONTACT, Kind.KEY]
+
+
+@given(_CUSTOMERS, st.sampled_from(["en", "de", "es", "xx"]), st.sampled_from(_VIEWERS))
 def test_what_is_shown_is_what_is_open_to_whoever_can_put_it_right(
-    facts: CustomerFacts, language: str, for_staff: bool
+    facts: CustomerFacts, language: str, viewer: checklist.Doer
 ) -> None:
-    shown = checklist.outstanding(OF_CUSTOMER, facts, language, for_staff=for_staff)
+    shown = checklist.outstanding(OF_CUSTOMER, facts, language, viewer)
+    not_shown: set[str] = set()
+    if viewer is Kind.CONTACT:
+        not_shown = OF_NO_CONTACT
+    elif viewer is Role.FINANCE:
+        not_shown = {"COMPLETE_PROFILE", "ASSIGN_RATE_CARD"}
     is_open = checklist.open_items(OF_CUSTOMER, facts)
-    assert [item.code for item in shown] == [
-        code for code in is_open if for_staff or code != "ASSIGN_RATE_CARD"
-    ]
+    assert [item.code for item in shown] == [code for code in is_open if code not in not_shown]
     assert all(item.title and item.detail and "{" not in item.detail for item in shown)
 
 
 @given(_ACCOUNTS)
 def test_every_item_of_an_account_can_be_said(facts: AccountFacts) -> None:
-    shown = checklist.outstanding(OF_ACCOUNT, facts, "en", for_staff=True)
+    shown = checklist.outstanding(OF_ACCOUNT, facts, "en", Role.OWNER)
     assert [item.code for item in shown] == list(checklist.open_items(OF_ACCOUNT, facts))
     assert all(item.title and item.detail and "{" not in item.detail for item in shown)
 
@@ -97,19 +105,18 @@ def test_one_call_more_without_a_rate_is_no_other_checklist() -> None:
     assert is_open(unverified_emails=1) != is_open(unverified_emails=2)
 
 
-def _details(facts: CustomerFacts) -> list[str]:
-    return [
-        item.detail for item in checklist.outstanding(OF_CUSTOMER, facts, "en", for_staff=False)
-    ]
+def _details(facts: CustomerFacts, viewer: checklist.Doer) -> list[str]:
+    return [item.detail for item in checklist.outstanding(OF_CUSTOMER, facts, "en", viewer)]
 
 
 def test_a_contact_is_told_what_to_do_and_others_how_many_have_to() -> None:
     asked = replace(NOTHING, unverified_emails=1, unverified_mobiles=1, asked_by_contact=True)
-    assert _details(asked) == [
+    assert _details(asked, Kind.CONTACT) == [
         "Request a message and open the link in it.",
         "Add a mobile number to your profile, then verify it.",
     ]
-    assert _details(replace(NOTHING, unverified_emails=3, missing=("street", "city"))) == [
+    others = replace(NOTHING, unverified_emails=3, missing=("street", "city"))
+    assert _details(others, Role.OWNER) == [
         "Yet to be done by 3 of the customer's contacts.",
         "Fill in what is missing: street, city.",
     ]
@@ -118,7 +125,7 @@ def test_a_contact_is_told_what_to_do_and_others_how_many_have_to() -> None:
 def test_staff_are_told_what_to_verify_themselves_and_programs_how_many_have_to() -> None:
     def details(**changes: object) -> list[str]:
         facts = replace(ALL_SET, unverified_emails=1, unverified_mobiles=2)
-        shown = checklist.outstanding(OF_ACCOUNT, replace(facts, **changes), "en", for_staff=True)
+        shown = checklist.outstanding(OF_ACCOUNT, replace(facts, **changes), "en", Role.OWNER)
         return [item.detail for item in shown]
 
     assert details() == [
@@ -135,7 +142,7 @@ def test_staff_are_told_what_to_verify_themselves_and_programs_how_many_have_to(
 
 def test_an_owner_is_told_of_its_own_second_factor_and_others_how_many_have_none() -> None:
     def detail(facts: AccountFacts) -> list[str]:
-        shown = checklist.outstanding(OF_ACCOUNT, facts, "en", for_staff=True)
+        shown = checklist.outstanding(OF_ACCOUNT, facts, "en", Role.OWNER)
         return [item.detail for item in shown]
 
     two = replace(ALL_SET, owners_without_factor=2)
@@ -147,7 +154,7 @@ def test_an_owner_is_told_of_its_own_second_factor_and_others_how_many_have_none
 
 def test_so_many_records_that_they_are_not_counted_are_said_to_be_more() -> None:
     many = replace(ALL_SET, quarantined=checklist.COUNTED_TO + 1)
-    [item] = checklist.outstanding(OF_ACCOUNT, many, "en", for_staff=True)
+    [item] = checklist.outstanding(OF_ACCOUNT, many, "en", Role.OWNER)
     assert "1000+" in item.detail
 
 

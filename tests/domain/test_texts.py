@@ -14,8 +14,8 @@ from domain.texts import Text, counted
 
 AT = datetime(2026, 3, 1, 23, 5, 59, tzinfo=UTC)
 UNRATED = (
-    "{count:,} call matches no rate; it cannot be invoiced before it does.",
-    "{count:,} calls match no rate; they cannot be invoiced before they do.",
+    "{count:,} call matches no rate; it cannot be invoiced before it is rated or waived.",
+    "{count:,} calls match no rate; they cannot be invoiced before they are rated or waived.",
 )
 
 

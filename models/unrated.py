@@ -1,0 +1,119 @@
+"""Calls that no rate matched: listed, rated by what the cards say by now, or waived.
+
+A rate is ours and not the switch's: it is set in the record itself, which keeps its revision, and
+its hour is marked in the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from domain import calls, periods, rating
+from models import db, records
+
+# Of calls set up in the same microsecond: a 63-bit number.
+_TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
+_COLUMNS = ", ".join(name for name in calls.Record.__struct_fields__ if name != "digest")
+_UPDATE = """
+UPDATE call_records r SET rated_by = n.rated_by, prefix = n.prefix, rate_card_id = n.card,
+    billed_seconds = n.billed, charge = n.charge
+FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
+            $9::bigint[], $10::bigint[], $11::numeric[])
+    AS n (setup_at, switch, call_id, leg, rated_by, prefix, card, billed, charge)
+WHERE r.account_id = $1 AND r.customer_id = $2 AND r.setup_at = n.setup_at
+  AND r.switch = n.switch AND r.call_id = n.call_id AND r.leg = n.leg
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """None matches everything. Of a customer; to numbers that begin with these digits; set up at
+    `start` or later and before `end`."""
+
+    customer_id: int | None = None
+    digits: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+# By the field of `Filter`.
+_CONDITIONS = {
+    "customer_id": "customer_id = {}",
+    "digits": "starts_with(ltrim(destination, '+'), {})",
+    "start": "setup_at >= {}",
+    "end": "setup_at < {}",
+}
+
+Place: TypeAlias = tuple[datetime, int]  # a call's setup, and what tells it from others then
+
+
+async def page(
+    account_id: int, wanted: Filter, before: Place | None, limit: int
+) -> list[tuple[calls.Record, Place]]:
+    """Newest first, those before that place."""
+    where, values = _where(account_id, wanted)
+    if before is not None:
+        values += before
+        at = f"${len(values) - 1}"
+        where += f" AND setup_at <= {at} AND (setup_at, {_TIE}) < ({at}, ${len(values)})"
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            f"SELECT {_COLUMNS}, {_TIE} AS tie FROM call_records WHERE {where}"
+            f" ORDER BY setup_at DESC, tie DESC LIMIT {limit}",
+            *values,
+        )
+    return [(_record(row), (row["setup_at"], row["tie"])) for row in rows]
+
+
+async def first(account_id: int, wanted: Filter, limit: int) -> list[calls.Record]:
+    """The earliest, locked until the open transaction ends; of a customer alone."""
+    where, values = _where(account_id, wanted)
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            f"SELECT {_COLUMNS} FROM call_records WHERE {where}"
+            f" ORDER BY setup_at LIMIT {limit} FOR UPDATE",
+            *values,
+        )
+    return [_record(row) for row in rows]
+
+
+async def rate(
+    account_id: int,
+    customer_id: int,
+    rated: Sequence[tuple[calls.Record, rating.Rated]],
+    now: datetime,
+) -> None:
+    """Of what `first` has locked, in the same transaction."""
+    if not rated:
+        return
+    rows = [
+        (
+            *(record.setup_at, record.switch, record.call_id, record.leg),
+            *(by.by, by.prefix, by.rate_card_id, by.billed_seconds, by.charge),
+        )
+        for record, by in rated
+    ]
+    hours = {(customer_id, periods.hour_of(record.setup_at)) for record, _ in rated}
+    async with db.connection() as conn:
+        await conn.execute(_UPDATE, account_id, customer_id, *zip(*rows, strict=True))
+        await records.mark(conn, account_id, hours, set(), now)
+
+
+def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:
+    values: list[Any] = [account_id]
+    conditions = ["account_id = $1", "final", "charge IS NULL"]
+    for name, condition in _CONDITIONS.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values)}"))
+    return " AND ".join(conditions), values
+
+
+def _record(row: Mapping[str, Any]) -> calls.Record:
+    values = {name: row[name] for name in calls.Record.__struct_fields__ if name != "digest"}
+    address = row["source_ip"]
+    return calls.Record(
+        **values | {"digest": b"", "source_ip": None if address is None else str(address)}
+    )

@@ -1,0 +1,255 @@
+"""Calls that no rate matches: seen, rated once there is a rate, or waived, then invoiced."""
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from callers import Caller, Carrier
+from past import days_ago, ended
+from reviewing import SUMMARY, rebuilt, send, summed
+from test_audit_log import log
+from test_checklist_items import codes, of_account, of_customer
+
+from domain import money, rating
+from models import db
+
+SETUP = days_ago(3) + timedelta(hours=7)
+UNRATED = """query Q($f: UnratedFilter, $first: Int! = 50, $after: String) {
+  unratedCalls(filter: $f, first: $first, after: $after) {
+    edges { node { callId destination setupAt talkTime charge { amount } customer { id } } }
+    pageInfo { hasNextPage endCursor } } }"""
+RATED = "calls charge { amount currency } left goOnFrom"
+
+
+def unrated(reference: str, call_id: str, **changes: Any) -> dict[str, Any]:
+    """One minute to the United States; the switch does not rate it."""
+    return ended(reference, call_id, SETUP, "0") | {"charge": None} | changes
+
+
+@pytest.fixture
+async def reference(carrier: Carrier) -> str:
+    return carrier.unique("acme")
+
+
+@pytest.fixture
+async def customer(carrier: Carrier, reference: str) -> str:
+    return await carrier.customer(reference=reference)
+
+
+@pytest.fixture
+async def switch(carrier: Carrier) -> Caller:
+    return await carrier.key("INGEST")
+
+
+@pytest.fixture
+async def card(carrier: Carrier, customer: str) -> str:
+    """In force for the customer, with a rate for calls to Britain alone."""
+    made = await carrier.owner.do(
+        "createRateCard", "RateCard", "id", name="Standard", currency="EUR", places=2
+    )
+    await add(carrier, made["id"], "44")
+    await carrier.owner.do(
+        "assignRateCard",
+        "RateCardAssignment",
+        "validFrom",
+        customerId=customer,
+        rateCardId=made["id"],
+        validFrom=days_ago(10).isoformat(),
+    )
+    id: str = made["id"]
+    return id
+
+
+async def add(carrier: Carrier, card: str, prefix: str) -> None:
+    rate = {"prefix": prefix, "perMinute": "0.12"}
+    await carrier.owner.do("addRates", "RateCard", "id", rateCardId=card, rates=[rate])
+
+
+async def listed(caller: Caller, **filter: Any) -> list[str]:
+    edges = (await caller.ask(UNRATED, f=filter or None))["unratedCalls"]["edges"]
+    return [edge["node"]["callId"] for edge in edges]
+
+
+async def invoiced(carrier: Carrier, customer: str) -> dict[str, Any]:
+    await rebuilt()
+    rows = (await carrier.owner.ask(SUMMARY, c=customer))["customer"]["summary"]["edges"]
+    return await carrier.owner.do(
+        "generateInvoice",
+        "Invoice",
+        "subtotal { amount }",
+        customerId=customer,
+        rowIds=[rows[0]["node"]["id"]],
+        idempotencyKey=carrier.unique("key"),
+    )
+
+
+async def test_calls_that_no_rate_matched_are_rated_once_there_is_one_and_can_be_invoiced(
+    carrier: Carrier, customer: str, reference: str, switch: Caller, card: str
+) -> None:
+    finance = await carrier.staff("FINANCE")
+    await send(switch, *(unrated(reference, f"us-{n}") for n in range(3)))
+    await send(switch, unrated(reference, "fr", destination="33123456789"))
+    await send(switch, unrated(reference, "gb", destination="441632960001"))
+    await send(switch, unrated(reference, "failed", answer_at=None))
+    assert await summed(carrier.owner, customer) == [(6, "0.12")]
+    for shown in (await of_account(finance), await of_customer(finance, customer)):
+        [item] = [item for item in shown["items"] if item["code"] == "UNRATED_CALLS"]
+        assert item["action"] == "query unratedCalls"
+        assert item["detail"].startswith("4 calls match no rate")
+    assert sorted(await listed(finance)) == ["fr", "us-0", "us-1", "us-2"]
+    assert (await invoiced(carrier, customer))["code"] == "UNRATED_CALLS"
+    await add(carrier, card, "1")
+    done = await finance.do("rateCalls", "RatedCalls", RATED, customerId=customer)
+    charge = {"amount": "0.36", "currency": "EUR"}
+    assert done == {
+        "__typename": "RatedCalls",
+        "calls": 3,
+        "charge": charge,
+        "left": 1,
+        "goOnFrom": None,
+    }
+    again = await finance.do("rateCalls", "RatedCalls", "calls left", customerId=customer)
+    assert (again["calls"], again["left"]) == (0, 1)
+    assert await summed(carrier.owner, customer) == [(6, "0.48")]
+    assert await listed(finance) == ["fr"]
+    waived = await finance.do(
+        "waiveCalls", "WaivedCalls", "calls", customerId=customer, expectedCalls=1
+    )
+    assert waived["calls"] == 1
+    assert (await invoiced(carrier, customer))["subtotal"] == {"amount": "0.48"}
+    assert "UNRATED_CALLS" not in codes(await of_account(carrier.owner))
+    for again_ in (unrated(reference, "fr", destination="33123456789"), unrated(reference, "us-0")):
+        assert (await send(switch, again_))["duplicates"] == 1
+    assert await listed(finance) == []
+    entries = {entry["action"]: entry for entry in await log(carrier.owner)}
+    assert entries["calls.rate"]["customerId"] == customer
+    changes = {one["field"]: one for one in entries["calls.rate"]["changes"]}
+    assert (changes["unratedCalls"]["before"], changes["charge"]["after"]) == ("3", "0.36")
+    assert entries["calls.waive"]["actorName"] == "A person"
+
+
+async def test_a_correction_of_a_waived_call_is_rated_anew(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    await send(switch, unrated(reference, "a"))
+    await carrier.owner.do(
+        "waiveCalls", "WaivedCalls", "calls", customerId=customer, expectedCalls=1
+    )
+    assert await listed(carrier.owner) == []
+    await send(switch, unrated(reference, "a", correction=True, sip_code=486))
+    assert await listed(carrier.owner) == ["a"]
+
+
+async def test_nothing_is_waived_that_was_not_expected(
+    carrier: Carrier, other: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    await send(switch, *(unrated(reference, f"a-{n}") for n in range(2)))
+    owner = carrier.owner
+
+    async def code(**input: Any) -> str:
+        done = await owner.do("waiveCalls", "WaivedCalls", "calls", **input)
+        found: str = done["code"]
+        return found
+
+    for expected, refusal in [(1, "CHANGED_MEANWHILE"), (3, "CHANGED_MEANWHILE"), (0, "INVALID")]:
+        assert await code(customerId=customer, expectedCalls=expected) == refusal
+    assert await code(customerId=customer, expectedCalls=10_001) == "INVALID"
+    elsewhere = await code(customerId=customer, expectedCalls=2, destination="+44")
+    assert elsewhere == "CHANGED_MEANWHILE"
+    assert await code(customerId=customer, expectedCalls=2, destination="no") == "BAD_PREFIX"
+    theirs = await other.customer()
+    for id in (theirs, "garbage"):
+        assert await code(customerId=id, expectedCalls=2) == "NOT_FOUND"
+        assert await owner.code(UNRATED, f={"customerId": id}) == "NOT_FOUND"
+    assert len(await listed(owner)) == 2
+    done = await owner.do(
+        "waiveCalls",
+        "WaivedCalls",
+        "calls",
+        customerId=customer,
+        expectedCalls=2,
+        destination="+1555",
+    )
+    assert done["calls"] == 2
+
+
+async def test_the_list_is_filtered_and_paged_newest_first_whatever_calls_began_at_once(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    named = carrier.unique("other")
+    other = await carrier.customer(reference=named)
+    at_once = [unrated(reference, f"call:{n}") for n in range(5)]
+    later = unrated(named, "later", destination="+33123456789")
+    times = {name: (SETUP + timedelta(hours=1)).isoformat() for name in ("setup_at", "answer_at")}
+    later |= times | {"end_at": (SETUP + timedelta(hours=2)).isoformat()}
+    await send(switch, *at_once, later)
+    owner, after = carrier.owner, times["setup_at"]
+    assert await listed(owner, customerId=other) == ["later"]
+    assert await listed(owner, destination="33") == ["later"]
+    assert await listed(owner, **{"from": after}) == ["later"]
+    assert len(await listed(owner, to=after)) == 5
+    seen, place = [], None
+    for _ in range(3):
+        page = (await owner.ask(UNRATED, first=2, after=place))["unratedCalls"]
+        seen += [edge["node"]["callId"] for edge in page["edges"]]
+        place = page["pageInfo"]["endCursor"]
+    assert seen == await listed(owner)
+    assert (seen[0], sorted(seen[1:])) == ("later", [f"call:{n}" for n in range(5)])
+
+
+async def test_however_many_rate_and_waive_at_once_each_call_has_one_charge(
+    carrier: Carrier, customer: str, reference: str, switch: Caller, card: str
+) -> None:
+    await send(switch, *(unrated(reference, f"us-{n}") for n in range(2_000)))
+    await add(carrier, card, "1")
+    given = {"customerId": customer}
+    done = await asyncio.gather(
+        *(carrier.owner.do("rateCalls", "RatedCalls", "calls", **given) for _ in range(4)),
+        *(
+            carrier.owner.do("waiveCalls", "WaivedCalls", "calls", **given, expectedCalls=2_000)
+            for _ in range(2)
+        ),
+    )
+    *rated, one, other = done
+    waived = sum(answer.get("calls", 0) for answer in (one, other))
+    assert sum(answer["calls"] for answer in rated) + waived == 2_000
+    assert waived in (0, 2_000)
+    assert await summed(carrier.owner, customer) == [(2_000, "0" if waived else "240.00")]
+
+
+async def test_10000_calls_are_rated_at_a_time_and_paged_by_an_index(
+    carrier: Carrier, customer: str, reference: str, switch: Caller, card: str
+) -> None:
+    await send(switch, unrated(reference, "a"))
+    async with db.connection() as conn:
+        await conn.execute(
+            "INSERT INTO call_records (account_id, customer_id, setup_at, switch, call_id, leg,"
+            " revision, carrier_id, final, source, destination, offered_at, answer_at, end_at,"
+            " talk_us) SELECT account_id, customer_id, setup_at + n * interval '1 second', switch,"
+            " n::text, 0, 0, 0, true, source, '33' || n % 2, offered_at, answer_at, end_at, talk_us"
+            " FROM call_records, generate_series(1, 12000) n WHERE account_id = $1",
+            carrier.account_id,
+        )
+        await conn.execute("ANALYZE call_records")
+        plan = await conn.fetch(
+            "EXPLAIN SELECT call_id FROM call_records WHERE account_id = $1 AND final"
+            " AND charge IS NULL ORDER BY setup_at DESC LIMIT 51",
+            carrier.account_id,
+        )
+        text = "\n".join(row[0] for row in plan)
+        assert "account_id_setup_at" in text, text
+    await add(carrier, card, "331")
+    done, given, steps = dict[str, Any](goOnFrom=None), {"customerId": customer}, 0
+    for expected in (5_000, 1_000):
+        input = given if done["goOnFrom"] is None else given | {"from": done["goOnFrom"]}
+        done = await carrier.owner.do("rateCalls", "RatedCalls", RATED, **input)
+        assert done["calls"] == expected
+        steps += 1
+    assert (steps, done["goOnFrom"], done["left"]) == (2, None, 1_001)
+
+
+def test_a_waived_call_costs_what_a_call_does_that_nobody_answered() -> None:
+    card = rating.Card.of(1, "EUR", money.Rounding.HALF_UP, 6, [])
+    assert rating.by_card(0, "+15550100", card) == rating.Rated("CARD", 0, Decimal(0), "")
