@@ -35,18 +35,27 @@ _PAGE = """
 """
 # Those a person began, and those that it began as somebody else.
 _OWN = "account_id = $1 AND (login_id = $2 OR staff_id = $5)"
+# Several are locked in the order of their ids: see models/logins.py.
 _END_ALL = f"""
-    UPDATE sessions SET ended_at = $3
-    WHERE {_OWN} AND ended_at IS NULL AND id IS DISTINCT FROM $4
+    UPDATE sessions s SET ended_at = $3
+    FROM (SELECT id FROM sessions
+          WHERE {_OWN} AND ended_at IS NULL AND id IS DISTINCT FROM $4
+          ORDER BY id FOR NO KEY UPDATE) AS own
+    WHERE s.account_id = $1 AND s.id = own.id
 """
 # What is used keeps what it has of its last minutes, so that many uses make one write.
 _KEEP = """
     UPDATE sessions s
     SET last_used_at = given.used_at,
         expires_at = greatest(s.expires_at, least(s.ends_at, given.used_at + $4::interval))
-    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS given (account_id, id, used_at)
+    FROM (SELECT account_id, id, used_at
+          FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[])
+              AS one (account_id, id, used_at)
+          JOIN sessions k USING (account_id, id)
+          WHERE k.ended_at IS NULL AND k.expires_at > used_at
+              AND k.last_used_at <= used_at - $5::interval
+          ORDER BY account_id, id FOR NO KEY UPDATE OF k) AS given
     WHERE s.account_id = given.account_id AND s.id = given.id AND s.ended_at IS NULL
-        AND s.expires_at > given.used_at AND s.last_used_at <= given.used_at - $5::interval
 """
 
 

@@ -48,10 +48,12 @@ async def enable(desk: desks.Desk, caller: callers.Caller, password: str) -> Set
     account = await accounts.get(person.account_id)
     secret = rules.new_secret()
     sealed_secret = sealed.seal(desk.secret_key, _owner(person), secret)
-    if not await stored.offer(person.account_id, person.id, sealed_secret):
-        raise refusals.Refusal(
-            "TWO_FACTOR_ON", "There is a second factor already; switch it off first."
-        )
+    async with db.transaction():
+        await desks.hold(person)
+        if not await stored.offer(person.account_id, person.id, sealed_secret):
+            raise refusals.Refusal(
+                "TWO_FACTOR_ON", "There is a second factor already; switch it off first."
+            )
     uri = rules.uri(secret, person.email, account.name)
     return Setup(secret, uri, segno.make_qr(uri, error="m").svg_inline(scale=4, light="#fff"))
 
@@ -83,6 +85,7 @@ async def regenerate(
     if person.totp_confirmed_at is None:
         raise _none()
     async with db.transaction():
+        await desks.hold(person)
         await audit.write(caller, "second_factor.codes", _subject(person), now)
         return await _new_codes(person)
 
@@ -91,6 +94,7 @@ async def disable(desk: desks.Desk, caller: callers.Caller, password: str, now: 
     """WRONG_PASSWORD, NO_TWO_FACTOR."""
     person = await desks.proven(desk, caller, password)
     async with db.transaction():
+        await desks.hold(person)
         if not await stored.remove(person.account_id, person.id):
             raise _none()
         await audit.write(caller, "second_factor.disable", _subject(person), now)
