@@ -22,6 +22,7 @@ class Kind(StrEnum):
     RESET_PASSWORD = "RESET_PASSWORD"
     INVITATION = "INVITATION"
     EMAIL_CHANGED = "EMAIL_CHANGED"
+    SECOND_FACTOR_REMOVED = "SECOND_FACTOR_REMOVED"
 
 
 CHANNEL: dict[Kind, Channel] = {
@@ -30,6 +31,7 @@ CHANNEL: dict[Kind, Channel] = {
     Kind.RESET_PASSWORD: Channel.EMAIL,
     Kind.INVITATION: Channel.EMAIL,
     Kind.EMAIL_CHANGED: Channel.EMAIL,
+    Kind.SECOND_FACTOR_REMOVED: Channel.EMAIL,
 }
 
 # The page at the public URL that a kind's link opens.
@@ -99,6 +101,17 @@ TEXTS: dict[Kind, Wording] = {
         (
             marked("Hello,"),
             marked("your access to the portal of {account} now has the address {email}."),
+            marked("If you do not know of this, tell {account} at once."),
+        ),
+    ),
+    Kind.SECOND_FACTOR_REMOVED: Wording(
+        marked("Your second factor was removed"),
+        (
+            marked("Hello,"),
+            marked(
+                "signing in to the portal of {account} asks for your password alone from now on,"
+                " and you were signed out everywhere. Sign in and set up a second factor again."
+            ),
             marked("If you do not know of this, tell {account} at once."),
         ),
     ),

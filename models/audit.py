@@ -27,6 +27,7 @@ class Actor:
 
 
 SYSTEM = Actor()
+COMMAND = Actor("command")  # whoever may run commands on the server
 
 
 async def insert(

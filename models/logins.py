@@ -36,6 +36,13 @@ class Person:
     networks: list[str]
     is_at_home: bool
 
+    @property
+    def subject(self) -> str:
+        """As the audit log names the person, such as `contact:3`."""
+        if self.staff_id is not None:
+            return f"staff:{self.staff_id}"
+        return f"contact:{self.contact_id}"
+
     def caller(self, address: str | None) -> callers.Caller:
         """As whom it does what is no session's: signing in, setting a password by a link."""
         is_staff = self.staff_id is not None

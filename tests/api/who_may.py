@@ -242,6 +242,12 @@ MUTATIONS: Mapping[str, Doing] = {
     "confirmTwoFactor": _self("NO_TWO_FACTOR", "WRONG_OTP", "TOO_MANY_TRIES"),
     "disableTwoFactor": _self("NO_TWO_FACTOR", "WRONG_PASSWORD", "TOO_MANY_TRIES"),
     "regenerateRecoveryCodes": _self("NO_TWO_FACTOR", "WRONG_PASSWORD", "TOO_MANY_TRIES"),
+    "removeTwoFactor": Doing(
+        C.MANAGE_CUSTOMERS,
+        account=True,
+        behind=frozenset({"NO_TWO_FACTOR"}),
+        audited="not: nobody here has one; see test_lost_authenticator.py",
+    ),
     "setAllowedNetworks": _self("NOT_FOUND", "WOULD_LOCK_OUT", "FORBIDDEN"),
     "snoozeChecklistItem": replace(_self("NOT_FOUND"), itself=False),
     "unsnoozeChecklistItem": Doing(persons=True, audited="checklist.unsnooze"),
