@@ -15,7 +15,7 @@ from domain import calls, events, intake, references
 from ingest import batch, body, live_side
 from ingest.switches import callboard
 from live import channels
-from models import quarantine, rates, records, switches
+from models import faults, quarantine, rates, records, switches
 from models import references as stored_references
 
 _SLICE = 250  # events worked on before other requests get a turn
@@ -39,7 +39,11 @@ class Pipeline:
         said = [one for one in taken.said.values() if not isinstance(one, events.Beat)]
         known = await self._known(account_id, said, found.switches, now)
         await _in_slices(taken.said, lambda index: taken.check(index, known))
-        taken.stored(await records.insert(account_id, list(taken.records.values()), now))
+        try:
+            inserted = await records.insert(account_id, list(taken.records.values()), now)
+        except faults.CurrencyChangedError:  # until it has its first record, a customer's may
+            return await self.take_calls(account_id, raws, now)
+        taken.stored(inserted)
         await quarantine.add(account_id, taken.quarantined(), now)
         wanted = await self._count_live(account_id, taken, found, now)
         if taken.records:

@@ -3,7 +3,6 @@
 All that would change the person is held up behind its login, and let go together.
 """
 
-import asyncio
 import itertools
 import random
 from collections import Counter
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
+import beside
 import pytest
 from browsers import new_address
 from callers import PASSWORD, Carrier, new_session, password_hash
@@ -184,39 +183,14 @@ class Desk:
 
     async def at_once(self, of: Person, deeds: Sequence[Deed]) -> list[str]:
         """Each begins when the one before it waits for the login; then all are let go."""
-        begun: list[asyncio.Task[str]] = []
-        async with self.outside.transaction():
-            await self.outside.execute("SELECT FROM logins WHERE id = $1 FOR UPDATE", of.login_id)
-            for deed in deeds:
-                begun.append(asyncio.create_task(_code(deed(of))))
-                await self._waiting(begun)
-        return await asyncio.gather(*begun)
-
-    async def _waiting(self, begun: Sequence[asyncio.Task[str]]) -> None:
-        async with asyncio.timeout(20):
-            while True:
-                await self.outside.execute("SELECT pg_stat_clear_snapshot()")
-                waiting = await self.outside.fetchval(_WAITING)
-                if waiting + sum(task.done() for task in begun) >= len(begun):
-                    return
-                await asyncio.sleep(0.002)
-
-
-_WAITING = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
+        lock = f"SELECT FROM logins WHERE id = {of.login_id} FOR UPDATE"
+        return await beside.held_up(self.outside, lock, *(_code(deed(of)) for deed in deeds))
 
 
 @pytest.fixture
 async def people(carrier: Carrier, api_database: str, api_redis: Redis) -> AsyncIterator[Desk]:
-    options = db.config(api_database)["connections"]["default"]["credentials"]
-    names = ("host", "port", "user", "password", "database")
-    outside = await asyncpg.connect(**{name: options[name] for name in names})
-    try:
+    async with beside.connection(api_database) as outside:
         yield Desk(carrier, await carrier.customer(), api_redis, outside)
-    finally:
-        await outside.close()
 
 
 P = Person
