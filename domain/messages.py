@@ -10,6 +10,8 @@ from typing import TypeAlias
 from domain import texts
 from domain.texts import marked
 
+KEPT = timedelta(days=90)  # after it was stored, with the link or code that it carries
+
 
 class Channel(StrEnum):
     EMAIL = "EMAIL"

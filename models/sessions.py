@@ -43,6 +43,12 @@ _END_ALL = f"""
           ORDER BY id FOR NO KEY UPDATE) AS own
     WHERE s.account_id = $1 AND s.id = own.id
 """
+_REMOVE_OVER = """
+    DELETE FROM sessions WHERE account_id = $1 AND id IN (
+        SELECT id FROM sessions WHERE account_id = $1 AND least(ended_at, expires_at) < $2
+        ORDER BY id LIMIT $3
+    )
+"""
 # What is used keeps what it has of its last minutes, so that many uses make one write.
 _KEEP = """
     UPDATE sessions s
@@ -93,6 +99,11 @@ async def end_all(
     """All of a login but one; with `staff_id`, those too that this staff began as contacts."""
     async with db.connection() as conn:
         await conn.execute(_END_ALL, account_id, login_id, now, but, staff_id)
+
+
+async def remove_over(account_id: int, before: datetime, most: int) -> int:
+    """Removes so many at most that ended or expired before then, the oldest first; how many."""
+    return await db.removed(_REMOVE_OVER, account_id, before, most)
 
 
 async def keep(used: Mapping[tokens.Token, datetime], idle: timedelta) -> None:
