@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from domain import calls, events, intake, references
 from ingest import batch, body, live_side
 from ingest.switches import callboard
-from live import channels
+from live import channels, throttle
 from models import faults, quarantine, rates, records, switches
 from models import references as stored_references
 
@@ -22,9 +22,11 @@ _SLICE = 250  # events worked on before other requests get a turn
 
 
 class Pipeline:
-    """One a process. `records_days`: how long call records are kept; None: any age is taken."""
+    """One a process. `records_days`: how long call records are kept; None: any age is taken.
+    `tries` counts wrong secrets of SIP users."""
 
     def __init__(self, redis: Redis, records_days: int | None) -> None:
+        self.tries = throttle.Throttle(redis)
         self._live = live_side.LiveSide(redis)
         self._cards = rates.Cards()
         self._kept = None if records_days is None else timedelta(days=records_days)
