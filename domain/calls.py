@@ -129,7 +129,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `revision` is 0, the number of a correction, or None for "a correction, whichever comes next".
     `talk_us` is answer to end in microseconds. `charge` is the customer's (None: unrated), `cost`
-    the carrier's (None: not known).
+    the carrier's (None: not known). `currency` is what the customer was billed in when it was read.
     """
 
     switch: str
@@ -161,6 +161,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     billed_seconds: int
     charge: Decimal | None
     cost: Decimal | None
+    currency: str | None = None
 
 
 def end_of(record: Record, lease_seconds: int, numbered: Numbered | None = None) -> LiveEvent:

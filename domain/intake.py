@@ -140,6 +140,7 @@ def record(said: events.End, known: references.Known) -> calls.Record:
         billed_seconds=rated.billed_seconds,
         charge=rated.charge,
         cost=said.cost,
+        currency=customer.currency,
     )
 
 

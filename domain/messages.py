@@ -10,6 +10,8 @@ from typing import TypeAlias
 from domain import texts
 from domain.texts import marked
 
+KEPT = timedelta(days=90)  # after it was stored, with the link or code that it carries
+
 
 class Channel(StrEnum):
     EMAIL = "EMAIL"
@@ -27,6 +29,7 @@ class Kind(StrEnum):
     ALERT_REPEATED = "ALERT_REPEATED"
     ALERT_CLEARED = "ALERT_CLEARED"
     ALERT_TEST = "ALERT_TEST"
+    SECOND_FACTOR_REMOVED = "SECOND_FACTOR_REMOVED"
 
 
 # Of kinds that have one; others go by each recipient's.
@@ -36,6 +39,7 @@ CHANNEL: dict[Kind, Channel] = {
     Kind.RESET_PASSWORD: Channel.EMAIL,
     Kind.INVITATION: Channel.EMAIL,
     Kind.EMAIL_CHANGED: Channel.EMAIL,
+    Kind.SECOND_FACTOR_REMOVED: Channel.EMAIL,
 }
 
 # The page at the public URL that a kind's link opens.
@@ -105,6 +109,17 @@ TEXTS: dict[Kind, Wording] = {
         (
             marked("Hello,"),
             marked("your access to the portal of {account} now has the address {email}."),
+            marked("If you do not know of this, tell {account} at once."),
+        ),
+    ),
+    Kind.SECOND_FACTOR_REMOVED: Wording(
+        marked("Your second factor was removed"),
+        (
+            marked("Hello,"),
+            marked(
+                "signing in to the portal of {account} asks for your password alone from now on,"
+                " and you were signed out everywhere. Sign in and set up a second factor again."
+            ),
             marked("If you do not know of this, tell {account} at once."),
         ),
     ),

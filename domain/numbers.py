@@ -83,6 +83,10 @@ def number_range(start: int, end: int, block_size: int) -> Range:
     return Range(Span(start, end), block_size)
 
 
+def is_username(text: str) -> bool:
+    return _USERNAME.fullmatch(text) is not None
+
+
 def number_of(username: str) -> int:
     """The number a username is; INVALID where it is none."""
     number = int(username) if _USERNAME.fullmatch(username) else None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from domain import callers
 
+KEPT = timedelta(days=180)  # after its end: where a login has signed in before is its home
 AS_CONTACT = timedelta(hours=1)  # of staff who signed in as a contact
 
 

@@ -14,17 +14,19 @@ from redis.asyncio import Redis
 from domain import calls, events, intake, references, refusals, review
 from ingest import batch, body, live_side
 from ingest.switches import callboard
-from live import channels
-from models import quarantine, rates, records, switches
+from live import channels, throttle
+from models import faults, quarantine, rates, records, switches
 from models import references as stored_references
 
 _SLICE = 250  # events worked on before other requests get a turn
 
 
 class Pipeline:
-    """One a process. `records_days`: how long call records are kept; None: any age is taken."""
+    """One a process. `records_days`: how long call records are kept; None: any age is taken.
+    `tries` counts wrong secrets of SIP users."""
 
     def __init__(self, redis: Redis, records_days: int | None) -> None:
+        self.tries = throttle.Throttle(redis)
         self._live = live_side.LiveSide(redis)
         self._cards = rates.Cards()
         self._kept = None if records_days is None else timedelta(days=records_days)
@@ -35,7 +37,11 @@ class Pipeline:
         """The answer to `/ingest/calls`, once all of it is durable."""
         taken = batch.Batch(raws)
         found = await self._check(account_id, taken, now)
-        taken.stored(await records.insert(account_id, list(taken.records.values()), now))
+        try:
+            inserted = await records.insert(account_id, list(taken.records.values()), now)
+        except faults.CurrencyChangedError:  # until it has its first record, a customer's may
+            return await self.take_calls(account_id, raws, now)
+        taken.stored(inserted)
         await quarantine.add(account_id, taken.quarantined(), now)
         counted = [taken.live[index] for index in sorted(taken.live)]
         wanted = await self._count_live(account_id, counted, found, now)

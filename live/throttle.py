@@ -48,6 +48,10 @@ class Throttle:
         after which there is room. Those of `unless_trusted` do not hold for a `trusted` name."""
         return await self._count(1, buckets, unless_trusted, trusted)
 
+    async def wait(self, buckets: Sequence[Bucket]) -> float:
+        """The seconds after which there is room for a try in every bucket; 0: now. Counts none."""
+        return await self._count(0, buckets, (), "")
+
     async def give_back(
         self,
         buckets: Sequence[Bucket],
@@ -104,9 +108,12 @@ class _Here:
     def count(self, tries: int, buckets: Sequence[Bucket]) -> float:
         now = asyncio.get_running_loop().time()
         levels = {bucket: self._level(bucket, now) + tries for bucket in buckets}
-        waits = [(level - one.capacity) * one.seconds for one, level in levels.items()]
-        if tries > 0 and max(waits, default=0.0) > 0:
+        more = 1 if tries == 0 else 0
+        waits = [(level + more - one.capacity) * one.seconds for one, level in levels.items()]
+        if tries >= 0 and max(waits, default=0.0) > 0:
             return max(waits)
+        if tries == 0:
+            return 0.0
         for bucket, level in levels.items():
             self._levels[bucket.name] = (max(0.0, level), now)
             self._levels.move_to_end(bucket.name)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from models import db
@@ -27,6 +27,7 @@ class Actor:
 
 
 SYSTEM = Actor()
+COMMAND = Actor("command")  # whoever may run commands on the server
 
 
 async def insert(
@@ -57,6 +58,51 @@ async def insert(
             actor.address,
             _json(before),
             _json(after),
+        )
+
+
+_SINCE = timedelta(hours=1)
+_MOST_REFUSED = 20  # entries of a person in that time
+_INSERT_REFUSED = """
+WITH lately AS (
+    SELECT address, after FROM audit_log
+    WHERE account_id = $1 AND subject = $2 AND action = 'session.refuse'
+        AND at > $3::timestamptz - $4::interval
+)
+INSERT INTO audit_log (account_id, subject, at, actor, action, customer_id, address, after)
+SELECT $1, $2, $3, $5, 'session.refuse', $6, $7, jsonb_build_object('reason', $8::text)
+WHERE (SELECT count(*) FROM lately) < $9 AND NOT EXISTS (
+    SELECT FROM lately WHERE after->>'reason' = $8
+        AND coalesce(address <<= $10::inet, address IS NULL AND $10::inet IS NULL)
+)
+"""
+
+
+async def insert_refused(
+    account_id: int,
+    subject: str,
+    at: datetime,
+    *,
+    reason: str,
+    customer_id: int | None,
+    address: str | None,
+    site: str | None,
+) -> None:
+    """That a sign-in of this person was refused, for a code. Once an hour for each reason and
+    `site`, the network of its address, and at most 20 times an hour for the person."""
+    async with db.connection() as conn:
+        await conn.execute(
+            _INSERT_REFUSED,
+            account_id,
+            subject,
+            at,
+            _SINCE,
+            SYSTEM.name,
+            customer_id,
+            address,
+            reason,
+            _MOST_REFUSED,
+            site,
         )
 
 

@@ -97,6 +97,13 @@ UNSNOOZE = """
 DELETE FROM checklist_snoozes
 WHERE account_id = $1 AND customer_id = $2 AND login_id = $3 AND code = $4
 """
+REMOVE_SNOOZES = """
+DELETE FROM checklist_snoozes
+WHERE account_id = $1 AND (customer_id, login_id, code) IN (
+    SELECT customer_id, login_id, code FROM checklist_snoozes
+    WHERE account_id = $1 AND until < $2 LIMIT $3
+)
+"""
 SNOOZED = """
 SELECT code, until FROM checklist_snoozes
 WHERE account_id = $1 AND customer_id = $2 AND login_id = $3 AND until > $4

@@ -91,6 +91,11 @@ async def unsnooze(account_id: int, customer_id: int, login_id: int, code: str) 
         await conn.execute(sql.UNSNOOZE, account_id, customer_id, login_id, code)
 
 
+async def remove_snoozes(account_id: int, before: datetime, most: int) -> int:
+    """Removes so many at most that were over before then; how many."""
+    return await db.removed(sql.REMOVE_SNOOZES, account_id, before, most)
+
+
 async def snoozed(
     account_id: int, customer_id: int, login_id: int, now: datetime
 ) -> dict[str, datetime]:

@@ -69,13 +69,15 @@ async def page(account_id: int, wanted: lists.Wanted) -> list[Contact]:
 
 async def change(
     account_id: int, contact_id: int, wanted: Mapping[str, Any], expected_version: int | None
-) -> changes.Change[Contact] | None:
-    """In the open transaction; None where there is no such contact. CHANGED_MEANWHILE.
+) -> changes.Change[Contact]:
+    """Of one that there is, in the open transaction. CHANGED_MEANWHILE.
 
     E-mail and mobile are changed by `change_email` and `change_mobile`.
     """
     key = {"account_id": account_id, "id": contact_id}
-    return await changes.change(Contact, key, wanted, expected_version)
+    made = await changes.change(Contact, key, wanted, expected_version)
+    assert made is not None  # contacts are never removed
+    return made
 
 
 async def of_customer(account_id: int, customer_id: int) -> list[Contact]:
@@ -106,16 +108,6 @@ async def set_allowed_networks(account_id: int, contact_id: int, networks: Seque
 
 async def of_login(account_id: int, login_id: int) -> Contact | None:
     return await Contact.get_or_none(account_id=account_id, login_id=login_id)
-
-
-async def lock(account_id: int, contact_id: int) -> None:
-    """Until the transaction ends, nobody else changes it."""
-    async with db.connection() as conn:
-        await conn.execute(
-            "SELECT FROM contacts WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE",
-            account_id,
-            contact_id,
-        )
 
 
 async def change_email(account_id: int, contact_id: int, email: str, now: datetime) -> bool:

@@ -1,6 +1,6 @@
 """Companies that buy from the account."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,11 @@ SELECT EXISTS (SELECT FROM hour_marks WHERE account_id = $1 AND customer_id = $2
     OR EXISTS (SELECT FROM hours WHERE account_id = $1 AND customer_id = $2)
     OR EXISTS (SELECT FROM ledger_entries WHERE account_id = $1 AND customer_id = $2)
     OR EXISTS (SELECT FROM rate_card_assignments WHERE account_id = $1 AND customer_id = $2)
+"""
+# A lock that all who write share with each other, and with invoicing; `change` alone is kept out.
+_HOLD_CURRENCIES = """
+SELECT id, currency FROM customers WHERE account_id = $1 AND id = ANY($2::bigint[])
+ORDER BY id FOR KEY SHARE
 """
 
 
@@ -45,6 +50,18 @@ async def insert(
         )
     except IntegrityError as error:
         raise _reference_taken() from error
+
+
+async def hold_currencies(
+    conn: db.Connection, account_id: int, customer_ids: Collection[int]
+) -> dict[int, str]:
+    """What each is billed in, by id; until the transaction ends nobody gives it another currency.
+
+    For whoever writes what is counted or priced in it, before it is written: `change` looks for
+    that and waits for who holds it.
+    """
+    rows = await conn.fetch(_HOLD_CURRENCIES, account_id, sorted(customer_ids))
+    return {row["id"]: row["currency"] for row in rows}
 
 
 async def get(account_id: int, customer_id: int) -> Customer | None:
@@ -79,6 +96,7 @@ async def change(
 
 
 async def _require_no_record(account_id: int, customer_id: int) -> None:
+    """Under the row's lock (FOR UPDATE), so that who writes one now is waited for."""
     async with db.connection() as conn:
         if await conn.fetchval(_IN_ITS_CURRENCY, account_id, customer_id):
             raise refusals.Refusal(

@@ -124,6 +124,13 @@ async def connection() -> AsyncIterator[Connection]:
         yield conn
 
 
+async def removed(statement: str, *arguments: object) -> int:
+    """How many rows a DELETE removed."""
+    async with connection() as conn:
+        tag: str = await conn.execute(statement, *arguments)
+    return int(tag.removeprefix("DELETE "))
+
+
 @asynccontextmanager
 async def transaction(isolation: Isolation | None = None) -> AsyncIterator[Connection]:
     """One transaction, shared by raw SQL on what it yields and by Tortoise models."""

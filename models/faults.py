@@ -25,6 +25,10 @@ class OvertakenError(Exception):
     """Another transaction wrote what this one had looked for and not found."""
 
 
+class CurrencyChangedError(Exception):
+    """Records were read for a customer that is billed in another currency by now."""
+
+
 # Two transactions were in each other's way: the whole transaction again.
 COLLISION: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,

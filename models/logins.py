@@ -1,4 +1,10 @@
-"""Logins: what people sign in with; an e-mail is unique in the installation."""
+"""Logins: what people sign in with; an e-mail is unique in the installation.
+
+The order of locks: the account (`staff.lock_owners`), the login (`lock`), its staff or contact, its
+proofs, its sessions (by their ids), its recovery codes. Whoever changes how a person signs in or
+is reached, its password, second factor, addresses, links and codes, locks the login first and reads
+after that. So two who do so at once wait for each other, and never crosswise.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -29,6 +35,13 @@ class Person:
     language: str
     networks: list[str]
     is_at_home: bool
+
+    @property
+    def subject(self) -> str:
+        """As the audit log names the person, such as `contact:3`."""
+        if self.staff_id is not None:
+            return f"staff:{self.staff_id}"
+        return f"contact:{self.contact_id}"
 
     def caller(self, address: str | None) -> callers.Caller:
         """As whom it does what is no session's: signing in, setting a password by a link."""
@@ -100,12 +113,22 @@ async def _person(statement: str, *arguments: str | int | None) -> Person | None
     return None if row is None else Person(**dict(row))
 
 
+async def lock(account_id: int, login_id: int) -> None:
+    """Until the open transaction ends nobody else changes it, nor what belongs to it."""
+    async with db.connection() as conn:
+        await conn.execute(
+            "SELECT FROM logins WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            account_id,
+            login_id,
+        )
+
+
 async def hold(person: Person) -> bool:
-    """Keeps the login as it is until the transaction ends; False where it is no more as read."""
+    """`lock`; False where its password is no more the one read, or it is disabled by now."""
     async with db.connection() as conn:
         found = await conn.fetchval(
             "SELECT id FROM logins WHERE account_id = $1 AND id = $2 AND disabled_at IS NULL"
-            " AND password_hash IS NOT DISTINCT FROM $3 FOR SHARE",
+            " AND password_hash IS NOT DISTINCT FROM $3 FOR NO KEY UPDATE",
             person.account_id,
             person.id,
             person.password_hash,
@@ -141,8 +164,9 @@ async def get(account_id: int, login_id: int) -> Login:
 
 
 async def locked(account_id: int, login_id: int) -> Login:
-    """Until the open transaction ends nobody else changes it."""
-    return await Login.filter(account_id=account_id, id=login_id).select_for_update().get()
+    """As it is under its `lock`."""
+    await lock(account_id, login_id)
+    return await get(account_id, login_id)
 
 
 async def many(account_id: int, login_ids: Collection[int]) -> dict[int, Login]:
@@ -179,8 +203,10 @@ UPDATE logins SET disabled_at = $3 WHERE account_id = $1 AND id = $2 AND disable
 RETURNING id
 """
 _END_SESSIONS = """
-UPDATE sessions SET ended_at = $3
-WHERE account_id = $1 AND login_id = $2 AND ended_at IS NULL
+UPDATE sessions s SET ended_at = $3
+FROM (SELECT id FROM sessions WHERE account_id = $1 AND login_id = $2 AND ended_at IS NULL
+      ORDER BY id FOR NO KEY UPDATE) AS own
+WHERE s.account_id = $1 AND s.id = own.id
 """
 _WITHDRAW = """
 UPDATE proofs SET used_at = $3 WHERE account_id = $1 AND login_id = $2 AND used_at IS NULL

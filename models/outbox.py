@@ -29,11 +29,16 @@ WITH due AS (
 )
 SELECT c.account_id, c.id, c.kind, c.channel, c.recipient, c.language, c.detail, c.created_at,
        c.tries, a.name AS account, c.proof_id, p.expires_at,
-       p.used_at IS NULL AND p.expires_at > $1 AS proof_good
+       c.proof_id IS NULL OR coalesce(p.used_at IS NULL AND p.expires_at > $1, false) AS is_good
 FROM claimed c
 JOIN accounts a ON a.id = c.account_id
 LEFT JOIN proofs p ON p.account_id = c.account_id AND p.id = c.proof_id
 ORDER BY c.created_at, c.id
+"""
+_REMOVE_OLD = """
+DELETE FROM messages WHERE account_id = $1 AND id IN (
+    SELECT id FROM messages WHERE account_id = $1 AND created_at < $2 ORDER BY id LIMIT $3
+)
 """
 # Of a claim that ran out meanwhile, somebody else decides.
 _MINE = "WHERE account_id = $1 AND id = $2 AND tries = $3 AND sent_at IS NULL"
@@ -47,8 +52,8 @@ WHERE account_id = $1 AND id = $2 AND sent_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message to be sent now. `proof_good` is None where it carries no link or code; so is
-    `expires_at`, when that ends. `account` is the account's name; `tries` counts this one.
+    """A message to be sent now. `is_good` is whether the link or code that it carries is, if any;
+    `expires_at` is when that ends. `account` is the account's name; `tries` counts this one.
     """
 
     account_id: int
@@ -62,8 +67,8 @@ class Claimed:
     tries: int
     account: str
     proof_id: int | None
-    proof_good: bool | None
     expires_at: datetime | None
+    is_good: bool
 
 
 async def claim(
@@ -87,6 +92,12 @@ async def put_off(message: Claimed, due_at: datetime, failure: str) -> None:
 
 async def give_up(message: Claimed, now: datetime, failure: str) -> None:
     await _end(_GIVE_UP, message, now, failure)
+
+
+async def remove_old(account_id: int, before: datetime, most: int) -> int:
+    """Removes so many at most that were stored before then, sent or not, the oldest first; how
+    many."""
+    return await db.removed(_REMOVE_OLD, account_id, before, most)
 
 
 async def waiting(channel: messages.Channel) -> int:

@@ -24,6 +24,11 @@ _ASKED = """
 SELECT created_at FROM proofs
 WHERE account_id = $1 AND login_id = $2 AND purpose = $3 AND created_at > $4
 """
+_REMOVE_OVER = """
+DELETE FROM proofs WHERE account_id = $1 AND id IN (
+    SELECT id FROM proofs WHERE account_id = $1 AND expires_at < $2 ORDER BY id LIMIT $3
+)
+"""
 _SET_CODE = "UPDATE proofs SET code_hash = $3 WHERE account_id = $1 AND id = $2"
 # The row's lock makes the tries of many at once count one by one.
 _TRY_CODE = """
@@ -105,6 +110,11 @@ async def asked(
     async with db.connection() as conn:
         rows = await conn.fetch(_ASKED, account_id, login_id, purpose, since)
     return [row["created_at"] for row in rows]
+
+
+async def remove_over(account_id: int, before: datetime, most: int) -> int:
+    """Removes so many at most that expired before then, used or not, the oldest first; how many."""
+    return await db.removed(_REMOVE_OVER, account_id, before, most)
 
 
 async def set_code(account_id: int, proof_id: int, code_hash: bytes) -> None:

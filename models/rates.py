@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from domain import money, rating, references, refusals
-from models import db
+from models import customers, db
 
 _CARDS_KEPT = 1_000
 
@@ -127,11 +127,8 @@ async def assign(account_id: int, customer_id: int, card_id: int, valid_from: da
     Raises Refusal NOT_FOUND, OTHER_CURRENCY.
     """
     async with db.transaction() as conn:
-        customer = await conn.fetchval(
-            "SELECT currency FROM customers WHERE account_id = $1 AND id = $2",
-            account_id,
-            customer_id,
-        )
+        held = await customers.hold_currencies(conn, account_id, [customer_id])
+        customer = held.get(customer_id)
         card = await conn.fetchval(
             "SELECT currency FROM rate_cards WHERE account_id = $1 AND id = $2",
             account_id,

@@ -7,7 +7,7 @@ order, so that clients with overlapping batches wait for each other instead of d
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from domain import calls, periods, revisions
 from domain.revisions import Key, Verdict
-from models import db, faults, partitions, record_sql
+from models import customers, db, faults, partitions, record_sql
 
 T = TypeVar("T")
 
@@ -51,7 +51,10 @@ class Inserted:
 
 
 async def insert(account_id: int, records: Sequence[calls.Record], now: datetime) -> Inserted:
-    """Stores records durably and marks their hours; a repeat of any of it changes nothing."""
+    """Stores records durably and marks their hours; a repeat of any of it changes nothing.
+
+    faults.CurrencyChangedError where a customer's currency is not the one they were read for.
+    """
     if not records:
         return Inserted(())
     by_key = _in_key_order(records)
@@ -121,6 +124,7 @@ async def _store_new(
         claimed = await claim(conn, account_id, records)
         if claimed:
             new = [record for record in records if _key(record) in claimed]
+            await _hold_currencies(conn, account_id, new)
             await _copy(conn, account_id, new)
             await mark(conn, account_id, _hours_of(new), _ended(new), now)
     return claimed
@@ -141,6 +145,15 @@ async def _claim_keys(
     """Claims those of the keys that are new."""
     columns = zip(*map(_key_values, records), strict=True)
     return {tuple(row) for row in await conn.fetch(record_sql.CLAIM, account_id, *columns)}
+
+
+async def _hold_currencies(
+    conn: db.Connection, account_id: int, records: Collection[calls.Record]
+) -> None:
+    held = await customers.hold_currencies(conn, account_id, {one.customer_id for one in records})
+    for record in records:
+        if record.currency not in (None, held.get(record.customer_id, record.currency)):
+            raise faults.CurrencyChangedError
 
 
 async def _copy(conn: db.Connection, account_id: int, records: Iterable[calls.Record]) -> None:
@@ -271,6 +284,7 @@ async def write(conn: db.Connection, account_id: int, book: revisions.Book, now:
     new = [record for key, record in sorted(book.records.items()) if key not in old]
     if new and len(await _claim_keys(conn, account_id, new)) < len(new):
         raise faults.OvertakenError
+    await _hold_currencies(conn, account_id, book.records.values())
     await _copy(conn, account_id, book.records.values())
     left = {(was.customer_id, periods.hour_of(was.setup_at)) for was in old.values()}
     hours = left | _hours_of(book.records.values())

@@ -35,18 +35,33 @@ _PAGE = """
 """
 # Those a person began, and those that it began as somebody else.
 _OWN = "account_id = $1 AND (login_id = $2 OR staff_id = $5)"
+# Several are locked in the order of their ids: see models/logins.py.
 _END_ALL = f"""
-    UPDATE sessions SET ended_at = $3
-    WHERE {_OWN} AND ended_at IS NULL AND id IS DISTINCT FROM $4
+    UPDATE sessions s SET ended_at = $3
+    FROM (SELECT id FROM sessions
+          WHERE {_OWN} AND ended_at IS NULL AND id IS DISTINCT FROM $4
+          ORDER BY id FOR NO KEY UPDATE) AS own
+    WHERE s.account_id = $1 AND s.id = own.id
+"""
+_REMOVE_OVER = """
+    DELETE FROM sessions WHERE account_id = $1 AND id IN (
+        SELECT id FROM sessions WHERE account_id = $1 AND least(ended_at, expires_at) < $2
+        ORDER BY id LIMIT $3
+    )
 """
 # What is used keeps what it has of its last minutes, so that many uses make one write.
 _KEEP = """
     UPDATE sessions s
     SET last_used_at = given.used_at,
         expires_at = greatest(s.expires_at, least(s.ends_at, given.used_at + $4::interval))
-    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS given (account_id, id, used_at)
+    FROM (SELECT account_id, id, used_at
+          FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[])
+              AS one (account_id, id, used_at)
+          JOIN sessions k USING (account_id, id)
+          WHERE k.ended_at IS NULL AND k.expires_at > used_at
+              AND k.last_used_at <= used_at - $5::interval
+          ORDER BY account_id, id FOR NO KEY UPDATE OF k) AS given
     WHERE s.account_id = given.account_id AND s.id = given.id AND s.ended_at IS NULL
-        AND s.expires_at > given.used_at AND s.last_used_at <= given.used_at - $5::interval
 """
 
 
@@ -84,6 +99,11 @@ async def end_all(
     """All of a login but one; with `staff_id`, those too that this staff began as contacts."""
     async with db.connection() as conn:
         await conn.execute(_END_ALL, account_id, login_id, now, but, staff_id)
+
+
+async def remove_over(account_id: int, before: datetime, most: int) -> int:
+    """Removes so many at most that ended or expired before then, the oldest first; how many."""
+    return await db.removed(_REMOVE_OVER, account_id, before, most)
 
 
 async def keep(used: Mapping[tokens.Token, datetime], idle: timedelta) -> None:

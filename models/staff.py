@@ -22,7 +22,6 @@ _MOBILE = """
 UPDATE staff SET mobile = $3, mobile_verified_at = NULL, version = version + 1
 WHERE account_id = $1 AND id = $2 AND mobile IS DISTINCT FROM $3 RETURNING login_id
 """
-_LOCK = "SELECT id FROM staff WHERE account_id = $1 AND login_id = $2 FOR NO KEY UPDATE"
 _EMAIL_VERIFIED = """
 UPDATE staff s SET email_verified_at = $4 FROM logins l
 WHERE s.account_id = $1 AND s.login_id = $2 AND s.email_verified_at IS NULL
@@ -57,31 +56,23 @@ async def page(account_id: int, wanted: lists.Wanted) -> list[Staff]:
 
 async def change(
     account_id: int, staff_id: int, wanted: Mapping[str, Any], expected_version: int | None
-) -> changes.Change[Staff] | None:
-    """In the open transaction; None where there is no such person. CHANGED_MEANWHILE."""
+) -> changes.Change[Staff]:
+    """Of one that there is, in the open transaction. CHANGED_MEANWHILE."""
     key = {"account_id": account_id, "id": staff_id}
-    return await changes.change(Staff, key, wanted, expected_version)
+    made = await changes.change(Staff, key, wanted, expected_version)
+    assert made is not None  # staff are never removed
+    return made
 
 
 async def of_login(account_id: int, login_id: int) -> Staff | None:
     return await Staff.get_or_none(account_id=account_id, login_id=login_id)
 
 
-async def lock(account_id: int, staff_id: int) -> None:
-    """Until the transaction ends, nobody else changes the person."""
-    async with db.connection() as conn:
-        await conn.execute(
-            "SELECT FROM staff WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE",
-            account_id,
-            staff_id,
-        )
-
-
 async def change_email(
     account_id: int, staff_id: int, login_id: int, email: str, now: datetime
 ) -> None:
     """Moves the login to another address, which has yet to be verified. In the open transaction,
-    after `change` has locked the person. EMAIL_TAKEN."""
+    under the login's lock. EMAIL_TAKEN."""
     await logins.change_email(account_id, login_id, email, now)
     async with db.connection() as conn:
         await conn.execute(_EMAIL, account_id, staff_id)
@@ -101,10 +92,9 @@ async def change_mobile(account_id: int, staff_id: int, mobile: str | None, now:
 
 
 async def email_verified(account_id: int, login_id: int, email: str, now: datetime) -> bool:
-    """False where this is not the login's address to verify (any more), or it is a contact's."""
-    async with db.transaction() as conn:
-        # First the lock: a statement that waits for it goes on with the login as it was before.
-        await conn.execute(_LOCK, account_id, login_id)
+    """Under the login's lock. False where this is not its address to verify (any more), or it is a
+    contact's."""
+    async with db.connection() as conn:
         found = await conn.fetchval(_EMAIL_VERIFIED, account_id, login_id, email, now)
     return found is not None
 

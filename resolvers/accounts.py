@@ -29,7 +29,7 @@ async def create(name: str, email: str, password: str, now: datetime) -> NewAcco
         login_id = await logins.insert(account.id, email, password_hash, now)
         owner = await stored_staff.insert(account.id, login_id, email, callers.Role.OWNER, now)
         await stored_audit.insert(
-            account.id, stored_audit.SYSTEM, "account.create", f"staff:{owner.id}", now
+            account.id, stored_audit.COMMAND, "account.create", f"staff:{owner.id}", now
         )
     return NewAccount(account, owner)
 

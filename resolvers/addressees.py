@@ -40,29 +40,23 @@ class Addressee:
 
 
 async def of_caller(caller: callers.Caller, *, lock: bool = False) -> Addressee:
-    """FORBIDDEN to an API key, and to staff signed in as a contact. `lock`: nobody else changes it
-    until the transaction ends."""
+    """FORBIDDEN to an API key, and to staff signed in as a contact. `lock`: under its login's."""
     if caller.kind is callers.Kind.KEY:
         raise refusals.Refusal(
             "FORBIDDEN", "Only a person's addresses are verified; sign in as one."
         )
     access.require_self(caller)
+    found = await _of_person(caller)
+    if not lock:
+        return found
+    await logins.lock(found.account_id, found.login_id)
+    return await _of_person(caller)
+
+
+async def _of_person(caller: callers.Caller) -> Addressee:
     if caller.kind is callers.Kind.STAFF:
-        if lock:
-            await staff.lock(caller.account_id, caller.person)
         return await _staff(await staff.existing(caller.account_id, caller.person))
-    if lock:
-        await contacts.lock(caller.account_id, caller.person)
     return _contact(await contacts.existing(caller.account_id, caller.person))
-
-
-async def lock_of_login(account_id: int, login_id: int) -> None:
-    """Nobody else changes it until the transaction ends. Before its proofs are touched: those who
-    change an address lock in this order too, and the other one ends in a deadlock."""
-    of = await of_login(account_id, login_id)
-    if of is not None:
-        lock = staff.lock if of.kind is callers.Kind.STAFF else contacts.lock
-        await lock(account_id, of.id)
 
 
 async def moved(

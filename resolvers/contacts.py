@@ -83,11 +83,13 @@ async def change(
 ) -> Contact:
     """What is wanted has been checked, and whether the caller may."""
     account_id = caller.account_id
+    found = await stored.get(account_id, contact_id)
+    if found is None:
+        raise refusals.no_such("Contact", "contactId")
     async with db.transaction():
+        await logins.lock(account_id, found.login_id)
         plain = {name: wanted[name] for name in wanted if name not in ("email", "mobile")}
         made = await stored.change(account_id, contact_id, plain, expected_version)
-        if made is None:
-            raise refusals.no_such("Contact", "contactId")
         before, after = dict(made.before), dict(made.after)
         if "email" in wanted and await stored.change_email(
             account_id, contact_id, wanted["email"], now

@@ -34,6 +34,17 @@ async def proven(
     await tried.enter(desk.throttle)
     who = f"login:{found.id}"
     if not await hashing.is_right(found.password_hash, password, who, reserved=True):
-        raise refusals.Refusal("WRONG_PASSWORD", "That is not your password; try again.", field)
+        raise _wrong(field)
     await tried.give_back(desk.throttle)
     return found
+
+
+async def hold(found: logins.Person, field: str = "password") -> None:
+    """Locks the login of who was `proven`, in the open transaction; WRONG_PASSWORD where another
+    password was set, or the login disabled, since then: that must not be undone."""
+    if not await logins.hold(found):
+        raise _wrong(field)
+
+
+def _wrong(field: str) -> refusals.Refusal:
+    return refusals.Refusal("WRONG_PASSWORD", "That is not your password; try again.", field)

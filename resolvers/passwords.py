@@ -6,7 +6,7 @@ from datetime import datetime
 from domain import callers, messages, people, proofs, refusals
 from models import contacts, db, logins, outbox, sessions, staff
 from models import proofs as stored
-from resolvers import addressees, audit, hashing, tries
+from resolvers import audit, hashing, tries
 from resolvers import desk as desks
 
 _ANSWERED_AFTER = 0.25  # seconds a request for a reset takes, known e-mail or not
@@ -23,6 +23,7 @@ async def change(
     person = await desks.proven(desk, caller, current, "current")
     password_hash = await hashing.hashed(new, tries.site_of(caller.address))
     async with db.transaction():
+        await desks.hold(person, "current")
         await _set(person, password_hash, now, but=caller.session_id)
         await audit.write(caller, "password.change", f"login:{person.id}", now)
 
@@ -44,15 +45,16 @@ async def _ask_for_reset(desk: desks.Desk, email: str, now: datetime) -> None:
         await tries.reset_mails(email).enter(desk.throttle)
     except refusals.Refusal:
         return  # enough are on their way, each of which would do
-    known = person is not None and person.disabled_at is None
     account_id, login_id = (person.account_id, person.id) if person else (0, 0)
     language = person.language if person else "en"
     try:
         async with db.transaction():
+            await logins.lock(account_id, login_id)
+            person = await logins.person_of_email(email, None)
             proof = await stored.insert(account_id, login_id, Purpose.RESET_PASSWORD, email, now)
             kind = messages.Kind.RESET_PASSWORD
             await outbox.insert(account_id, kind, email, language, now, proof_id=proof)
-            if not known:
+            if person is None or person.id != login_id or person.disabled_at is not None:
                 raise _NobodyError
     except _NobodyError:
         pass
@@ -108,7 +110,7 @@ async def _set_by_link(
 async def _person_of(link: proofs.Link, purpose: proofs.Purpose, now: datetime) -> logins.Person:
     """Whom the link was sent to, if that is still its address; uses the link up."""
     if found := await stored.find(link, purpose):
-        await addressees.lock_of_login(link.account_id, found.login_id)
+        await logins.lock(link.account_id, found.login_id)
     proof = await stored.use(link, purpose, now)
     person = None if proof is None else await logins.person(link.account_id, proof.login_id)
     if proof is None or person is None or person.disabled_at is not None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from domain import callers, profiles, refusals
+from models import db, logins
 from resolvers import contacts, staff
 from resolvers import desk as desks
 
@@ -28,17 +29,21 @@ async def update(
                 "INVALID", "Staff have none of this; leave it out.", profiles.camel(name)
             )
     wanted = profiles.checked(fields, given)
+    proven = None
     if "email" in wanted:
-        await _require_password(desk, caller, str(wanted["email"]), current_password)
-    if caller.kind is callers.Kind.STAFF:
-        await staff.change(caller, caller.person, wanted, None, now)
-    else:
-        await contacts.change(caller, caller.person, wanted, None, now)
+        proven = await _proven(desk, caller, str(wanted["email"]), current_password)
+    change = staff.change if caller.kind is callers.Kind.STAFF else contacts.change
+    async with db.transaction():
+        if proven is not None:
+            await desks.hold(proven, "currentPassword")
+        await change(caller, caller.person, wanted, None, now)
 
 
-async def _require_password(
+async def _proven(
     desk: desks.Desk, caller: callers.Caller, email: str, current_password: str | None
-) -> None:
-    """Whoever finds a browser open must not be able to take the login over."""
-    if (await desks.person(caller)).email != email:
-        await desks.proven(desk, caller, current_password or "", "currentPassword")
+) -> logins.Person | None:
+    """Whoever finds a browser open must not be able to take the login over. None where the address
+    stays."""
+    if (await desks.person(caller)).email == email:
+        return None
+    return await desks.proven(desk, caller, current_password or "", "currentPassword")

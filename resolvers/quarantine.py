@@ -11,7 +11,7 @@ from datetime import datetime
 from domain import callers, calls, people, refusals, review, revisions
 from domain.review import Outcome, State
 from models import audit as audit_log
-from models import db, records
+from models import db, faults, records
 from models import quarantine as stored
 from models.quarantine import Row
 from resolvers import access, audit
@@ -72,7 +72,10 @@ async def replay(
         async with db.transaction():
             return await _store(caller, checked, corrected, now)
 
-    replayed, counted = await records.retried(store, _records(checked))
+    try:
+        replayed, counted = await records.retried(store, _records(checked))
+    except faults.CurrencyChangedError:  # of a customer without records; checked anew
+        return await replay(caller, intake, ids, corrected, now)
     await intakes.tell(intake, caller.account_id, counted, now)
     return [replayed[id] for id in ids]
 

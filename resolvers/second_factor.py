@@ -6,12 +6,14 @@ from datetime import datetime
 
 import segno
 
-from domain import callers, refusals, sealed
+from domain import callers, messages, people, refusals, sealed
 from domain import second_factor as rules
-from models import accounts, db, logins
+from models import accounts, contacts, db, logins, outbox, sessions, staff
+from models import audit as stored_audit
 from models import second_factors as stored
-from resolvers import audit, tries
+from resolvers import access, audit, tries
 from resolvers import desk as desks
+from resolvers.access import Capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,12 @@ async def enable(desk: desks.Desk, caller: callers.Caller, password: str) -> Set
     account = await accounts.get(person.account_id)
     secret = rules.new_secret()
     sealed_secret = sealed.seal(desk.secret_key, _owner(person), secret)
-    if not await stored.offer(person.account_id, person.id, sealed_secret):
-        raise refusals.Refusal(
-            "TWO_FACTOR_ON", "There is a second factor already; switch it off first."
-        )
+    async with db.transaction():
+        await desks.hold(person)
+        if not await stored.offer(person.account_id, person.id, sealed_secret):
+            raise refusals.Refusal(
+                "TWO_FACTOR_ON", "There is a second factor already; switch it off first."
+            )
     uri = rules.uri(secret, person.email, account.name)
     return Setup(secret, uri, segno.make_qr(uri, error="m").svg_inline(scale=4, light="#fff"))
 
@@ -83,6 +87,7 @@ async def regenerate(
     if person.totp_confirmed_at is None:
         raise _none()
     async with db.transaction():
+        await desks.hold(person)
         await audit.write(caller, "second_factor.codes", _subject(person), now)
         return await _new_codes(person)
 
@@ -91,9 +96,63 @@ async def disable(desk: desks.Desk, caller: callers.Caller, password: str, now: 
     """WRONG_PASSWORD, NO_TWO_FACTOR."""
     person = await desks.proven(desk, caller, password)
     async with db.transaction():
+        await desks.hold(person)
         if not await stored.remove(person.account_id, person.id):
             raise _none()
         await audit.write(caller, "second_factor.disable", _subject(person), now)
+
+
+async def remove_from_contact(caller: callers.Caller, contact_id: int, now: datetime) -> int:
+    """Its customer. Without the contact's password, for who has lost its app and its codes; it is
+    signed out and told by mail. NOT_FOUND, NO_TWO_FACTOR."""
+    access.require_account(caller, Capability.MANAGE_CUSTOMERS)
+    found = await contacts.get(caller.account_id, contact_id)
+    if found is None:
+        raise refusals.no_such("Contact", "personId")
+    await _remove(caller.account_id, found.login_id, audit.actor(caller), now)
+    customer_id: int = found.customer_id
+    return customer_id
+
+
+async def remove_from_staff(caller: callers.Caller, staff_id: int, now: datetime) -> None:
+    """As from a contact. OWN_TWO_FACTOR of one's own, which asks for the password."""
+    access.require_account(caller, Capability.MANAGE_STAFF)
+    found = await staff.get(caller.account_id, staff_id)
+    if found is None:
+        raise refusals.no_such("Staff", "personId")
+    if caller.kind is callers.Kind.STAFF and caller.person == staff_id:
+        raise refusals.Refusal(
+            "OWN_TWO_FACTOR", "Switch your own second factor off with disableTwoFactor.", "personId"
+        )
+    await _remove(caller.account_id, found.login_id, audit.actor(caller), now)
+
+
+async def remove_by_command(email: str, now: datetime) -> None:
+    """For who may run commands on the server, such as an account's only owner who is locked out.
+    NOT_FOUND, NO_TWO_FACTOR."""
+    login = await logins.of_email(people.email(email))
+    if login is None:
+        raise refusals.Refusal("NOT_FOUND", "Nobody signs in with this e-mail address.", "email")
+    await _remove(login.account_id, login.id, stored_audit.COMMAND, now)
+
+
+async def _remove(account_id: int, login_id: int, actor: stored_audit.Actor, now: datetime) -> None:
+    async with db.transaction():
+        await logins.lock(account_id, login_id)
+        person = await logins.person(account_id, login_id)
+        if person is None or not await stored.remove(account_id, login_id):
+            raise _none()
+        await sessions.end_all(account_id, login_id, now, staff_id=person.staff_id)
+        kind = messages.Kind.SECOND_FACTOR_REMOVED
+        await outbox.insert(account_id, kind, person.email, person.language, now)
+        await stored_audit.insert(
+            account_id,
+            actor,
+            "second_factor.remove",
+            person.subject,
+            now,
+            customer_id=person.customer_id,
+        )
 
 
 async def require(

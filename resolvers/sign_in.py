@@ -8,7 +8,7 @@ from datetime import datetime
 from domain import callers, networks, people, refusals, sessions, tokens
 from models import contacts as stored_contacts
 from models import credentials, db, logins
-from resolvers import access, audit, hashing, second_factor, tries
+from resolvers import access, audit, hashing, refused, second_factor, tries
 from resolvers import desk as desks
 
 _LONGEST_USER_AGENT = 300  # characters kept
@@ -41,14 +41,19 @@ async def login(
 ) -> SignedIn:
     """A session. WRONG_CREDENTIALS, as slowly, whether the e-mail is known or not; after the right
     password OTP_REQUIRED, WRONG_OTP, ADDRESS_NOT_ALLOWED; TOO_MANY_TRIES, BUSY."""
-    site = tries.site_of(client.address)
-    person = await _proven(desk, _looked_up(email), password, site)
-    await second_factor.require(desk, person, otp, site, now)
-    if not networks.allow(tuple(person.networks), client.address):
-        raise not_allowed()
-    caller = person.caller(client.address)
-    signed_in = await _begin(person, caller, desk.lengths.of(caller.kind, now), client, now)
-    await _renew_hash(person, password, site)
+    site, email = tries.site_of(client.address), _looked_up(email)
+    person = await logins.person_of_email(email, site)
+    try:
+        proven = await _proven(desk, email, person, password, site)
+        await second_factor.require(desk, proven, otp, site, now)
+        if not networks.allow(tuple(proven.networks), client.address):
+            raise not_allowed()
+        caller = proven.caller(client.address)
+        signed_in = await _begin(proven, caller, desk.lengths.of(caller.kind, now), client, now)
+    except refusals.Refusal as refusal:
+        refused.note(person, email, client.address, refusal.code, now)
+        raise
+    await _renew_hash(proven, password, site)
     return signed_in
 
 
@@ -62,9 +67,11 @@ async def _renew_hash(person: logins.Person, password: str, site: str | None) ->
             await logins.rehash_password(person.account_id, person.id, old, renewed)
 
 
-async def _proven(desk: desks.Desk, email: str, password: str, site: str | None) -> logins.Person:
-    """Whose password it is. Whatever is wrong, the same is done."""
-    person = await logins.person_of_email(email, site)
+async def _proven(
+    desk: desks.Desk, email: str, person: logins.Person | None, password: str, site: str | None
+) -> logins.Person:
+    """Whose password it is: the e-mail's person, if there is one. Whatever is wrong, the same is
+    done."""
     at_home = person is not None and person.is_at_home
     tried = tries.login(email, site, at_home=at_home)
     await tried.enter(desk.throttle)

@@ -65,23 +65,23 @@ async def change(
     """What is wanted has been checked, and whether the caller may. Another e-mail address or mobile
     number has to be verified again."""
     account_id = caller.account_id
+    found = await stored.get(account_id, staff_id)
+    if found is None:
+        raise refusals.no_such("Staff", "staffId")
     async with db.transaction():
         if "role" in wanted:
             await stored.lock_owners(account_id)
+        login = await logins.locked(account_id, found.login_id)
         plain = {name: wanted[name] for name in wanted if name not in ("email", "mobile")}
         made = await stored.change(account_id, staff_id, plain, expected_version)
-        if made is None:
-            raise refusals.no_such("Staff", "staffId")
         before, after = dict(made.before), dict(made.after)
         if "role" in after:
             await stored.require_owner(account_id)
-        if "email" in wanted:
-            login = await logins.locked(account_id, made.row.login_id)
-            if login.email != wanted["email"]:
-                await stored.change_email(account_id, staff_id, login.id, wanted["email"], now)
-                before["email"], after["email"] = login.email, wanted["email"]
-                at = login.email, wanted["email"]
-                await addressees.moved(caller, login.id, made.row.language, *at, now)
+        if "email" in wanted and login.email != wanted["email"]:
+            await stored.change_email(account_id, staff_id, login.id, wanted["email"], now)
+            before["email"], after["email"] = login.email, wanted["email"]
+            at = login.email, wanted["email"]
+            await addressees.moved(caller, login.id, made.row.language, *at, now)
         if "mobile" in wanted and await stored.change_mobile(
             account_id, staff_id, wanted["mobile"], now
         ):

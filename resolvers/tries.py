@@ -42,7 +42,7 @@ class Tries:
 
 def login(email: str, site: str | None, *, at_home: bool) -> Tries:
     """Wrong passwords. `at_home`: this login has signed in from this network before."""
-    who, where = _digest(email), _place(site)
+    who, where = digest(email), _place(site)
     return Tries(
         (Bucket(f"address:{where}", 50, 10), Bucket(f"login:{who}:{where}", 10, 60)),
         () if at_home else (Bucket(f"login:{who}", 100, 180),),
@@ -52,7 +52,7 @@ def login(email: str, site: str | None, *, at_home: bool) -> Tries:
 
 def otp(email: str, site: str | None, *, at_home: bool) -> Tries:
     """Wrong second factors: of a million codes three are good, so 10 tries and 4 an hour."""
-    who, where = _digest(email), _place(site)
+    who, where = digest(email), _place(site)
     here = (Bucket(f"otp:{who}:{where}", 10, 900),)  # trusted or not: a link proves no factor
     return (
         Tries(here)
@@ -63,7 +63,7 @@ def otp(email: str, site: str | None, *, at_home: bool) -> Tries:
 
 def own_password(email: str, site: str | None) -> Tries:
     """Wrong passwords of somebody who is signed in."""
-    return Tries((Bucket(f"own:{_digest(email)}:{_place(site)}", 10, 60),))
+    return Tries((Bucket(f"own:{digest(email)}:{_place(site)}", 10, 60),))
 
 
 def links(site: str | None) -> Tries:
@@ -73,11 +73,11 @@ def links(site: str | None) -> Tries:
 
 def reset_mails(email: str) -> Tries:
     """Mails to one address, whoever asks for them."""
-    return Tries((Bucket(f"mails:{_digest(email)}", 3, 1_200),))
+    return Tries((Bucket(f"mails:{digest(email)}", 3, 1_200),))
 
 
 async def trust(throttle: throttles.Throttle, email: str, site: str | None) -> None:
-    name = _trusted(_digest(email), _place(site))
+    name = _trusted(digest(email), _place(site))
     await throttle.trust(name, int(TRUSTED.total_seconds()))
 
 
@@ -93,6 +93,6 @@ def _place(site: str | None) -> str:
     return site or "unknown"
 
 
-def _digest(email: str) -> str:
+def digest(email: str) -> str:
     """So that no address lies in Redis, and a long one is as short as others."""
     return hashlib.sha256(email.encode("utf-8", "surrogatepass")).hexdigest()[:32]

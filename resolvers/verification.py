@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from domain import callers, messages, proofs, refusals
 from domain.proofs import Purpose
 from live import wake
-from models import db, outbox
+from models import db, logins, outbox
 from models import proofs as stored_proofs
 from resolvers import addressees, audit, checklists
 from resolvers.addressees import Addressee
@@ -51,7 +51,7 @@ async def verify_email(secret_key: str, token: str, redis: Redis, now: datetime)
         raise _bad_link()
     async with db.transaction():
         if found := await stored_proofs.find(link, purpose):
-            await addressees.lock_of_login(link.account_id, found.login_id)
+            await logins.lock(link.account_id, found.login_id)
         proof = await stored_proofs.use(link, purpose, now)
         person = proof and await addressees.of_login(link.account_id, proof.login_id)
         if not (proof and person and await addressees.email_verified(person, proof.address, now)):
@@ -76,7 +76,7 @@ async def verify_mobile(
     if not proofs.is_code(secret_key, proof, typed, tried.code_hash):
         raise _wrong_code(proofs.MOST_TRIES - tried.tries)
     async with db.transaction():
-        await addressees.lock_of_login(person.account_id, person.login_id)
+        await logins.lock(person.account_id, person.login_id)
         used = await stored_proofs.use(proof, purpose, now)
         if not (used and await addressees.mobile_verified(person, used.address, now)):
             raise await _no_code(person, now)  # another try was quicker, or a new number

@@ -35,6 +35,7 @@ class ActorKind(Enum):
     CONTACT = strawberry.enum_value("CONTACT", description="A person of a customer.")
     KEY = strawberry.enum_value("KEY", description="A program.")
     SYSTEM = strawberry.enum_value("SYSTEM", description="Callboard itself.")
+    COMMAND = strawberry.enum_value("COMMAND", description="A command run on the server.")
 
 
 @strawberry.type(description="A value that has changed.")
@@ -54,7 +55,7 @@ class AuditEntry:
     at: datetime = strawberry.field(description="When.")
     action: str = strawberry.field(description="What was done, such as customer.update.")
     actor_kind: ActorKind = strawberry.field(description="What kind of actor did it.")
-    actor_id: strawberry.ID | None = strawberry.field(description="Who; null: SYSTEM.")
+    actor_id: strawberry.ID | None = strawberry.field(description="Who; null: SYSTEM, COMMAND.")
     subject_kind: str = strawberry.field(description="What it was done to, such as customer.")
     subject_id: strawberry.ID | None = strawberry.field(
         description="Which one; null where it has no id of this API, such as a switch."
@@ -87,7 +88,7 @@ class AuditEntry:
             change_count=base.Long(len({**entry.before, **entry.after})),
         )
 
-    @strawberry.field(description="The actor's name as it is now; null: SYSTEM.")
+    @strawberry.field(description="The actor's name as it is now; null: SYSTEM, COMMAND.")
     async def actor_name(self, info: base.Info) -> str | None:
         return await self._name(info, self.entry.actor)
 

@@ -23,6 +23,7 @@ from schema.ids import decode_id as decode_id
 from schema.ids import encode_id as encode_id
 from schema.ids import pack, unpack
 from schema.ids import parts_of as parts_of
+from schema.ids import person_id as person_id
 from schema.ids import single as single
 from schema.ids import split_id as split_id
 from schema.refused import Conflict as Conflict

@@ -44,6 +44,13 @@ def decode_id(global_id: str, kind: str, account_id: int) -> int:
     return single(parts_of(global_id, kind, account_id))
 
 
+def person_id(global_id: str, account_id: int) -> tuple[str, int]:
+    """`Staff` or, of whatever else, `Contact`; with the number of that one, else NOBODY."""
+    split = split_id(global_id)
+    kind = "Staff" if split is not None and split[0] == "Staff" else "Contact"
+    return kind, decode_id(global_id, kind, account_id)
+
+
 def single(parts: tuple[str, ...]) -> int:
     """The number of an id that has just one, else NOBODY."""
     number = as_number(parts[0]) if len(parts) == 1 else None

@@ -188,13 +188,10 @@ class PeopleMutation:
         input: Annotated[ResendInvitationInput, strawberry.argument(description="Whom.")],
     ) -> ResendInvitationResult:
         caller, now = info.context.signed_in(), info.context.now
-        split = base.split_id(input.person_id)
-        if split is not None and split[0] == "Staff":
-            id = base.decode_id(input.person_id, "Staff", caller.account_id)
-            email = await invitations.resend_to_staff(caller, id, now)
-        else:
-            id = base.decode_id(input.person_id, "Contact", caller.account_id)
-            email = await invitations.resend_to_contact(caller, id, now)
+        kind, id = base.person_id(input.person_id, caller.account_id)
+        to_staff = kind == "Staff"
+        resend = invitations.resend_to_staff if to_staff else invitations.resend_to_contact
+        email = await resend(caller, id, now)
         await wake.hint(info.context.redis, wake.For.MESSAGES)
         return Invitation(email=email)
 

@@ -76,6 +76,7 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "NO_LOGIN": Conflict,
     "NO_TWO_FACTOR": Conflict,
     "TWO_FACTOR_ON": Conflict,
+    "OWN_TWO_FACTOR": Conflict,
     "WOULD_LOCK_OUT": Conflict,
     "NO_NUMBER_RANGE": Conflict,
     "RANGE_IN_USE": Conflict,

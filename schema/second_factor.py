@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from live import wake
 from resolvers import second_factor as resolve
 from schema import base, checklist
 
@@ -62,6 +63,11 @@ class RegenerateRecoveryCodesInput:
     password: str = strawberry.field(description="The viewer's password.")
 
 
+@strawberry.input(description="Who has lost its authenticator app and its recovery codes.")
+class RemoveTwoFactorInput:
+    person_id: strawberry.ID = strawberry.field(description="A contact's id, or one of staff.")
+
+
 EnableTwoFactorResult: TypeAlias = Annotated[
     TwoFactorSetup | base.Refused,
     strawberry.union("EnableTwoFactorResult", description="What the app needs, or why not."),
@@ -77,6 +83,10 @@ DisableTwoFactorResult: TypeAlias = Annotated[
 RegenerateRecoveryCodesResult: TypeAlias = Annotated[
     RecoveryCodes | base.Refused,
     strawberry.union("RegenerateRecoveryCodesResult", description="Other codes, or why not."),
+]
+RemoveTwoFactorResult: TypeAlias = Annotated[
+    TwoFactorDisabled | base.Refused,
+    strawberry.union("RemoveTwoFactorResult", description="Whether it is removed."),
 ]
 
 
@@ -131,6 +141,28 @@ class SecondFactorMutation:
         await resolve.disable(context.desk, context.signed_in(), input.password, context.now)
         await checklist.settle(info, context.signed_in().customer_id)
         return TwoFactorDisabled(at=context.now)
+
+    @strawberry.mutation(
+        description="Takes the second factor of a contact (owner and support) or another person of"
+        " the account (owner) away, without its password: for who has lost the app and the codes."
+        " The person is signed out within a second and told by mail. NO_TWO_FACTOR, and"
+        " OWN_TWO_FACTOR of one's own."
+    )
+    async def remove_two_factor(
+        self,
+        info: base.Info,
+        input: Annotated[RemoveTwoFactorInput, strawberry.argument(description="Whose.")],
+    ) -> RemoveTwoFactorResult:
+        caller, now = info.context.signed_in(), info.context.now
+        kind, id = base.person_id(input.person_id, caller.account_id)
+        customer_id = None
+        if kind == "Staff":
+            await resolve.remove_from_staff(caller, id, now)
+        else:
+            customer_id = await resolve.remove_from_contact(caller, id, now)
+        await wake.hint(info.context.redis, wake.For.MESSAGES)
+        await checklist.settle(info, customer_id)
+        return TwoFactorDisabled(at=now)
 
     @strawberry.mutation(
         description="Other recovery codes; those there were are good no more. WRONG_PASSWORD,"

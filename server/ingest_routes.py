@@ -29,6 +29,7 @@ _STATUS = {
     "TOO_MANY_EVENTS": 413,
     "TOO_MANY_CALLS": 413,
     "UNKNOWN_ENCODING": 415,
+    "TOO_MANY_TRIES": 429,
 }
 
 _Taken = Callable[[pipeline.Pipeline, int, bytes], Awaitable[dict[str, Any]]]
@@ -63,8 +64,8 @@ async def _take_snapshot(
     return await into.take_snapshot(account_id, content, clock.now())
 
 
-async def _ask_sip_auth(_: pipeline.Pipeline, account_id: int, content: bytes) -> dict[str, Any]:
-    return await sip_auth.answer(account_id, content)
+async def _ask_sip_auth(into: pipeline.Pipeline, account_id: int, content: bytes) -> dict[str, Any]:
+    return await sip_auth.answer(account_id, content, into.tries)
 
 
 async def _answered(request: Request, take: _Taken) -> Response:

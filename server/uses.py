@@ -1,4 +1,5 @@
-"""When tokens were last used: noted at once, told to the database a few seconds later, together."""
+"""When tokens were last used, and what sign-ins were refused: noted at once, told to the database a
+few seconds later, together."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -9,6 +10,7 @@ import structlog
 
 from domain import tokens
 from models import credentials, faults, sessions
+from resolvers import refused
 
 EVERY = 3.0  # seconds
 _KEY_EVERY = timedelta(minutes=1)  # as exactly as the last use of a key is known
@@ -77,6 +79,7 @@ class Uses:
         if len(self._told) > _MOST_TOLD:
             self._told.clear()
         self._told |= due
+        await refused.tell()
 
     def _is_due(self, token: tokens.Token, at: datetime) -> bool:
         told = self._told.get(token)

@@ -4,7 +4,7 @@ A job that is lost or fails loses nothing: the next tick finds what is left.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +12,14 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from domain import facts
+from domain import facts, messages, sessions
 from live import bus, channels, news, topics
-from models import accounts, checklists, hours, ledger, partitions, switches
+from models import accounts, checklists, hours, ledger, outbox, partitions, proofs, switches
+from models import sessions as stored_sessions
 from workers import alerting, sending
 
 _BATCH = 200
+_REMOVE_BATCH = 1_000  # rows a statement removes
 _SECONDS = 40
 _AT_ONCE = 3  # rebuilds of one worker; the database does the work
 
@@ -132,6 +134,28 @@ async def drop_partitions(ctx: dict[str, Any]) -> None:
     )
     if dropped:
         log.info("records dropped", days=[str(day) for day in dropped])
+
+
+# What is removed how long after nobody can use it any more: messages before what they carry.
+_REMOVED: tuple[tuple[Callable[[int, datetime, int], Awaitable[int]], timedelta], ...] = (
+    (outbox.remove_old, messages.KEPT),
+    (proofs.remove_over, messages.KEPT),
+    (stored_sessions.remove_over, sessions.KEPT),
+    (checklists.remove_snoozes, timedelta(0)),
+)
+
+
+async def remove_old(ctx: dict[str, Any]) -> None:
+    """Removes old messages, links, sessions and snoozes until none is left, or most of a job's time
+    is over; the next tick goes on."""
+    tools: Tools = ctx["tools"]
+    now, time = tools.clock(), asyncio.get_running_loop().time
+    end = time() + _SECONDS
+    for account_id in await accounts.ids():
+        for remove, kept in _REMOVED:
+            while await remove(account_id, now - kept, _REMOVE_BATCH) == _REMOVE_BATCH:
+                if time() > end:
+                    return
 
 
 async def sweep_leases(ctx: dict[str, Any]) -> None:

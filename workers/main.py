@@ -42,6 +42,7 @@ SCHEDULE = (
     cron(jobs.evaluate_alerts, second=set(range(4, 60, 10)), run_at_startup=True, timeout=60),
     cron(jobs.sweep_leases, second={5, 15, 25, 35, 45, 55}, timeout=10),
     cron(jobs.make_partitions, minute={7}, second=0, run_at_startup=True, timeout=60),
+    cron(jobs.remove_old, minute={37}, second=0, timeout=60),
     cron(jobs.drop_partitions, hour={1}, minute={17}, second=0, timeout=60),
 )
 

@@ -84,7 +84,7 @@ async def _failed(message: outbox.Claimed, now: datetime, reason: str, *, final:
 
 
 async def _try(post: Post, message: outbox.Claimed, now: datetime) -> None:
-    if message.proof_good is False:
+    if not message.is_good:
         raise messages.NotSentError("what it carries is good no more", final=True)
     link = code = ""
     if message.proof_id is not None:

@@ -1,6 +1,6 @@
 -- Leaky buckets, each with a try in it or none: a try is counted in all of them, or refused by one.
--- KEYS: the buckets, then a mark. ARGV: how many tries (below 0: they are given back), how many of
--- the buckets are skipped where the mark is there, then of each bucket its capacity and the
+-- KEYS: the buckets, then a mark. ARGV: how many tries (below 0: they are given back; 0: it is only
+-- looked whether there is room for one), how many of the buckets are skipped where the mark is there, then of each bucket its capacity and the
 -- milliseconds after which a try has run out. Those that may be skipped are the last ones.
 -- Returns 0, or the milliseconds after which there is room.
 local tries, skipped = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -15,11 +15,10 @@ for n = 1, count do
   local stored = redis.call('HMGET', KEYS[n], 'level', 'at')
   local passed = math.max(0, now - (tonumber(stored[2]) or now))
   levels[n] = math.max(0, (tonumber(stored[1]) or 0) - passed / runs_out) + tries
-  if tries > 0 and levels[n] > capacity then
-    wait = math.max(wait, math.ceil((levels[n] - capacity) * runs_out))
-  end
+  local full = levels[n] + (tries == 0 and 1 or 0) - capacity
+  if tries >= 0 and full > 0 then wait = math.max(wait, math.ceil(full * runs_out)) end
 end
-if wait > 0 then return wait end
+if wait > 0 or tries == 0 then return wait end
 for n = 1, count do
   if levels[n] <= 0 then
     redis.call('DEL', KEYS[n])

@@ -1,4 +1,4 @@
-"""`account`: an account with its owner."""
+"""`account`: an account with its owner, and a way in for who has lost the second factor."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import typer
 
 from domain import refusals
 from models import db
-from resolvers import accounts
+from resolvers import accounts, second_factor
 from runtime import clock
 from server import cli
 
@@ -32,10 +32,28 @@ def create(
     try:
         made = asyncio.run(_create(data_dir, name, email, password))
     except refusals.Refusal as refusal:
-        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
-        raise typer.Exit(1) from refusal
+        raise _refused(refusal) from refusal
     ids = {"accountId": made.account.id, "staffId": made.owner.id}
     typer.echo(json.dumps(ids) if as_json else f"Account {ids['accountId']}: sign in as {email}.")
+
+
+@account.command()
+def reset_two_factor(
+    email: str = typer.Option(help="The login of who is locked out."),
+    data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
+) -> None:
+    """Removes the second factor of who has lost its authenticator app and its recovery codes.
+
+    The person is signed out everywhere, told by mail, and signs in with the password alone.
+    An owner can do the same for others in the API (removeTwoFactor).
+
+    Example: ./callboard account reset-two-factor --email ops@voice.example
+    """
+    try:
+        asyncio.run(_reset_two_factor(data_dir, email))
+    except refusals.Refusal as refusal:
+        raise _refused(refusal) from refusal
+    typer.echo(f"{email} signs in with the password alone from now on.")
 
 
 @account.callback()
@@ -44,6 +62,16 @@ def _about() -> None:
 
     Example: ./callboard account create "Example Voice" --email ops@voice.example --password …
     """
+
+
+def _refused(refusal: refusals.Refusal) -> typer.Exit:
+    typer.echo(f"{refusal.code}: {refusal.message}", err=True)
+    return typer.Exit(1)
+
+
+async def _reset_two_factor(data_dir: Path, email: str) -> None:
+    async with cli.opened(data_dir):
+        await second_factor.remove_by_command(email, clock.now())
 
 
 async def _create(data_dir: Path, name: str, email: str, password: str) -> accounts.NewAccount:

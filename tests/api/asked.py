@@ -151,11 +151,11 @@ def input_of(
                 own = id if name == slot else ids[kind(mutation, name)].own
                 inner = graphql.get_nullable_type(definition.type)
                 made[name] = [own] if isinstance(inner, graphql.GraphQLList) else own
-        elif required(definition):
-            made[name] = value(name, definition.type)
         elif name in line.give:
             given = line.give[name]
             made[name] = unique(name) if given == "unique" else given
+        elif required(definition):
+            made[name] = value(name, definition.type)
     return made
 
 

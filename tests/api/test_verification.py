@@ -19,7 +19,7 @@ from test_facts import following, listened_to, next_of
 from domain import proofs, refusals
 from domain.facts import Kind
 from live import topics
-from models import contacts, db, facts, staff
+from models import contacts, db, facts, logins, staff
 from models import proofs as stored_proofs
 from models.tables import Contact, Staff
 from resolvers import verification
@@ -449,8 +449,8 @@ async def test_a_link_used_while_the_address_changes_proves_the_new_one_never(
 
     async def change(email: str) -> None:
         async with db.transaction():
+            await logins.lock(account, row.login_id)
             if kind == "staff":
-                await staff.lock(account, row.id)
                 await staff.change_email(account, row.id, row.login_id, email, clock.now())
             else:
                 await contacts.change_email(account, row.id, email, clock.now())

@@ -9,25 +9,28 @@ import judging
 import pytest
 import who_may
 import world
-from callers import PASSWORD, Caller, sign_in
+from callers import PASSWORD, Caller, Carrier, sign_in
 from judging import Operation
 from who_may import MUTATIONS
 from world import Who, World
 
 from domain import tokens
 from models import db
+from runtime import clock
+from schema import base
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_a_mutation_is_done_for_who_may_alone_and_a_foreign_id_is_none(
     everything: World, http: httpx2.AsyncClient, counted: Counter[str], mutation: str
 ) -> None:
-    line, slots = MUTATIONS[mutation], asked.mutation_slots(mutation)
+    line, slots, done = MUTATIONS[mutation], asked.mutation_slots(mutation), 0
     # Checking a password takes long, whoever asks.
     for who in everything.everybody[-1:] if line.public else everything.everybody:
         asks = await _signed_in_anew(everything, who) if line.ends_session else who.asks
         [answer] = await judging.answers_of(http, asks, [_doing(everything, mutation, None, "")])
         _judge_done(f"{mutation} as {who.name}", line, who, answer)
+        done += "code" not in answer["data"]["it"]
         counted["mutations"] += 1
         for slot, kind in slots:
             cases = judging.cases_of(everything.ids[kind])
@@ -36,13 +39,46 @@ async def test_a_mutation_is_done_for_who_may_alone_and_a_foreign_id_is_none(
             answers = await judging.answers_of(http, who.asks, operations)
             _judge_ids(mutation, slot, kind, who, cases, dict(zip(cases, answers, strict=True)))
             counted["mutations"] += len(cases)
+    assert bool(done) is not bool(line.undone), f"{mutation}: done {done} times"
+
+
+async def test_an_account_that_has_nothing_gets_nothing_done_to_anothers(
+    everything: World, http: httpx2.AsyncClient, counted: Counter[str]
+) -> None:
+    """Whatever it lacks itself, such as a range of numbers, an id of another account answers as one
+    that does not exist."""
+    bare = await Carrier.create(everything.account.url, clock.now())
+    for mutation in MUTATIONS:
+        for slot, kind in asked.mutation_slots(mutation):
+            ids = everything.ids[kind]
+            cases = {"foreign": ids.own, "void": ids.none}
+            if kind != "SummaryRow":  # which says itself whose it is
+                cases["none"] = _of(ids.none, bare.account_id)
+            operations = [_doing(everything, mutation, slot, id) for id in cases.values()]
+            answers = await judging.answers_of(http, bare.owner, operations)
+            told = {
+                judging.without(one, id) for one, id in zip(answers, cases.values(), strict=True)
+            }
+            assert len(told) == 1, f"{mutation}({slot}): {told}"
+            assert answers[0]["data"]["it"].get("code") == "NOT_FOUND", f"{mutation}: {told}"
+            counted["mutations"] += len(cases)
+
+
+def _of(id: str, account_id: int) -> str:
+    """The id of the same kind and number in that account."""
+    split = base.split_id(id)
+    assert split is not None
+    return base.encode_id(split[0], account_id, *split[2])
 
 
 async def _signed_in_anew(everything: World, who: Who) -> Caller:
     if who.may is None or who.may.session_id is not None or "key" in who.name:
         return who.asks
+    customer = everything.ids["Customer"].own
+    if who.may.staff_id is not None:
+        return await world.as_contact(everything.account, customer)
     if who.restricted:
-        return await everything.account.contact(everything.ids["Customer"].own)
+        return await everything.account.contact(customer)
     return await everything.account.staff(str(who.may.role))
 
 

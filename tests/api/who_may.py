@@ -5,12 +5,14 @@ and asks each as everybody. Who has a capability stands in `resolvers/access.py`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from domain import callers
 from resolvers import access
 from resolvers.access import Capability
+from runtime import clock
 
 C = Capability
 
@@ -215,33 +217,44 @@ ANSWERS: Mapping[str, str] = {
 @dataclass(frozen=True)
 class Doing(Line):
     """`audited`: the action in the audit log, or (after "not:") why there is none. `behind`: codes
-    that come after it was looked who may. `give`: what is given besides what the input asks for.
-    `ends_session`: whoever does it has to sign in again."""
+    that come after it was looked who may. `give`: what is given besides what the input asks for, or
+    in its place. `ends_session`: whoever does it has to sign in again. `undone`: why nobody gets it
+    done here; else somebody who may has to."""
 
     audited: str = ""
     behind: frozenset[str] = frozenset()
     give: Mapping[str, Any] = field(default_factory=dict)
     ends_session: bool = False
+    undone: str = ""
 
 
-def _person(give: Mapping[str, Any] | None = None) -> Doing:
+def _person(give: Mapping[str, Any] | None = None, audited: str = "contact.update") -> Doing:
     """What people do with their own profile."""
-    return Doing(persons=True, audited="contact.update", give=give or {})
+    return Doing(persons=True, audited=audited, give=give or {})
 
 
-def _self(*codes: str) -> Doing:
-    """What a person does for itself alone. All that is asked here is wrong in some way; what is
-    right, and its entry in the audit log, is in the tests of its own."""
+def _self(
+    *codes: str,
+    audited: str = "",
+    undone: str = "",
+    give: Mapping[str, Any] | None = None,
+    ends_session: bool = False,
+) -> Doing:
+    """What a person does for itself alone; what is left undone is in the tests of its own."""
     return Doing(
         persons=True,
         itself=True,
         behind=frozenset(codes),
-        audited="not: never done by these tests",
+        audited=audited or f"not: {undone}",
+        undone=undone,
+        give=give or {},
+        ends_session=ends_session,
     )
 
 
 def _by_link(*codes: str) -> Doing:
-    return Doing(public=True, behind=frozenset(codes), audited="not: never done by these tests")
+    why = "it asks for a link of a mail"
+    return Doing(public=True, behind=frozenset(codes), audited=f"not: {why}", undone=why)
 
 
 MUTATIONS: Mapping[str, Doing] = {
@@ -249,29 +262,46 @@ MUTATIONS: Mapping[str, Doing] = {
         public=True,
         behind=frozenset({"WRONG_CREDENTIALS"}),
         audited="session.begin",
+        undone="everybody here has done it before",
     ),
     "logout": Doing(
         persons=True,
         ends_session=True,
         audited="session.end",
     ),
-    "logoutEverywhere": Doing(persons=True, ends_session=True, audited="session.end_all"),
-    "endSession": _self("NOT_FOUND"),
+    "logoutEverywhere": Doing(
+        persons=True, itself=True, ends_session=True, audited="session.end_all"
+    ),
+    "endSession": _self("NOT_FOUND", undone="nobody here has that session"),
     "signInAs": Doing(C.SIGN_IN_AS, account=True, audited="session.begin"),
-    "changePassword": _self("WRONG_PASSWORD", "TOO_MANY_TRIES"),
+    "changePassword": _self(
+        audited="password.change",
+        give={"current": "correct horse battery", "new": "correct horse battery"},
+        ends_session=True,  # those the person began as a contact
+    ),
     "requestPasswordReset": Doing(public=True, audited="not: nothing is changed by it"),
     "resetPassword": _by_link("LINK_NOT_GOOD"),
     "acceptInvitation": _by_link("LINK_NOT_GOOD"),
     "verifyEmail": _by_link("BAD_LINK"),
-    "requestEmailVerification": _self("ALREADY_VERIFIED", "TOO_SOON"),
-    "requestMobileVerification": _self("NO_MOBILE"),
-    "verifyMobile": _self("NO_CODE"),
-    "enableTwoFactor": _self("WRONG_PASSWORD", "TOO_MANY_TRIES"),
-    "confirmTwoFactor": _self("NO_TWO_FACTOR", "WRONG_OTP", "TOO_MANY_TRIES"),
-    "disableTwoFactor": _self("NO_TWO_FACTOR", "WRONG_PASSWORD", "TOO_MANY_TRIES"),
-    "regenerateRecoveryCodes": _self("NO_TWO_FACTOR", "WRONG_PASSWORD", "TOO_MANY_TRIES"),
-    "setAllowedNetworks": _self("NOT_FOUND", "WOULD_LOCK_OUT", "FORBIDDEN"),
-    "snoozeChecklistItem": replace(_self("NOT_FOUND"), itself=False),
+    "requestEmailVerification": _self("TOO_SOON", audited="contact.request_verify_email"),
+    "requestMobileVerification": _self("TOO_SOON", audited="contact.request_verify_mobile"),
+    "verifyMobile": _self("NO_CODE", undone="no worker here has sent a code"),
+    "enableTwoFactor": _self(audited="not: it is in force when it is confirmed"),
+    "confirmTwoFactor": _self("NO_TWO_FACTOR", "WRONG_OTP", undone="no app here tells a code"),
+    "disableTwoFactor": _self("NO_TWO_FACTOR", undone="nobody here has one"),
+    "regenerateRecoveryCodes": _self("NO_TWO_FACTOR", undone="nobody here has one"),
+    "removeTwoFactor": Doing(
+        C.MANAGE_CUSTOMERS,
+        account=True,
+        behind=frozenset({"NO_TWO_FACTOR"}),
+        audited="not: nobody here has one",
+        undone="nobody here has one",
+    ),
+    "setAllowedNetworks": _self("NOT_FOUND", "FORBIDDEN", audited="contact.networks"),
+    "snoozeChecklistItem": _person(
+        {"code": "VERIFY_MOBILE", "until": (clock.now() + timedelta(days=30)).isoformat()},
+        audited="checklist.snooze",
+    ),
     "unsnoozeChecklistItem": Doing(persons=True, audited="checklist.unsnooze"),
     "setNumberRange": Doing(
         C.ASSIGN_NUMBERS,
@@ -284,6 +314,7 @@ MUTATIONS: Mapping[str, Doing] = {
         C.ASSIGN_NUMBERS,
         account=True,
         audited="not: the block there is has SIP users",
+        undone="the block there is has SIP users",
         behind=frozenset({"BLOCK_IN_USE"}),
     ),
     "createSipUser": Doing(
@@ -374,11 +405,22 @@ MUTATIONS: Mapping[str, Doing] = {
     "setTimeZone": _person(),
     "setLanguage": _person(),
     "generateInvoice": Doing(
-        C.INVOICE, audited="invoice.made", behind=frozenset({"HOURS_ALREADY_INVOICED"})
+        C.INVOICE,
+        audited="invoice.made",
+        behind=frozenset({"HOURS_ALREADY_INVOICED"}),
+        undone="the row there is has been invoiced; another is, for the audit log",
     ),
-    "issueInvoice": Doing(C.INVOICE, audited="invoice.issued", behind=frozenset({"NOT_A_DRAFT"})),
+    "issueInvoice": Doing(
+        C.INVOICE,
+        audited="invoice.issued",
+        behind=frozenset({"NOT_A_DRAFT"}),
+        undone="the invoice there is has been issued; another is, for the audit log",
+    ),
     "discardDraft": Doing(
-        C.INVOICE, audited="invoice.discarded", behind=frozenset({"NOT_A_DRAFT"})
+        C.INVOICE,
+        audited="invoice.discarded",
+        behind=frozenset({"NOT_A_DRAFT"}),
+        undone="the invoice there is has been issued; another is, for the audit log",
     ),
 }
 

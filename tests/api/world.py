@@ -26,6 +26,7 @@ ROWS = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, first:
 ACCOUNT_ROWS = """{ viewer { ... on Staff { account { id
   summary(granularity: DAILY, first: 1) { edges { node { id } } } } } } }"""
 HELD = "{ heldRecords(first: 1) { edges { node { id } } } }"
+MOBILE = """mutation { updateProfile(input: {mobile: "+441632960000"}) { __typename } }"""
 NO_NUMBER = 999_999_999
 OTHERS = "Kept from other customers"
 FOREIGN = "Kept from other accounts"
@@ -80,6 +81,9 @@ async def create(url: str) -> World:
         await conn.execute("UPDATE proofs SET created_at = created_at - interval '5 minutes'")
     world = World(mine, ids)
     world.everybody = await _everybody(mine, own["Customer"])
+    for who in world.everybody:
+        if who.may is not None and who.may.session_id is None and who.may.kind is not Kind.KEY:
+            await who.asks.ask(MOBILE)
     return world
 
 
@@ -251,7 +255,7 @@ async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
         Who("support", await carrier.staff("SUPPORT"), staff(Role.SUPPORT)),
         Who("finance", await carrier.staff("FINANCE"), staff(Role.FINANCE)),
         Who("contact", await carrier.contact(customer), contact),
-        Who("staff as contact", await _as_contact(carrier, customer), acting),
+        Who("staff as contact", await as_contact(carrier, customer), acting),
         *[Who(f"key {scope}", await carrier.key(scope), key(scope, None)) for scope in Scope],
         *[
             Who(
@@ -266,7 +270,7 @@ async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
     ]
 
 
-async def _as_contact(carrier: Carrier, customer: str) -> Caller:
+async def as_contact(carrier: Carrier, customer: str) -> Caller:
     """A session that says who of the staff began it."""
     caller = await carrier.contact(customer)
     session = await Session.filter(account_id=carrier.account_id).order_by("-id").first()

@@ -36,6 +36,15 @@ async def test_a_try_that_was_right_does_not_count(held: throttle.Throttle) -> N
     assert await _entered(held, 5, SLOW) == 3
 
 
+async def test_looking_whether_there_is_room_counts_nothing(held: throttle.Throttle) -> None:
+    for _ in range(10):
+        assert await held.wait([SLOW]) == 0
+    assert await _entered(held, 3, SLOW) == 3
+    assert 990 < await held.wait([SLOW, Bucket("other", 1, 1_000)]) <= 1_000
+    await held.give_back([SLOW])
+    assert await held.wait([SLOW]) == 0
+
+
 async def test_tries_come_back_with_time(held: throttle.Throttle) -> None:
     quick = Bucket("quick", 1, 0.2)
     assert await held.enter([quick]) == 0

@@ -119,3 +119,13 @@ async def test_a_phone_signs_in_with_its_secret_and_its_calls_are_its_customers(
         "globex": (2, 1),
         "closed": (0, 0),
     }
+
+
+async def test_guesses_of_a_secret_end_after_ten_and_hold_up_no_other_phone(place: Place) -> None:
+    phone, other = await place.phone("1000"), await place.phone("1001")
+    guess = Phone("1000", other.secret)
+    assert await place.registers(phone) == ["200"]
+    for _ in range(11):
+        assert await place.registers(guess) == ["403"]
+    assert await place.registers(phone) == ["403"]  # which sends from the guesser's address
+    assert await place.registers(other) == ["200"]

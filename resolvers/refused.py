@@ -1,0 +1,65 @@
+"""Refused sign-ins: each in the log; those of a login that there is in its account's audit log too.
+
+Noted at once and told a few seconds later, so that a refusal takes no longer for an e-mail that
+there is. A flood writes little: `audit.insert_refused` says how much.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from models import audit, logins
+from resolvers import tries
+
+_MOST_NOTED = 1_000  # between two tellings; the log has what is more
+
+# What a login's account is told of. Not OTP_REQUIRED, which all are asked who have a second factor.
+_TOLD = {"WRONG_CREDENTIALS", "WRONG_OTP", "TOO_MANY_TRIES", "ADDRESS_NOT_ALLOWED"}
+
+_log = structlog.get_logger("server")
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    account_id: int
+    subject: str
+    customer_id: int | None
+    address: str | None
+    reason: str
+
+
+_noted: dict[_Refused, datetime] = {}
+
+
+def note(
+    person: logins.Person | None, email: str, address: str | None, reason: str, now: datetime
+) -> None:
+    """`person` None: nobody has that e-mail. `reason` is the refusal's code."""
+    _log.info(
+        "sign-in refused",
+        account=None if person is None else person.account_id,
+        login=None if person is None else person.id,
+        email=tries.digest(email),
+        address=address,
+        reason=reason,
+    )
+    if person is None or reason not in _TOLD or len(_noted) >= _MOST_NOTED:
+        return
+    of = _Refused(person.account_id, person.subject, person.customer_id, address, reason)
+    _noted.setdefault(of, now)
+
+
+async def tell() -> None:
+    """Writes what was noted in this process into the audit log."""
+    while _noted:
+        of, at = _noted.popitem()
+        await audit.insert_refused(
+            of.account_id,
+            of.subject,
+            at,
+            reason=of.reason,
+            customer_id=of.customer_id,
+            address=of.address,
+            site=tries.site_of(of.address),
+        )

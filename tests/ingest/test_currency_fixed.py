@@ -1,0 +1,98 @@
+"""A customer's currency is fixed with its first record, whichever of the two comes first."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import beside
+import made
+import pytest
+from posting import Switch
+
+from domain import callers, refusals
+from models import rates as stored_rates
+from resolvers import customers, rates
+from runtime import clock
+
+# SHARE lets the change look at what there is, and keeps one from being written.
+MARKS = "LOCK TABLE hour_marks IN SHARE MODE"
+ASSIGNMENTS = "LOCK TABLE rate_card_assignments IN SHARE MODE"
+LEDGER = "LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE"  # the change alone looks at it
+
+
+@pytest.fixture
+async def outside(database: str) -> AsyncIterator[Any]:
+    async with beside.connection(database) as connection:
+        yield connection
+
+
+def _owner(switch: Switch) -> callers.Caller:
+    return callers.Caller(switch.account_id, callers.Kind.STAFF, 1, role=callers.Role.OWNER)
+
+
+async def _to_dollars(switch: Switch) -> str:
+    """The code that it is refused with; "" where it is done."""
+    try:
+        given = {"currency": "USD"}
+        await customers.update(_owner(switch), switch.customer_id, given, None, clock.now())
+    except refusals.Refusal as refusal:
+        return refusal.code
+    return ""
+
+
+async def _now_in(switch: Switch) -> str:
+    [(currency,)] = await made.rows(
+        "SELECT currency FROM customers WHERE id = $1", switch.customer_id
+    )
+    return str(currency)
+
+
+async def test_a_change_that_meets_a_first_record_on_its_way_is_refused(
+    switch: Switch, outside: Any
+) -> None:
+    ending = switch.send(switch.end(charge="0.10", currency="EUR"))
+    answer, code = await beside.held_up(outside, MARKS, ending, _to_dollars(switch))
+    assert (answer["accepted"], code) == (1, "CURRENCY_FIXED")
+    assert await _now_in(switch) == "EUR"
+
+
+async def test_a_correction_that_moves_a_call_to_a_customer_is_its_first_record(
+    switch: Switch, outside: Any
+) -> None:
+    await switch.send(switch.end(customer="other"))
+    moving = switch.send(switch.end(customer="acme", correction=True))
+    answer, code = await beside.held_up(outside, MARKS, moving, _to_dollars(switch))
+    assert (answer["corrected"], code) == (1, "CURRENCY_FIXED")
+
+
+@pytest.mark.parametrize("says", ["EUR", None])
+async def test_a_first_record_that_meets_a_change_is_read_for_the_new_currency(
+    switch: Switch, outside: Any, says: str | None
+) -> None:
+    said = {"charge": "0.10", "currency": says} if says else {}
+    ending = switch.send(switch.end(**said))
+    code, answer = await beside.held_up(outside, LEDGER, _to_dollars(switch), ending)
+    assert (code, await _now_in(switch)) == ("", "USD")
+    assert [one["code"] for one in answer["refused"]] == (["OTHER_CURRENCY"] if says else [])
+    assert answer["accepted"] == (0 if says else 1)
+    assert len(await made.stored(switch.account_id)) == answer["accepted"]
+
+
+async def test_a_rate_card_and_a_change_of_currency_wait_for_each_other(
+    switch: Switch, outside: Any
+) -> None:
+    """Whichever comes first, no customer is rated by a card in another currency."""
+    owner, now = _owner(switch), clock.now()
+    card = await stored_rates.create(switch.account_id, name="Euros", currency="EUR", now=now)
+
+    async def assign() -> str:
+        try:
+            await rates.assign(owner, switch.customer_id, card, now, now)
+        except refusals.Refusal as refusal:
+            return refusal.code
+        return ""
+
+    found = await beside.held_up(outside, LEDGER, _to_dollars(switch), assign())
+    assert found == ["", "OTHER_CURRENCY"]
+    await customers.update(owner, switch.customer_id, {"currency": "EUR"}, None, now)
+    found = await beside.held_up(outside, ASSIGNMENTS, assign(), _to_dollars(switch))
+    assert found == ["", "CURRENCY_FIXED"]
