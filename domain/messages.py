@@ -140,8 +140,8 @@ TEXTS: dict[Kind, Wording] = {
         marked("{level}, still: {title}"),
         (
             marked("{level}, still: {title}"),
-            marked("{what}: {value} ({limit})."),
-            marked("Raised {since}; it is cleared at {reset}."),
+            marked("{what}: {value}."),  # it may be back behind the threshold, not yet cleared
+            marked("Raised {since}, {limit}; it is cleared at {reset}."),
             "{account}",
         ),
     ),
