@@ -357,6 +357,7 @@ async def test_a_bad_asr_and_its_recovery_are_pushed_mailed_and_posted_once_each
             environment = api.environment | {
                 "CALLBOARD_SMTP_URL": mails.url,
                 "CALLBOARD_MAIL_FROM": "portal@voice.example",
+                "CALLBOARD_WEBHOOK_NETWORKS": "127.0.0.1",
             }
             with Program.worker(environment) as worker:
                 async with listening(contact) as told:
