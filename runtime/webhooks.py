@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,6 +25,14 @@ Networks: TypeAlias = Sequence[IPv4Network | IPv6Network]
 def read_networks(text: str) -> Networks:
     """Of a list with commas between. ValueError."""
     return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Once: reading the certificates takes as long as many posts."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,7 @@ class Poster:
         }
         there = url.copy_with(host=await self._address(url))
         name = {"sni_hostname": url.host}  # whose certificate it has to show
-        straight = httpx2.AsyncHTTPTransport()
+        straight = httpx2.AsyncHTTPTransport(verify=_trusted())
         async with (
             httpx2.AsyncClient(transport=straight, timeout=_SECONDS, trust_env=False) as client,
             client.stream("POST", there, content=body, headers=headers, extensions=name) as answer,

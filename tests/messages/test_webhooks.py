@@ -152,6 +152,17 @@ async def test_a_receiver_that_is_away_is_tried_again_and_its_address_is_not_tol
     assert "secret" not in stored["failure"]
 
 
+@pytest.mark.parametrize(("hours", "arrives"), [(23, True), (25, False)])
+async def test_an_alert_that_waited_for_more_than_a_day_is_not_sent(
+    account: int, hours: int, arrives: bool
+) -> None:
+    with postal.text_server() as receiver:
+        id = await put(account, receiver.url)
+        await send(hours * 3600)
+        assert bool(receiver.posted) == arrives
+    assert ((await row(id))["failed_at"] is None) == arrives
+
+
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"]
 )
@@ -201,6 +212,22 @@ async def test_a_receiver_that_never_answers_holds_up_no_mail(account: int) -> N
             sends.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sends
+
+
+async def test_receivers_that_never_answer_hold_up_no_other(account: int) -> None:
+    with (
+        postal.text_server() as receiver,
+        socket.create_server(("127.0.0.1", 0), backlog=40) as silent,
+    ):
+        for _ in range(30):
+            await put(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        await put(account, receiver.url)
+        sends = asyncio.create_task(send())
+        await postal.until(lambda: receiver.posted, within=5)
+        assert not sends.done()
+        sends.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sends
 
 
 def test_the_kinds_of_alerts_go_by_each_recipients_channel() -> None:
