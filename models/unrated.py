@@ -14,7 +14,8 @@ from models import db, records
 
 # Of calls set up in the same microsecond: a 63-bit number.
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
-_COLUMNS = ", ".join(name for name in calls.Record.__struct_fields__ if name != "digest")
+_FIELDS = [name for name in records.COLUMNS if name != "account_id"]
+_COLUMNS = ", ".join(_FIELDS)
 _UPDATE = """
 UPDATE call_records r SET rated_by = n.rated_by, prefix = n.prefix, rate_card_id = n.card,
     billed_seconds = n.billed, charge = n.charge
@@ -112,7 +113,7 @@ def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:
 
 
 def _record(row: Mapping[str, Any]) -> calls.Record:
-    values = {name: row[name] for name in calls.Record.__struct_fields__ if name != "digest"}
+    values = {name: row[name] for name in _FIELDS}
     address = row["source_ip"]
     return calls.Record(
         **values | {"digest": b"", "source_ip": None if address is None else str(address)}
