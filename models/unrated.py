@@ -16,6 +16,8 @@ from models import db, records
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
 _FIELDS = [name for name in records.COLUMNS if name != "account_id"]
 _COLUMNS = ", ".join(_FIELDS)
+# The last line keeps it at the calls without a rate, by their index: without it every record that
+# the account keeps is read.
 _UPDATE = """
 UPDATE call_records r SET rated_by = n.rated_by, prefix = n.prefix, rate_card_id = n.card,
     billed_seconds = n.billed, charge = n.charge
@@ -24,6 +26,7 @@ FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::text[], $8
     AS n (setup_at, switch, call_id, leg, rated_by, prefix, card, billed, charge)
 WHERE r.account_id = $1 AND r.customer_id = $2 AND r.setup_at = n.setup_at
   AND r.switch = n.switch AND r.call_id = n.call_id AND r.leg = n.leg
+  AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $12 AND $13
 """
 
 
@@ -97,7 +100,9 @@ async def rate(
     ]
     hours = {(customer_id, periods.hour_of(record.setup_at)) for record, _ in rated}
     async with db.connection() as conn:
-        await conn.execute(_UPDATE, account_id, customer_id, *zip(*rows, strict=True))
+        columns = list(zip(*rows, strict=True))
+        span = (min(columns[0]), max(columns[0]))
+        await conn.execute(_UPDATE, account_id, customer_id, *columns, *span)
         await records.mark(conn, account_id, hours, set(), now)
 
 

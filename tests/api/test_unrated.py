@@ -14,6 +14,8 @@ from test_checklist_items import codes, of_account, of_customer
 
 from domain import money, rating
 from models import db
+from models import unrated as stored
+from runtime import clock
 
 SETUP = days_ago(3) + timedelta(hours=7)
 UNRATED = """query Q($f: UnratedFilter, $first: Int! = 50, $after: String) {
@@ -248,6 +250,33 @@ async def test_10000_calls_are_rated_at_a_time_and_paged_by_an_index(
         assert done["calls"] == expected
         steps += 1
     assert (steps, done["goOnFrom"], done["left"]) == (2, None, 1_001)
+
+
+async def test_calls_are_rated_without_a_look_at_those_that_have_a_rate(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    await send(switch, *(unrated(reference, f"us-{n}") for n in range(500)))
+    async with db.transaction() as conn:
+        customer_id = await conn.fetchval(
+            "INSERT INTO call_records (account_id, customer_id, setup_at, switch, call_id, leg,"
+            " revision, carrier_id, final, source, destination, offered_at, answer_at, end_at,"
+            " talk_us, rated_by, charge) SELECT account_id, customer_id, setup_at, switch,"
+            " concat_ws('-', call_id, n), 0, 0, 0, true, source, destination, offered_at,"
+            " answer_at, end_at, talk_us, 'SWITCH', 1 FROM call_records, generate_series(1, 40) n"
+            " WHERE account_id = $1 RETURNING customer_id",
+            carrier.account_id,
+        )
+        await conn.execute("ANALYZE call_records")
+    async with db.transaction() as conn:
+        found = await stored.first(carrier.account_id, stored.Filter(customer_id), 500)
+        rated = [(record, rating.by_switch(0, Decimal(1), None)) for record in found]
+        await stored.rate(carrier.account_id, customer_id, rated, clock.now())
+        looked_at = await conn.fetchval(
+            "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
+            " WHERE relname LIKE 'call\\_records\\_2%'"
+        )
+    assert (len(found), await listed(carrier.owner)) == (500, [])
+    assert looked_at < 5_000, looked_at
 
 
 def test_a_waived_call_costs_what_a_call_does_that_nobody_answered() -> None:
