@@ -86,8 +86,8 @@ def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
     return {key: by_key[key] for key in sorted(by_key)}
 
 
-async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record]) -> T:
-    """Runs a transaction again that met a missing partition or another transaction."""
+async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record] = ()) -> T:
+    """Runs a transaction again that met another one, or a missing partition of these records."""
     for attempt in range(_ATTEMPTS):
         try:
             return await work()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import beside
 import pytest
 from callers import Caller, Carrier
 from past import days_ago, ended
@@ -282,3 +283,30 @@ async def test_calls_are_rated_without_a_look_at_those_that_have_a_rate(
 def test_a_waived_call_costs_what_a_call_does_that_nobody_answered() -> None:
     card = rating.Card.of(1, "EUR", money.Rounding.HALF_UP, 6, [])
     assert rating.by_card(0, "+15550100", card) == rating.Rated("CARD", 0, Decimal(0), "")
+
+
+async def test_calls_are_rated_though_their_switch_corrects_them_at_the_same_time(
+    carrier: Carrier,
+    customer: str,
+    reference: str,
+    switch: Caller,
+    card: str,
+    api_database: str,
+) -> None:
+    """Ingest takes records by their keys, rating by their setups: each holds what the other wants,
+    while a third call, which has a rate, holds up the corrections."""
+    late, early = SETUP + timedelta(seconds=1), SETUP
+    said = [
+        unrated(reference, "a", setup_at=late.isoformat()),
+        unrated(reference, "b", charge="0.50"),
+        unrated(reference, "c", setup_at=early.isoformat()),
+    ]
+    await send(switch, *said)
+    await add(carrier, card, "1")
+    corrections = send(switch, *(one | {"correction": True, "sip_code": 486} for one in said))
+    rating_ = carrier.owner.do("rateCalls", "RatedCalls", RATED, customerId=customer)
+    of_b = f"SELECT FROM call_records WHERE account_id = {carrier.account_id} AND call_id = 'b'"
+    async with beside.connection(api_database) as outside:
+        answer, done = await beside.held_up(outside, f"{of_b} FOR UPDATE", corrections, rating_)
+    assert (answer["corrected"], done["__typename"]) == (3, "RatedCalls")
+    assert await summed(carrier.owner, customer) == [(3, "0.74")]
