@@ -127,6 +127,9 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         return _not_null(of) if is_non_null_type(type) else _each(of)
 
     def _object(self, type: GraphQLObjectType, fields: Any) -> Read | None:
+        own = type.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        if own is None:  # a type of graphql-core's, such as __Schema
+            return None
         selected, deferred, _ = self.collect_subfields(type, fields)
         reads: list[tuple[str, str, Read]] = []
         for key, found in selected.items():
@@ -136,7 +139,6 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
             if plain is None or read is None:
                 return None
             reads.append((key, plain.attribute, read))
-        own = type.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
         return None if deferred else _attributes(own.origin, reads)
 
 
