@@ -51,6 +51,7 @@ def _executed(
         ({"sequence": ValueError("no sequence")}, 1),
         ({"by_carrier": [live.CarrierChannels(carrier=None, in_use=1)]}, 0),
         ({"by_carrier": [None]}, 1),
+        ({"by_carrier": {}}, 1),
     ],
 )
 def test_a_plain_value_is_told_as_graphql_core_tells_it(
