@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from domain import people, profiles, refusals, texts
 from domain.alerts import MEASURE, Level, Measure, Metric, Operator, Rule, Scope
@@ -238,7 +239,7 @@ def _address(one: Recipient) -> str:
         case Channel.SMS:
             return people.mobile(one.to, "recipients")
         case Channel.WEBHOOK:
-            if not _WEBHOOK.fullmatch(one.to):
+            if not _is_webhook(one.to):
                 raise refusals.Refusal(
                     "BAD_RECIPIENT",
                     "Give an http or https address without a name and password in it, such as"
@@ -246,3 +247,11 @@ def _address(one: Recipient) -> str:
                     "recipients",
                 )
             return one.to
+
+
+def _is_webhook(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(_WEBHOOK.fullmatch(url) and parts.hostname and parts.port != 0)
+    except ValueError:  # of a port or an IPv6 address
+        return False

@@ -42,6 +42,12 @@ CHANNEL: dict[Kind, Channel] = {
     Kind.SECOND_FACTOR_REMOVED: Channel.EMAIL,
 }
 
+# After which it is not sent any more: an alert of days ago is no news, and all of them would come
+# at once where a channel is set up.
+GOOD_FOR: dict[Kind, timedelta] = dict.fromkeys(
+    (Kind.ALERT_RAISED, Kind.ALERT_REPEATED, Kind.ALERT_CLEARED, Kind.ALERT_TEST), timedelta(days=1)
+)
+
 # The page at the public URL that a kind's link opens.
 PAGE: dict[Kind, str] = {
     Kind.VERIFY_EMAIL: "/verify-email",
@@ -140,8 +146,8 @@ TEXTS: dict[Kind, Wording] = {
         marked("{level}, still: {title}"),
         (
             marked("{level}, still: {title}"),
-            marked("{what}: {value} ({limit})."),
-            marked("Raised {since}; it is cleared at {reset}."),
+            marked("{what}: {value}."),  # it may be back behind the threshold, not yet cleared
+            marked("Raised {since}, {limit}; it is cleared at {reset}."),
             "{account}",
         ),
     ),

@@ -18,7 +18,7 @@ Key: TypeAlias = tuple[str, str, int]  # switch, call id, leg
 
 
 class Verdict(StrEnum):
-    """What became of a record. The last two are refusals."""
+    """What became of a record. The last three are refusals."""
 
     ACCEPTED = "ACCEPTED"
     DUPLICATE = "DUPLICATE"
@@ -27,6 +27,7 @@ class Verdict(StrEnum):
     HELD = "HELD"  # other content under a revision that is known: kept for review, not counted
     SECOND_FINAL_LEG = "SECOND_FINAL_LEG"
     RECORD_ARCHIVED = "RECORD_ARCHIVED"
+    OTHER_CURRENCY = "OTHER_CURRENCY"  # than its customer is billed in by now
 
 
 _REFUSED = {
@@ -35,6 +36,10 @@ _REFUSED = {
     ),
     Verdict.RECORD_ARCHIVED: marked(
         "The record this would correct has been archived with its hour."
+    ),
+    Verdict.OTHER_CURRENCY: marked(
+        "The customer's currency is no longer the one this was rated in; discard it and have its"
+        " switch send a correction."
     ),
 }
 

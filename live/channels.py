@@ -142,6 +142,13 @@ async def read(
     )
 
 
+async def kept_since(redis: Redis, account_id: int, now: datetime) -> datetime:
+    """Since when Redis has kept the picture: `now` where this is asked first after it was emptied
+    or started. What was up before is known again when each switch has sent a snapshot."""
+    answer = await scripts.KEPT.run(redis, account_id, micros.of(now))
+    return micros.instant(msgspec.msgpack.decode(answer, type=int))
+
+
 def _grouped(
     events: Sequence[calls.LiveEvent | calls.Beat],
 ) -> list[tuple[str, int, list[_Row]]]:

@@ -21,6 +21,7 @@ PATTERNS = {
     "bucket": "bucket",  # hash: level (cost spent and not yet leaked), at (µs)
     "ended": "ended:%.0f",  # hash of a scope: seconds and minutes -> sums of what ended in them
     "shown": "shown:%.0f:%.0f",  # hash of a scope and window: sequence, figures; expires
+    "kept": "kept",  # hash: run (of Redis), since (µs): when it was first seen to hold the picture
     "window": "window",  # hash: run (of Redis), nonce, busy, filled; only if all is counted
     "stats": "stats:%.0f",  # topic: what ended in a scope has changed
 }

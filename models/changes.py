@@ -27,11 +27,11 @@ async def change(
     expected_version: int | None = None,
 ) -> Change[Row] | None:
     """Sets columns in the open transaction and raises the row's version; None where there is no
-    such row.
+    such row. Who only refers to the row meanwhile waits for nothing, and is not waited for.
 
     CHANGED_MEANWHILE where the version is not the expected one; None: whatever it is.
     """
-    row = await table.filter(**key).select_for_update().get_or_none()
+    row = await table.filter(**key).select_for_update(no_key=True).get_or_none()
     if row is None:
         return None
     version: int = row.version  # type: ignore[attr-defined]  # of every table changed here

@@ -18,11 +18,13 @@ SELECT EXISTS (SELECT FROM hour_marks WHERE account_id = $1 AND customer_id = $2
     OR EXISTS (SELECT FROM ledger_entries WHERE account_id = $1 AND customer_id = $2)
     OR EXISTS (SELECT FROM rate_card_assignments WHERE account_id = $1 AND customer_id = $2)
 """
-# A lock that all who write share with each other, and with invoicing; `change` alone is kept out.
+# A lock that all who write share with each other, with invoicing, and with other changes of the
+# customer; who changes its currency is kept out.
 _HOLD_CURRENCIES = """
 SELECT id, currency FROM customers WHERE account_id = $1 AND id = ANY($2::bigint[])
 ORDER BY id FOR KEY SHARE
 """
+_LOCK = "SELECT FROM customers WHERE account_id = $1 AND id = $2 FOR UPDATE"
 
 
 async def insert(
@@ -86,6 +88,9 @@ async def change(
     CHANGED_MEANWHILE, REFERENCE_TAKEN, CURRENCY_FIXED.
     """
     key = {"account_id": account_id, "id": customer_id}
+    if "currency" in wanted:  # first, so that who holds it is waited for
+        async with db.connection() as conn:
+            await conn.execute(_LOCK, account_id, customer_id)
     try:
         made = await changes.change(Customer, key, wanted, expected_version)
     except IntegrityError as error:
@@ -96,7 +101,7 @@ async def change(
 
 
 async def _require_no_record(account_id: int, customer_id: int) -> None:
-    """Under the row's lock (FOR UPDATE), so that who writes one now is waited for."""
+    """Under `_LOCK`, so that who writes one now has been waited for."""
     async with db.connection() as conn:
         if await conn.fetchval(_IN_ITS_CURRENCY, account_id, customer_id):
             raise refusals.Refusal(

@@ -94,9 +94,15 @@ async def accept(account_id: int, chosen: Sequence[Held], now: datetime) -> dict
     hours are marked; by id, what became of each of them. Inside `db.transaction()`.
     """
     async with db.connection() as conn:
-        book = await records.load(conn, account_id, [one.content for one in chosen])
+        contents = [one.content for one in chosen]
+        book = await records.load(conn, account_id, contents)
         waiting = await _waiting(conn, account_id, chosen)
-        verdicts = {one.id: book.accept(one.content) for one in chosen if one.id in waiting}
+        foreign = await records.in_other_currency(conn, account_id, contents)
+        verdicts = {
+            one.id: Verdict.OTHER_CURRENCY if one.content in foreign else book.accept(one.content)
+            for one in chosen
+            if one.id in waiting
+        }
         accepted = [id for id, verdict in verdicts.items() if verdict is Verdict.CORRECTED]
         # First, so that one that another of them supersedes is known to have been accepted.
         await _settle(conn, account_id, accepted, State.ACCEPTED)

@@ -10,6 +10,10 @@ from models import db
 _LOCK = 0x43507274  # any number that nobody else uses: "CPrt"
 _DAY = timedelta(days=1)
 _PATIENCE_MS = 1_000
+_NEEDED = """
+SELECT EXISTS (SELECT FROM hour_marks WHERE hour >= $1 AND hour < $2)
+    OR EXISTS (SELECT FROM hours WHERE hour >= $1 AND hour < $2 AND unrated > 0 AND NOT frozen)
+"""
 
 
 def name(day: date) -> str:
@@ -58,6 +62,7 @@ async def drop_before(day: date) -> list[date]:
     """Drops the partitions of earlier days, having frozen their hours; returns the days dropped.
 
     A day that still has a mark stays: its hours are to be rebuilt from the records first. So does
+    one with calls that no rate matched, which without their records nobody could rate or waive, and
     one while somebody reads or writes records for long: the next try may find it free.
     """
     return [old for old in await existing() if old < day and await _dropped(old)]
@@ -79,10 +84,7 @@ async def _drop(day: date) -> bool:
         await conn.execute(f"SET LOCAL lock_timeout = '{_PATIENCE_MS}ms'")
         await conn.execute("LOCK TABLE ONLY call_records IN ACCESS EXCLUSIVE MODE")
         await conn.execute(f"LOCK TABLE {name(day)} IN ACCESS EXCLUSIVE MODE")
-        marked = await conn.fetchval(
-            "SELECT EXISTS (SELECT FROM hour_marks WHERE hour >= $1 AND hour < $2)", *span
-        )
-        if marked:
+        if await conn.fetchval(_NEEDED, *span):
             return False
         await conn.execute(
             "UPDATE hours SET frozen = true WHERE hour >= $1 AND hour < $2 AND NOT frozen", *span

@@ -86,8 +86,8 @@ def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
     return {key: by_key[key] for key in sorted(by_key)}
 
 
-async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record]) -> T:
-    """Runs a transaction again that met a missing partition or another transaction."""
+async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record] = ()) -> T:
+    """Runs a transaction again that met another one, or a missing partition of these records."""
     for attempt in range(_ATTEMPTS):
         try:
             return await work()
@@ -150,10 +150,21 @@ async def _claim_keys(
 async def _hold_currencies(
     conn: db.Connection, account_id: int, records: Collection[calls.Record]
 ) -> None:
+    if await in_other_currency(conn, account_id, records):
+        raise faults.CurrencyChangedError
+
+
+async def in_other_currency(
+    conn: db.Connection, account_id: int, records: Collection[calls.Record]
+) -> list[calls.Record]:
+    """Those read for a currency that their customer is no longer billed in; the other customers
+    keep theirs until the transaction ends."""
     held = await customers.hold_currencies(conn, account_id, {one.customer_id for one in records})
-    for record in records:
-        if record.currency not in (None, held.get(record.customer_id, record.currency)):
-            raise faults.CurrencyChangedError
+    return [
+        one
+        for one in records
+        if one.currency not in (None, held.get(one.customer_id, one.currency))
+    ]
 
 
 async def _copy(conn: db.Connection, account_id: int, records: Iterable[calls.Record]) -> None:

@@ -14,7 +14,10 @@ from models import db, records
 
 # Of calls set up in the same microsecond: a 63-bit number.
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
-_COLUMNS = ", ".join(name for name in calls.Record.__struct_fields__ if name != "digest")
+_FIELDS = [name for name in records.COLUMNS if name != "account_id"]
+_COLUMNS = ", ".join(_FIELDS)
+# The last line keeps it at the calls without a rate, by their index: without it every record that
+# the account keeps is read.
 _UPDATE = """
 UPDATE call_records r SET rated_by = n.rated_by, prefix = n.prefix, rate_card_id = n.card,
     billed_seconds = n.billed, charge = n.charge
@@ -23,6 +26,7 @@ FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::text[], $8
     AS n (setup_at, switch, call_id, leg, rated_by, prefix, card, billed, charge)
 WHERE r.account_id = $1 AND r.customer_id = $2 AND r.setup_at = n.setup_at
   AND r.switch = n.switch AND r.call_id = n.call_id AND r.leg = n.leg
+  AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $12 AND $13
 """
 
 
@@ -96,7 +100,9 @@ async def rate(
     ]
     hours = {(customer_id, periods.hour_of(record.setup_at)) for record, _ in rated}
     async with db.connection() as conn:
-        await conn.execute(_UPDATE, account_id, customer_id, *zip(*rows, strict=True))
+        columns = list(zip(*rows, strict=True))
+        span = (min(columns[0]), max(columns[0]))
+        await conn.execute(_UPDATE, account_id, customer_id, *columns, *span)
         await records.mark(conn, account_id, hours, set(), now)
 
 
@@ -112,7 +118,7 @@ def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:
 
 
 def _record(row: Mapping[str, Any]) -> calls.Record:
-    values = {name: row[name] for name in calls.Record.__struct_fields__ if name != "digest"}
+    values = {name: row[name] for name in _FIELDS}
     address = row["source_ip"]
     return calls.Record(
         **values | {"digest": b"", "source_ip": None if address is None else str(address)}

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
 from domain import alert_rules, alerts, callers, facts, profiles, refusals
 from domain.alert_rules import Recipient, Wanted
+from domain.messages import Channel
 from live import news, wake
 from models import alert_history, carriers, db
 from models import alert_rules as stored
@@ -133,11 +135,16 @@ async def _write(
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
-    """For the audit log; of recipients their addresses."""
+    """For the audit log; of recipients their addresses, of webhooks, whose paths are often secrets,
+    the hosts."""
     shown = {name: value for name, value in values.items() if value is not None}
     if "recipients" in shown:
-        shown["recipients"] = [one["to"] for one in shown["recipients"]]
+        shown["recipients"] = [_named(one) for one in alert_rules.recipients(shown["recipients"])]
     return shown
+
+
+def _named(to: Recipient) -> str:
+    return urlsplit(to.to).netloc if to.channel is Channel.WEBHOOK else to.to
 
 
 # Reading -------------------------------------------------------------------------------------

@@ -103,11 +103,12 @@ async def _ends(
 
 
 _State = dict[str, object]
+_NOT_SAID = ("digest", "revision", "currency")  # of a record, by its switch
 
 
 def _differing(counts: calls.Record | None, held: calls.Record) -> tuple[_State, _State]:
     """What the one that counts says, and what the held one does, where they differ."""
-    names = [name for name in held.__struct_fields__ if name not in ("digest", "revision")]
+    names = [name for name in held.__struct_fields__ if name not in _NOT_SAID]
     changed = [name for name in names if getattr(counts, name, None) != getattr(held, name)]
     before = {name: getattr(counts, name) for name in changed} if counts is not None else {}
     return before, {name: getattr(held, name) for name in changed}

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from domain import callers, calls, money, rating, references, refusals
 from live import wake
-from models import db, rates
+from models import db, rates, records
 from models import unrated as stored
 from models.unrated import Filter
 from resolvers import access, audit, customers
@@ -50,18 +50,33 @@ async def rate(caller: callers.Caller, redis: Redis, wanted: Filter, now: dateti
     """The earliest `MOST` of a customer's. FORBIDDEN, NOT_FOUND."""
     customer = await _customer(caller, wanted)
     cards = await _cards.in_force(caller.account_id, [customer])
-    async with db.transaction():
-        found = await stored.first(caller.account_id, wanted, MOST + 1)
-        rated = [
-            (record, by)
-            for record in found[:MOST]
-            if (by := _by_card(record, cards)).charge is not None
-        ]
-        charge = money.add(by.charge for _, by in rated if by.charge is not None)
-        await stored.rate(caller.account_id, customer.id, rated, now)
-        changed = [record for record, _ in rated]
-        await _note(caller, "calls.rate", customer.id, wanted, changed, charge, now)
+
+    async def store() -> Rated:
+        async with db.transaction():
+            return await _rate(caller, customer, cards, wanted, now)
+
+    rated = await records.retried(store)
     await wake.hint(redis, wake.For.MARKS)
+    return rated
+
+
+async def _rate(
+    caller: callers.Caller,
+    customer: references.Customer,
+    cards: rates.InForce,
+    wanted: Filter,
+    now: datetime,
+) -> Rated:
+    found = await stored.first(caller.account_id, wanted, MOST + 1)
+    rated = [
+        (record, by)
+        for record in found[:MOST]
+        if (by := _by_card(record, cards)).charge is not None
+    ]
+    charge = money.add(by.charge for _, by in rated if by.charge is not None)
+    await stored.rate(caller.account_id, customer.id, rated, now)
+    changed = [record for record, _ in rated]
+    await _note(caller, "calls.rate", customer.id, wanted, changed, charge, now)
     left = len(found[:MOST]) - len(rated)
     go_on = found[MOST].setup_at if len(found) > MOST else None
     return Rated(len(rated), charge, customer.currency, left, go_on)
@@ -79,19 +94,33 @@ async def waive(
         raise refusals.Refusal(
             "INVALID", "Waive 1 to {most:,} calls at a time.", "expectedCalls", most=MOST
         )
-    async with db.transaction():
-        found = await stored.first(caller.account_id, wanted, expected + 1)
-        if len(found) != expected:
-            raise refusals.Refusal(
-                "CHANGED_MEANWHILE",
-                "There are not {expected:,} such calls without a rate; look again, then waive.",
-                "expectedCalls",
-                expected=expected,
-            )
-        await stored.rate(caller.account_id, customer.id, [(one, _WAIVED) for one in found], now)
-        await _note(caller, "calls.waive", customer.id, wanted, found, Decimal(0), now)
+
+    async def store() -> None:
+        async with db.transaction():
+            await _waive(caller, customer, wanted, expected, now)
+
+    await records.retried(store)
     await wake.hint(redis, wake.For.MARKS)
-    return len(found)
+    return expected
+
+
+async def _waive(
+    caller: callers.Caller,
+    customer: references.Customer,
+    wanted: Filter,
+    expected: int,
+    now: datetime,
+) -> None:
+    found = await stored.first(caller.account_id, wanted, expected + 1)
+    if len(found) != expected:
+        raise refusals.Refusal(
+            "CHANGED_MEANWHILE",
+            "There are not {expected:,} such calls without a rate; look again, then waive.",
+            "expectedCalls",
+            expected=expected,
+        )
+    await stored.rate(caller.account_id, customer.id, [(one, _WAIVED) for one in found], now)
+    await _note(caller, "calls.waive", customer.id, wanted, found, Decimal(0), now)
 
 
 def digits(prefix: str | None) -> str | None:

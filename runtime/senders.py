@@ -16,7 +16,8 @@ def of(settings: Settings) -> dict[Channel, messages.Send]:
     found: dict[Channel, messages.Send] = {}
     if settings.development:
         found = dict.fromkeys(Channel, show)
-    found[Channel.WEBHOOK] = webhooks.Poster(settings.secret_key or "").send
+    networks = webhooks.read_networks(settings.webhook_networks)
+    found[Channel.WEBHOOK] = webhooks.Poster(settings.secret_key or "", networks).send
     if settings.smtp_url is not None and settings.mail_from is not None:
         server = mail.Server.of(settings.smtp_url)
         found[Channel.EMAIL] = mail.Mailer(server, mail.sender(settings.mail_from)).send

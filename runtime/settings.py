@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime import mail, sms
+from runtime import mail, sms, webhooks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -87,6 +87,10 @@ class Settings(BaseSettings):
         default='{"to": "{to}", "from": "{from}", "text": "{text}"}',
         description="its body, a template",
     )
+    webhook_networks: str = Field(
+        default="",
+        description="networks that webhooks may be posted to beside public addresses, by commas",
+    )
     cost_capacity: int = Field(
         default=400_000, ge=20_000, description="what an account may spend at once on operations"
     )
@@ -154,6 +158,12 @@ class Settings(BaseSettings):
     def _is_body(cls, value: str, info: ValidationInfo) -> str:
         headers = sms.read_headers(info.data.get("sms_headers", "{}"))
         sms.check_body(sms.Gateway("", headers, value, ""))
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_of_webhooks(cls, value: str) -> str:
+        webhooks.read_networks(value)
         return value
 
     def environment(self) -> dict[str, str]:

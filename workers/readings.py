@@ -35,9 +35,7 @@ async def take(redis: Redis, account_id: int, rules: Sequence[Standing], now: da
     moment = by_metric[False]
     found = await _sampled(account_id, by_metric[True], now)
     found |= await _balances(account_id, [r for r in moment if r.wanted.metric is Metric.BALANCE])
-    live = [rule for rule in moment if rule.wanted.metric in _LIVE]
-    if live and not await switches.repairing(account_id, now - REPAIRED_WITHIN):
-        found |= await _live(redis, account_id, live)
+    found |= await _live(redis, account_id, [r for r in moment if r.wanted.metric in _LIVE], now)
     return found
 
 
@@ -73,8 +71,14 @@ def _minutes(rule: Standing) -> int:
     return rule.wanted.sample_minutes
 
 
-async def _live(redis: Redis, account_id: int, rules: Sequence[Standing]) -> Readings:
+async def _live(
+    redis: Redis, account_id: int, rules: Sequence[Standing], now: datetime
+) -> Readings:
+    if not rules:
+        return {}
     pictures = await _pictures(redis, account_id, {rule.customer_id for rule in rules})
+    if not await _is_whole(redis, account_id, now):
+        return {}
     found: Readings = {}
     for rule in rules:
         picture = pictures[rule.customer_id]
@@ -85,6 +89,15 @@ async def _live(redis: Redis, account_id: int, rules: Sequence[Standing]) -> Rea
         else:
             found[rule.id] = Reading(Decimal(picture.in_use))
     return found
+
+
+async def _is_whole(redis: Redis, account_id: int, now: datetime) -> bool:
+    """Whether the picture just read may be believed. An emptied Redis has no calls up before any
+    switch has spoken, thus before a snapshot is wanted."""
+    repaired = now - REPAIRED_WITHIN
+    if await channels.kept_since(redis, account_id, now) > repaired:
+        return False
+    return not await switches.repairing(account_id, repaired)
 
 
 async def _pictures(

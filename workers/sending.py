@@ -22,7 +22,8 @@ from models import proofs as stored_proofs
 LEASE = timedelta(seconds=60)
 _SECONDS = 30.0  # for one message: well within the lease
 _JOB_SECONDS = 20.0  # after which no more are claimed
-_BATCH = 10
+# Sent at once. Mail and texts have one server each; of webhooks one that is slow is no other's.
+_AT_ONCE = {messages.Channel.EMAIL: 10, messages.Channel.SMS: 10, messages.Channel.WEBHOOK: 100}
 
 log = structlog.get_logger("worker")
 
@@ -47,11 +48,11 @@ async def send_due(post: Post, clock: Callable[[], datetime]) -> None:
 
 async def _send_due(post: Post, channel: messages.Channel, clock: Callable[[], datetime]) -> None:
     time = asyncio.get_running_loop().time
-    end = time() + _JOB_SECONDS
+    end, most = time() + _JOB_SECONDS, _AT_ONCE[channel]
     while time() < end:
-        claimed = await outbox.claim([channel], clock(), LEASE, _BATCH)
+        claimed = await outbox.claim([channel], clock(), LEASE, most)
         await asyncio.gather(*(_send(post, one, clock) for one in claimed))
-        if len(claimed) < _BATCH:
+        if len(claimed) < most:
             return
 
 
@@ -86,6 +87,9 @@ async def _failed(message: outbox.Claimed, now: datetime, reason: str, *, final:
 async def _try(post: Post, message: outbox.Claimed, now: datetime) -> None:
     if not message.is_good:
         raise messages.NotSentError("what it carries is good no more", final=True)
+    good_for = messages.GOOD_FOR.get(message.kind)
+    if good_for is not None and now - message.created_at > good_for:
+        raise messages.NotSentError("it is no news any more", final=True)
     link = code = ""
     if message.proof_id is not None:
         proof = proofs.Link(message.account_id, message.proof_id)

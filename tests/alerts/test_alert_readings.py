@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import ruled
+from own_redis import own_redis
 from redis.asyncio import Redis
 from ruled import ASR, NOW, Account, after
 
@@ -24,6 +25,8 @@ WITHOUT_SAMPLE: dict[str, Any] = {
     "operator": Operator.ABOVE,
     "reset_threshold": Decimal(40),
 }
+
+FEW = replace(ASR, metric=Metric.CHANNELS, sample_minutes=None, threshold=Decimal(5))
 
 
 @pytest.fixture
@@ -153,6 +156,11 @@ async def test_balances_are_those_that_are_shown(account: Account, redis: Redis)
     assert found == {first: Reading(Decimal("89.749999")), second: Reading(Decimal(0))}
 
 
+async def keeps(redis: Redis, account: Account, since: float = -60) -> None:
+    """It was asked then, and has kept all it was told."""
+    await channels.kept_since(redis, account.id, after(since))
+
+
 async def start(redis: Redis, account: Account, call: str, customer: int, carrier: int) -> None:
     event = calls.LiveEvent(
         type=calls.EventType.START,
@@ -173,6 +181,7 @@ async def start(redis: Redis, account: Account, call: str, customer: int, carrie
 async def test_channels_are_those_that_are_up_by_account_customer_and_carrier(
     account: Account, redis: Redis
 ) -> None:
+    await keeps(redis, account)
     for number, (customer, carrier) in enumerate([(0, 0), (0, 1), (1, 1)]):
         await start(redis, account, f"call-{number}", customer, carrier)
     up = replace(ASR, metric=Metric.CHANNELS, **WITHOUT_SAMPLE)
@@ -192,10 +201,9 @@ async def test_channels_are_those_that_are_up_by_account_customer_and_carrier(
 async def test_a_live_picture_that_is_being_repaired_says_nothing_for_half_a_minute(
     account: Account, redis: Redis
 ) -> None:
-    """A Redis that lost everything has no calls up; that is no reading. A switch that never sends
-    a snapshot silences nothing."""
-    few = replace(ASR, metric=Metric.CHANNELS, sample_minutes=None, threshold=Decimal(5))
-    rule = await account.rule(few)
+    """A switch that never sends a snapshot silences nothing."""
+    rule = await account.rule(FEW)
+    await keeps(redis, account)
     await switches.known(account.id, ["edge-1"], NOW)
     assert rule in await read(account, redis)
     await switches.want_snapshots(account.id, {"edge-1": "UNKNOWN"}, NOW)
@@ -203,6 +211,33 @@ async def test_a_live_picture_that_is_being_repaired_says_nothing_for_half_a_min
     assert rule in await read(account, redis, 31)
     await switches.snapshots_settled(account.id, ["edge-1"])
     assert rule in await read(account, redis, 5)
+
+
+async def test_an_emptied_redis_says_nothing_for_half_a_minute_before_any_switch_has_spoken(
+    account: Account, redis: Redis
+) -> None:
+    """It has no calls up; that is no reading, and nobody knows yet that a snapshot is wanted."""
+    rule = await account.rule(FEW)
+    await keeps(redis, account)
+    await start(redis, account, "call", 0, 0)
+    assert (await read(account, redis))[rule].value == 1
+    await redis.flushdb()
+    assert await read(account, redis, 10) == await read(account, redis, 39) == {}
+    assert (await read(account, redis, 40))[rule].value == 0
+
+
+async def test_a_redis_that_is_back_with_an_old_state_says_nothing_for_half_a_minute(
+    account: Account,
+) -> None:
+    rule = await account.rule(FEW)
+    async with own_redis() as own, Redis.from_url(own.url) as redis:
+        await keeps(redis, account)
+        assert rule in await read(account, redis)
+        await own.save()
+        own.kill()
+        await own.start()
+        assert await read(account, redis, 10) == {}
+        assert rule in await read(account, redis, 40)
 
 
 # The job -----------------------------------------------------------------------------------------

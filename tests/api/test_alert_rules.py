@@ -251,6 +251,23 @@ async def test_a_contact_sees_neither_whom_a_rule_tells_nor_the_secret_nor_its_a
     assert "alert_rule" not in json.dumps(log)
 
 
+async def test_the_audit_log_which_all_staff_read_names_of_a_webhook_its_host_alone(
+    carrier: Carrier,
+) -> None:
+    """Its path is often what lets one in."""
+    hook = {"channel": "WEBHOOK", "to": "https://hooks.example:8443/services/very-secret"}
+    mail = {"channel": "EMAIL", "to": "noc@voice.example"}
+    id = await create(carrier.owner, recipients=[hook, mail])
+    changes = {"ruleId": id, "recipients": [hook | {"to": hook["to"] + "-too"}]}
+    await carrier.owner.do("updateAlertRule", "AlertRule", "id", **changes)
+    finance = await carrier.staff("FINANCE")
+    asked = "{ auditLog { edges { node { action changes { field before after } } } } }"
+    log = json.dumps(await finance.ask(asked))
+    assert "hooks.example:8443" in log
+    assert "noc@voice.example" in log
+    assert "secret" not in log
+
+
 # Resumed -----------------------------------------------------------------------------------------
 
 
@@ -340,6 +357,7 @@ async def test_a_bad_asr_and_its_recovery_are_pushed_mailed_and_posted_once_each
             environment = api.environment | {
                 "CALLBOARD_SMTP_URL": mails.url,
                 "CALLBOARD_MAIL_FROM": "portal@voice.example",
+                "CALLBOARD_WEBHOOK_NETWORKS": "127.0.0.1",
             }
             with Program.worker(environment) as worker:
                 async with listening(contact) as told:

@@ -268,3 +268,18 @@ async def test_100000_held_records_are_paged_by_an_index(carrier: Carrier) -> No
         assert "using record_revisions_held" in text, text
         assert "Sort" not in text, text
         await conn.execute("DELETE FROM record_revisions WHERE switch = 'edge'")
+
+
+async def test_a_held_record_for_a_customer_whose_currency_has_changed_since_is_not_accepted(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    """It was rated in what the customer was billed in then."""
+    named = carrier.unique("other")
+    other = await carrier.customer(reference=named)
+    await send(switch, said(reference, "0.10"), said(named, "0.30"))
+    await carrier.owner.do("updateCustomer", "Customer", "id", customerId=other, currency="USD")
+    [row] = await held(carrier.owner)
+    [decided] = await decide(carrier.owner, "acceptHeld", row["id"])
+    assert (decided["code"], decided["record"]["state"]) == ("OTHER_CURRENCY", "HELD")
+    assert await summed(carrier.owner, customer) == [(1, "0.10")]
+    await decide(carrier.owner, "discardHeld", row["id"])

@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import beside
 import pytest
 from callers import Caller, Carrier
 from past import days_ago, ended
@@ -14,6 +15,8 @@ from test_checklist_items import codes, of_account, of_customer
 
 from domain import money, rating
 from models import db
+from models import unrated as stored
+from runtime import clock
 
 SETUP = days_ago(3) + timedelta(hours=7)
 UNRATED = """query Q($f: UnratedFilter, $first: Int! = 50, $after: String) {
@@ -250,6 +253,60 @@ async def test_10000_calls_are_rated_at_a_time_and_paged_by_an_index(
     assert (steps, done["goOnFrom"], done["left"]) == (2, None, 1_001)
 
 
+async def test_calls_are_rated_without_a_look_at_those_that_have_a_rate(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    await send(switch, *(unrated(reference, f"us-{n}") for n in range(500)))
+    async with db.transaction() as conn:
+        customer_id = await conn.fetchval(
+            "INSERT INTO call_records (account_id, customer_id, setup_at, switch, call_id, leg,"
+            " revision, carrier_id, final, source, destination, offered_at, answer_at, end_at,"
+            " talk_us, rated_by, charge) SELECT account_id, customer_id, setup_at, switch,"
+            " concat_ws('-', call_id, n), 0, 0, 0, true, source, destination, offered_at,"
+            " answer_at, end_at, talk_us, 'SWITCH', 1 FROM call_records, generate_series(1, 40) n"
+            " WHERE account_id = $1 RETURNING customer_id",
+            carrier.account_id,
+        )
+        await conn.execute("ANALYZE call_records")
+    async with db.transaction() as conn:
+        found = await stored.first(carrier.account_id, stored.Filter(customer_id), 500)
+        rated = [(record, rating.by_switch(0, Decimal(1), None)) for record in found]
+        await stored.rate(carrier.account_id, customer_id, rated, clock.now())
+        looked_at = await conn.fetchval(
+            "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
+            " WHERE relname LIKE 'call\\_records\\_2%'"
+        )
+    assert (len(found), await listed(carrier.owner)) == (500, [])
+    assert looked_at < 5_000, looked_at
+
+
 def test_a_waived_call_costs_what_a_call_does_that_nobody_answered() -> None:
     card = rating.Card.of(1, "EUR", money.Rounding.HALF_UP, 6, [])
     assert rating.by_card(0, "+15550100", card) == rating.Rated("CARD", 0, Decimal(0), "")
+
+
+async def test_calls_are_rated_though_their_switch_corrects_them_at_the_same_time(
+    carrier: Carrier,
+    customer: str,
+    reference: str,
+    switch: Caller,
+    card: str,
+    api_database: str,
+) -> None:
+    """Ingest takes records by their keys, rating by their setups: each holds what the other wants,
+    while a third call, which has a rate, holds up the corrections."""
+    late, early = SETUP + timedelta(seconds=1), SETUP
+    said = [
+        unrated(reference, "a", setup_at=late.isoformat()),
+        unrated(reference, "b", charge="0.50"),
+        unrated(reference, "c", setup_at=early.isoformat()),
+    ]
+    await send(switch, *said)
+    await add(carrier, card, "1")
+    corrections = send(switch, *(one | {"correction": True, "sip_code": 486} for one in said))
+    rating_ = carrier.owner.do("rateCalls", "RatedCalls", RATED, customerId=customer)
+    of_b = f"SELECT FROM call_records WHERE account_id = {carrier.account_id} AND call_id = 'b'"
+    async with beside.connection(api_database) as outside:
+        answer, done = await beside.held_up(outside, f"{of_b} FOR UPDATE", corrections, rating_)
+    assert (answer["corrected"], done["__typename"]) == (3, "RatedCalls")
+    assert await summed(carrier.owner, customer) == [(3, "0.74")]

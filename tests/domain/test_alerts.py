@@ -267,6 +267,10 @@ def test_a_rule_that_makes_sense_is_kept_with_each_recipient_once_as_it_is_writt
             ({"recipients": (Recipient(Channel.WEBHOOK, url),)}, "BAD_RECIPIENT", "recipients")
             for url in ("ftp://acme.example", "https://me:secret@acme.example/", "https://", "x")
         ],
+        *[
+            ({"recipients": (Recipient(Channel.WEBHOOK, url),)}, "BAD_RECIPIENT", "recipients")
+            for url in ("https://[::1", "https:///x", "http://:80/", "https://acme.example:65536/")
+        ],
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_with_its_field(

@@ -48,6 +48,13 @@ def test_every_message_can_be_written_in_every_language(kind: Kind, language: st
     assert bool(letter.subject) == (letter.channel is Channel.EMAIL)
 
 
+def test_an_alert_that_is_told_again_does_not_say_that_its_value_is_beyond_the_threshold() -> None:
+    """It may lie between the two thresholds by now."""
+    lines = written(Kind.ALERT_REPEATED).before
+    assert "ASR of Acme: 35 %." in lines
+    assert "Raised noon, below 40 %; it is cleared at 50 %." in lines
+
+
 @pytest.mark.parametrize("kind", messages.PAGE)
 def test_text_and_html_of_a_mail_say_the_same_and_hold_its_link(kind: Kind) -> None:
     letter = written(kind)

@@ -77,6 +77,25 @@ async def test_a_first_record_that_meets_a_change_is_read_for_the_new_currency(
     assert len(await made.stored(switch.account_id)) == answer["accepted"]
 
 
+async def test_a_customer_is_renamed_while_its_records_are_on_their_way(
+    switch: Switch, outside: Any
+) -> None:
+    """Of a busy customer some always are: neither waits for the other."""
+    done = []
+
+    async def end() -> None:
+        await switch.send(switch.end())
+        done.append("end")
+
+    async def rename() -> None:
+        given = {"name": "Acme Ltd"}
+        await customers.update(_owner(switch), switch.customer_id, given, None, clock.now())
+        done.append("rename")
+
+    await beside.held_up(outside, MARKS, end(), rename())
+    assert done == ["rename", "end"]
+
+
 async def test_a_rate_card_and_a_change_of_currency_wait_for_each_other(
     switch: Switch, outside: Any
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import timedelta
+from decimal import Decimal
 
 import asyncpg
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made import NOW, SETUP, account, marked, record, rows, stored
 
+from domain import rating
 from domain.revisions import Verdict
-from models import partitions, records
+from models import db, hours, partitions, records, unrated
 
 pytestmark = pytest.mark.usefixtures("database")
 HOUR = SETUP.replace(minute=0)
@@ -255,3 +257,21 @@ async def test_any_order_and_any_repeats_give_the_same_records(
     assert {key[1]: row[2] for key, row in results[0].items()} == {
         f"call-{call}": revision for call, revision in latest.items()
     }
+
+
+async def test_a_day_with_calls_without_a_rate_is_kept_until_they_are_rated_or_waived() -> None:
+    mine, after = await account(), NOW.date() + timedelta(days=1)
+    await records.insert(mine, [record(charge=None, rated_by=None)], NOW)
+    await _rebuilt()
+    assert await partitions.drop_before(after) == []
+    async with db.transaction():
+        [call] = await unrated.first(mine, unrated.Filter(1), 2)
+        await unrated.rate(mine, 1, [(call, rating.by_switch(0, Decimal(1), None))], NOW)
+    assert await partitions.drop_before(after) == []
+    await _rebuilt()
+    assert await partitions.drop_before(after) == [SETUP.date()]
+
+
+async def _rebuilt() -> None:
+    for hour in await hours.marked(10):
+        await hours.rebuild(*hour, NOW)

@@ -44,8 +44,10 @@ async def put(account: int, url: str, kind: Kind = Kind.ALERT_RAISED) -> int:
     )
 
 
-async def send(seconds: float = 0) -> None:
-    settings = Settings(_env_file=None, secret_key=SECRET)  # type: ignore[call-arg]
+async def send(seconds: float = 0, networks: str = "127.0.0.1") -> None:
+    settings = Settings(  # type: ignore[call-arg]
+        _env_file=None, secret_key=SECRET, webhook_networks=networks
+    )
     post = sending.Post(SECRET, "https://portal.voice.example", senders.of(settings))
     await sending.send_due(post, lambda: NOW + timedelta(seconds=seconds))
 
@@ -150,6 +152,46 @@ async def test_a_receiver_that_is_away_is_tried_again_and_its_address_is_not_tol
     assert "secret" not in stored["failure"]
 
 
+@pytest.mark.parametrize(("hours", "arrives"), [(23, True), (25, False)])
+async def test_an_alert_that_waited_for_more_than_a_day_is_not_sent(
+    account: int, hours: int, arrives: bool
+) -> None:
+    with postal.text_server() as receiver:
+        id = await put(account, receiver.url)
+        await send(hours * 3600)
+        assert bool(receiver.posted) == arrives
+    assert ((await row(id))["failed_at"] is None) == arrives
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"]
+)
+async def test_what_is_not_public_is_posted_to_only_where_its_network_is_named(
+    account: int, host: str
+) -> None:
+    """Whatever it is called: the worker's machine trusts itself, and who makes rules is not who
+    runs Callboard."""
+    with postal.text_server() as receiver:
+        url = receiver.url.replace("127.0.0.1", host)
+        id = await put(account, url)
+        await send(networks="10.0.0.0/8")
+        stored = await row(id)
+        assert (stored["failed_at"], stored["tries"]) == (NOW, 1)
+        assert "CALLBOARD_WEBHOOK_NETWORKS" in stored["failure"]
+        assert receiver.posted == []
+        await put(account, url)
+        await send(networks="10.0.0.0/8, 127.0.0.0/8")
+        [posted] = receiver.posted
+        assert posted.headers["Host"] == url.split("/")[2]
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "10.0.0.1", "[fd00::1]", "100.64.0.1"])
+async def test_addresses_of_private_networks_are_not_even_tried(account: int, address: str) -> None:
+    id = await put(account, f"http://{address}/latest/meta-data")
+    await send()
+    assert "not public" in (await row(id))["failure"]
+
+
 async def test_a_receiver_that_never_answers_holds_up_no_mail(account: int) -> None:
     async with postal.mail_server() as server:
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -158,7 +200,10 @@ async def test_a_receiver_that_never_answers_holds_up_no_mail(account: int) -> N
             values = {"email": to}
             await outbox.insert(account, Kind.EMAIL_CHANGED, to, "en", NOW, detail=values)
             settings = Settings(  # type: ignore[call-arg]
-                _env_file=None, smtp_url=server.url, mail_from="portal@voice.example"
+                _env_file=None,
+                smtp_url=server.url,
+                mail_from="portal@voice.example",
+                webhook_networks="127.0.0.1",
             )
             post = sending.Post(SECRET, "", senders.of(settings))
             sends = asyncio.create_task(sending.send_due(post, lambda: NOW))
@@ -167,6 +212,22 @@ async def test_a_receiver_that_never_answers_holds_up_no_mail(account: int) -> N
             sends.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sends
+
+
+async def test_receivers_that_never_answer_hold_up_no_other(account: int) -> None:
+    with (
+        postal.text_server() as receiver,
+        socket.create_server(("127.0.0.1", 0), backlog=40) as silent,
+    ):
+        for _ in range(30):
+            await put(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        await put(account, receiver.url)
+        sends = asyncio.create_task(send())
+        await postal.until(lambda: receiver.posted, within=5)
+        assert not sends.done()
+        sends.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sends
 
 
 def test_the_kinds_of_alerts_go_by_each_recipients_channel() -> None:
