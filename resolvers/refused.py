@@ -51,9 +51,10 @@ def note(
 
 
 async def tell() -> None:
-    """Writes what was noted in this process into the audit log."""
-    while _noted:
-        of, at = _noted.popitem()
+    """Writes what was noted in this process until now into the audit log. What a flood adds
+    meanwhile waits for the next time, so that it holds up nothing else that is told."""
+    for of, at in list(_noted.items()):
+        del _noted[of]
         await audit.insert_refused(
             of.account_id,
             of.subject,

@@ -1,6 +1,7 @@
 """Who tries to sign in as somebody and may not: seen by the account's staff, and in the log."""
 
 import asyncio
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -127,6 +128,27 @@ async def test_a_flood_from_everywhere_is_twenty_entries_an_hour_of_a_person(
     assert await _count(carrier) == 21
     await _noted(email, "198.51.100.99", now + timedelta(minutes=61))
     assert await _count(carrier) == 22
+
+
+async def test_a_flood_that_goes_on_does_not_hold_up_what_else_is_told(carrier: Carrier) -> None:
+    _, _, email = await new_contact(carrier)
+    person, now = await logins.person_of_email(email, None), clock.now()
+
+    async def flood() -> None:
+        for number in itertools.count(1):
+            address = f"2001:db8::{number % 0xFFFF:x}"
+            refused.note(person, email, address, "WRONG_CREDENTIALS", now)
+            await asyncio.sleep(0)
+
+    flooding = asyncio.create_task(flood())
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await refused.tell()
+    finally:
+        flooding.cancel()
+        await refused.tell()
+    assert await _count(carrier) == 1
 
 
 async def test_the_log_has_each_with_its_login_address_and_reason_and_nothing_secret(
