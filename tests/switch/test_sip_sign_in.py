@@ -75,7 +75,11 @@ async def place(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[
         "setNumberRange", "NumberRange", "size", start=1000, end=9999, blockSize=100
     )
     port = free_udp_port()
-    settings = {"CALLBOARD_SIP_REALM": "127.0.0.1", "CALLBOARD_SIP_SECONDS": "1"}
+    settings = {
+        "CALLBOARD_SIP_REALM": "127.0.0.1",
+        "CALLBOARD_SIP_SECONDS": "1",
+        "CALLBOARD_SIP_COUNT_UDP": "1",
+    }
     routes = [Route(1, port, 10, "carrier-a")]
     switch = Kamailio(tmp_path / "switch", web.url, board.token, [], routes, **settings)
     carrier = sipp.carrier(tmp_path, "carrier-a", "carrier", port)
