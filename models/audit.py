@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from models import db
+from models import db, lists
 
 State: TypeAlias = Mapping[str, Any]
 
@@ -155,13 +155,7 @@ Place: TypeAlias = tuple[datetime, int]  # an entry's instant and id
 
 async def page(account_id: int, wanted: Filter, before: Place | None, limit: int) -> list[Entry]:
     """Newest first, those before that place."""
-    values: list[Any] = [account_id]
-    conditions = ["account_id = $1"]
-    for name, condition in _CONDITIONS.items():
-        value = getattr(wanted, name)
-        if value is not None:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
+    conditions, values = lists.matching(account_id, wanted, _CONDITIONS)
     if before is not None:
         values += before
         conditions.append(f"(at, id) < (${len(values) - 1}, ${len(values)})")

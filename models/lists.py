@@ -1,7 +1,8 @@
-"""Lists of people and companies in the order of their ids, searched by the words in them.
+"""Lists: people and companies in the order of their ids, searched by the words in them; of others
+what their own filter matches.
 
 A search finds what has, for each of its words, a word that begins with it, in whatever case and
-with whatever accents (`search_words` in migration 0005).
+with whatever accents (`search_words` in migration 0007).
 """
 
 from collections.abc import Mapping
@@ -44,3 +45,18 @@ async def page(table: type[Row], account_id: int, wanted: Wanted) -> list[Row]:
         return []
     found = table.filter(account_id=account_id, id__in=[row["id"] for row in rows])
     return await found.order_by("id")
+
+
+def matching(
+    account_id: int, wanted: object, conditions: Mapping[str, str]
+) -> tuple[list[str], list[Any]]:
+    """The conditions of a WHERE, and their values: of an account ($1), and of each field of the
+    filter that is not None. `conditions`, by field, have `{}` for the value."""
+    values: list[Any] = [account_id]
+    found = ["account_id = $1"]
+    for name, condition in conditions.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            values.append(value)
+            found.append(condition.format(f"${len(values)}"))
+    return found, values

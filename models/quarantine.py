@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from domain import refusals, texts
 from domain.review import State
-from models import db
+from models import db, lists
 
 LONGEST_PAYLOAD = 64_000  # characters; what is longer is cut
 
@@ -112,13 +112,7 @@ Place: TypeAlias = tuple[datetime, int]  # when it was received, and its id
 
 async def page(account_id: int, wanted: Filter, before: Place | None, limit: int) -> list[Row]:
     """Newest first, those before that place."""
-    values: list[Any] = [account_id]
-    conditions = ["account_id = $1"]
-    for name, condition in _CONDITIONS.items():
-        value = getattr(wanted, name)
-        if value is not None:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
+    conditions, values = lists.matching(account_id, wanted, _CONDITIONS)
     if before is not None:
         values += before
         conditions.append(f"(received_at, id) < (${len(values) - 1}, ${len(values)})")

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from domain import calls, periods, rating
-from models import db, records
+from models import db, lists, records
 
 # Of calls set up in the same microsecond: a 63-bit number.
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
@@ -107,14 +107,8 @@ async def rate(
 
 
 def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:
-    values: list[Any] = [account_id]
-    conditions = ["account_id = $1", "final", "charge IS NULL"]
-    for name, condition in _CONDITIONS.items():
-        value = getattr(wanted, name)
-        if value is not None:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
-    return " AND ".join(conditions), values
+    conditions, values = lists.matching(account_id, wanted, _CONDITIONS)
+    return " AND ".join([*conditions, "final", "charge IS NULL"]), values
 
 
 def _record(row: Mapping[str, Any]) -> calls.Record:
