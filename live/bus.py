@@ -26,7 +26,8 @@ async def publish(redis: Redis, topic: str, sequence: int) -> None:
 class Listener:
     """Iterates over "read the state now": at once, then after changes, the last one always.
 
-    Ends when the bus is closed.
+    Gives what was said of the last change; None where nobody has said it. Ends when the bus is
+    closed.
     """
 
     def __init__(self, min_interval: float, max_interval: float) -> None:
@@ -34,10 +35,12 @@ class Listener:
         self.max_interval = max_interval  # seconds; may be changed while listening
         self._changed = asyncio.Event()
         self._changed.set()
+        self._said: bytes | None = None
         self._closed = False
         self._last = float("-inf")
 
-    def wake(self) -> None:
+    def wake(self, said: bytes | None = None) -> None:
+        self._said = said
         self._changed.set()
 
     def close(self) -> None:
@@ -47,7 +50,7 @@ class Listener:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> None:
+    async def __anext__(self) -> bytes | None:
         loop = asyncio.get_running_loop()
         if not self._changed.is_set():
             alarm = loop.call_later(self.max_interval, self.wake)
@@ -62,6 +65,7 @@ class Listener:
             raise StopAsyncIteration
         self._changed.clear()  # a change from here on is another one
         self._last = loop.time()
+        return self._said
 
 
 class _Topic:
@@ -69,9 +73,9 @@ class _Topic:
         self.listeners: set[Listener] = set()
         self.confirmed = asyncio.Event()
 
-    def wake(self) -> None:
+    def wake(self, said: bytes | None = None) -> None:
         for listener in self.listeners:
-            listener.wake()
+            listener.wake(said)
 
 
 class Bus:
@@ -197,7 +201,10 @@ class Bus:
         if not isinstance(said, list) or said[0] not in (b"message", b"subscribe"):
             return
         topic = self._topics.get(said[1].decode())
-        if topic is not None:
-            if said[0] == b"subscribe":
-                topic.confirmed.set()
+        if topic is None:
+            return
+        if said[0] == b"message":
+            topic.wake(said[2])
+        else:
+            topic.confirmed.set()
             topic.wake()

@@ -127,6 +127,11 @@ async def read(
     """
     at = "" if now is None else micros.of(now)
     answer = await scripts.READ.run(redis, account_id, keys.scope(customer_id), at, floor)
+    return said(answer)
+
+
+def said(answer: bytes) -> Channels:
+    """The state that `read` is answered with, or that was told with a change of it."""
     sequence, as_of, attempts, counts = msgspec.msgpack.decode(
         answer, type=tuple[int, int, int, list[tuple[int, int]]]
     )

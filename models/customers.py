@@ -76,6 +76,17 @@ async def many(account_id: int, customer_ids: Sequence[int]) -> dict[int, Custom
     return {customer.id: customer for customer in found}
 
 
+async def channel_limits(account_id: int, customer_ids: Sequence[int]) -> dict[int, int | None]:
+    """Of the account's customers among these ids; None: no limit."""
+    async with db.connection() as conn:
+        found = await conn.fetch(
+            "SELECT id, channel_limit FROM customers WHERE account_id = $1 AND id = ANY($2)",
+            account_id,
+            customer_ids,
+        )
+    return {row["id"]: row["channel_limit"] for row in found}
+
+
 async def page(account_id: int, wanted: lists.Wanted) -> list[Customer]:
     return await lists.page(Customer, account_id, wanted)
 

@@ -35,6 +35,9 @@ class Source(Protocol[S]):
     @property
     def topic(self) -> str: ...
 
+    def told(self, news: bytes, floor: int) -> S | None:
+        """The state as the change itself told it; None: it has to be read."""
+
     async def read(self, redis: Redis, floor: int) -> S | None:
         """The state now, its sequence no lower than `floor`; None: there is none to show yet."""
 
@@ -54,6 +57,13 @@ class _Feed(Generic[S]):
     @property
     def sequence(self) -> int:
         return 0 if self.state is None else self.state.sequence
+
+    def show(self, latest: S) -> None:
+        """Unless a later one is shown."""
+        if latest.sequence > self.sequence:
+            self.state = latest
+            self.changed.set()
+            self.changed = asyncio.Event()
 
 
 class Feeds:
@@ -88,8 +98,13 @@ class Feeds:
     async def _follow(self, feed: _Feed[S]) -> None:
         source = feed.source
         async with self._bus.listen(source.topic, min_interval=source.push_every) as news:
-            async for _ in news:
-                news.max_interval = await self._refresh(feed)
+            async for said in news:
+                latest = source.told(said, feed.sequence) if said else None
+                if latest is not None:
+                    feed.show(latest)
+                    news.max_interval = source.rest(latest)
+                else:
+                    news.max_interval = await self._refresh(feed)
         feed.closed = True
         feed.changed.set()
 
@@ -103,8 +118,5 @@ class Feeds:
             return RETRY
         if latest is None:
             return RETRY
-        if latest.sequence > feed.sequence:
-            feed.state = latest
-            feed.changed.set()
-            feed.changed = asyncio.Event()
+        feed.show(latest)
         return feed.source.rest(latest)

@@ -12,6 +12,7 @@ from strawberry.dataloader import DataLoader
 from domain import callers, refusals, texts
 from live import bucket as live_bucket
 from live import bus
+from resolvers import captions as live_captions
 from resolvers import desk as desks
 from resolvers import feeds as live_feeds
 from resolvers import intake as intakes
@@ -74,6 +75,7 @@ class Context:
     desk: desks.Desk = field(default_factory=desks.Desk)
     exchange: exchanges.Exchange = field(default_factory=exchanges.Exchange)
     intake: intakes.Intake | None = None
+    captions: live_captions.Captions = field(default_factory=live_captions.Captions)
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 

@@ -52,10 +52,16 @@ class Masked(MaskErrors):
 
 
 class _Runner(SchemaExtensionsRunner):
-    """Strawberry's, but no extension is asked about a push without errors: `Masked` is all."""
+    """Strawberry's, but no extension is asked about a push without errors: `Masked` is all.
+
+    Nor for what it has to say in a result, which is nothing.
+    """
 
     def on_stream_result(self, result: Any) -> Any:
         return super().on_stream_result(result) if result.errors else nullcontext()
+
+    async def get_extensions_results(self, context: Any) -> dict[str, Any]:
+        return dict(context.extensions_results)
 
 
 class Schema(strawberry.Schema):

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from graphql import (
+    ExecutionResult,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -70,6 +71,30 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         fields = self._selected.setdefault(root_type, fields)
         return super().execute_collected_root_fields(root_type, root, fields, serially, deferred)
 
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """What a subscription has yielded, from the second on, is read as a whole."""
+        if self._selected and self.operation.operation is OperationType.SUBSCRIPTION:
+            read = self._event()
+            if read is not None:
+                try:
+                    return ExecutionResult(read(self.root_value), None)
+                except Exception:  # told below
+                    pass
+        return super().execute_operation(serially)
+
+    def _event(self) -> Read | None:
+        """The data of an event: of each root field it is the value."""
+        ((root_type, selected),) = self._selected.items()
+        key = (root_type, id(selected))
+        if key not in self._reads:
+            reads = {
+                name: self._read(root_type.fields[found[0].node.name.value].type, found)
+                for name, found in selected.items()
+                if found[0].node.name.value in root_type.fields
+            }
+            self._reads[key] = _of_one(reads) if len(reads) == len(selected) else None
+        return self._reads[key]
+
     def execute_field(
         self, parent_type: GraphQLObjectType, source: Any, fields: Any, path: Any, context: Any
     ) -> Any:
@@ -78,17 +103,9 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         try:
             if plain is not None and plain.read is not None:
                 return plain.read(getattr(source, plain.attribute))
-            if self._is_event(path):
-                read = self._read(parent_type.fields[name].type, fields)
-                if read is not None:
-                    return read(source)
         except Exception:  # told below, as of any field
             pass
         return super().execute_field(parent_type, source, fields, path, context)
-
-    def _is_event(self, path: Any) -> bool:
-        """Whether the field's value is what a subscription has yielded."""
-        return path.prev is None and self.operation.operation is OperationType.SUBSCRIPTION
 
     def complete_object_value(
         self,
@@ -177,6 +194,14 @@ def _each(of: Read) -> Read:
         return [of(value) for value in values]
 
     return read
+
+
+def _of_one(reads: Mapping[str, Read | None]) -> Read | None:
+    """Several fields, all read from the same value."""
+    known = [(name, read) for name, read in reads.items() if read is not None]
+    if len(known) < len(reads):
+        return None
+    return lambda value: {name: read(value) for name, read in known}
 
 
 def _attributes(origin: type, reads: list[tuple[str, str, Read]]) -> Read:

@@ -148,7 +148,9 @@ class LiveSubscription:
         customer = _decoded(customer_id, caller)
         await live.require(caller, customer)
         named = await named_carriers.sees_names(caller)
-        pictures = info.context.feeds.watch(live.Channels(caller.account_id, customer))
+        captions = info.context.captions.of(caller.account_id)
+        source = live.Channels(caller.account_id, customer, captions)
+        pictures = info.context.feeds.watch(source)
         return _pushed(pictures, lambda picture: Channels.of(picture, named=named))
 
     @strawberry.subscription(

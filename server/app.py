@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain import callers, sessions
 from ingest import pipeline
 from live import bucket, bus, line, throttle
-from resolvers import desk, feeds
+from resolvers import captions, desk, feeds
 from runtime import clock, services
 from runtime.settings import Settings
 from schema import base
@@ -97,6 +97,8 @@ def contexts(
     )
     signing_in = desk.Desk(settings.secret_key or "", throttle.Throttle(redis), lengths)
 
+    captioned = captions.Captions()
+
     def context(
         caller: callers.Caller | None, resume_after: int | None, language: str
     ) -> base.Context:
@@ -114,6 +116,7 @@ def contexts(
             bucket=held,
             desk=signing_in,
             intake=taking,
+            captions=captioned,
         )
 
     return context

@@ -3,6 +3,7 @@
 A WebSocket can also be written to at once, without a task for each message.
 """
 
+import math
 import random
 import struct
 from collections.abc import Callable
@@ -27,6 +28,7 @@ MESSAGE_WITHIN = 10.0  # seconds for a message to arrive
 MESSAGE_FRAMES = 1_000  # it may be sent in
 STRANGER_BYTES = 65_536  # from a socket that has not signed in
 PING_EVERY, PONG_WITHIN = 15.0, 10.0  # seconds: finds a peer that is gone where little is sent
+PINGS_EVERY = 0.5  # seconds: pings of all sockets go out together
 CLOSE_WITHIN = 2.0  # seconds for its answer to our close
 
 END_WITHIN = 9.0  # seconds from SIGTERM to the end of the process; it is killed then
@@ -253,6 +255,13 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.on_writable = None
         super().connection_lost(exc)
+
+    def schedule_ping(self) -> None:
+        """All that are due about now are sent in one turn: to wake for each costs more."""
+        due = self.loop.time() + PING_EVERY - self.last_ping_rtt
+        self.ping_timer = self.loop.call_at(
+            math.ceil(due / PINGS_EVERY) * PINGS_EVERY, self.send_keepalive_ping
+        )
 
     def keepalive_timeout(self) -> None:
         """No close first, as uvicorn does: it would wait for a peer that is not there."""

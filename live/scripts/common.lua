@@ -8,6 +8,7 @@ local TOMBSTONE_US = 960000000 -- the greatest window, and a minute for clocks t
 local MOST_PAST_BOOTS = 8
 local ATTEMPTS_TTL = 60 -- seconds
 local WHOLE_ACCOUNT = 0
+local MOST_CARRIERS_TOLD = 100 -- with a change; of more whoever listens reads
 
 local function key(name, ...)
   return KEYS[1] .. string.format(PATTERNS[name], ...)
@@ -159,9 +160,36 @@ local function recent_attempts(scope, second)
   return sum
 end
 
+-- {{carrier, calls}, ...} of a scope.
+local function by_carrier(scope)
+  local counts = {}
+  for _, carrier in ipairs(redis.call('SMEMBERS', key('carriers', scope))) do
+    local count = redis.call('SCARD', key('standing', scope, tonumber(carrier)))
+    if count > 0 then
+      counts[#counts + 1] = {tonumber(carrier), count}
+    else
+      redis.call('SREM', key('carriers', scope), carrier)
+    end
+  end
+  return counts
+end
+
+-- What a reader would be shown now; '' where nobody here listens, or it would be long.
+local function told(scope, topic, now_us)
+  local sequence = next_sequence(key('gauge', scope), now_us)
+  if redis.call('PUBSUB', 'NUMSUB', topic)[2] == 0
+    or redis.call('SCARD', key('carriers', scope)) > MOST_CARRIERS_TOLD then
+    return ''
+  end
+  local recent = recent_attempts(scope, math.floor(now_us / 1000000))
+  redis.call('HSET', key('gauge', scope), 'figures', digits(recent))
+  return cmsgpack.pack({tonumber(sequence), now_us, recent, by_carrier(scope)})
+end
+
 local function announce(scopes)
   local now_us = redis_us()
   for scope in pairs(scopes) do
-    redis.call('PUBLISH', key('channels', scope), next_sequence(key('gauge', scope), now_us))
+    local topic = key('channels', scope)
+    redis.call('PUBLISH', topic, told(scope, topic, now_us))
   end
 end

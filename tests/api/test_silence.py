@@ -16,7 +16,7 @@ from silence import Wire, wire
 from sockets import LIVE, closed, hear, say, signed_in, subscribe
 from switches import Calls
 
-from resolvers import live
+from resolvers import captions
 from runtime import clock
 from workers import main
 
@@ -136,7 +136,7 @@ async def test_while_the_database_is_away_all_are_told_to_try_again_and_gauges_g
             assert error["extensions"] == {"code": "UNAVAILABLE"}
             assert "try again" in error["message"]
             assert end["type"] == "complete"
-        known_for = began + live.KNOWN_FOR - time.monotonic() + 0.5
+        known_for = began + captions.KNOWN_FOR - time.monotonic() + 0.5
         await asyncio.sleep(known_for)  # what is known of the customer is to be asked anew
         await switch.start(1)
         said = time.monotonic()

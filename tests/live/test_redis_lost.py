@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 from speech import Services, Switch, up
 from watched import process, restarted, watching
 
-from resolvers import live
+from resolvers import captions, live
 
-ALL = live.Channels(ACCOUNT, None)
+ALL = live.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
 
 
 @pytest.fixture
