@@ -168,8 +168,9 @@ class Handler:
             self.running[id] = asyncio.create_task(self._execute(id, asked))
 
     async def _listen(self, id: str, asked: operations.Operation) -> None:
+        listening = Listening(self, id)
         try:
-            listening = Listening(self, id, asked)
+            self.runner.subscribe(asked, self.caller, listening)
         except refusals.Refusal as refusal:
             message = refusal.said(asked.language)
             told = {"message": message, "extensions": errors.of_refusal(refusal)}
@@ -271,46 +272,46 @@ class Handler:
         await asyncio.gather(*self._drop(), return_exceptions=True)
 
 
-class Listening:
+class Listening(shared.Subscription):
     """A subscription on a socket. It is written to as its peer reads, and holds nothing itself."""
 
-    __slots__ = ("_handler", "_place", "_prefix", "id")
+    __slots__ = ("_handler", "_prefix", "_wire", "id")
 
-    def __init__(self, handler: Handler, id: str, asked: operations.Operation) -> None:
+    def __init__(self, handler: Handler, id: str) -> None:
         self.id = id
         self._handler = handler
+        self._wire = handler.wire
         self._prefix = _next(id)
-        self._place = handler.runner.subscribe(asked, handler.caller, self.wake)
 
     def wake(self) -> None:
-        wire, place = self._handler.wire, self._place
+        wire = self._wire
         try:
             while wire.is_writable:
-                event = place.take()
+                event = self.take()
                 if event is None:
-                    self._finish(place.faults)
+                    self._finish(self.faults)
                     return
                 text = self._prefix + event.payload + b"}"
                 if len(text) > MAX_SENT:
-                    self._finish([_too_large(len(text), place.share.asked.language)])
+                    self._finish([_too_large(len(text), self.share.asked.language)])
                     return
                 wire.write(text)
-                if place.is_told_all:
+                if self.is_told_all:
                     return
         except shared.FellBehindError:
-            self._finish([operations.fell_behind(self._place)])
+            self._finish([operations.fell_behind(self)])
             return
         self._handler.behind[self] = None
 
     def leave(self) -> None:
-        self._handler.runner.hub.leave(self._place)
+        self._handler.runner.hub.leave(self)
 
     def _finish(self, faults: list[Message] | None) -> None:
         """Its last message, where there is one: it was completed, or could not go on."""
         if faults is None or self._handler.running.pop(self.id, None) is None:
             return
         self.leave()
-        self._handler.wire.write(_error(self.id, faults) if faults else _complete(self.id))
+        self._wire.write(_error(self.id, faults) if faults else _complete(self.id))
 
 
 def _next(id: str) -> bytes:

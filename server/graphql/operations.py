@@ -1,7 +1,7 @@
 """What a request asks for, however it came: read it, run it, or listen to it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,9 +114,9 @@ class Runner:
         self,
         operation: Operation,
         caller: callers.Caller | None,
-        wake: Callable[[], None],
+        subscription: shared.Subscription,
         resume_after: int | None = None,
-    ) -> shared.Subscription:
+    ) -> None:
         field, declared = operation.asked.root_field(), operation.asked.variables
         name = None if field is None else field.name.value
         asked = shared.Asked(
@@ -133,7 +133,7 @@ class Runner:
             by_time=name in root.BY_TIME,
             has_start=resume_after is not None or operation.has_start(),
         )
-        return self.hub.subscribe(asked, wake)
+        self.hub.subscribe(asked, subscription)
 
 
 def _canonical(variables: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ on whose subscription came first; whoever sees anything else has another key.
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -59,16 +60,22 @@ class FellBehindError(Exception):
     """The next event is held no more."""
 
 
-class Subscription:
-    """A subscriber's place among the events. `wake` is called when there is something to take."""
+class Subscription(ABC):
+    """A subscriber, and its place among the events once it has joined them."""
 
-    __slots__ = ("_mark", "_position", "share", "wake")
+    __slots__ = ("_mark", "_position", "share")
 
-    def __init__(self, share: "Share", position: int, wake: Callable[[], None]) -> None:
+    share: "Share"
+
+    @abstractmethod
+    def wake(self) -> None:
+        """There is something to take."""
+
+    def join(self, share: "Share", position: int) -> None:
         self.share = share
-        self.wake = wake
         self._position = position
         self._mark = share.mark if position == share.count else None
+        share.subscriptions.add(self)
 
     def take(self) -> Event | None:
         """The next event (of a gauge: the latest); None where it has had them all.
@@ -180,7 +187,7 @@ class Hub:
         self._context = context
         self._shares: dict[Asked, Share] = {}
 
-    def subscribe(self, asked: Asked, wake: Callable[[], None]) -> Subscription:
+    def subscribe(self, asked: Asked, subscription: Subscription) -> None:
         """Joins the execution of the like, or starts it. Its events are there to take at once."""
         share = self._shares.get(asked)
         position = None if share is None else share.first_position()
@@ -188,9 +195,7 @@ class Hub:
             share, position = Share(asked), 0
             self._shares[asked] = share
             share.task = asyncio.create_task(self._run(share))
-        subscription = Subscription(share, position, wake)
-        share.subscriptions.add(subscription)
-        return subscription
+        subscription.join(share, position)
 
     def leave(self, subscription: Subscription) -> None:
         share = subscription.share

@@ -75,8 +75,8 @@ class Streams:
         yield f"retry: {random.randint(*_RETRY)}\n\n".encode()
         listening = _Listening(request.scope["extensions"][EXTENSION]["wire"])
         try:
-            async with self._listening(listening, request, operation, caller) as place:
-                async for event in listening.events(place):
+            async with self._joined(listening, request, operation, caller):
+                async for event in listening.events():
                     yield event
         except refusals.Refusal as refusal:
             message = refusal.said(operation.language)
@@ -84,25 +84,25 @@ class Streams:
             yield _COMPLETE
 
     @asynccontextmanager
-    async def _listening(
+    async def _joined(
         self,
         listening: "_Listening",
         request: Request,
         operation: operations.Operation,
         caller: callers.Caller | None,
-    ) -> AsyncIterator[shared.Subscription]:
+    ) -> AsyncIterator[None]:
         resume_after = last_event_id(request)
         with ExitStack() as held:
             if caller is not None:
                 token = auth.bearer(auth.authorization(request))
                 held.enter_context(self._watched.hold(token, caller, listening.refuse))
-            place = self._runner.subscribe(operation, caller, listening.wake, resume_after)
-            held.callback(self._runner.hub.leave, place)
+            self._runner.subscribe(operation, caller, listening, resume_after)
+            held.callback(self._runner.hub.leave, listening)
             self._open.add(listening)
             held.callback(self._open.discard, listening)
             if self._is_draining:
                 listening.end()
-            yield place
+            yield
 
 
 def refused(error: Any) -> Response:
@@ -110,7 +110,7 @@ def refused(error: Any) -> Response:
     return Response(_fault(error) + _COMPLETE, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
-class _Listening:
+class _Listening(shared.Subscription):
     """A subscription's stream; it takes what is there as fast as its peer reads."""
 
     def __init__(self, wire: Http) -> None:
@@ -133,20 +133,20 @@ class _Listening:
         if not self._wire.is_writable:
             self._wire.abort()
 
-    async def events(self, place: shared.Subscription) -> AsyncGenerator[bytes, None]:
+    async def events(self) -> AsyncGenerator[bytes, None]:
         """Raises the Refusal of a caller that may see it no more. Cut off by `end`."""
         while not self._ended:
             try:
-                event = place.take() if self._refusal is None else None
+                event = self.take() if self._refusal is None else None
             except shared.FellBehindError:
-                yield _fault(operations.fell_behind(place)) + _COMPLETE
+                yield _fault(operations.fell_behind(self)) + _COMPLETE
                 return
             if self._refusal is not None:
                 raise self._refusal
             if event is not None:
                 yield _event(event.payload, event.mark)
-            elif place.faults is not None:
-                yield b"".join(map(_fault, place.faults)) + _COMPLETE
+            elif self.faults is not None:
+                yield b"".join(map(_fault, self.faults)) + _COMPLETE
                 return
             elif not await self._news():
                 yield b":\n\n"
