@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import RedisError
 
 _PING_SECONDS = 5.0
-_SILENCE_SECONDS = 12.0  # no answer to two pings: the connection is dead
+_UNANSWERED = 2  # pings: the connection is dead
 _CONNECT_SECONDS = 5.0
 _CONFIRM_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -92,6 +92,7 @@ class Bus:
         self._task: asyncio.Task[None] | None = None
         self._first_connected = asyncio.Event()
         self._writing = asyncio.Lock()
+        self._answered = False  # since the last ping
 
     async def start(self) -> None:
         """Waits a second for Redis at most, and goes on trying afterwards."""
@@ -161,6 +162,7 @@ class Bus:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
+                connection.socket_timeout = None  # `_ping` bounds the waiting, of all at once
                 pause = _FIRST_PAUSE
                 await self._serve(connection)
             except (RedisError, OSError) as error:
@@ -179,22 +181,26 @@ class Bus:
         self._first_connected.set()
         if self._topics:
             await self._send("SUBSCRIBE", *self._topics)
-        pings = asyncio.create_task(self._ping(), name="bus pings")
+        pings = asyncio.create_task(self._ping(connection), name="bus pings")
         try:
             while True:
                 said = await connection.read_response(
-                    disable_decoding=True, timeout=_SILENCE_SECONDS, disconnect_on_error=False
+                    disable_decoding=True, disconnect_on_error=False
                 )
-                if said is None:
-                    raise ConnectionError("Redis is silent")
+                self._answered = True
                 self._hear(said)
         finally:
             pings.cancel()
 
-    async def _ping(self) -> None:
-        while True:
-            await asyncio.sleep(_PING_SECONDS)
+    async def _ping(self, connection: Any) -> None:
+        """A timer for each reading would cost more than the reading."""
+        unanswered = 0
+        while unanswered < _UNANSWERED:
+            self._answered = False
             await self._send("PING")
+            await asyncio.sleep(_PING_SECONDS)
+            unanswered = 0 if self._answered else unanswered + 1
+        await connection.disconnect(nowait=True)  # the reading ends
 
     def _hear(self, said: object) -> None:
         """A message, or the confirmation of a subscription: either way the state may be new."""

@@ -42,6 +42,10 @@ class Channels:
     cps: float
     by_carrier: tuple[tuple[int | None, int], ...]
 
+    @property
+    def carriers(self) -> list[int | None]:
+        return [carrier for carrier, _ in self.by_carrier]
+
 
 LostCall: TypeAlias = calls.LostCall
 
@@ -135,15 +139,13 @@ def said(answer: bytes) -> Channels:
     sequence, as_of, attempts, counts = msgspec.msgpack.decode(
         answer, type=tuple[int, int, int, list[tuple[int, int]]]
     )
+    by_carrier = [(carrier or None, count) for carrier, count in sorted(counts)]
     return Channels(
         sequence=sequence,
         as_of=micros.instant(as_of),
-        in_use=sum(count for _, count in counts),
+        in_use=sum([count for _, count in counts]),
         cps=attempts / CPS_SECONDS,
-        by_carrier=tuple(
-            (None if carrier == calls.NO_CARRIER else carrier, count)
-            for carrier, count in sorted(counts)
-        ),
+        by_carrier=tuple(by_carrier),
     )
 
 

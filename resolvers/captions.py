@@ -19,34 +19,32 @@ class OfAccount:
 
     def __init__(self, account_id: int) -> None:
         self._account_id = account_id
-        self._limits: dict[int, int | None] = {}
-        self._carriers: dict[int, Carrier | None] = {}
+        self._limits: dict[int | None, int | None] = {None: None}
+        self._carriers: dict[int | None, Carrier | None] = {None: None}
         # What was looked up since then: only that is asked for again.
-        self._customers_seen: set[int] = set()
-        self._carriers_seen: set[int] = set()
+        self._customers_seen: set[int | None] = set()
+        self._carriers_seen: set[int | None] = set()
         self._until = float("-inf")
         self._asking = asyncio.Lock()
 
-    def carrier(self, carrier_id: int) -> Carrier | None:
+    def carrier(self, carrier_id: int | None) -> Carrier | None:
+        """None of calls between carriers."""
         return self._carriers.get(carrier_id)
 
     def limit(self, customer_id: int | None) -> int | None:
         """Calls it may have up at once; None: no limit, or of the account."""
-        return None if customer_id is None else self._limits.get(customer_id)
+        return self._limits.get(customer_id)
 
-    def suffice(self, customer_id: int | None, carrier_ids: Collection[int]) -> bool:
+    def suffice(self, customer_id: int | None, carrier_ids: Collection[int | None]) -> bool:
         """Whether a picture of these needs nothing to be asked for."""
         return self._has(customer_id, carrier_ids) and _now() < self._until
 
-    def _has(self, customer_id: int | None, carrier_ids: Collection[int]) -> bool:
-        if customer_id is not None:
-            self._customers_seen.add(customer_id)
+    def _has(self, customer_id: int | None, carrier_ids: Collection[int | None]) -> bool:
+        self._customers_seen.add(customer_id)
         self._carriers_seen.update(carrier_ids)
-        return (customer_id is None or customer_id in self._limits) and (
-            self._carriers.keys() >= set(carrier_ids)
-        )
+        return customer_id in self._limits and self._carriers.keys() >= set(carrier_ids)
 
-    async def ask(self, customer_id: int | None, carrier_ids: Collection[int]) -> None:
+    async def ask(self, customer_id: int | None, carrier_ids: Collection[int | None]) -> None:
         """Makes them suffice. What is known goes on being shown where the database is away; where
         something is not, that is raised (`faults.AWAY`): without its name a carrier would be shown
         as none."""
@@ -77,14 +75,15 @@ class OfAccount:
             self._carriers |= named
 
     async def _asked(
-        self, customer_ids: set[int], carrier_ids: set[int]
-    ) -> tuple[dict[int, int | None], dict[int, Carrier | None]]:
-        limits: dict[int, int | None] = dict.fromkeys(customer_ids)
-        named: dict[int, Carrier | None] = dict.fromkeys(carrier_ids)
-        if customer_ids:
-            limits |= await customers.channel_limits(self._account_id, list(customer_ids))
-        if carrier_ids:
-            named |= await carriers.many(self._account_id, list(carrier_ids))
+        self, customer_ids: set[int | None], carrier_ids: set[int | None]
+    ) -> tuple[dict[int | None, int | None], dict[int | None, Carrier | None]]:
+        limits: dict[int | None, int | None] = dict.fromkeys(customer_ids | {None})
+        named: dict[int | None, Carrier | None] = dict.fromkeys(carrier_ids | {None})
+        of, by = [id for id in customer_ids if id], [id for id in carrier_ids if id]
+        if of:
+            limits.update((await customers.channel_limits(self._account_id, of)).items())
+        if by:
+            named.update((await carriers.many(self._account_id, by)).items())
         return limits, named
 
 

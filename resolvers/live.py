@@ -48,20 +48,19 @@ class Channels:
     def told(self, news: bytes, floor: int) -> Picture | None:
         """None too where a Redis that was set back told it, or captions have to be asked for."""
         state = live_channels.said(news)
-        known = self.captioned.suffice(self.customer_id, _carrier_ids(state))
-        return self._picture(state) if known and state.sequence > floor else None
+        if state.sequence <= floor or not self.captioned.suffice(self.customer_id, state.carriers):
+            return None
+        return self._picture(state)
 
     async def read(self, redis: Redis, floor: int = 0) -> Picture:
         state = await live_channels.read(redis, self.account_id, self.customer_id, floor=floor)
-        if not self.captioned.suffice(self.customer_id, _carrier_ids(state)):
-            await self.captioned.ask(self.customer_id, _carrier_ids(state))
+        if not self.captioned.suffice(self.customer_id, state.carriers):
+            await self.captioned.ask(self.customer_id, state.carriers)
         return self._picture(state)
 
     def _picture(self, state: live_channels.Channels) -> Picture:
-        by_carrier = tuple(
-            (None if carrier is None else self.captioned.carrier(carrier), count)
-            for carrier, count in state.by_carrier
-        )
+        carrier = self.captioned.carrier
+        by_carrier = tuple([(carrier(id), count) for id, count in state.by_carrier])
         return Picture(state, self.captioned.limit(self.customer_id), by_carrier)
 
     def rest(self, picture: Picture) -> float:

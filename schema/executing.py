@@ -17,7 +17,6 @@ from graphql import (
     GraphQLOutputType,
     GraphQLSchema,
     GraphQLString,
-    OperationType,
     Undefined,
     is_leaf_type,
     is_list_type,
@@ -44,6 +43,21 @@ class Plain:
     read: Read | None  # where it is a scalar or an enum
 
 
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """An event of a subscription, read as a whole; in the place of its executor."""
+
+    value: Any
+    read: Read
+    otherwise: Callable[[Any], Any]  # its executor
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        try:
+            return ExecutionResult(self.read(self.value), None)
+        except Exception:  # told as of any field
+            return self.otherwise(self.value).execute_operation(serially)
+
+
 class Execution(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,11 +68,11 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         self._selected: dict[GraphQLObjectType, Any] = {}
         self._reads: dict[tuple[GraphQLOutputType, int], Read | None] = {}
 
-    def __copy__(self) -> "Execution":
-        """Of which graphql-core makes one for each event."""
-        copied = object.__new__(type(self))
-        copied.__dict__.update(self.__dict__)
-        return copied
+    def build_per_event_executor(self, payload: Any) -> Any:
+        """Of what a subscription yields: from the second event on, whether it is plain is known."""
+        read = self._event() if self._selected else None
+        whole = super().build_per_event_executor
+        return whole(payload) if read is None else _Event(payload, read, whole)
 
     def execute_collected_root_fields(
         self, root_type: GraphQLObjectType, root: Any, fields: Any, serially: bool, deferred: Any
@@ -70,17 +84,6 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         """
         fields = self._selected.setdefault(root_type, fields)
         return super().execute_collected_root_fields(root_type, root, fields, serially, deferred)
-
-    def execute_operation(self, serially: bool | None = None) -> Any:
-        """What a subscription has yielded, from the second on, is read as a whole."""
-        if self._selected and self.operation.operation is OperationType.SUBSCRIPTION:
-            read = self._event()
-            if read is not None:
-                try:
-                    return ExecutionResult(read(self.root_value), None)
-                except Exception:  # told below
-                    pass
-        return super().execute_operation(serially)
 
     def _event(self) -> Read | None:
         """The data of an event: of each root field it is the value."""

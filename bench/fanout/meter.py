@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SERVER_CORE, CLIENT_CORE = 0, 1
+_CORES = os.sched_getaffinity(0)  # before any of it is tied to one
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -33,9 +34,10 @@ def allow_open_files() -> None:
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """What is started meanwhile runs on that core alone; with one core there is no choice."""
+    """What is started meanwhile runs on that core alone, also within another `on_core`; with one
+    core there is no choice."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core} if core in before else before)
+    os.sched_setaffinity(0, {core} if core in _CORES else before)
     try:
         yield
     finally:
