@@ -6,7 +6,7 @@ run. CPU is user and system time of the server's process, memory its RSS with th
 without (Linux: /proc). Node and npm are needed for graphql-yoga, which is installed into the cache
 folder of this user.
 
-    ./callboard bench push             all of it, about ten minutes
+    ./callboard bench push             all of it, about fifteen minutes
     ./callboard bench push --quick     small numbers, to try it out
     ./callboard bench push fanout      or crowd, or stalled: that part alone
 """
@@ -37,7 +37,7 @@ class Size:
 
 
 FULL = Size(
-    (measure.Load(500, 60, 0.5), measure.Load(5_000, 8, 4.0)),
+    (measure.Load(500, 60, 0.5), measure.Load(500, 150, 0.125), measure.Load(5_000, 8, 4.0)),
     measure.Load(10_000, 20, 1.0),
     (500, 20.0, 90.0),
 )

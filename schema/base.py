@@ -76,6 +76,7 @@ class Context:
     exchange: exchanges.Exchange = field(default_factory=exchanges.Exchange)
     intake: intakes.Intake | None = None
     captions: live_captions.Captions = field(default_factory=live_captions.Captions)
+    within: Any = None  # what `bounded` has found of the operation before it is prepared
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
 

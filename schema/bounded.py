@@ -5,6 +5,9 @@ fields, all met in one walk, validation, the account's bucket.
 """
 
 import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 from graphql import (
     GraphQLError,
@@ -18,7 +21,7 @@ from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
-from strawberry.types.execution import ExecutionContext, PreExecutionError
+from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from domain import refusals
@@ -38,15 +41,72 @@ _RULES = (
 
 # Of fields that may overlap, in graphql-core's measure: a dashboard takes some tens, and its own
 # limit is a quarter of a second's.
-MOST_COMPARED = 800
+MOST_COMPARED = 500
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARED
 
+
+_ANSWERED = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 # What graphql-core says then.
 _ABORTED = "Validation aborted."
 
 
+@dataclass(frozen=True, slots=True)
+class _Within:
+    """An operation that is within the limits; it has not been validated."""
+
+    operation: documents.Operation
+    measured: cost.Measured
+    allowed: limits.Limits
+
+
 class Schema(errors.Schema):
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = _ANSWERED,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> Any:
+        """Of queries and mutations only: what a subscription tells has to be streamed.
+
+        What is above a limit is refused before Strawberry prepares anything for it.
+        """
+        asked = cast("base.Context", context_value)
+        try:
+            asked.within = self._within(query, variable_values, asked, operation_name)
+        except GraphQLError as error:
+            told = errors.told(error, asked.language, asked.zone)
+            return ExecutionResult(data=None, errors=[told])
+        return await super().execute(
+            query,
+            variable_values,
+            asked,
+            root_value,
+            operation_name,
+            allowed_operation_types,
+            operation_extensions,
+        )
+
+    def _within(
+        self,
+        query: str | None,
+        variables: Mapping[str, Any] | None,
+        asked: base.Context,
+        name: str | None,
+    ) -> _Within:
+        assert query is not None
+        operation = documents.operation(query, name, asked.caller)
+        measured = cost.measure(
+            self._schema, operation.document, operation.definition, variables or {}
+        )
+        allowed = limits.of(asked.caller)
+        cost.require(measured, allowed)
+        return _Within(operation, measured, allowed)
+
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
     ) -> PreExecutionError | None:
@@ -58,17 +118,13 @@ class Schema(errors.Schema):
         return PreExecutionError(data=None, errors=faults) if faults else None
 
     async def _refused(self, context: ExecutionContext) -> list[GraphQLError]:
-        assert context.query is not None
         asked: base.Context = context.context
-        name = context._provided_operation_name
-        operation = documents.operation(context.query, name, asked.caller)
+        within = asked.within or self._within(
+            context.query, context.variables, asked, context._provided_operation_name
+        )
+        operation, measured = within.operation, within.measured
         context.graphql_document = operation.document
         _require_allowed(operation.definition, context)
-        measured = cost.measure(
-            self._schema, operation.document, operation.definition, context.variables or {}
-        )
-        allowed = limits.of(asked.caller)
-        cost.require(measured, allowed)
         if measured.introspects and not asked.sees_schema:
             raise _introspection_off()
         hidden = not asked.sees_schema
@@ -78,7 +134,7 @@ class Schema(errors.Schema):
             )
         if faults := self.faults(operation.parsed, hide_suggestions=hidden):
             return faults
-        told = await _charged(asked, measured.cost, allowed.cost)
+        told = await _charged(asked, measured.cost, within.allowed.cost)
         if not operation.is_subscription:
             context.extensions_results["cost"] = told
         return []

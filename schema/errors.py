@@ -13,7 +13,6 @@ from strawberry.extensions import MaskErrors
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
-from strawberry.types.graphql import OperationType
 
 from domain import refusals, texts
 from models import faults
@@ -69,12 +68,6 @@ class Schema(strawberry.Schema):
 
     def create_extensions_runner(self, *args: Any, **kwargs: Any) -> SchemaExtensionsRunner:
         return _Runner(*args, **kwargs)
-
-    async def execute(self, *args: Any, **kwargs: Any) -> Any:
-        """Of queries and mutations only: what a subscription tells has to be streamed."""
-        allowed = set(kwargs.get("allowed_operation_types") or OperationType)
-        kwargs["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
-        return await super().execute(*args, **kwargs)
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         pass

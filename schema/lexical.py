@@ -4,7 +4,9 @@ The parser takes ten times as long and more, so that a hostile text must not rea
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from operator import attrgetter, le
+from typing import NamedTuple
 
 from domain import texts
 from schema import limits
@@ -25,77 +27,73 @@ _OPEN, _CLOSE = frozenset("{[("), frozenset("}])")
 _NAMES_NO_FIELD = frozenset((":", "@", "..."))  # what stands before
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Of a text, as `limits.Limits` has them; from `definitions` on 0 where tokens are too many."""
+class Counts(NamedTuple):
+    """Of a text, as `limits.Limits` has them; from `definitions` on 0 where tokens are too many.
+
+    What is cheapest to count comes first.
+    """
 
     length: int
-    characters: int
     tokens: int
+    characters: int
     definitions: int = 0
     directives: int = 0
     spreads: int = 0
-    nesting: int = 0
     aliases: int = 0
+    nesting: int = 0
     overlaps: int = 0
 
 
-# Cheapest first; the names are those of `Counts` and `limits.Limits`.
-_LIMITS = (
-    (
+_most = attrgetter(*Counts._fields)  # of `limits.Limits`
+
+
+# How what is above a limit is refused.
+_REFUSED: Mapping[str, tuple[str, str]] = {
+    "length": (
         "TOO_LONG",
-        "length",
         texts.marked("The document has {requested} characters; send one of at most {limit}."),
     ),
-    (
+    "tokens": (
         "TOO_MANY_TOKENS",
-        "tokens",
         texts.marked("The document has {requested} tokens; send one of at most {limit}."),
     ),
-    (
+    "characters": (
         "TOO_LONG",
-        "characters",
         texts.marked(
             "The document has {requested} characters besides white space; send one of at most"
             " {limit}."
         ),
     ),
-    (
+    "definitions": (
         "TOO_MANY_DEFINITIONS",
-        "definitions",
         texts.marked("The document has {requested} definitions; send one of at most {limit}."),
     ),
-    (
+    "directives": (
         "TOO_MANY_DIRECTIVES",
-        "directives",
         texts.marked("The document has {requested} directives; send one of at most {limit}."),
     ),
-    (
+    "spreads": (
         "TOO_MANY_FRAGMENTS",
-        "spreads",
         texts.marked("The document has {requested} fragment spreads; send one of at most {limit}."),
     ),
-    (
+    "aliases": (
         "TOO_MANY_ALIASES",
-        "aliases",
         texts.marked("The document has {requested} aliases; send one of at most {limit}."),
     ),
-    (
+    "nesting": (
         "TOO_DEEP",
-        "nesting",
         texts.marked(
             "The document has {requested} brackets within brackets; send one of at most {limit}."
         ),
     ),
-    (
+    "overlaps": (
         "TOO_MANY_OVERLAPS",
-        "overlaps",
         texts.marked(
             "The document has {requested} pairs of equal fields, or of fragments, side by side;"
             " send one of at most {limit}."
         ),
     ),
-)
+}
 
 
 def check(text: str, allowed: limits.Limits) -> Counts:
@@ -108,17 +106,18 @@ def check(text: str, allowed: limits.Limits) -> Counts:
 
 def check_counts(counts: Counts, allowed: limits.Limits) -> Counts:
     """The counts themselves where they are within the limits; a GraphQLError otherwise."""
-    for code, name, template in _LIMITS:
-        requested, limit = getattr(counts, name), getattr(allowed, name)
-        if requested > limit:
-            raise limits.refusal(code, template, limit, requested)
-    return counts
+    most = _most(allowed)
+    if all(map(le, counts, most)):
+        return counts
+    name = next(of for of, n, limit in zip(Counts._fields, counts, most, strict=True) if n > limit)
+    code, template = _REFUSED[name]
+    raise limits.refusal(code, template, getattr(allowed, name), getattr(counts, name))
 
 
 def _counted(text: str, tokens: list[str], most: int) -> Counts:
     characters = sum(map(len, tokens))
     if len(tokens) > most:
-        return Counts(len(text), characters, len(tokens))
+        return Counts(len(text), len(tokens), characters)
     definitions, nesting, aliases = _brackets(tokens)
     return Counts(
         length=len(text),

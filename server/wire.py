@@ -258,7 +258,8 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
 
     def schedule_ping(self) -> None:
         """All that are due about now are sent in one turn: to wake for each costs more."""
-        due = self.loop.time() + PING_EVERY - self.last_ping_rtt
+        assert self.ping_interval is not None
+        due = self.loop.time() + self.ping_interval - self.last_ping_rtt
         self.ping_timer = self.loop.call_at(
             math.ceil(due / PINGS_EVERY) * PINGS_EVERY, self.send_keepalive_ping
         )

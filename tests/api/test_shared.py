@@ -66,31 +66,52 @@ async def caller_of(carrier: Carrier) -> callers.Caller:
     return await auth.authenticate(f"Bearer {carrier.owner.token}", clock.now())
 
 
-class Taking:
+class Place(shared.Subscription):
     """A subscriber that takes only when asked to."""
 
-    def __init__(self, hub: shared.Hub, asked: shared.Asked) -> None:
-        self.hub = hub
+    def __init__(self) -> None:
         self.woken = asyncio.Event()
-        self.place = hub.subscribe(asked, self.woken.set)
 
-    async def take(self) -> shared.Event:
+    def wake(self) -> None:
+        self.woken.set()
+
+    async def taken(self) -> shared.Event:
         async with asyncio.timeout(10):
-            while (event := self.place.take()) is None:
+            while (event := self.take()) is None:
                 await self.woken.wait()
                 self.woken.clear()
         return event
+
+
+def joined(hub: shared.Hub, asked: shared.Asked) -> Place:
+    place = Place()
+    hub.subscribe(asked, place)
+    return place
+
+
+def placed(share: shared.Share, position: int = 0) -> Place:
+    place = Place()
+    place.join(share, position)
+    return place
+
+
+def subscribed(
+    runner: operations.Runner, asked: operations.Operation, caller: callers.Caller
+) -> Place:
+    place = Place()
+    runner.subscribe(asked, caller, place)
+    return place
 
 
 async def test_a_hundred_subscribers_get_the_one_payload_of_one_execution(
     hub: shared.Hub, carrier: Carrier, api_redis: Redis
 ) -> None:
     caller = await caller_of(carrier)
-    many = [Taking(hub, asked(caller)) for _ in range(100)]
-    assert len({id(one.place.share) for one in many}) == 1
-    assert len({id(await one.take()) for one in many}) == 1
+    many = [joined(hub, asked(caller)) for _ in range(100)]
+    assert len({id(one.share) for one in many}) == 1
+    assert len({id(await one.taken()) for one in many}) == 1
     await Calls(api_redis, carrier, await carrier.customer()).start(1)
-    payloads = [(await one.take()).payload for one in many]
+    payloads = [(await one.taken()).payload for one in many]
     assert len(set(map(id, payloads))) == 1
     assert b'"inUse":1' in payloads[0]
 
@@ -99,26 +120,26 @@ async def test_who_comes_later_gets_the_whole_state_at_once(
     hub: shared.Hub, carrier: Carrier
 ) -> None:
     caller = await caller_of(carrier)
-    first = Taking(hub, asked(caller))
-    state = await first.take()
-    assert Taking(hub, asked(caller)).place.take() is state
+    first = joined(hub, asked(caller))
+    state = await first.taken()
+    assert joined(hub, asked(caller)).take() is state
 
 
 async def test_the_execution_ends_with_its_last_subscriber(
     hub: shared.Hub, carrier: Carrier
 ) -> None:
-    one, other = [Taking(hub, asked(await caller_of(carrier))) for _ in range(2)]
-    await one.take()
-    task = one.place.share.task
+    one, other = [joined(hub, asked(await caller_of(carrier))) for _ in range(2)]
+    await one.taken()
+    task = one.share.task
     assert task is not None
-    hub.leave(one.place)
+    hub.leave(one)
     await asyncio.sleep(0)
     assert not task.done()
-    hub.leave(other.place)
+    hub.leave(other)
     await asyncio.wait([task], timeout=5)
     assert task.cancelled()
-    again = Taking(hub, asked(await caller_of(carrier)))
-    assert again.place.share is not one.place.share
+    again = joined(hub, asked(await caller_of(carrier)))
+    assert again.share is not one.share
 
 
 async def test_whatever_decides_what_is_shown_keeps_executions_apart(
@@ -137,8 +158,8 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
         callers.Caller(carrier.account_id, Kind.KEY, 1),
         callers.Caller(carrier.account_id, Kind.KEY, 1, scopes=frozenset(callers.Scope)),
     ]
-    places = [hub.subscribe(asked(one), lambda: None) for one in different]
-    places += [hub.subscribe(asked(None), lambda: None)]
+    places = [joined(hub, asked(one)) for one in different]
+    places += [joined(hub, asked(None))]
     changes: list[dict[str, Any]] = [
         {"document": b"another"},
         {"operation_name": "A"},
@@ -147,10 +168,10 @@ async def test_whatever_decides_what_is_shown_keeps_executions_apart(
         {"resume_after": 1},
         {"language": "de"},
     ]
-    places += [hub.subscribe(asked(caller, **change), lambda: None) for change in changes]
+    places += [joined(hub, asked(caller, **change)) for change in changes]
     assert len({id(place.share) for place in places}) == len(places)
     same = callers.Caller(carrier.account_id, Kind.STAFF, 2, role=Role.OWNER, session_id=9)
-    places.append(hub.subscribe(asked(same), lambda: None))
+    places.append(joined(hub, asked(same)))
     assert places[-1].share is places[0].share
     for place in places:
         hub.leave(place)
@@ -171,14 +192,14 @@ async def test_what_changes_nothing_keeps_nobody_apart(
     caller = await caller_of(carrier)
     plain = {"query": ROWS, "variables": {"of": "LIVE"}}
 
-    def subscribed(changes: dict[str, Any]) -> shared.Subscription:
-        return runner.subscribe(runner.read(plain | changes, caller, "en"), caller, lambda: None)
+    def of(changes: dict[str, Any]) -> Place:
+        return subscribed(runner, runner.read(plain | changes, caller, "en"), caller)
 
-    place, joined = subscribed({}), subscribed(same)
-    assert joined.share is place.share
+    place, other = of({}), of(same)
+    assert other.share is place.share
     assert len(place.share.asked.variables) < 100
     apart = [
-        subscribed(changes)
+        of(changes)
         for changes in (
             {"variables": {"of": "DAILY"}},
             {"variables": {}},
@@ -186,7 +207,7 @@ async def test_what_changes_nothing_keeps_nobody_apart(
         )
     ]
     assert len({id(one.share) for one in [place, *apart]}) == 4
-    for one in (place, joined, *apart):
+    for one in (place, other, *apart):
         runner.hub.leave(one)
 
 
@@ -212,7 +233,7 @@ def _all(place: shared.Subscription) -> list[int | None]:
 
 def test_of_a_gauge_a_slow_subscriber_gets_the_latest_state_only() -> None:
     share = _share(is_gauge=True)
-    place = shared.Subscription(share, 0, lambda: None)
+    place = placed(share)
     for number in range(5):
         share.add(_event(number))
     assert _all(place) == [4]
@@ -221,7 +242,7 @@ def test_of_a_gauge_a_slow_subscriber_gets_the_latest_state_only() -> None:
 
 def test_of_facts_every_subscriber_gets_every_one_in_order() -> None:
     share = _share(is_gauge=False)
-    place = shared.Subscription(share, 0, lambda: None)
+    place = placed(share)
     for number in range(shared.FURTHEST_BEHIND):
         share.add(_event(number))
     assert _all(place) == list(range(shared.FURTHEST_BEHIND))
@@ -230,7 +251,7 @@ def test_of_facts_every_subscriber_gets_every_one_in_order() -> None:
 @pytest.mark.parametrize(("events", "size"), [(shared.FURTHEST_BEHIND + 1, 1), (12, 100_000)])
 def test_who_is_too_far_behind_is_told_so_and_from_where_to_go_on(events: int, size: int) -> None:
     share = _share(is_gauge=False)
-    place = shared.Subscription(share, 0, lambda: None)
+    place = placed(share)
     share.add(_event(0))
     place.take()
     for number in range(1, events + 1):
@@ -245,7 +266,7 @@ def test_who_came_in_later_and_is_too_far_behind_goes_on_from_where_it_came_in()
     share.add(_event(7))
     position = share.first_position()
     assert position is not None
-    place = shared.Subscription(share, position, lambda: None)
+    place = placed(share, position)
     for number in range(8, 9 + shared.FURTHEST_BEHIND):
         share.add(_event(number))
     with pytest.raises(shared.FellBehindError):
@@ -267,7 +288,7 @@ async def test_who_is_too_far_behind_is_told_from_where_to_go_on_as_it_is_asked_
         ("subscription { alertEvents(after: 0) { number } }", {"after": 0}),
     ]:
         asked = runner.read({"query": query}, caller, "en")
-        place = runner.subscribe(asked, caller, lambda: None)
+        place = subscribed(runner, asked, caller)
         async with asyncio.timeout(10):
             while place.mark is None:  # noqa: ASYNC110 - it tells nobody when it has begun
                 await asyncio.sleep(0.005)
@@ -280,8 +301,7 @@ async def test_who_is_too_far_behind_is_told_from_where_to_go_on_as_it_is_asked_
 @pytest.mark.parametrize("size", [1, 10_000])
 async def test_a_long_past_is_told_as_fast_as_it_is_read(size: int) -> None:
     share = _share(is_gauge=False, has_start=True)
-    place = shared.Subscription(share, 0, lambda: None)
-    share.subscriptions.add(place)
+    place = placed(share)
     told: list[int | None] = []
 
     async def read() -> None:
