@@ -236,3 +236,22 @@ async def test_closing_the_bus_ends_all_listening(redis: Redis) -> None:
         async with asyncio.timeout(5):
             assert [None async for _ in changes] == []
     assert await _client_count(redis, "pubsub") == 0
+
+
+async def test_a_listener_gets_what_was_said_last_and_none_where_nobody_knows_what_it_missed(
+    redis: Redis, open_bus: bus.Bus
+) -> None:
+    async with open_bus.listen(TOPIC, min_interval=0.1, max_interval=60) as changes:
+        assert await anext(changes) is None
+        for said in (b"1", b"2", b"3"):
+            await redis.publish(TOPIC, said)
+        await asyncio.sleep(0.05)
+        assert await anext(changes) == b"3"
+        await redis.client_kill_filter(_type="pubsub")
+        assert await anext(changes) is None
+        await subscribed(redis, 1)
+        await redis.publish(TOPIC, b"4")
+        await asyncio.sleep(0.15)
+        assert await anext(changes) == b"4"
+        changes.max_interval = 0.05
+        assert await anext(changes) is None

@@ -1,0 +1,151 @@
+"""A change is told with the whole state it leaves, so that who listens need not read it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from hearing import ACCOUNT, show, tell
+from redis.asyncio import Redis
+from speech import LEASE, Services, Switch, after, up
+from watched import process, watching
+
+from live import channels, topics
+from resolvers import captions, live
+
+ALL = live.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
+GAUGE = "live:{a1}:gauge:0"
+SCOPES = (None, 1, 2)
+MOST_TOLD = 100  # carriers, as common.lua has it
+
+
+class Heard:
+    """What is said of the scopes; `patterns`: by one whom Redis does not count as a listener."""
+
+    def __init__(self, pubsub: Any) -> None:
+        self._pubsub = pubsub
+
+    async def last(self) -> dict[str, bytes]:
+        """Of each topic, once all is quiet."""
+        said: dict[str, bytes] = {}
+        while (message := await self._pubsub.get_message(timeout=0.2)) is not None:
+            if message["type"] in ("message", "pmessage"):
+                said[message["channel"].decode()] = message["data"]
+        return said
+
+
+@pytest.fixture
+async def heard(redis: Redis) -> AsyncIterator[Heard]:
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(*(topics.channels(ACCOUNT, scope) for scope in SCOPES))
+        yield Heard(pubsub)
+
+
+@pytest.fixture
+def switch() -> Switch:
+    return Switch()
+
+
+def _content(shown: channels.Channels) -> tuple[Any, ...]:
+    return shown.sequence, shown.in_use, shown.by_carrier, shown.cps
+
+
+async def _is_told_as_read(redis: Redis, heard: Heard, changed: set[int | None]) -> None:
+    said = await heard.last()
+    assert set(said) == {topics.channels(ACCOUNT, scope) for scope in changed}
+    for scope in changed:
+        told = channels.said(said[topics.channels(ACCOUNT, scope)])
+        read = await channels.read(redis, ACCOUNT, scope, now=told.as_of)
+        assert _content(told) == _content(read)
+
+
+async def test_whatever_changes_is_told_as_a_reader_is_shown_it(
+    redis: Redis, heard: Heard, switch: Switch
+) -> None:
+    await tell(redis, switch.start("a", customer=1, carrier=1), switch.start("b", 1, 2))
+    await _is_told_as_read(redis, heard, {None, 1})
+    await tell(redis, switch.start("c", customer=2, carrier=0), switch.end("a", 1))
+    await _is_told_as_read(redis, heard, {None, 1, 2})
+    await show(redis, switch.snapshot(up("c", 2, 3), up("d", 2, 1)))
+    await _is_told_as_read(redis, heard, {None, 1, 2})
+    assert len(await channels.sweep(redis, ACCOUNT, after(2 * LEASE))) == 2
+    await _is_told_as_read(redis, heard, {None, 2})
+
+
+async def test_attempts_of_now_are_told_with_their_call(redis: Redis, heard: Heard) -> None:
+    now = channels.read
+    at = (await now(redis, ACCOUNT, None)).as_of
+    started = msgspec.structs.replace(Switch().start("a"), at=at, setup_at=at)
+    await channels.apply(redis, ACCOUNT, [started], at)
+    await asyncio.sleep(1.1)  # counted are full seconds
+    ended = msgspec.structs.replace(Switch(seq=1).end("a"), at=at, setup_at=at)
+    await channels.apply(redis, ACCOUNT, [ended], at)
+    told = channels.said((await heard.last())[topics.channels(ACCOUNT, None)])
+    assert (told.in_use, told.cps) == (0, 0.1)
+
+
+async def test_where_nobody_listens_or_it_would_be_long_a_change_is_told_without_the_state(
+    redis: Redis, switch: Switch
+) -> None:
+    topic = topics.channels(ACCOUNT, None)
+    async with redis.pubsub() as pubsub:
+        await pubsub.psubscribe("live:*")  # which Redis does not count as listening to a topic
+        heard = Heard(pubsub)
+        await tell(redis, switch.start("a"))
+        assert (await heard.last())[topic] == b""
+        await pubsub.subscribe(topic)
+        many = [switch.start(f"c{n}", carrier=n) for n in range(1, MOST_TOLD + 1)]
+        await tell(redis, *many)
+        assert channels.said((await heard.last())[topic]).in_use == 1 + MOST_TOLD
+        await tell(redis, switch.start("b", carrier=MOST_TOLD + 1))
+        assert (await heard.last())[topic] == b""
+
+
+async def test_a_watcher_of_many_carriers_is_shown_every_change_all_the_same(
+    redis: Redis, services: Services, switch: Switch
+) -> None:
+    await tell(redis, *(switch.start(f"c{n}", 1, n) for n in range(MOST_TOLD + 1)))
+    named = captions.OfAccount(ACCOUNT)
+    named._carriers |= dict.fromkeys(range(1, MOST_TOLD + 2))
+    named._until = float("inf")
+    async with (
+        process(services.redis_url) as here,
+        watching(here, live.Channels(ACCOUNT, None, named)) as watched,
+    ):
+        await watched.until(lambda shown: shown.state.in_use == MOST_TOLD + 1)
+        await tell(redis, switch.end("c0"))
+        await watched.until(lambda shown: shown.state.in_use == MOST_TOLD, 0.9)
+
+
+async def test_a_change_makes_nobody_read(redis: Redis, services: Services, switch: Switch) -> None:
+    async def scripts_run() -> int:
+        return int((await redis.info("commandstats"))["cmdstat_evalsha"]["calls"])
+
+    async with process(services.redis_url) as here, watching(here, ALL) as watched:
+        await tell(redis, switch.start("first", carrier=0))
+        await watched.until(lambda shown: shown.state.in_use == 1)
+        await asyncio.sleep(0.2)
+        before = await scripts_run()
+        for number in range(2, 7):
+            await tell(redis, switch.start(f"a{number}", carrier=0))
+            await watched.until(lambda shown, number=number: shown.state.in_use == number, 0.9)
+        assert await scripts_run() - before == 5  # those that told
+
+
+async def test_a_change_told_under_a_lower_number_than_was_shown_is_read_anew(
+    redis: Redis, services: Services, switch: Switch
+) -> None:
+    """As by a Redis that came back with an old state, or on a host whose clock is behind."""
+    async with process(services.redis_url) as here, watching(here, ALL) as watched:
+        await tell(redis, switch.start("a", carrier=0))
+        await watched.until(lambda shown: shown.state.in_use == 1)
+        ahead = watched.seen[-1].sequence + 3_600_000_000
+        await redis.hset(GAUGE, "sequence", str(ahead))  # type: ignore[misc]
+        await tell(redis, switch.start("b", carrier=0))
+        await watched.until(lambda shown: shown.state.in_use == 2)
+        assert watched.seen[-1].sequence > ahead
+        await redis.delete(GAUGE)
+        await tell(redis, switch.start("c", carrier=0))
+        await watched.until(lambda shown: shown.state.in_use == 3, 0.9)
+        assert watched.seen[-1].sequence > ahead + 1
