@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -46,7 +46,7 @@ async def ids(account: int) -> tuple[list[int], int]:
 
 
 @pytest.fixture
-async def asked(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counter[str]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the database was asked, by what for, and for how many of it."""
     counts: Counter[str] = Counter()
 
@@ -60,7 +60,7 @@ async def asked(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counter[str]]:
 
     monkeypatch.setattr(customers, "channel_limits", counted("limits", customers.channel_limits))
     monkeypatch.setattr(carriers, "many", counted("carriers", carriers.many))
-    yield counts
+    return counts
 
 
 async def test_all_who_watch_an_account_ask_together(
