@@ -28,7 +28,7 @@ MESSAGE_WITHIN = 10.0  # seconds for a message to arrive
 MESSAGE_FRAMES = 1_000  # it may be sent in
 STRANGER_BYTES = 65_536  # from a socket that has not signed in
 PING_EVERY, PONG_WITHIN = 15.0, 10.0  # seconds: finds a peer that is gone where little is sent
-PINGS_EVERY = 0.5  # seconds: pings of all sockets go out together
+PINGS_EVERY = 0.1  # seconds: what is due within them goes out together
 CLOSE_WITHIN = 2.0  # seconds for its answer to our close
 
 END_WITHIN = 9.0  # seconds from SIGTERM to the end of the process; it is killed then
