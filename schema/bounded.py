@@ -119,9 +119,10 @@ class Schema(errors.Schema):
 
     async def _refused(self, context: ExecutionContext) -> list[GraphQLError]:
         asked: base.Context = context.context
-        within = asked.within or self._within(
-            context.query, context.variables, asked, context._provided_operation_name
-        )
+        within, asked.within = asked.within, None  # of this operation, and of no other
+        if within is None:
+            name = context._provided_operation_name
+            within = self._within(context.query, context.variables, asked, name)
         operation, measured = within.operation, within.measured
         context.graphql_document = operation.document
         _require_allowed(operation.definition, context)

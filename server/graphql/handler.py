@@ -304,6 +304,7 @@ class Listening(shared.Subscription):
         self._handler.behind[self] = None
 
     def leave(self) -> None:
+        self._handler.behind.pop(self, None)  # a peer that reads nothing may come again
         self._handler.runner.hub.leave(self)
 
     def _finish(self, faults: list[Message] | None) -> None:

@@ -247,6 +247,27 @@ async def test_a_flood_of_pings_that_reads_no_pongs_fills_no_memory(
         assert await hear(socket) == {"type": "pong"}
 
 
+async def test_what_is_subscribed_and_completed_unread_fills_no_memory(
+    server: Program, account: Carrier
+) -> None:
+    key = await account.key("LIVE_READ")
+    with stalled(server.url, [key]) as [client]:
+        schema = "{ __schema { types { name fields { name description } } } }"
+        await asyncio.to_thread(client.say, *(subscribe(f"{n} of 20", schema) for n in range(20)))
+        await asyncio.sleep(3)  # as much as the buffers take
+        before = _resident(server.pid)
+        client.socket.settimeout(10)
+
+        def come_and_go() -> None:
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                client.say(subscribe("2", LIVE), {"id": "2", "type": "complete"})
+
+        await asyncio.to_thread(come_and_go)
+        assert not client.is_cut()
+        assert _resident(server.pid) - before < 10_000_000
+
+
 async def test_a_key_holds_so_many_connections_and_no_more(
     server: Program, account: Carrier
 ) -> None:
