@@ -146,6 +146,7 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         self.on_writable: Callable[[], None] | None = None
         self.is_stranger = True  # until it has signed in
         self._received = 0
+        self._ping_due: float | None = None
         self._server_state = server_state
 
     async def run_asgi(self) -> None:
@@ -257,12 +258,18 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def schedule_ping(self) -> None:
-        """All that are due about now are sent in one turn: to wake for each costs more."""
+        """All that are due about now are sent in one turn: to wake for each costs more.
+
+        Each keeps its place in the interval, else all that once had to wait would go out together
+        for good.
+        """
         assert self.ping_interval is not None
-        due = self.loop.time() + self.ping_interval - self.last_ping_rtt
-        self.ping_timer = self.loop.call_at(
-            math.ceil(due / PINGS_EVERY) * PINGS_EVERY, self.send_keepalive_ping
-        )
+        now, every = self.loop.time(), self.ping_interval
+        if self._ping_due is None:
+            self._ping_due = math.ceil((now + every) / PINGS_EVERY) * PINGS_EVERY
+        else:
+            self._ping_due += every * max(1, math.ceil((now - self._ping_due) / every))
+        self.ping_timer = self.loop.call_at(self._ping_due, self.send_keepalive_ping)
 
     def keepalive_timeout(self) -> None:
         """No close first, as uvicorn does: it would wait for a peer that is not there."""

@@ -5,9 +5,10 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
-from typing import Any
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -329,21 +330,31 @@ class Broken:
         raise RuntimeError("what no client may see")
 
 
-async def test_an_operation_that_goes_wrong_is_told_so_and_its_id_is_free() -> None:
+@asynccontextmanager
+async def broken(protocol: type[wire.Wire] = wire.Wire, **more: Any) -> AsyncIterator[str]:
+    """The address of a server in this process."""
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         watched = watch.Watch(clock.now, 1)
         socket = WebSocket(scope, receive, send)
         await handler.Handler(socket, Broken(), watched, clock.now, 1).serve()  # type: ignore[arg-type]
 
     config = uvicorn.Config(
-        app, port=0, http=wire.Http, ws=wire.Wire, lifespan="off", log_config=None
+        app, port=0, http=wire.Http, ws=protocol, lifespan="off", log_config=None, **more
     )
     server = serve.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
     await server.startup()
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with acknowledged(f"http://127.0.0.1:{port}") as socket:
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        for one in server.servers:
+            one.close()
+
+
+async def test_an_operation_that_goes_wrong_is_told_so_and_its_id_is_free() -> None:
+    async with broken() as url, acknowledged(url) as socket:
         for _ in range(2):  # of the one operation it may run at once
             await say(socket, subscribe("1", "{ __typename }"))
             told = await hear(socket)
@@ -351,8 +362,40 @@ async def test_an_operation_that_goes_wrong_is_told_so_and_its_id_is_free() -> N
             [error] = told["payload"]
             assert error["message"] == f"Internal error {error['extensions']['id']}"
             assert error["extensions"]["code"] == "INTERNAL"
-    for one in server.servers:
-        one.close()
+
+
+# Pings ---------------------------------------------------------------------------------------
+
+INTERVAL = 0.5  # seconds between two pings of a socket, here
+
+
+class Pinging(wire.Wire):
+    """Notes when its pings were due."""
+
+    due: ClassVar[list[float]] = []
+
+    def send_keepalive_ping(self) -> None:
+        assert self.ping_timer is not None
+        self.due.append(self.ping_timer.when())
+        super().send_keepalive_ping()
+
+
+async def test_pings_go_out_together_but_not_all_that_once_had_to_wait() -> None:
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(broken(Pinging, ws_ping_interval=INTERVAL))
+        for _ in range(40):
+            await stack.enter_async_context(acknowledged(url))
+            await asyncio.sleep(INTERVAL / 40)
+        Pinging.due.clear()
+        await asyncio.sleep(2 * INTERVAL)
+        assert Pinging.due == pytest.approx([round(at, 1) for at in Pinging.due], abs=1e-4)
+        time.sleep(INTERVAL)  # noqa: ASYNC251 - nothing of this process goes on meanwhile
+        await asyncio.sleep(INTERVAL / 2)
+        Pinging.due.clear()
+        await asyncio.sleep(2 * INTERVAL)
+    [(_, most)] = Counter(round(at, 1) for at in Pinging.due).most_common(1)
+    assert 40 <= len(Pinging.due) <= 3 * 40
+    assert most <= 20
 
 
 async def test_an_error_is_no_longer_than_a_message_may_be(carrier: Carrier) -> None:
