@@ -90,11 +90,20 @@ def told(error: GraphQLError, language: str, zone: str = "UTC") -> GraphQLError:
         return _told(error, original.said(language, zone), extensions)
     if isinstance(original, NO_OPERATION):
         return _told(error, error.message, {"code": "BAD_REQUEST"})
+    if original is None and _is_ours(error):
+        return _told(error, *masked(error, language, error.path))
     if original is None:
         return _told(
             error, error.message, {"code": "GRAPHQL_VALIDATION_FAILED"} | _extensions(error)
         )
     return _told(error, *masked(original, language, error.path))
+
+
+def _is_ours(error: GraphQLError) -> bool:
+    """Whether a value that a resolver gave could not be written: that points to no part of the
+    document, as every fault of a document does."""
+    cause = error.original_error
+    return error.path is not None and isinstance(cause, GraphQLError) and cause.nodes is None
 
 
 def masked(error: Exception, language: str, path: Any = None) -> tuple[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from bench.fanout import crowd
 from models import tables
-from schema import carriers, executing, live, root
+from schema import carriers, errors, executing, live, root
 
 SCHEMA = root.api._schema
 DOCUMENT = graphql.parse(crowd.DOCUMENT)
@@ -111,3 +111,26 @@ def test_only_fields_without_a_resolver_or_arguments_are_read_at_once() -> None:
         assert not own.extensions
         assert not field.args
         assert own.python_name == plain.attribute
+
+
+@pytest.mark.parametrize("wrong", [None, "many", 2**53, ValueError("of ours")])
+def test_a_value_that_cannot_be_written_is_nobodys_business_but_ours(wrong: Any) -> None:
+    built = executing.Execution.build(SCHEMA, DOCUMENT)
+    assert isinstance(built, executing.Execution)
+    executor = built.build_per_event_executor(_channels(in_use=wrong))
+    [error] = executor.execute_operation(False).errors
+    told = errors.told(error, "en")
+    assert told.path == ["liveChannels", "inUse"]
+    assert told.extensions is not None
+    assert told.extensions["code"] == "INTERNAL"
+    assert told.message == f"Internal error {told.extensions['id']}"
+
+
+def test_a_value_that_was_asked_for_with_is_who_asks_to_put_right() -> None:
+    document = graphql.parse("query ($id: ID) { customer(id: $id) { id } }")
+    built = executing.Execution.build(SCHEMA, document)
+    assert isinstance(built, executing.Execution)
+    result: Any = built.execute_operation()
+    [told] = [errors.told(error, "en") for error in result.errors]
+    assert told.extensions == {"code": "GRAPHQL_VALIDATION_FAILED"}
+    assert "$id" in told.message
