@@ -134,6 +134,14 @@ async def read(
     return said(answer)
 
 
+def told(news: bytes) -> Channels | None:
+    """The state that came with a change; None: a process of an older version told it, without."""
+    try:
+        return said(news)
+    except msgspec.DecodeError:
+        return None
+
+
 def said(answer: bytes) -> Channels:
     """The state that `read` is answered with, or that was told with a change of it."""
     sequence, as_of, attempts, counts = msgspec.msgpack.decode(

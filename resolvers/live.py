@@ -47,10 +47,11 @@ class Channels:
 
     def told(self, news: bytes, floor: int) -> Picture | None:
         """None too where a Redis that was set back told it, or captions have to be asked for."""
-        state = live_channels.said(news)
-        if state.sequence <= floor or not self.captioned.suffice(self.customer_id, state.carriers):
+        state = live_channels.told(news)
+        if state is None or state.sequence <= floor:
             return None
-        return self._picture(state)
+        known = self.captioned.suffice(self.customer_id, state.carriers)
+        return self._picture(state) if known else None
 
     async def read(self, redis: Redis, floor: int = 0) -> Picture:
         state = await live_channels.read(redis, self.account_id, self.customer_id, floor=floor)

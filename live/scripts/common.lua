@@ -177,7 +177,8 @@ end
 -- What a reader would be shown now; '' where nobody here listens, or it would be long.
 local function told(scope, topic, now_us)
   local sequence = next_sequence(key('gauge', scope), now_us)
-  if redis.call('PUBSUB', 'NUMSUB', topic)[2] == 0
+  local listening = redis.pcall('PUBSUB', 'NUMSUB', topic) -- which a user's ACL may lack
+  if listening.err or listening[2] == 0
     or redis.call('SCARD', key('carriers', scope)) > MOST_CARRIERS_TOLD then
     return ''
   end

@@ -149,3 +149,39 @@ async def test_a_change_told_under_a_lower_number_than_was_shown_is_read_anew(
         await tell(redis, switch.start("c", carrier=0))
         await watched.until(lambda shown: shown.state.in_use == 3, 0.9)
         assert watched.seen[-1].sequence > ahead + 1
+
+
+async def test_what_an_older_version_tells_of_a_change_is_read(
+    redis: Redis, services: Services, switch: Switch
+) -> None:
+    """It told the sequence alone; both may run for the minutes of an upgrade."""
+    async with process(services.redis_url) as here, watching(here, ALL) as watched:
+        await watched.until(lambda shown: shown.state.in_use == 0)
+        for number in (1, 2):
+            await tell(redis, switch.start(f"a{number}", carrier=0))
+            await watched.until(lambda shown, number=number: shown.state.in_use == number)
+            for news in (str(watched.seen[-1].sequence + 1), "\x94", ""):
+                await redis.publish(ALL.topic, news)
+                await asyncio.sleep(0.15)
+
+
+async def test_a_user_that_may_not_ask_who_listens_tells_changes_without_the_state(
+    redis: Redis, services: Services, switch: Switch
+) -> None:
+    await redis.acl_setuser(
+        "plain",
+        enabled=True,
+        nopass=True,
+        keys=["*"],
+        channels=["*"],
+        categories=["+@all"],
+        commands=["-pubsub"],
+    )
+    try:
+        plain = Redis.from_url(services.redis_url, username="plain", password="any")
+        async with process(services.redis_url) as here, watching(here, ALL) as watched, plain:
+            await watched.until(lambda shown: shown.state.in_use == 0)
+            await tell(plain, switch.start("a", carrier=0))
+            await watched.until(lambda shown: shown.state.in_use == 1, 0.9)
+    finally:
+        await redis.acl_deluser("plain")
