@@ -134,27 +134,36 @@ async def read(
     return said(answer)
 
 
-def told(news: bytes) -> Channels | None:
-    """The state that came with a change; None: a process of an older version told it, without."""
+def told(redis: Redis, news: bytes) -> Channels | None:
+    """The state that came with a change; None: a process of an older version told it, without, or
+    it is of another database of the Redis server: what is published is heard in all of them."""
     try:
-        return said(news)
+        state, database = _decoded(news)
     except msgspec.DecodeError:
         return None
+    return state if database == scripts.database(redis) else None
 
 
 def said(answer: bytes) -> Channels:
     """The state that `read` is answered with, or that was told with a change of it."""
-    sequence, as_of, attempts, counts = msgspec.msgpack.decode(
-        answer, type=tuple[int, int, int, list[tuple[int, int]]]
+    state, _ = _decoded(answer)
+    return state
+
+
+def _decoded(answer: bytes) -> tuple[Channels, int]:
+    """A state, and the number of the database that it is of."""
+    sequence, as_of, attempts, counts, database = msgspec.msgpack.decode(
+        answer, type=tuple[int, int, int, list[tuple[int, int]], int]
     )
     by_carrier = [(carrier or None, count) for carrier, count in sorted(counts)]
-    return Channels(
+    state = Channels(
         sequence=sequence,
         as_of=micros.instant(as_of),
         in_use=sum([count for _, count in counts]),
         cps=attempts / CPS_SECONDS,
         by_carrier=tuple(by_carrier),
     )
+    return state, database
 
 
 async def kept_since(redis: Redis, account_id: int, now: datetime) -> datetime:

@@ -35,7 +35,7 @@ class Source(Protocol[S]):
     @property
     def topic(self) -> str: ...
 
-    def told(self, news: bytes, floor: int) -> S | None:
+    def told(self, redis: Redis, news: bytes, floor: int) -> S | None:
         """The state as the change itself told it; None: it has to be read."""
 
     async def read(self, redis: Redis, floor: int) -> S | None:
@@ -99,7 +99,7 @@ class Feeds:
         source = feed.source
         async with self._bus.listen(source.topic, min_interval=source.push_every) as news:
             async for said in news:
-                latest = source.told(said, feed.sequence) if said else None
+                latest = source.told(self._redis, said, feed.sequence) if said else None
                 if latest is not None:
                     feed.show(latest)
                     news.max_interval = source.rest(latest)

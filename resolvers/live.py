@@ -45,9 +45,9 @@ class Channels:
     def topic(self) -> str:
         return topics.channels(self.account_id, self.customer_id)
 
-    def told(self, news: bytes, floor: int) -> Picture | None:
+    def told(self, redis: Redis, news: bytes, floor: int) -> Picture | None:
         """None too where a Redis that was set back told it, or captions have to be asked for."""
-        state = live_channels.told(news)
+        state = live_channels.told(redis, news)
         if state is None or state.sequence <= floor:
             return None
         known = self.captioned.suffice(self.customer_id, state.carriers)
@@ -66,10 +66,6 @@ class Channels:
 
     def rest(self, picture: Picture) -> float:
         return REREAD_BUSY if picture.state.cps else REREAD_IDLE
-
-
-def _carrier_ids(state: live_channels.Channels) -> list[int]:
-    return [carrier for carrier, _ in state.by_carrier if carrier is not None]
 
 
 async def channels(caller: callers.Caller, redis: Redis, customer_id: int | None) -> Picture:

@@ -36,7 +36,7 @@ class Stats:
     def topic(self) -> str:
         return topics.stats(self.account_id, self.customer_id)
 
-    def told(self, news: bytes, floor: int) -> None:
+    def told(self, redis: Redis, news: bytes, floor: int) -> None:
         """A window slides: it has to be read."""
 
     async def read(self, redis: Redis, floor: int = 0) -> live_stats.Window | None:

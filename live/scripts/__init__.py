@@ -20,13 +20,19 @@ class Script:
     sha: str
 
     async def run(self, redis: Redis, account_id: int, *arguments: str | bytes | int) -> bytes:
-        """Raises redis.exceptions.ConnectionError and its like where Redis is away."""
+        """Its last argument is the database. Raises redis.exceptions.ConnectionError and its like
+        where Redis is away."""
         execute = cast(Callable[..., Awaitable[bytes]], redis.execute_command)
-        rest = (1, keys.prefix(account_id), *arguments)
+        rest = (1, keys.prefix(account_id), *arguments, database(redis))
         try:
             return await execute("EVALSHA", self.sha, *rest)
         except NoScriptError:
             return await execute("EVAL", self.text, *rest)
+
+
+def database(redis: Redis) -> int:
+    """The number of the client's database, of those that its Redis server has."""
+    return int(redis.connection_pool.connection_kwargs.get("db") or 0)
 
 
 def _script(*names: str) -> Script:

@@ -8,6 +8,7 @@ local TOMBSTONE_US = 960000000 -- the greatest window, and a minute for clocks t
 local MOST_PAST_BOOTS = 8
 local ATTEMPTS_TTL = 60 -- seconds
 local WHOLE_ACCOUNT = 0
+local DATABASE = tonumber(ARGV[#ARGV])
 local MOST_CARRIERS_TOLD = 100 -- with a change; of more whoever listens reads
 
 local function key(name, ...)
@@ -174,7 +175,8 @@ local function by_carrier(scope)
   return counts
 end
 
--- What a reader would be shown now; '' where nobody here listens, or it would be long.
+-- What a reader would be shown now; '' where nobody here listens, or it would be long. Listeners to
+-- other databases of this server hear it too.
 local function told(scope, topic, now_us)
   local sequence = next_sequence(key('gauge', scope), now_us)
   local listening = redis.pcall('PUBSUB', 'NUMSUB', topic) -- which a user's ACL may lack
@@ -184,7 +186,7 @@ local function told(scope, topic, now_us)
   end
   local recent = recent_attempts(scope, math.floor(now_us / 1000000))
   redis.call('HSET', key('gauge', scope), 'figures', digits(recent))
-  return cmsgpack.pack({tonumber(sequence), now_us, recent, by_carrier(scope)})
+  return cmsgpack.pack({tonumber(sequence), now_us, recent, by_carrier(scope), DATABASE})
 end
 
 local function announce(scopes)

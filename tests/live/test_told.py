@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from hearing import ACCOUNT, show, tell
+from own_redis import own_redis
 from redis.asyncio import Redis
 from speech import LEASE, Services, Switch, after, up
 from watched import process, watching
@@ -185,3 +186,21 @@ async def test_a_user_that_may_not_ask_who_listens_tells_changes_without_the_sta
             await watched.until(lambda shown: shown.state.in_use == 1, 0.9)
     finally:
         await redis.acl_deluser("plain")
+
+
+async def test_what_another_database_of_the_redis_server_tells_is_not_shown(switch: Switch) -> None:
+    """Another installation's: to publish and to listen know nothing of databases."""
+    async with own_redis() as server:
+        other_url = server.url.removesuffix("0") + "1"
+        async with (
+            Redis.from_url(server.url) as redis,
+            Redis.from_url(other_url) as others,
+            process(server.url) as here,
+            watching(here, ALL) as watched,
+        ):
+            await watched.until(lambda shown: shown.state.in_use == 0)
+            await tell(others, *(switch.start(f"o{n}", carrier=0) for n in range(5)))
+            await asyncio.sleep(0.3)
+            await tell(redis, switch.start("a", carrier=0))
+            await watched.until(lambda shown: shown.state.in_use == 1, 0.9)
+            assert [shown.state.in_use for shown in watched.seen] == [0, 1]
