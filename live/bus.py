@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 
 _PING_SECONDS = 5.0
-_UNANSWERED = 2  # pings: the connection is dead
+_SILENCE_SECONDS = 12.0  # no answer to two pings: the connection is dead
 _CONNECT_SECONDS = 5.0
 _CONFIRM_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -162,7 +162,7 @@ class Bus:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
-                connection.socket_timeout = None  # `_ping` bounds the waiting, of all at once
+                connection.socket_timeout = None  # `_serve` bounds the waiting, of all at once
                 pause = _FIRST_PAUSE
                 await self._serve(connection)
             except (RedisError, OSError) as error:
@@ -179,9 +179,19 @@ class Bus:
     async def _serve(self, connection: Any) -> None:
         self._connection = connection
         self._first_connected.set()
+        transport = connection._writer.transport
+        try:
+            async with asyncio.timeout(_SILENCE_SECONDS) as patience:
+                await self._read(connection, patience)
+        except TimeoutError:
+            raise ConnectionError("Redis is silent") from None
+        finally:
+            transport.abort()  # to close it would wait until Redis takes what was sent
+
+    async def _read(self, connection: Any, patience: asyncio.Timeout) -> None:
         if self._topics:
             await self._send("SUBSCRIBE", *self._topics)
-        pings = asyncio.create_task(self._ping(connection), name="bus pings")
+        pings = asyncio.create_task(self._ping(patience), name="bus pings")
         try:
             while True:
                 said = await connection.read_response(
@@ -192,15 +202,14 @@ class Bus:
         finally:
             pings.cancel()
 
-    async def _ping(self, connection: Any) -> None:
+    async def _ping(self, patience: asyncio.Timeout) -> None:
         """A timer for each reading would cost more than the reading."""
-        unanswered = 0
-        while unanswered < _UNANSWERED:
+        while True:
             self._answered = False
             await self._send("PING")
             await asyncio.sleep(_PING_SECONDS)
-            unanswered = 0 if self._answered else unanswered + 1
-        await connection.disconnect(nowait=True)  # the reading ends
+            if self._answered:
+                patience.reschedule(asyncio.get_running_loop().time() + _SILENCE_SECONDS)
 
     def _hear(self, said: object) -> None:
         """A message, or the confirmation of a subscription: either way the state may be new."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -255,3 +257,25 @@ async def test_a_listener_gets_what_was_said_last_and_none_where_nobody_knows_wh
         assert await anext(changes) == b"4"
         changes.max_interval = 0.05
         assert await anext(changes) is None
+
+
+async def test_a_redis_that_neither_reads_nor_answers_is_left_for_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is written to it fills the sockets on the way, and then waits."""
+    monkeypatch.setattr(bus, "_PING_SECONDS", 0.1)
+    monkeypatch.setattr(bus, "_SILENCE_SECONDS", 0.3)
+    loop = asyncio.get_running_loop()
+    with ExitStack() as sockets:
+        hanging = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
+        hanging.setblocking(False)
+        port = hanging.getsockname()[1]
+        opened = bus.Bus(Redis(port=port, lib_name=None, lib_version=None))
+        await opened.start()
+        try:
+            more_than_fits = "t" * 20_000_000
+            async with asyncio.timeout(10), opened.listen(more_than_fits, max_interval=60):
+                for _ in range(4):
+                    sockets.enter_context((await loop.sock_accept(hanging))[0])
+        finally:
+            await opened.close()
