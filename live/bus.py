@@ -208,7 +208,7 @@ class Bus:
             self._answered = False
             await self._send("PING")
             await asyncio.sleep(_PING_SECONDS)
-            if self._answered:
+            if self._answered and not patience.expired():
                 patience.reschedule(asyncio.get_running_loop().time() + _SILENCE_SECONDS)
 
     def _hear(self, said: object) -> None:

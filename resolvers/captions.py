@@ -54,7 +54,7 @@ class OfAccount:
                 if not self.suffice(customer_id, carrier_ids):  # nobody has asked meanwhile
                     await self._renew()
         except faults.AWAY:
-            if not has_all:
+            if not self._has(customer_id, carrier_ids):  # nor what others ceased to know meanwhile
                 raise
             self._until = _now() + KNOWN_FOR
 

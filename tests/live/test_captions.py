@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any
 
@@ -126,6 +126,42 @@ async def test_who_is_not_watched_any_more_is_not_asked_for_again(
     assert not known.suffice(everyone[1], [carrier])
     await known.ask(everyone[1], [carrier])
     assert known.suffice(everyone[1], [carrier])
+
+
+async def test_what_others_have_ceased_to_know_meanwhile_is_not_shown_as_none(
+    account: int, ids: tuple[list[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer, carrier = ids[0][0], ids[1]
+    known = captions.OfAccount(account)
+    await known.ask(customer, [carrier])
+    monkeypatch.setattr(known, "_until", 0.0)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(account_id: int, ids: list[int]) -> dict[int, int | None]:
+        asked.set()
+        await answer.wait()
+        return {}
+
+    async def away(account_id: int, ids: list[int]) -> Any:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(customers, "channel_limits", slow)
+    monkeypatch.setattr(carriers, "many", away)
+    async with asyncio.TaskGroup() as both:
+        both.create_task(known.ask(customer, []))  # who has not seen the carrier since
+        await asked.wait()
+        waiting = both.create_task(_raised(known.ask(None, [carrier])))
+        await asyncio.sleep(0)
+        answer.set()
+    assert isinstance(waiting.result(), ConnectionRefusedError)
+
+
+async def _raised(of: Coroutine[Any, Any, None]) -> Exception | None:
+    try:
+        await of
+    except Exception as error:
+        return error
+    return None
 
 
 async def test_what_another_account_has_is_not_told(account: int, ids: Any) -> None:
