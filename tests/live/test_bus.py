@@ -279,3 +279,18 @@ async def test_a_redis_that_neither_reads_nor_answers_is_left_for_a_new_connecti
                     sockets.enter_context((await loop.sock_accept(hanging))[0])
         finally:
             await opened.close()
+
+
+async def test_a_redis_that_has_nothing_to_say_but_answers_keeps_its_connection(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "_PING_SECONDS", 0.1)
+    monkeypatch.setattr(bus, "_SILENCE_SECONDS", 0.5)
+    opened = bus.Bus(redis)
+    await opened.start()
+    try:
+        async with opened.listen(TOPIC, min_interval=0, max_interval=60) as changes:
+            await woken(changes)
+            await asleep(changes, 1.5)  # a new connection wakes all
+    finally:
+        await opened.close()
