@@ -128,6 +128,35 @@ async def test_who_is_not_watched_any_more_is_not_asked_for_again(
     assert known.suffice(everyone[1], [carrier])
 
 
+async def test_while_the_database_hangs_what_is_known_is_shown_and_who_gives_up_keeps_nobody(
+    account: int, ids: tuple[list[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (customer, other, *_), carrier = ids
+    known = captions.OfAccount(account)
+    await known.ask(customer, [carrier])
+    ask, back = customers.channel_limits, asyncio.Event()
+
+    async def hang(account_id: int, ids: list[int]) -> dict[int, int | None]:
+        await back.wait()
+        return await ask(account_id, ids)
+
+    monkeypatch.setattr(customers, "channel_limits", hang)
+    monkeypatch.setattr(captions, "_ASKED_WITHIN", 0.1)
+    monkeypatch.setattr(known, "_until", 0.0)
+    unknown = [asyncio.create_task(known.ask(other, [])) for _ in range(2)]
+    await asyncio.sleep(0)
+    await known.ask(customer, [carrier])
+    assert known.suffice(customer, [carrier])
+    assert known.limit(customer) == 30
+    unknown[0].cancel()
+    await asyncio.sleep(0)
+    back.set()
+    await unknown[1]
+    assert unknown[0].cancelled()
+    assert known.suffice(other, [])
+    assert known.suffice(customer, [carrier])
+
+
 async def test_what_others_have_ceased_to_know_meanwhile_is_not_shown_as_none(
     account: int, ids: tuple[list[int], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
