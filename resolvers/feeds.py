@@ -99,20 +99,18 @@ class Feeds:
         source = feed.source
         async with self._bus.listen(source.topic, min_interval=source.push_every) as news:
             async for said in news:
-                latest = source.told(self._redis, said, feed.sequence) if said else None
-                if latest is not None:
-                    feed.show(latest)
-                    news.max_interval = source.rest(latest)
-                else:
-                    news.max_interval = await self._refresh(feed)
+                news.max_interval = await self._refresh(feed, said)
         feed.closed = True
         feed.changed.set()
 
-    async def _refresh(self, feed: _Feed[S]) -> float:
-        """Reads the state; how long it may stand unless there is news."""
+    async def _refresh(self, feed: _Feed[S], said: bytes | None) -> float:
+        """Shows the state; how long it may stand unless there is news."""
+        source = feed.source
         try:
-            async with asyncio.timeout(READ_WITHIN):  # a connection may hang without an end
-                latest = await feed.source.read(self._redis, feed.sequence)
+            latest = source.told(self._redis, said, feed.sequence) if said else None
+            if latest is None:
+                async with asyncio.timeout(READ_WITHIN):  # a connection may hang without an end
+                    latest = await source.read(self._redis, feed.sequence)
         except Exception as error:  # whatever is away comes back; the watchers stay
             _log.warning("live picture not read", source=repr(feed.source), error=repr(error))
             return RETRY
