@@ -9,8 +9,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, RedisError
 
-_PING_SECONDS = 5.0
-_SILENCE_SECONDS = 12.0  # no answer to two pings: the connection is dead
+PING_SECONDS = 5.0
+SILENCE_SECONDS = 12.0  # no answer to two pings: the connection is dead
 _CONNECT_SECONDS = 5.0
 _CONFIRM_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -85,8 +85,11 @@ class Bus:
     what they have missed.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(
+        self, redis: Redis, ping_every: float = PING_SECONDS, silence: float = SILENCE_SECONDS
+    ) -> None:
         self._redis = redis
+        self._ping_every, self._silence = ping_every, silence
         self._topics: dict[str, _Topic] = {}
         self._connection: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -181,7 +184,7 @@ class Bus:
         self._first_connected.set()
         transport = connection._writer.transport
         try:
-            async with asyncio.timeout(_SILENCE_SECONDS) as patience:
+            async with asyncio.timeout(self._silence) as patience:
                 await self._read(connection, patience)
         except TimeoutError:
             raise ConnectionError("Redis is silent") from None
@@ -207,9 +210,9 @@ class Bus:
         while True:
             self._answered = False
             await self._send("PING")
-            await asyncio.sleep(_PING_SECONDS)
+            await asyncio.sleep(self._ping_every)
             if self._answered and not patience.expired():
-                patience.reschedule(asyncio.get_running_loop().time() + _SILENCE_SECONDS)
+                patience.reschedule(asyncio.get_running_loop().time() + self._silence)
 
     def _hear(self, said: object) -> None:
         """A message, or the confirmation of a subscription: either way the state may be new."""

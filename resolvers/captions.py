@@ -11,14 +11,17 @@ from models import carriers, customers, faults
 from models.tables import Carrier
 
 KNOWN_FOR = 15.0  # seconds that watchers are shown them without asking anew
-_ASKED_WITHIN = 1.0  # seconds; after that what is known is shown for as long again
+ASKED_WITHIN = 1.0  # seconds; after that what is known is shown for as long again
 
 
 class OfAccount:
     """Those of an account, as they were asked for last."""
 
-    def __init__(self, account_id: int) -> None:
+    def __init__(
+        self, account_id: int, known_for: float = KNOWN_FOR, asked_within: float = ASKED_WITHIN
+    ) -> None:
         self._account_id = account_id
+        self._known_for, self._asked_within = known_for, asked_within
         self._limits: dict[int | None, int | None] = {None: None}
         self._carriers: dict[int | None, Carrier | None] = {None: None}
         # What was looked up since then: only that is asked for again.
@@ -50,20 +53,20 @@ class OfAccount:
         as none."""
         has_all = self._has(customer_id, carrier_ids)
         try:
-            async with asyncio.timeout(_ASKED_WITHIN if has_all else None), self._asking:
+            async with asyncio.timeout(self._asked_within if has_all else None), self._asking:
                 if not self.suffice(customer_id, carrier_ids):  # nobody has asked meanwhile
                     await self._renew()
         except faults.AWAY:
             if not self._has(customer_id, carrier_ids):  # nor what others ceased to know meanwhile
                 raise
-            self._until = _now() + KNOWN_FOR
+            self._until = _now() + self._known_for
 
     async def _renew(self) -> None:
         """All that is watched, once its time is over; until then what is not known."""
         if _now() >= self._until:
             of, by = set(self._customers_seen), set(self._carriers_seen)
             limits, named = await self._asked(of, by)
-            self._limits, self._carriers, self._until = limits, named, _now() + KNOWN_FOR
+            self._limits, self._carriers, self._until = limits, named, _now() + self._known_for
             self._customers_seen -= of
             self._carriers_seen -= by
         else:

@@ -259,18 +259,15 @@ async def test_a_listener_gets_what_was_said_last_and_none_where_nobody_knows_wh
         assert await anext(changes) is None
 
 
-async def test_a_redis_that_neither_reads_nor_answers_is_left_for_a_new_connection(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_redis_that_neither_reads_nor_answers_is_left_for_a_new_connection() -> None:
     """What is written to it fills the sockets on the way, and then waits."""
-    monkeypatch.setattr(bus, "_PING_SECONDS", 0.1)
-    monkeypatch.setattr(bus, "_SILENCE_SECONDS", 0.3)
     loop = asyncio.get_running_loop()
     with ExitStack() as sockets:
         hanging = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
         hanging.setblocking(False)
         port = hanging.getsockname()[1]
-        opened = bus.Bus(Redis(port=port, lib_name=None, lib_version=None))
+        away = Redis(port=port, lib_name=None, lib_version=None)
+        opened = bus.Bus(away, ping_every=0.1, silence=0.3)
         await opened.start()
         try:
             more_than_fits = "t" * 20_000_000
@@ -282,11 +279,9 @@ async def test_a_redis_that_neither_reads_nor_answers_is_left_for_a_new_connecti
 
 
 async def test_a_redis_that_has_nothing_to_say_but_answers_keeps_its_connection(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
+    redis: Redis,
 ) -> None:
-    monkeypatch.setattr(bus, "_PING_SECONDS", 0.1)
-    monkeypatch.setattr(bus, "_SILENCE_SECONDS", 0.5)
-    opened = bus.Bus(redis)
+    opened = bus.Bus(redis, ping_every=0.1, silence=0.5)
     await opened.start()
     try:
         async with opened.listen(TOPIC, min_interval=0, max_interval=60) as changes:

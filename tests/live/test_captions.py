@@ -2,18 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 
-from models import accounts, carriers, customers, db
+from models import accounts, carriers, customers, db, faults
 from resolvers import captions
 from runtime import clock
 
 pytestmark = pytest.mark.usefixtures("database")
 CUSTOMERS = 300
+BRIEFLY = 1.0  # seconds that captions are known here, where it matters
 
 
 @pytest.fixture
@@ -64,10 +67,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 async def test_all_who_watch_an_account_ask_together(
-    account: int, ids: tuple[list[int], int], asked: Counter[str], monkeypatch: pytest.MonkeyPatch
+    account: int, ids: tuple[list[int], int], asked: Counter[str]
 ) -> None:
     everyone, carrier = ids
-    known = captions.OfAccount(account)
+    known = captions.OfAccount(account, known_for=BRIEFLY)
 
     async def look() -> None:
         async def of(customer: int) -> None:
@@ -87,22 +90,22 @@ async def test_all_who_watch_an_account_ask_together(
     before = asked.copy()
     await look()
     assert asked == before
-    monkeypatch.setattr(known, "_until", 0.0)
+    await asyncio.sleep(BRIEFLY)
     await look()
     assert asked["limits"] == before["limits"] + 1
     assert asked["carriers"] == 2
 
 
 async def test_a_change_is_shown_once_the_time_is_over_and_not_before(
-    account: int, ids: tuple[list[int], int], monkeypatch: pytest.MonkeyPatch
+    account: int, ids: tuple[list[int], int]
 ) -> None:
     customer, carrier = ids[0][0], ids[1]
-    known = captions.OfAccount(account)
+    known = captions.OfAccount(account, known_for=BRIEFLY)
     await known.ask(customer, [carrier])
     async with db.connection() as conn:
         await conn.execute("UPDATE customers SET channel_limit = 31 WHERE id = $1", customer)
     assert known.suffice(customer, [carrier])
-    monkeypatch.setattr(captions, "_now", lambda: _later(captions.KNOWN_FOR))
+    await asyncio.sleep(BRIEFLY)
     assert not known.suffice(customer, [carrier])
     assert known.limit(customer) == 30
     await known.ask(customer, [carrier])
@@ -110,16 +113,16 @@ async def test_a_change_is_shown_once_the_time_is_over_and_not_before(
 
 
 async def test_who_is_not_watched_any_more_is_not_asked_for_again(
-    account: int, ids: tuple[list[int], int], asked: Counter[str], monkeypatch: pytest.MonkeyPatch
+    account: int, ids: tuple[list[int], int], asked: Counter[str]
 ) -> None:
     everyone, carrier = ids
-    known = captions.OfAccount(account)
+    known = captions.OfAccount(account, known_for=BRIEFLY)
     for customer in everyone[:20]:
         await known.ask(customer, [carrier])
-    monkeypatch.setattr(known, "_until", 0.0)
+    await asyncio.sleep(BRIEFLY)
     await known.ask(everyone[0], [carrier])  # all who were seen since the last time
     asked.clear()
-    monkeypatch.setattr(known, "_until", 0.0)
+    await asyncio.sleep(BRIEFLY)
     await known.ask(everyone[0], [carrier])
     assert asked["limits asked for"] == 1
     assert known.limit(everyone[0]) == 30
@@ -129,60 +132,64 @@ async def test_who_is_not_watched_any_more_is_not_asked_for_again(
 
 
 async def test_while_the_database_hangs_what_is_known_is_shown_and_who_gives_up_keeps_nobody(
-    account: int, ids: tuple[list[int], int], monkeypatch: pytest.MonkeyPatch
+    database: str, account: int, ids: tuple[list[int], int]
 ) -> None:
     (customer, other, *_), carrier = ids
-    known = captions.OfAccount(account)
+    known = captions.OfAccount(account, known_for=BRIEFLY, asked_within=0.1)
     await known.ask(customer, [carrier])
-    ask, back = customers.channel_limits, asyncio.Event()
-
-    async def hang(account_id: int, ids: list[int]) -> dict[int, int | None]:
-        await back.wait()
-        return await ask(account_id, ids)
-
-    monkeypatch.setattr(customers, "channel_limits", hang)
-    monkeypatch.setattr(captions, "_ASKED_WITHIN", 0.1)
-    monkeypatch.setattr(known, "_until", 0.0)
-    unknown = [asyncio.create_task(known.ask(other, [])) for _ in range(2)]
-    await asyncio.sleep(0)
-    await known.ask(customer, [carrier])
-    assert known.suffice(customer, [carrier])
-    assert known.limit(customer) == 30
-    unknown[0].cancel()
-    await asyncio.sleep(0)
-    back.set()
+    await asyncio.sleep(BRIEFLY)
+    async with locked(database, "customers"):
+        unknown = [asyncio.create_task(known.ask(other, [])) for _ in range(2)]
+        await asyncio.sleep(0)
+        await known.ask(customer, [carrier])
+        assert known.suffice(customer, [carrier])
+        assert known.limit(customer) == 30
+        unknown[0].cancel()
+        await asyncio.sleep(0)
     await unknown[1]
     assert unknown[0].cancelled()
     assert known.suffice(other, [])
-    assert known.suffice(customer, [carrier])
 
 
 async def test_what_others_have_ceased_to_know_meanwhile_is_not_shown_as_none(
-    account: int, ids: tuple[list[int], int], monkeypatch: pytest.MonkeyPatch
+    database: str, account: int, ids: tuple[list[int], int]
 ) -> None:
     customer, carrier = ids[0][0], ids[1]
-    known = captions.OfAccount(account)
+    known = captions.OfAccount(account, known_for=BRIEFLY)
     await known.ask(customer, [carrier])
-    monkeypatch.setattr(known, "_until", 0.0)
-    asked, answer = asyncio.Event(), asyncio.Event()
+    await asyncio.sleep(BRIEFLY)
+    async with asyncio.TaskGroup() as both, locked(database, "carriers") as conn:
+        async with locked(database, "customers"):
+            both.create_task(known.ask(customer, []))  # who has not seen the carrier since
+            await waits(conn)
+            waiting = both.create_task(_raised(known.ask(None, [carrier])))
+            await asyncio.sleep(0)
+        await waits(conn, ending=True)
+        async with asyncio.timeout(10):
+            await waiting
+    assert isinstance(waiting.result(), faults.AWAY)
 
-    async def slow(account_id: int, ids: list[int]) -> dict[int, int | None]:
-        asked.set()
-        await answer.wait()
-        return {}
 
-    async def away(account_id: int, ids: list[int]) -> Any:
-        raise ConnectionRefusedError
+@asynccontextmanager
+async def locked(database: str, table: str) -> AsyncIterator[asyncpg.Connection]:
+    """Whoever reads the table waits meanwhile."""
+    conn = await asyncpg.connect(database)
+    try:
+        async with conn.transaction():
+            await conn.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield conn
+    finally:
+        await conn.close()
 
-    monkeypatch.setattr(customers, "channel_limits", slow)
-    monkeypatch.setattr(carriers, "many", away)
-    async with asyncio.TaskGroup() as both:
-        both.create_task(known.ask(customer, []))  # who has not seen the carrier since
-        await asked.wait()
-        waiting = both.create_task(_raised(known.ask(None, [carrier])))
-        await asyncio.sleep(0)
-        answer.set()
-    assert isinstance(waiting.result(), ConnectionRefusedError)
+
+async def waits(conn: asyncpg.Connection, *, ending: bool = False) -> None:
+    """Until a statement waits for a lock; it may be ended there, with its connection."""
+    asked = "pg_terminate_backend(pid)" if ending else "pid"
+    here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    sql = f"SELECT {asked} FROM pg_locks WHERE NOT granted AND {here}"
+    async with asyncio.timeout(10):
+        while not await conn.fetch(sql):  # noqa: ASYNC110 - PostgreSQL tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def _raised(of: Coroutine[Any, Any, None]) -> Exception | None:
@@ -199,7 +206,3 @@ async def test_what_another_account_has_is_not_told(account: int, ids: Any) -> N
     await other.ask(everyone[0], [carrier])
     assert other.limit(everyone[0]) is None
     assert other.carrier(carrier) is None
-
-
-def _later(seconds: float) -> float:
-    return asyncio.get_running_loop().time() + seconds
