@@ -1,13 +1,14 @@
 """Publish and subscribe: one Redis connection a process, however many listen."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Self
 
+import hiredis
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError, InvalidResponse, RedisError, ResponseError
 
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 12.0  # no answer to two pings: the connection is dead
@@ -78,6 +79,33 @@ class _Topic:
             listener.wake(said)
 
 
+class _Hearing(asyncio.Protocol):
+    """Hands on what Redis says in the turn it arrives in: a task that reads would cost more than
+    most messages. `ended`: why the connection is of no use any more."""
+
+    def __init__(self, hear: Callable[[object], None]) -> None:
+        self.ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self.has_heard = False
+        self._hear = hear
+        self._reader = hiredis.Reader(InvalidResponse, ResponseError)
+
+    def data_received(self, data: bytes) -> None:
+        self.has_heard = True
+        self._reader.feed(data)
+        try:
+            while (said := self._reader.gets()) is not False:
+                self._hear(said)
+        except RedisError as error:
+            self._end(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(ConnectionError(f"Redis has closed the connection: {error}"))
+
+    def _end(self, error: Exception) -> None:
+        if not self.ended.done():
+            self.ended.set_result(error)
+
+
 class Bus:
     """Listens to Redis on behalf of a process. Start it in the loop that uses it.
 
@@ -94,8 +122,6 @@ class Bus:
         self._connection: Any = None
         self._task: asyncio.Task[None] | None = None
         self._first_connected = asyncio.Event()
-        self._writing = asyncio.Lock()
-        self._answered = False  # since the last ping
 
     async def start(self) -> None:
         """Waits a second for Redis at most, and goes on trying afterwards."""
@@ -133,7 +159,7 @@ class Bus:
         topic.listeners.add(listener)
         try:
             if len(topic.listeners) == 1:
-                await self._send("SUBSCRIBE", name)
+                self._send("SUBSCRIBE", name)
             # A state read before the subscription stands might miss the change after it. Without
             # Redis there is nothing to wait for: once it is back everybody is woken.
             if self._connection is not None:
@@ -145,17 +171,13 @@ class Bus:
             topic.listeners.discard(listener)
             if not topic.listeners and self._topics.get(name) is topic:
                 del self._topics[name]
-                await self._send("UNSUBSCRIBE", name)
+                self._send("UNSUBSCRIBE", name)
 
-    async def _send(self, *command: str) -> None:
-        """Into the open connection. What fails to get there is made good on reconnecting."""
-        connection = self._connection
-        if connection is None:
-            return
-        with suppress(RedisError, OSError):
-            async with self._writing:
-                if connection.is_connected:  # else sending would open it anew, unsubscribed
-                    await connection.send_command(*command, check_health=False)
+    def _send(self, *command: str) -> None:
+        """What fails to get there is made good on connecting anew."""
+        if self._connection is not None:
+            packed = b"".join(self._connection.pack_command(*command))
+            self._connection._writer.transport.write(packed)
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -165,7 +187,6 @@ class Bus:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
-                connection.socket_timeout = None  # `_serve` bounds the waiting, of all at once
                 pause = _FIRST_PAUSE
                 await self._serve(connection)
             except (RedisError, OSError) as error:
@@ -180,42 +201,36 @@ class Bus:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _serve(self, connection: Any) -> None:
+        transport = connection._writer.transport
+        hearing = _Hearing(self._hear)
+        transport.set_protocol(hearing)
         self._connection = connection
         self._first_connected.set()
-        transport = connection._writer.transport
         try:
-            async with asyncio.timeout(self._silence) as patience:
-                await self._read(connection, patience)
-        except TimeoutError:
-            raise ConnectionError("Redis is silent") from None
+            if self._topics:
+                self._send("SUBSCRIBE", *self._topics)
+            await self._ping(hearing)
         finally:
             transport.abort()  # to close it would wait until Redis takes what was sent
 
-    async def _read(self, connection: Any, patience: asyncio.Timeout) -> None:
-        if self._topics:
-            await self._send("SUBSCRIBE", *self._topics)
-        pings = asyncio.create_task(self._ping(patience), name="bus pings")
+    async def _ping(self, hearing: _Hearing) -> None:
+        """Until the connection ends, or Redis has said nothing for too long."""
         try:
-            while True:
-                said = await connection.read_response(
-                    disable_decoding=True, disconnect_on_error=False
-                )
-                self._answered = True
-                self._hear(said)
-        finally:
-            pings.cancel()
-
-    async def _ping(self, patience: asyncio.Timeout) -> None:
-        """A timer for each reading would cost more than the reading."""
-        while True:
-            self._answered = False
-            await self._send("PING")
-            await asyncio.sleep(self._ping_every)
-            if self._answered and not patience.expired():
-                patience.reschedule(asyncio.get_running_loop().time() + self._silence)
+            async with asyncio.timeout(self._silence) as patience:
+                while not hearing.ended.done():
+                    hearing.has_heard = False
+                    self._send("PING")
+                    await asyncio.wait([hearing.ended], timeout=self._ping_every)
+                    if hearing.has_heard and not patience.expired():
+                        patience.reschedule(asyncio.get_running_loop().time() + self._silence)
+        except TimeoutError:
+            raise ConnectionError("Redis is silent") from None
+        raise hearing.ended.result()
 
     def _hear(self, said: object) -> None:
         """A message, or the confirmation of a subscription: either way the state may be new."""
+        if isinstance(said, RedisError):
+            raise said
         if not isinstance(said, list) or said[0] not in (b"message", b"subscribe"):
             return
         topic = self._topics.get(said[1].decode())

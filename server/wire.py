@@ -27,8 +27,9 @@ MAX_SENT = 190_000  # bytes a message may have: with what waits unread, a socket
 MESSAGE_WITHIN = 10.0  # seconds for a message to arrive
 MESSAGE_FRAMES = 1_000  # it may be sent in
 STRANGER_BYTES = 65_536  # from a socket that has not signed in
-PING_EVERY, PONG_WITHIN = 15.0, 10.0  # seconds: finds a peer that is gone where little is sent
+PING_EVERY, PONG_WITHIN = 13.0, 10.0  # seconds: finds a peer that is gone where little is sent
 PINGS_EVERY = 0.1  # seconds: what is due within them goes out together
+PING_RIDES = 0.15  # of PING_EVERY, before a ping is due: it goes with what is pushed then
 CLOSE_WITHIN = 2.0  # seconds for its answer to our close
 
 END_WITHIN = 9.0  # seconds from SIGTERM to the end of the process; it is killed then
@@ -147,6 +148,7 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         self.is_stranger = True  # until it has signed in
         self._received = 0
         self._ping_due: float | None = None
+        self._ping_rides = math.inf  # from when on a ping goes with what is written
         self._server_state = server_state
 
     async def run_asgi(self) -> None:
@@ -172,7 +174,8 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         """Sends a text message now; only while `is_writable`. TooLongError beyond MAX_SENT."""
         if len(text) > MAX_SENT:
             raise TooLongError(len(text))
-        self.transport.write(_text_frame(text))
+        rides = self.loop.time() >= self._ping_rides
+        self.transport.write(_text_frame(text) + self._ping() if rides else _text_frame(text))
 
     async def send(self, message: Any) -> None:
         """As uvicorn does; but a peer that does not answer our close is reset."""
@@ -258,7 +261,8 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def schedule_ping(self) -> None:
-        """All that are due about now are sent in one turn: to wake for each costs more.
+        """It goes with what is pushed shortly before it is due: to wake and write for each costs
+        more than many a push. For the same reason all that are due about now are sent in one turn.
 
         Each keeps its place in the interval, else all that once had to wait would go out together
         for good.
@@ -269,7 +273,26 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
             self._ping_due = math.ceil((now + every) / PINGS_EVERY) * PINGS_EVERY
         else:
             self._ping_due += every * max(1, math.ceil((now - self._ping_due) / every))
+        self._ping_rides = self._ping_due - PING_RIDES * every
         self.ping_timer = self.loop.call_at(self._ping_due, self.send_keepalive_ping)
+
+    def send_keepalive_ping(self) -> None:
+        if self.is_open:
+            self.transport.write(self._ping())
+
+    def _ping(self) -> bytes:
+        """The ping that is due, its answer awaited from now on."""
+        self.stop_keepalive()
+        assert self.ping_timeout is not None
+        self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+        self.ping_sent_at = self.loop.time()
+        self.pending_ping_payload = random.randbytes(4)  # tells its pong from others
+        self.conn.send_ping(self.pending_ping_payload)
+        return b"".join(self.conn.data_to_send())
+
+    def stop_keepalive(self) -> None:
+        super().stop_keepalive()
+        self._ping_rides = math.inf
 
     def keepalive_timeout(self) -> None:
         """No close first, as uvicorn does: it would wait for a peer that is not there."""

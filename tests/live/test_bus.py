@@ -289,3 +289,29 @@ async def test_a_redis_that_has_nothing_to_say_but_answers_keeps_its_connection(
             await asleep(changes, 1.5)  # a new connection wakes all
     finally:
         await opened.close()
+
+
+@pytest.mark.parametrize("answer", [b"-NOPERM you may not\r\n", b"?\r\n"])
+async def test_a_redis_that_refuses_or_speaks_oddly_is_asked_again_over_a_new_connection(
+    answer: bytes,
+) -> None:
+    answered = 0
+
+    async def answer_oddly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        while await reader.read(65_536):
+            writer.write(answer)
+            answered += 1
+        writer.close()
+
+    server = await asyncio.start_server(answer_oddly, "127.0.0.1", 0)
+    away = Redis(port=server.sockets[0].getsockname()[1], lib_name=None, lib_version=None)
+    opened = bus.Bus(away)
+    try:
+        async with server:
+            await opened.start()
+            async with asyncio.timeout(5):
+                while answered < 3:  # noqa: ASYNC110 - each is the first of a connection
+                    await asyncio.sleep(0.01)
+    finally:
+        await opened.close()
