@@ -1,7 +1,10 @@
 """`serve`: the web process alone."""
 
+import asyncio
 import gc
 import socket
+from contextlib import suppress
+from types import FrameType
 
 import typer
 import uvicorn
@@ -11,6 +14,8 @@ from runtime.settings import Settings
 from server import cli, wire
 
 commands = typer.Typer()
+
+_TICK = 1.0  # seconds between two dates of answers
 
 
 @commands.command()
@@ -35,12 +40,25 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.server_state = self._ending = wire.ServerEnding()
+        self._told_to_end = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """What is made once, schema and modules, is looked through for garbage no more."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self._told_to_end.set)
+
+    async def main_loop(self) -> None:
+        """uvicorn's, which wakes ten times a second to look whether it was told to end."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._told_to_end.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._ending.is_ending = True
