@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import databases
@@ -27,12 +27,24 @@ async def api_database(services: Any, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="package")
-async def api(services: Any, api_database: str) -> AsyncIterator[Program]:
-    environment = {
+def environment(services: Any, api_database: str) -> dict[str, str]:
+    """Of the web process."""
+    return {
         "CALLBOARD_DATABASE_URL": api_database,
         "CALLBOARD_REDIS_URL": services.redis_url,
         "CALLBOARD_SECRET_KEY": "a key for tests alone, long enough to sign with",
     }
+
+
+@pytest.fixture(scope="package")
+async def api(environment: dict[str, str]) -> AsyncIterator[Program]:
+    with Program.web(environment) as program:
+        yield program
+
+
+@pytest.fixture
+def server(environment: dict[str, str]) -> Iterator[Program]:
+    """A web process of a test's own."""
     with Program.web(environment) as program:
         yield program
 
