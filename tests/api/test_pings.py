@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
 import pytest
-from peers import Frames, frame
+from peers import Frames
 from served import broken
 from sockets import acknowledged
 
