@@ -27,7 +27,7 @@ import asyncpg
 
 from domain import rating, tokens
 from models import accounts, carriers, credentials, customers, db, rates
-from models.records import COLUMNS
+from models.record_store import COLUMNS
 from runtime import clock, embedded
 
 CLIENTS = 4

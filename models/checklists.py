@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from domain import checklist, facts
+from domain import checklist, checklist_items, facts
 from models import checklist_sql as sql
 from models import db
 from models import facts as stored
@@ -112,9 +112,9 @@ async def _open(
     found = {}
     if ids is None or ACCOUNT in ids:
         row = await conn.fetchrow(sql.OF_ACCOUNT, account_id, checklist.COUNTED_TO)
-        found[ACCOUNT] = checklist.open_items(checklist.OF_ACCOUNT, _account(row))
+        found[ACCOUNT] = checklist.open_items(checklist_items.OF_ACCOUNT, _account(row))
     for row in await conn.fetch(sql.CUSTOMERS, account_id, ids, now):
-        found[row["id"]] = checklist.open_items(checklist.OF_CUSTOMER, _customer(row))
+        found[row["id"]] = checklist.open_items(checklist_items.OF_CUSTOMER, _customer(row))
     return found
 
 

@@ -10,7 +10,7 @@ import msgspec
 from domain import calls
 from domain.review import HeldState as State
 from domain.revisions import Verdict
-from models import db, records
+from models import db, record_store
 
 # Chosen first, so that the rest is looked up for a page alone; the LIMIT keeps it a look-up of one
 # partition for each row.
@@ -95,9 +95,9 @@ async def accept(account_id: int, chosen: Sequence[Held], now: datetime) -> dict
     """
     async with db.connection() as conn:
         contents = [one.content for one in chosen]
-        book = await records.load(conn, account_id, contents)
+        book = await record_store.load(conn, account_id, contents)
         waiting = await _waiting(conn, account_id, chosen)
-        foreign = await records.in_other_currency(conn, account_id, contents)
+        foreign = await record_store.in_other_currency(conn, account_id, contents)
         verdicts = {
             one.id: Verdict.OTHER_CURRENCY if one.content in foreign else book.accept(one.content)
             for one in chosen
@@ -106,7 +106,7 @@ async def accept(account_id: int, chosen: Sequence[Held], now: datetime) -> dict
         accepted = [id for id, verdict in verdicts.items() if verdict is Verdict.CORRECTED]
         # First, so that one that another of them supersedes is known to have been accepted.
         await _settle(conn, account_id, accepted, State.ACCEPTED)
-        await records.write(conn, account_id, book, now)
+        await record_store.write(conn, account_id, book, now)
     return verdicts
 
 

@@ -1,4 +1,4 @@
-"""The statements of models/records.py; $1 is always the account."""
+"""The statements of models/record_store.py; $1 is always the account."""
 
 # unnest keeps the arrays' order, so keys are claimed in the order they were sorted in.
 CLAIM = """

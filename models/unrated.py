@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from domain import calls, periods, rating
-from models import db, lists, records
+from models import db, lists, record_store
 
 # Of calls set up in the same microsecond: a 63-bit number.
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
-_FIELDS = [name for name in records.COLUMNS if name != "account_id"]
+_FIELDS = [name for name in record_store.COLUMNS if name != "account_id"]
 _COLUMNS = ", ".join(_FIELDS)
 # The last line keeps it at the calls without a rate, by their index: without it every record that
 # the account keeps is read.
@@ -103,7 +103,7 @@ async def rate(
         columns = list(zip(*rows, strict=True))
         span = (min(columns[0]), max(columns[0]))
         await conn.execute(_UPDATE, account_id, customer_id, *columns, *span)
-        await records.mark(conn, account_id, hours, set(), now)
+        await record_store.mark(conn, account_id, hours, set(), now)
 
 
 def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:

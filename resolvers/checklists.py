@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 from redis.asyncio import Redis
 
-from domain import callers, checklist, facts
+from domain import callers, checklist, checklist_items, facts
 from domain.refusals import Refusal
 from live import news
 from models import checklists as stored
@@ -34,7 +34,9 @@ async def of_customer(caller: callers.Caller, customer_id: int, now: datetime) -
         return Shown([], [])
     if caller.kind is callers.Kind.CONTACT:
         found = await _as_contact(caller, found)
-    items = checklist.outstanding(checklist.OF_CUSTOMER, found, caller.language, _viewer(caller))
+    items = checklist.outstanding(
+        checklist_items.OF_CUSTOMER, found, caller.language, _viewer(caller)
+    )
     if not access.may(caller, Capability.SEE_BILLING):
         items = [item for item in items if item.code != "PAYMENT_OVERDUE"]
     return await _without_snoozed(caller, customer_id, items, now)
@@ -50,7 +52,9 @@ async def of_account(caller: callers.Caller, now: datetime) -> Shown:
     if caller.role is callers.Role.OWNER and caller.id is not None:
         has_factor = await stored.owner_has_factor(caller.account_id, caller.id)
         found = replace(found, asked_by_owner=True, asks_without_factor=has_factor is False)
-    items = checklist.outstanding(checklist.OF_ACCOUNT, found, caller.language, _viewer(caller))
+    items = checklist.outstanding(
+        checklist_items.OF_ACCOUNT, found, caller.language, _viewer(caller)
+    )
     return await _without_snoozed(caller, stored.ACCOUNT, items, now)
 
 
@@ -61,9 +65,9 @@ async def snooze(
     INVALID."""
     of, login_id = await _own(caller, customer_id)
     until = (
-        checklist.snooze_until(checklist.OF_CUSTOMER, code, until, now)
+        checklist.snooze_until(checklist_items.OF_CUSTOMER, code, until, now)
         if of
-        else checklist.snooze_until(checklist.OF_ACCOUNT, code, until, now)
+        else checklist.snooze_until(checklist_items.OF_ACCOUNT, code, until, now)
     )
     async with db.transaction():
         await stored.snooze(caller.account_id, of, login_id, code, until)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from test_facts import following, listened_to, next_of
 
-from domain import callers, checklist, refusals
+from domain import callers, checklist, checklist_items, refusals
 from domain.facts import Kind
 from live import topics
 from models import checklists, db, facts, quarantine
@@ -173,7 +173,7 @@ async def test_staff_see_that_a_rate_card_is_missing_and_contacts_do_not(carrier
 
 @pytest.mark.parametrize(
     ("items", "shows"),
-    [(checklist.OF_CUSTOMER, "Customer"), (checklist.OF_ACCOUNT, "Account")],
+    [(checklist_items.OF_CUSTOMER, "Customer"), (checklist_items.OF_ACCOUNT, "Account")],
 )
 def test_every_item_is_shown_to_just_the_people_who_may_do_what_puts_it_right(
     items: tuple[checklist.Item[Any], ...], shows: str

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from domain import checklist, refusals
 from domain.callers import Kind, Role
-from domain.checklist import OF_ACCOUNT, OF_CUSTOMER, AccountFacts, CustomerFacts
+from domain.checklist import AccountFacts, CustomerFacts
+from domain.checklist_items import OF_ACCOUNT, OF_CUSTOMER
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _SOME = st.integers(0, 3)
