@@ -76,9 +76,12 @@ class Schema(strawberry.Schema):
 def refused(
     refusal: refusals.Refusal, nodes: Sequence[Node] | None = None, **told: object
 ) -> GraphQLError:
-    """A refusal of a request, before any field of it is asked; `told` is for programs."""
+    """A refusal of a request, before any field of it is asked; `told` is for programs.
+
+    Its sentence is said where the language is known (`told`); until then its code stands there.
+    """
     return GraphQLError(
-        refusal.message, nodes, extensions=of_refusal(refusal) | told, original_error=refusal
+        refusal.code, nodes, extensions=of_refusal(refusal) | told, original_error=refusal
     )
 
 
@@ -86,8 +89,9 @@ def told(error: GraphQLError, language: str, zone: str = "UTC") -> GraphQLError:
     """What the client is told of an error, with its code; in its language what is ours to say."""
     original = root_cause(error)
     if isinstance(original, refusals.Refusal):
-        extensions = of_refusal(original) | _extensions(error)
-        return _told(error, original.said(language, zone), extensions)
+        error.message = original.said(language, zone)[:LONGEST_MESSAGE]
+        error.extensions = of_refusal(original) | _extensions(error)
+        return error
     if isinstance(original, NO_OPERATION):
         return _told(error, error.message, {"code": "BAD_REQUEST"})
     if original is None and _is_ours(error):
