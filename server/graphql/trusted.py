@@ -7,9 +7,9 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from domain import callers, refusals
+from domain import callers, refusals, texts
 from runtime.settings import SettingsError
-from schema import documents, limits, root
+from schema import documents, errors, limits, root
 
 _HASH = "sha256:"  # what some clients write before an id
 
@@ -100,7 +100,8 @@ def _require_valid(path: Path, id: str, text: str) -> None:
     except GraphQLError as error:
         faults = [error]
     if faults:
+        why = errors.told(faults[0], texts.DEFAULT).message
         raise ManifestError(
-            f"CALLBOARD_DOCUMENTS: document {id} of {path} cannot be run: {faults[0].message}"
+            f"CALLBOARD_DOCUMENTS: document {id} of {path} cannot be run: {why}"
             " Mend the client's document and write the manifest anew"
         )
