@@ -87,7 +87,7 @@ class Schema(errors.Schema):
             asked,
             root_value,
             operation_name,
-            allowed_operation_types,
+            _ANSWERED if allowed_operation_types is None else allowed_operation_types,
             operation_extensions,
         )
 

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import pytest
+from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from domain import callers
 from runtime import clock
@@ -55,3 +56,13 @@ async def test_what_is_above_a_limit_is_refused_in_the_language_of_who_asks(way:
     most = limits.of(STAFF).aliases
     assert error.extensions == {"code": "TOO_MANY_ALIASES", "limit": most, "requested": 61}
     assert "höchstens" in error.message
+
+
+async def test_a_subscription_is_not_executed_even_where_nothing_is_said_of_what_is_allowed() -> (
+    None
+):
+    asked = _executed(
+        "subscription { liveChannels { inUse } }", _context(), allowed_operation_types=None
+    )
+    with pytest.raises(InvalidOperationTypeError):
+        await asked
