@@ -19,6 +19,7 @@ from resolvers import captions, live
 ALL = live.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
 GAUGE = "live:{a1}:gauge:0"
 SCOPES = (None, 1, 2)
+BY_PUSH = live.REREAD_IDLE - 2  # seconds: what comes within them was not read as every 5 s
 MOST_TOLD = 100  # carriers, as common.lua has it
 
 
@@ -135,7 +136,7 @@ async def test_a_watcher_of_many_carriers_is_shown_every_change_all_the_same(
     ):
         await watched.until(lambda shown: shown.state.in_use == MOST_TOLD + 1)
         await tell(redis, switch.end("c0"))
-        await watched.until(lambda shown: shown.state.in_use == MOST_TOLD, 0.9)
+        await watched.until(lambda shown: shown.state.in_use == MOST_TOLD, BY_PUSH)
 
 
 async def test_a_change_is_shown_without_a_reading(
@@ -166,7 +167,7 @@ async def test_a_change_told_under_a_lower_number_than_was_shown_is_read_anew(
         assert watched.seen[-1].sequence > ahead
         await redis.delete(GAUGE)
         await tell(redis, switch.start("c", carrier=0))
-        await watched.until(lambda shown: shown.state.in_use == 3, 0.9)
+        await watched.until(lambda shown: shown.state.in_use == 3, BY_PUSH)
         assert watched.seen[-1].sequence > ahead + 1
 
 
@@ -192,7 +193,7 @@ async def test_a_user_that_may_not_ask_who_listens_tells_changes_without_the_sta
         async with process(services.redis_url) as here, watching(here, ALL) as watched, plain:
             await watched.until(lambda shown: shown.state.in_use == 0)
             await tell(plain, switch.start("a", carrier=0))
-            await watched.until(lambda shown: shown.state.in_use == 1, 0.9)
+            await watched.until(lambda shown: shown.state.in_use == 1, BY_PUSH)
 
 
 async def test_what_another_database_of_the_redis_server_tells_is_not_shown(switch: Switch) -> None:
@@ -209,5 +210,5 @@ async def test_what_another_database_of_the_redis_server_tells_is_not_shown(swit
             await tell(others, *(switch.start(f"o{n}", carrier=0) for n in range(5)))
             await asyncio.sleep(0.3)
             await tell(redis, switch.start("a", carrier=0))
-            await watched.until(lambda shown: shown.state.in_use == 1, 0.9)
+            await watched.until(lambda shown: shown.state.in_use == 1, BY_PUSH)
             assert [shown.state.in_use for shown in watched.seen] == [0, 1]
