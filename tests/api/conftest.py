@@ -9,6 +9,7 @@ from typing import Any
 import databases
 import httpx2
 import pytest
+import redises
 import world
 from callers import Carrier
 from programs import Program
@@ -20,7 +21,7 @@ from runtime import clock
 
 
 @pytest.fixture(scope="package")
-async def api_database(services: Any, template: str) -> AsyncIterator[str]:
+async def api_database(services: Any, template: str, api_redis: Redis) -> AsyncIterator[str]:
     name = f"callboard_api_{os.getpid()}"
     async with databases.opened(services.database_url, name, template) as url:
         yield url
@@ -51,9 +52,8 @@ def server(environment: dict[str, str]) -> Iterator[Program]:
 
 @pytest.fixture(scope="package")
 async def api_redis(services: Any) -> AsyncIterator[Redis]:
-    client = Redis.from_url(services.redis_url)
-    yield client
-    await client.aclose()
+    async with redises.emptied(services.redis_url) as client:
+        yield client
 
 
 @pytest.fixture
