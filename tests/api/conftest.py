@@ -11,7 +11,7 @@ import httpx2
 import pytest
 import redises
 import world
-from callers import Carrier
+from callers import Caller, Carrier
 from programs import Program
 from redis.asyncio import Redis
 from world import World
@@ -66,6 +66,24 @@ async def carrier(api: Program) -> Carrier:
 async def other(api: Program) -> Carrier:
     """Another carrier on the same installation."""
     return await Carrier.create(api.url, clock.now())
+
+
+@pytest.fixture
+def reference(carrier: Carrier) -> str:
+    """What a switch calls the customer."""
+    return carrier.unique("acme")
+
+
+@pytest.fixture
+async def customer(carrier: Carrier, reference: str) -> str:
+    """The id of a customer of the carrier."""
+    return await carrier.customer(reference=reference)
+
+
+@pytest.fixture
+async def switch(carrier: Carrier) -> Caller:
+    """The carrier's, as it posts what has happened."""
+    return await carrier.key("INGEST")
 
 
 @pytest.fixture(scope="package")
