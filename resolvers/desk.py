@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from domain import callers, refusals, sessions
 from live import throttle as throttles
 from models import logins
-from resolvers import access, hashing, tries
+from resolvers import access, hashing, refused, tries
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`secret_key` signs links and seals second factors."""
+    """`secret_key` signs links and seals second factors; `noted`: sign-ins that were refused."""
 
     secret_key: str = ""
     throttle: throttles.Throttle = field(default_factory=throttles.Throttle)
     lengths: sessions.Lengths = field(default_factory=sessions.Lengths)
+    noted: refused.Noted = field(default_factory=refused.Noted)
 
 
 async def person(caller: callers.Caller) -> logins.Person:

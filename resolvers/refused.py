@@ -29,38 +29,45 @@ class _Refused:
     reason: str
 
 
-_noted: dict[_Refused, datetime] = {}
+class Noted:
+    """What was refused in this process and is not told yet."""
 
+    def __init__(self) -> None:
+        self._since: dict[_Refused, datetime] = {}
 
-def note(
-    person: logins.Person | None, email: str, address: str | None, reason: str, now: datetime
-) -> None:
-    """`person` None: nobody has that e-mail. `reason` is the refusal's code."""
-    _log.info(
-        "sign-in refused",
-        account=None if person is None else person.account_id,
-        login=None if person is None else person.id,
-        email=tries.digest(email),
-        address=address,
-        reason=reason,
-    )
-    if person is None or reason not in _TOLD or len(_noted) >= _MOST_NOTED:
-        return
-    of = _Refused(person.account_id, person.subject, person.customer_id, address, reason)
-    _noted.setdefault(of, now)
-
-
-async def tell() -> None:
-    """Writes what was noted in this process until now into the audit log. What a flood adds
-    meanwhile waits for the next time, so that it holds up nothing else that is told."""
-    for of, at in list(_noted.items()):
-        del _noted[of]
-        await audit.insert_refused(
-            of.account_id,
-            of.subject,
-            at,
-            reason=of.reason,
-            customer_id=of.customer_id,
-            address=of.address,
-            site=tries.site_of(of.address),
+    def add(
+        self,
+        person: logins.Person | None,
+        email: str,
+        address: str | None,
+        reason: str,
+        now: datetime,
+    ) -> None:
+        """`person` None: nobody has that e-mail. `reason` is the refusal's code."""
+        _log.info(
+            "sign-in refused",
+            account=None if person is None else person.account_id,
+            login=None if person is None else person.id,
+            email=tries.digest(email),
+            address=address,
+            reason=reason,
         )
+        if person is None or reason not in _TOLD or len(self._since) >= _MOST_NOTED:
+            return
+        of = _Refused(person.account_id, person.subject, person.customer_id, address, reason)
+        self._since.setdefault(of, now)
+
+    async def tell(self) -> None:
+        """Writes what was noted until now into the audit log. What a flood adds meanwhile waits
+        for the next time, so that it holds up nothing else that is told."""
+        for of, at in list(self._since.items()):
+            del self._since[of]
+            await audit.insert_refused(
+                of.account_id,
+                of.subject,
+                at,
+                reason=of.reason,
+                customer_id=of.customer_id,
+                address=of.address,
+                site=tries.site_of(of.address),
+            )

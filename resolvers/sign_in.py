@@ -8,7 +8,7 @@ from datetime import datetime
 from domain import callers, networks, people, refusals, sessions, tokens
 from models import contacts as stored_contacts
 from models import credentials, db, logins
-from resolvers import access, audit, hashing, refused, second_factor, tries
+from resolvers import access, audit, hashing, second_factor, tries
 from resolvers import desk as desks
 
 _LONGEST_USER_AGENT = 300  # characters kept
@@ -51,7 +51,7 @@ async def login(
         caller = proven.caller(client.address)
         signed_in = await _begin(proven, caller, desk.lengths.of(caller.kind, now), client, now)
     except refusals.Refusal as refusal:
-        refused.note(person, email, client.address, refusal.code, now)
+        desk.noted.add(person, email, client.address, refusal.code, now)
         raise
     await _renew_hash(proven, password, site)
     return signed_in

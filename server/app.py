@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain import callers, sessions
 from ingest import pipeline
 from live import bucket, bus, line, throttle
-from resolvers import captions, desk, feeds
+from resolvers import captions, desk, feeds, refused
 from runtime import clock, services
 from runtime.settings import Settings
 from schema import base
@@ -45,11 +45,12 @@ def create_app(settings: Settings) -> Starlette:
             await heard.start()
             watched = watch.Watch(clock.now, settings.sockets_per_key)
             watched.start()
-            used = uses.Uses(clock.now, watched.holders, timedelta(days=settings.session_idle_days))
+            noted, idle = refused.Noted(), timedelta(days=settings.session_idle_days)
+            used = uses.Uses(clock.now, watched.holders, idle, noted)
             used.start()
             followed = feeds.Feeds(reading, heard)
             taking = pipeline.Pipeline(opened.redis, settings.records_days)
-            context = contexts(opened.redis, heard, followed, settings, taking)
+            context = contexts(opened.redis, heard, followed, settings, taking, noted)
             runner = operations.Runner(shared.Hub(context), context, known_documents)
             app.state.services = opened
             app.state.settings = settings
@@ -87,6 +88,7 @@ def contexts(
     followed: feeds.Feeds,
     settings: Settings,
     taking: pipeline.Pipeline | None = None,
+    noted: refused.Noted | None = None,
 ) -> shared.Context:
     """What makes an operation's context of its caller, of where it is resumed, of its language."""
     held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
@@ -95,8 +97,9 @@ def contexts(
         timedelta(days=settings.session_days),
         timedelta(days=settings.staff_session_days),
     )
-    signing_in = desk.Desk(settings.secret_key or "", throttle.Throttle(redis), lengths)
-
+    signing_in = desk.Desk(
+        settings.secret_key or "", throttle.Throttle(redis), lengths, noted or refused.Noted()
+    )
     captioned = captions.Captions()
 
     def context(

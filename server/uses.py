@@ -26,7 +26,8 @@ def note(token: tokens.Token, now: datetime) -> None:
 
 
 class Uses:
-    """Tells what was noted in this process. `held`: the tokens of open connections, which are use.
+    """Tells what was noted in this process, and its `refusals`. `held`: the tokens of open
+    connections, which are use.
 
     A use that could not be told is lost; the next one is told.
     """
@@ -36,10 +37,12 @@ class Uses:
         clock: Callable[[], datetime],
         held: Callable[[], Iterable[tokens.Token]],
         idle: timedelta,
+        refusals: refused.Noted,
     ) -> None:
         self._clock = clock
         self._held = held
         self._idle = idle
+        self._refusals = refusals
         self._told: dict[tokens.Token, datetime] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -79,7 +82,7 @@ class Uses:
         if len(self._told) > _MOST_TOLD:
             self._told.clear()
         self._told |= due
-        await refused.tell()
+        await self._refusals.tell()
 
     def _is_due(self, token: tokens.Token, at: datetime) -> bool:
         told = self._told.get(token)

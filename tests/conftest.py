@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import databases
 import pytest
+import redises
 from programs import Program
 from redis.asyncio import Redis
 
@@ -29,6 +30,21 @@ class TestServices:
     __test__ = False
     database_url: str
     redis_url: str
+
+
+class Folder(pytest.Package):
+    """What is made for a folder ends with it: the process has one open database, and one Redis.
+
+    To pytest a folder without `__init__.py` is no package; its fixtures of that scope would stay
+    to the end of the run, and find the database of other tests open when it comes back to them.
+    """
+
+    def setup(self) -> None:
+        """There is no `__init__.py` to run."""
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector:
+    return Folder.from_parent(parent, path=path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,13 +95,8 @@ async def database(services: TestServices, template: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def redis(services: TestServices) -> AsyncIterator[Redis]:
     """A client of a Redis that is empty before and after the test."""
-    client = Redis.from_url(services.redis_url)
-    await client.flushdb()
-    try:
+    async with redises.emptied(services.redis_url) as client:
         yield client
-    finally:
-        await client.flushdb()
-        await client.aclose()
 
 
 @pytest.fixture

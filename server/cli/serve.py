@@ -43,18 +43,21 @@ class Server(uvicorn.Server):
         self._told_to_end = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """What is made once, schema and modules, is looked through for garbage no more."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         self._loop.call_soon_threadsafe(self._told_to_end.set)
 
     async def main_loop(self) -> None:
-        """uvicorn's, which wakes ten times a second to look whether it was told to end."""
+        """uvicorn's, which wakes ten times a second to look whether it was told to end.
+
+        What was made once, schema and modules, is looked through for garbage no more: from here on
+        the process is the server's, as one that merely starts a server (a test) is not.
+        """
+        gc.collect()
+        gc.freeze()
         while not await self.on_tick(0):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK):

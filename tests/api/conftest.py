@@ -9,8 +9,9 @@ from typing import Any
 import databases
 import httpx2
 import pytest
+import redises
 import world
-from callers import Carrier
+from callers import Caller, Carrier
 from programs import Program
 from redis.asyncio import Redis
 from world import World
@@ -20,7 +21,7 @@ from runtime import clock
 
 
 @pytest.fixture(scope="package")
-async def api_database(services: Any, template: str) -> AsyncIterator[str]:
+async def api_database(services: Any, template: str, api_redis: Redis) -> AsyncIterator[str]:
     name = f"callboard_api_{os.getpid()}"
     async with databases.opened(services.database_url, name, template) as url:
         yield url
@@ -51,9 +52,8 @@ def server(environment: dict[str, str]) -> Iterator[Program]:
 
 @pytest.fixture(scope="package")
 async def api_redis(services: Any) -> AsyncIterator[Redis]:
-    client = Redis.from_url(services.redis_url)
-    yield client
-    await client.aclose()
+    async with redises.emptied(services.redis_url) as client:
+        yield client
 
 
 @pytest.fixture
@@ -66,6 +66,24 @@ async def carrier(api: Program) -> Carrier:
 async def other(api: Program) -> Carrier:
     """Another carrier on the same installation."""
     return await Carrier.create(api.url, clock.now())
+
+
+@pytest.fixture
+def reference(carrier: Carrier) -> str:
+    """What a switch calls the customer."""
+    return carrier.unique("acme")
+
+
+@pytest.fixture
+async def customer(carrier: Carrier, reference: str) -> str:
+    """The id of a customer of the carrier."""
+    return await carrier.customer(reference=reference)
+
+
+@pytest.fixture
+async def switch(carrier: Carrier) -> Caller:
+    """The carrier's, as it posts what has happened."""
+    return await carrier.key("INGEST")
 
 
 @pytest.fixture(scope="package")

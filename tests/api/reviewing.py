@@ -1,14 +1,17 @@
 """Refused and contradicting records over HTTP, as a switch posts them and staff see them."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 from callers import Caller
+from past import days_ago
 
 from models import hours
 from runtime import clock
 
+SETUP = days_ago(3) + timedelta(hours=7)  # of the calls that are sent
 REPLAYED = "records { outcome code message record { id state code message payload } }"
 DISCARDED = "records { id state }"
 QUARANTINE = """query Q($f: QuarantineFilter, $first: Int! = 50, $after: String) {

@@ -4,19 +4,17 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from callers import Caller, Carrier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from past import days_ago, ended
-from reviewing import send, summed
+from reviewing import SETUP, send, summed
 from test_audit_log import log
 from test_checklist_items import codes, of_account
 
 from models import db
 from runtime import clock
 
-SETUP = days_ago(3) + timedelta(hours=7)
 RECORD = "revision endAt talkTime charge { amount currency } customer { reference } carrier { id }"
 HELD = f"id switch callId leg state held {{ {RECORD} }} counts {{ {RECORD} }}"
 LIST = f"""query Q($f: HeldFilter, $first: Int! = 50, $after: String) {{
@@ -27,21 +25,6 @@ DECIDED = f"records {{ code message record {{ {HELD} }} }}"
 
 def said(reference: str, charge: str, call_id: str = "a", **changes: Any) -> dict[str, Any]:
     return ended(reference, call_id, SETUP, charge) | changes
-
-
-@pytest.fixture
-async def reference(carrier: Carrier) -> str:
-    return carrier.unique("acme")
-
-
-@pytest.fixture
-async def customer(carrier: Carrier, reference: str) -> str:
-    return await carrier.customer(reference=reference)
-
-
-@pytest.fixture
-async def switch(carrier: Carrier) -> Caller:
-    return await carrier.key("INGEST")
 
 
 async def held(caller: Caller, **filter: Any) -> list[dict[str, Any]]:

@@ -5,11 +5,10 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from callers import Caller, Carrier
 from past import days_ago, ended
 from redis.asyncio import Redis
-from reviewing import DISCARDED, QUARANTINE, quarantined, replay, send, summed
+from reviewing import DISCARDED, QUARANTINE, SETUP, quarantined, replay, send, summed
 from test_audit_log import log
 from test_checklist_items import CHANGES, codes, of_account
 from test_facts import following, listened_to, next_of
@@ -20,28 +19,11 @@ from live import topics
 from models import checklists, db, quarantine
 from runtime import clock
 
-SETUP = days_ago(3) + timedelta(hours=7)
-
 
 def backwards(reference: str, call_id: str = "a", **changes: Any) -> dict[str, Any]:
     """An end before its answer."""
     call = ended(reference, call_id, SETUP, "0.10")
     return call | {"end_at": call["setup_at"]} | changes
-
-
-@pytest.fixture
-async def reference(carrier: Carrier) -> str:
-    return carrier.unique("acme")
-
-
-@pytest.fixture
-async def customer(carrier: Carrier, reference: str) -> str:
-    return await carrier.customer(reference=reference)
-
-
-@pytest.fixture
-async def switch(carrier: Carrier) -> Caller:
-    return await carrier.key("INGEST")
 
 
 async def test_a_bad_record_that_is_corrected_and_replayed_counts_once_and_leaves_the_checklist(

@@ -91,8 +91,9 @@ async def test_every_reason_is_told(carrier: Carrier, api_redis: Redis) -> None:
 async def _noted(email: str, address: str | None, at: datetime) -> None:
     person = await logins.person_of_email(email, None)
     assert person is not None
-    refused.note(person, email, address, "WRONG_CREDENTIALS", at)
-    await refused.tell()
+    noted = refused.Noted()
+    noted.add(person, email, address, "WRONG_CREDENTIALS", at)
+    await noted.tell()
 
 
 async def _count(carrier: Carrier) -> int:
@@ -133,21 +134,22 @@ async def test_a_flood_from_everywhere_is_twenty_entries_an_hour_of_a_person(
 async def test_a_flood_that_goes_on_does_not_hold_up_what_else_is_told(carrier: Carrier) -> None:
     _, _, email = await new_contact(carrier)
     person, now = await logins.person_of_email(email, None), clock.now()
+    noted = refused.Noted()
 
     async def flood() -> None:
         for number in itertools.count(1):
             address = f"2001:db8::{number % 0xFFFF:x}"
-            refused.note(person, email, address, "WRONG_CREDENTIALS", now)
+            noted.add(person, email, address, "WRONG_CREDENTIALS", now)
             await asyncio.sleep(0)
 
     flooding = asyncio.create_task(flood())
     try:
         await asyncio.sleep(0)
         async with asyncio.timeout(5):
-            await refused.tell()
+            await noted.tell()
     finally:
         flooding.cancel()
-        await refused.tell()
+        await noted.tell()
     assert await _count(carrier) == 1
 
 

@@ -21,6 +21,7 @@ from sockets import LIVE, closed, hear, say, signed_in, subscribe
 
 from domain import tokens
 from models import db, sessions
+from resolvers import refused
 from runtime import clock
 from server import auth, uses, watch
 
@@ -97,12 +98,12 @@ async def test_an_open_connection_is_use_until_it_is_closed(carrier: Carrier) ->
     watched = watch.Watch(clock.now, 10)
     open_connection = ExitStack()
     open_connection.enter_context(watched.hold(token, caller, lambda _: None))
-    await uses.Uses(clock.now, watched.holders, timedelta(days=14)).close()
+    await uses.Uses(clock.now, watched.holders, timedelta(days=14), refused.Noted()).close()
     for is_open, left in [(True, 14), (False, 1)]:
         await _grow_old(person, **OLD)
         if not is_open:
             open_connection.close()
-        await uses.Uses(clock.now, watched.holders, timedelta(days=14)).close()
+        await uses.Uses(clock.now, watched.holders, timedelta(days=14), refused.Noted()).close()
         assert await _days_left(person) == left
 
 

@@ -9,7 +9,7 @@ import beside
 import pytest
 from callers import Caller, Carrier
 from past import days_ago, ended
-from reviewing import SUMMARY, rebuilt, send, summed
+from reviewing import SETUP, SUMMARY, rebuilt, send, summed
 from test_audit_log import log
 from test_checklist_items import codes, of_account, of_customer
 
@@ -18,7 +18,6 @@ from models import db
 from models import unrated as stored
 from runtime import clock
 
-SETUP = days_ago(3) + timedelta(hours=7)
 UNRATED = """query Q($f: UnratedFilter, $first: Int! = 50, $after: String) {
   unratedCalls(filter: $f, first: $first, after: $after) {
     edges { node { callId destination setupAt talkTime charge { amount } customer { id } } }
@@ -29,21 +28,6 @@ RATED = "calls charge { amount currency } left goOnFrom"
 def unrated(reference: str, call_id: str, **changes: Any) -> dict[str, Any]:
     """One minute to the United States; the switch does not rate it."""
     return ended(reference, call_id, SETUP, "0") | {"charge": None} | changes
-
-
-@pytest.fixture
-async def reference(carrier: Carrier) -> str:
-    return carrier.unique("acme")
-
-
-@pytest.fixture
-async def customer(carrier: Carrier, reference: str) -> str:
-    return await carrier.customer(reference=reference)
-
-
-@pytest.fixture
-async def switch(carrier: Carrier) -> Caller:
-    return await carrier.key("INGEST")
 
 
 @pytest.fixture

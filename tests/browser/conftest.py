@@ -9,6 +9,7 @@ import chromium
 import databases
 import portal as portals
 import pytest
+import redises
 from chromium import Window
 from portal import Carrier, Portal
 from selenium.webdriver import Chrome
@@ -25,7 +26,10 @@ async def portal(
         "CALLBOARD_REDIS_URL": services.redis_url,
         "CALLBOARD_SECRET_KEY": portals.SECRET_KEY,
     }
-    async with portals.running(environment, tmp_path_factory.mktemp("front")) as made:
+    async with (
+        redises.emptied(services.redis_url),
+        portals.running(environment, tmp_path_factory.mktemp("front")) as made,
+    ):
         yield made
 
 
