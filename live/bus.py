@@ -175,9 +175,11 @@ class Bus:
 
     def _send(self, *command: str) -> None:
         """What fails to get there is made good on connecting anew."""
-        if self._connection is not None:
-            packed = b"".join(self._connection.pack_command(*command))
-            self._connection._writer.transport.write(packed)
+        if self._connection is None:
+            return
+        transport = self._connection._writer.transport
+        if not transport.is_closing():  # else uvloop's would raise, in place of a cancellation too
+            transport.write(b"".join(self._connection.pack_command(*command)))
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
