@@ -1,5 +1,6 @@
 """A server in this process, of sockets whose operations fail as none of ours should."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,5 +47,6 @@ async def broken(protocol: type[wire.Wire] = wire.Wire, **more: Any) -> AsyncIte
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
+        gc.unfreeze()  # else plugins cannot see who refers to what
         for one in server.servers:
             one.close()
