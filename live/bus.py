@@ -1,6 +1,7 @@
 """Publish and subscribe: one Redis connection a process, however many listen."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Self
@@ -175,21 +176,27 @@ class Bus:
 
     def _send(self, *command: str) -> None:
         """What fails to get there is made good on connecting anew."""
-        if self._connection is not None:
-            packed = b"".join(self._connection.pack_command(*command))
-            self._connection._writer.transport.write(packed)
+        if self._connection is None:
+            return
+        transport = self._connection._writer.transport
+        if not transport.is_closing():  # else uvloop's would raise, in place of a cancellation too
+            transport.write(b"".join(self._connection.pack_command(*command)))
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
         pool: Any = self._redis.connection_pool
         while True:
             connection: Any = pool.make_connection()
+            connected = math.inf
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
-                pause = _FIRST_PAUSE
+                connected = loop.time()
                 await self._serve(connection)
             except (RedisError, OSError) as error:
+                if loop.time() - connected > _LONGEST_PAUSE:  # else it may be refused at each try
+                    pause = _FIRST_PAUSE
                 if pause == _FIRST_PAUSE:  # once, not at every try
                     log.warning("listening interrupted", error=str(error))
             finally:

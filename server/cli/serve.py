@@ -41,14 +41,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.server_state = self._ending = wire.ServerEnding()
         self._told_to_end = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
+        self._waiting: asyncio.AbstractEventLoop | None = None  # of the main loop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        self._loop.call_soon_threadsafe(self._told_to_end.set)
+        if self._waiting is not None:  # else the main loop will see it before it waits
+            self._waiting.call_soon_threadsafe(self._told_to_end.set)
 
     async def main_loop(self) -> None:
         """uvicorn's, which wakes ten times a second to look whether it was told to end.
@@ -58,6 +56,7 @@ class Server(uvicorn.Server):
         """
         gc.collect()
         gc.freeze()
+        self._waiting = asyncio.get_running_loop()
         while not await self.on_tick(0):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK):

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
 from speech import NOW, Switch
 
@@ -313,5 +314,59 @@ async def test_a_redis_that_refuses_or_speaks_oddly_is_asked_again_over_a_new_co
             async with asyncio.timeout(5):
                 while answered < 3:  # noqa: ASYNC110 - each is the first of a connection
                     await asyncio.sleep(0.01)
+    finally:
+        await opened.close()
+
+
+async def test_a_redis_that_refuses_is_asked_less_and_less_often() -> None:
+    """One whose user may not subscribe, say, lets everybody in at first."""
+    loop = asyncio.get_running_loop()
+    refused: list[float] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            writer.write(b"-NOPERM you may not\r\n")
+            refused.append(loop.time())
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    away = Redis(port=server.sockets[0].getsockname()[1], lib_name=None, lib_version=None)
+    opened = bus.Bus(away)
+    try:
+        async with server:
+            await opened.start()
+            async with asyncio.timeout(10):
+                while len(refused) < 5:  # noqa: ASYNC110 - each is the first of a connection
+                    await asyncio.sleep(0.01)
+    finally:
+        await opened.close()
+    assert refused[4] - refused[0] > 0.7  # 0.05 s, and each time twice as long
+
+
+def test_listeners_come_and_go_while_redis_is_lost() -> None:
+    """In each turn of the loop that the web process runs on, whose sockets raise once closed."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_come_and_go())
+
+
+async def _come_and_go() -> None:
+    async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (data := await reader.read(65_536)) and b"UNSUBSCRIBE" not in data:
+            pass
+        writer.transport.abort()
+
+    async def listen(turns: int) -> None:
+        async with opened.listen(f"t{turns}"):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    server = await asyncio.start_server(lose, "127.0.0.1", 0)
+    away = Redis(port=server.sockets[0].getsockname()[1], lib_name=None, lib_version=None)
+    opened = bus.Bus(away)
+    try:
+        async with server, asyncio.timeout(10), asyncio.TaskGroup() as group:
+            for turns in range(300):  # all before there is a connection
+                group.create_task(listen(turns))
+            await opened.start()
     finally:
         await opened.close()
