@@ -26,6 +26,8 @@ _Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None, *_
 _NO_OUTCOME: _Outcome = (None, 0, 0, False)
 _Lost = tuple[str, str, int, int]
 _encode = msgspec.msgpack.Encoder().encode
+# Sequence, instant, attempts, calls by carrier, and the database's number, as `told` of common.lua.
+_state = msgspec.msgpack.Decoder(tuple[int, int, int, list[tuple[int, int]], int]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,7 @@ def said(answer: bytes) -> Channels:
 
 def _decoded(answer: bytes) -> tuple[Channels, int]:
     """A state, and the number of the database that it is of."""
-    sequence, as_of, attempts, counts, database = msgspec.msgpack.decode(
-        answer, type=tuple[int, int, int, list[tuple[int, int]], int]
-    )
+    sequence, as_of, attempts, counts, database = _state(answer)
     by_carrier = [(carrier or None, count) for carrier, count in sorted(counts)]
     state = Channels(
         sequence=sequence,
