@@ -1,7 +1,8 @@
 """A network that goes silent: TCP connections to a server which stay open and carry nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -19,6 +20,7 @@ class Wire:
         self._port = free_port()
         self._open: dict[asyncio.Event, None] = {}  # of each connection: whether it carries
         self._is_silent = self._is_cut = False
+        self._last_words: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -37,6 +39,14 @@ class Wire:
         self._is_silent = new_ones
         for carries in self._open:
             carries.clear()
+
+    def silence_at(self, words: bytes) -> None:
+        """As soon as a client says what this pattern finds: that does not arrive any more."""
+        self._last_words = words
+
+    def _said(self, data: bytes) -> None:
+        if self._last_words is not None and re.search(self._last_words, data):
+            self.silence()
 
     def cut(self) -> None:
         """What is open is closed, and so is what is opened: the server is away, and says so."""
@@ -77,8 +87,8 @@ class Wire:
             server_reader, server_writer = await self._server()
             try:
                 ways = [
-                    asyncio.create_task(_pass_on(reader, server_writer, carries)),
-                    asyncio.create_task(_pass_on(server_reader, writer, carries)),
+                    asyncio.create_task(_pass_on(reader, server_writer, carries, self._said)),
+                    asyncio.create_task(_pass_on(server_reader, writer, carries, _unheard)),
                 ]
                 try:
                     await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -103,11 +113,19 @@ class Wire:
         return await asyncio.open_connection(parts.hostname, port)
 
 
+def _unheard(data: bytes) -> None:
+    pass
+
+
 async def _pass_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, carries: asyncio.Event
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    carries: asyncio.Event,
+    said: Callable[[bytes], None],
 ) -> None:
     with suppress(OSError):
         while data := await reader.read(_AT_ONCE):
+            said(data)
             await carries.wait()
             writer.write(data)
             await writer.drain()

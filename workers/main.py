@@ -7,6 +7,7 @@ survives the loss of PostgreSQL: jobs fail, are logged, and the next tick does t
 import asyncio
 import json
 import logging
+import os
 import signal
 from datetime import UTC
 from typing import Any
@@ -28,6 +29,7 @@ _BEAT_SECONDS = 5
 _REBUILD_SECONDS = 60
 _SEND_SECONDS = 60
 _WAIT_SECONDS = 5.0  # how long the end waits for what it closes
+_END_SECONDS = 15.0  # how long it takes at most, whatever does not let itself be cancelled
 _CONNECT_SECONDS = 15.0  # arq, which tries again itself, knows no time-out for Redis's answer
 _BLOCK_SECONDS = 3  # less than Redis has for an answer: see runtime/services.py
 
@@ -132,14 +134,25 @@ async def _told_to_stop() -> None:
 
 
 async def _until_one_ends(*tasks: asyncio.Task[None]) -> None:
-    """Ends the others, and raises what the one raised."""
+    """Ends the others, and raises what the one raised.
+
+    arq may go on waiting for a silent Redis though it is cancelled, and `asyncio.run` for arq:
+    nobody would start a worker again that never ends.
+    """
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    asyncio.get_running_loop().call_later(_END_SECONDS, _end_now)
     for task in pending:
         task.cancel()
     if pending:
         await asyncio.wait(pending, timeout=_WAIT_SECONDS)
     for task in done:
         task.result()
+
+
+def _end_now() -> None:
+    """Transactions under way roll back, as at any kill."""
+    log.error("worker ends: something still waits for a service that is silent")
+    os._exit(1)
 
 
 async def _close(worker: Worker) -> None:

@@ -113,6 +113,17 @@ async def test_where_all_hang_a_server_told_to_end_does_and_a_worker_does_by_its
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_a_worker_ends_where_redis_falls_silent_while_it_takes_a_job(
+    database_wire: Wire, services: Any
+) -> None:
+    """What arq does there goes on waiting for Redis though it is cancelled."""
+    async with wire(services.redis_url) as hanging_redis:
+        hanging_redis.silence_at(rb"PSETEX\r\n\$\d+\r\narq:in-progress")
+        async with _running(Program.worker, database_wire, hanging_redis) as worker:
+            assert worker.process is not None
+            assert await asyncio.to_thread(worker.process.wait, 40) == 1
+
+
 async def test_while_the_database_is_away_all_are_told_to_try_again_and_gauges_go_on(
     account: Carrier, database_wire: Wire, api_redis: Redis
 ) -> None:
