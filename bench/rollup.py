@@ -70,7 +70,7 @@ async def prepare(records: int) -> None:
 async def bare() -> None:
     async with db.transaction() as conn:
         end = HOUR + timedelta(hours=1)
-        await conn.execute(rollup_sql.MEMORY)
+        await conn.execute(rollup_sql.LIMITS)
         await conn.execute(
             f"INSERT INTO bench_bare {rollup_sql.LEGS}", ACCOUNT, CUSTOMER, HOUR, end
         )

@@ -15,9 +15,15 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import periods
-from models import db, ledger, rollup_sql
+from models import db, faults, hour_failures, ledger, rollup_sql
 
 _RETRIES = 20
+_UNMARK = """
+WITH succeeded AS (
+    DELETE FROM hour_failures WHERE account_id = $1 AND customer_id = $2 AND hour = $3
+)
+DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3
+"""
 
 
 class Hour(NamedTuple):
@@ -56,8 +62,19 @@ class Head:
 _HEAD = ", ".join(Head.__dataclass_fields__)
 
 
+class NotRebuiltError(Exception):
+    """The rebuild failed for a reason of the hour itself, which waits until `failure.retry_at`."""
+
+    def __init__(self, failure: hour_failures.Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
 async def marked(limit: int) -> list[Hour]:
-    """Hours of every account that wait for a rebuild, the longest waiting first."""
+    """Hours of every account that wait for a rebuild, to see whether any is left.
+
+    It reads all marks; `models.marks` says which are rebuilt next.
+    """
     async with db.connection() as conn:
         rows = await conn.fetch(
             "SELECT account_id, customer_id, hour FROM hour_marks"
@@ -80,10 +97,21 @@ async def rebuild(account_id: int, customer_id: int, hour: datetime, now: dateti
 async def try_rebuild(
     account_id: int, customer_id: int, hour: datetime, now: datetime
 ) -> Rebuilt | None:
-    """`rebuild`, or None at once if somebody else is rebuilding the hour."""
+    """`rebuild`, or None at once if somebody else is rebuilding the hour.
+
+    NotRebuiltError if the hour fails: it is set aside, under the lock, in a transaction of its own.
+    """
     which = Hour(account_id, customer_id, hour)
     async with db.connection() as conn, _locked(conn, which, wait=False) as got:
-        return await _rebuild(conn, which, now) if got else None
+        if not got:
+            return None
+        try:
+            return await _rebuild(conn, which, now)
+        except Exception as error:
+            if faults.is_away(error) and not isinstance(error, faults.TookTooLong):
+                raise
+            failure = await hour_failures.record(conn, *which, error, now)
+            raise NotRebuiltError(failure) from error
 
 
 async def lock(
@@ -134,14 +162,12 @@ async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
 
 
 async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
-    await conn.execute(rollup_sql.MEMORY)
+    await conn.execute(rollup_sql.LIMITS)
     version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
     changed = None
     if not frozen:
         changed = await conn.fetchrow(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
-    removed: str = await conn.execute(
-        "DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3", *which
-    )
+    removed: str = await conn.execute(_UNMARK, *which)
     if frozen:
         await _note_frozen(conn, which, int(removed.split()[-1]), now)
     await ledger.post_hour(conn, *which, now)

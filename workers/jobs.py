@@ -5,23 +5,25 @@ A job that is lost or fails loses nothing: the next tick finds what is left.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 
-from domain import facts, messages, sessions
-from live import bus, channels, news, topics
+from domain import facts, messages, rebuild_order, sessions
+from domain.rebuild_order import Place
+from live import bus, channels, news, topics, wake
 from models import accounts, checklists, hours, ledger, outbox, partitions, proofs, switches
 from models import sessions as stored_sessions
-from workers import alerting, sending
+from workers import alerting, rebuilding, sending
+from workers.rebuilding import Outcome
 
-_BATCH = 200
 _REMOVE_BATCH = 1_000  # rows a statement removes
 _SECONDS = 40
-_AT_ONCE = 3  # rebuilds of one worker; the database does the work
+_REBUILD_SECONDS = 30  # then the last round may take its time
 
 log = structlog.get_logger("worker")
 
@@ -35,41 +37,45 @@ class Tools:
     records_days: int
     partitions_ahead_days: int
     post: sending.Post = sending.NOTHING
+    turns: rebuild_order.Turns = field(default_factory=rebuild_order.Turns)
     rebuilding: asyncio.Lock = field(default_factory=asyncio.Lock)
     alerting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def rebuild_marked(ctx: dict[str, Any]) -> None:
-    """Rebuilds until no hour is marked, or most of a job's time is over.
+    """Rebuilds until no hour is marked that can be rebuilt now, or most of a job's time is over.
 
-    Does nothing where this process is at it already.
+    Does nothing if this process already does it.
     """
     tools: Tools = ctx["tools"]
     if tools.rebuilding.locked():
         return
     async with tools.rebuilding:
-        places, time = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time
-        end = time() + _SECONDS
-        while time() < end and (waiting := await hours.marked(_BATCH)):
-            done = await asyncio.gather(*(_rebuild(tools, which, places) for which in waiting))
-            if not any(done):
-                return  # other workers are at them, or they fail: the next tick looks again
+        work = partial(_rebuild, tools)
+        left = await rebuilding.run_rounds(tools.turns, tools.clock, work, _REBUILD_SECONDS)
+    if left:
+        await wake.hint(tools.redis, wake.For.MARKS)
 
 
-async def _rebuild(tools: Tools, which: hours.Hour, places: asyncio.Semaphore) -> bool:
-    """Whether it was rebuilt here. One hour that fails does not keep the others."""
-    async with places:
-        try:
-            rebuilt = await hours.try_rebuild(*which, tools.clock())
-        except Exception:
-            log.exception("hour not rebuilt", **which._asdict())
-            return False
-    if rebuilt and rebuilt.changed:
-        topic = topics.rows(which.account_id, which.customer_id)
+async def _rebuild(tools: Tools, account_id: int, place: Place) -> Outcome:
+    """One hour that fails does not keep the others."""
+    which = hours.Hour(account_id, place.customer_id, place.hour)
+    try:
+        rebuilt = await hours.try_rebuild(*which, tools.clock())
+    except hours.NotRebuiltError as error:
+        log.exception("hour not rebuilt", **which._asdict(), **asdict(error.failure))
+        return Outcome.FAILED
+    except Exception:
+        log.exception("hour not rebuilt, and not set aside", **which._asdict())
+        return Outcome.NOT_NOW
+    if rebuilt is None:
+        return Outcome.NOT_NOW
+    if rebuilt.changed:
+        topic = topics.rows(account_id, place.customer_id)
         await bus.publish(tools.redis, topic, rebuilt.version)
-    if rebuilt and rebuilt.unrated_changed:
-        await _settle(tools, which.account_id, [which.customer_id, checklists.ACCOUNT])
-    return rebuilt is not None
+    if rebuilt.unrated_changed:
+        await _settle(tools, account_id, [place.customer_id, checklists.ACCOUNT])
+    return Outcome.REBUILT
 
 
 async def post_closed(ctx: dict[str, Any]) -> None:

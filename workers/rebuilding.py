@@ -1,0 +1,120 @@
+"""Rounds of rebuilds, in the order of `domain/rebuild_order.py`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+
+from domain import rebuild_order
+from domain.rebuild_order import Place
+from models import marks
+
+_ROUND_SECONDS = 5.0  # after which a round starts no further recent, and no further older, hours
+_CUSTOMERS_AT_ONCE = 3  # in one worker; the database does the work
+
+Clock = Callable[[], datetime]
+
+
+class Outcome(Enum):
+    REBUILT = auto()
+    FAILED = auto()  # set aside
+    NOT_NOW = auto()  # another worker has the customer, or the database is away
+
+
+Rebuild = Callable[[int, Place], Awaitable[Outcome]]
+
+
+@dataclass(slots=True)
+class _Round:
+    """The hours of one round that are all recent or all older."""
+
+    rebuild: Rebuild
+    ends_at: float
+    tried: set[tuple[int, Place]] = field(default_factory=set)
+    rebuilt: set[int] = field(default_factory=set)  # accounts
+
+    async def run(self, hours: Sequence[tuple[int, Place]]) -> None:
+        groups = iter(rebuild_order.group_by_customer(hours))
+
+        async def next_groups() -> None:
+            for group in groups:
+                await self._rebuild_group(group)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_CUSTOMERS_AT_ONCE):
+                tasks.create_task(next_groups())
+
+    async def _rebuild_group(self, group: Sequence[tuple[int, Place]]) -> None:
+        for account, place in group:
+            if self.tried and asyncio.get_running_loop().time() > self.ends_at:
+                return
+            self.tried.add((account, place))
+            outcome = await self.rebuild(account, place)
+            if outcome is Outcome.REBUILT:
+                self.rebuilt.add(account)
+            elif outcome is Outcome.NOT_NOW:
+                self.tried.update(group)
+                return
+
+
+async def run_rounds(
+    turns: rebuild_order.Turns, clock: Clock, rebuild: Rebuild, seconds: float
+) -> bool:
+    """Rebuilds until no marked hour is left that can be rebuilt now, or the time is over; returns
+    whether hours are left for which there was no time."""
+    time = asyncio.get_running_loop().time
+    end = time() + seconds
+    turns.start_job()
+    while accounts := turns.next_accounts(await marks.accounts()):
+        if time() > end:
+            return True
+        now = clock()
+        await _rebuild_recent(turns, accounts, rebuild, now)
+        await _rebuild_older(turns, accounts, rebuild, now)
+        if turns.are_idle():
+            return False
+    return False
+
+
+async def _rebuild_recent(
+    turns: rebuild_order.Turns, accounts: Sequence[int], rebuild: Rebuild, now: datetime
+) -> None:
+    share, until = rebuild_order.RECENT_SHARE.of(len(accounts)), rebuild_order.recent_from(now)
+    parts = {}
+    for account in accounts:
+        after = turns.walks[account].recent.after or marks.BEFORE_ALL
+        parts[account] = await marks.walk(account, after, until, now, share)
+    queues = [[(account, place) for place in part.due] for account, part in parts.items()]
+    work = await _run(rebuild, queues)
+    for account, part in parts.items():
+        _advance(turns.walks[account].recent, account, part, work)
+
+
+async def _rebuild_older(
+    turns: rebuild_order.Turns, accounts: Sequence[int], rebuild: Rebuild, now: datetime
+) -> None:
+    """Each account's share is half what was marked last, half the next of its walk."""
+    share, before = rebuild_order.OLDER_SHARE.of(len(accounts)), rebuild_order.recent_from(now)
+    parts, queues = {}, []
+    for account in accounts:
+        newest = await marks.newest(account, before, now, share // 2)
+        after = turns.walks[account].older.after or Place(before, 0)
+        part = await marks.walk(account, after, marks.AFTER_ALL, now, share - len(newest))
+        parts[account] = part
+        places = rebuild_order.take_turns([newest, part.due])
+        queues.append([(account, place) for place in places])
+    work = await _run(rebuild, queues)
+    for account, part in parts.items():
+        _advance(turns.walks[account].older, account, part, work)
+
+
+async def _run(rebuild: Rebuild, queues: Sequence[Sequence[tuple[int, Place]]]) -> _Round:
+    work = _Round(rebuild, asyncio.get_running_loop().time() + _ROUND_SECONDS)
+    await work.run(rebuild_order.take_turns(queues))
+    return work
+
+
+def _advance(walk: rebuild_order.Walk, account: int, part: marks.Part, work: _Round) -> None:
+    tried = {place for of, place in work.tried if of == account}
+    walk.advance(part.steps, tried, ends=part.ends, rebuilt=account in work.rebuilt)
