@@ -1,0 +1,104 @@
+"""Marked hours of several accounts, a call in each, and the order in which they were rebuilt."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from models import accounts, db, hours, partitions
+from models.hours import Hour
+
+ONE = timedelta(hours=1)
+
+
+def clock(start: datetime) -> Callable[[], datetime]:
+    """Says a later microsecond each time, so that `hours.rebuilt_at` tells the order."""
+    calls = iter(range(10**9))
+    return lambda: start + timedelta(microseconds=next(calls))
+
+
+def before(now: datetime, count: int, customers: Sequence[int], account: int) -> list[Hour]:
+    """`count` hours up to `now`, exclusive, the newest first, of the customers in turn."""
+    return [Hour(account, customers[n % len(customers)], now - (n + 1) * ONE) for n in range(count)]
+
+
+async def prepare(customers: dict[int, int], now: datetime) -> None:
+    """So many customers of each account, numbered from 1."""
+    for account, count in customers.items():
+        made = await accounts.insert(f"Account {account}", now)
+        assert made.id == account
+        async with db.connection() as conn:
+            await conn.execute(
+                "INSERT INTO customers (account_id, id, reference, name, currency, created_at)"
+                " SELECT $1, n, 'customer-' || n, 'Customer', 'EUR', $2"
+                " FROM generate_series(1, $3::bigint) n",
+                *(account, now, count),
+            )
+
+
+async def store(which: Iterable[Hour], now: datetime, call: str = "call") -> None:
+    """A call at the start of each hour and a mark, in their order."""
+    rows = list(which)
+    await partitions.make(partitions.days_of(hour.hour for hour in rows))
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    async with db.transaction() as conn:
+        await conn.execute(
+            "INSERT INTO call_records (account_id, customer_id, setup_at, switch, call_id, leg,"
+            " revision, carrier_id, final, source, destination, offered_at, end_at, talk_us,"
+            " rated_by, prefix, billed_seconds, charge)"
+            " SELECT a, c, h, 'edge-1', $4, 0, 0, 1, true, '+44', '+1', h, h, 0, 'CARD', '1', 0, 0"
+            " FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS t (a, c, h)",
+            *(*columns, call),
+        )
+        await conn.execute(
+            "INSERT INTO hour_marks (account_id, customer_id, hour, marked_at)"
+            " SELECT a, c, h, $4 FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[])"
+            " WITH ORDINALITY AS t (a, c, h, n) ORDER BY n",
+            *(*columns, now),
+        )
+
+
+async def rebuilt() -> list[Hour]:
+    """All hours that have a version, in the order in which they were rebuilt last."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT account_id, customer_id, hour FROM hours ORDER BY rebuilt_at"
+        )
+    return [Hour(*row) for row in rows]
+
+
+async def waiting() -> set[Hour]:
+    return set(await hours.marked(100_000))
+
+
+async def fail(which: Hour, state: str = "P0001") -> None:
+    """Makes rebuilds of the hour fail with an SQLSTATE, until `mend`."""
+    await _on_heads(
+        f"IF (NEW.account_id, NEW.customer_id, NEW.hour) = ({which.account_id},"
+        f" {which.customer_id}, '{which.hour}'::timestamptz)"
+        f" THEN RAISE EXCEPTION 'this hour fails' USING ERRCODE = '{state}'; END IF;"
+    )
+
+
+async def cut_connection(which: Hour) -> None:
+    """Ends the connection of whoever rebuilds the hour, until `mend`."""
+    await _on_heads(
+        f"IF (NEW.account_id, NEW.customer_id, NEW.hour) = ({which.account_id},"
+        f" {which.customer_id}, '{which.hour}'::timestamptz)"
+        " THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
+    )
+
+
+async def _on_heads(statements: str) -> None:
+    async with db.connection() as conn:
+        await conn.execute(
+            "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN {statements} RETURN NEW; END $$"
+        )
+        await conn.execute(
+            "CREATE TRIGGER fails BEFORE INSERT OR UPDATE ON hours"
+            " FOR EACH ROW EXECUTE FUNCTION fails()"
+        )
+
+
+async def mend() -> None:
+    async with db.connection() as conn:
+        await conn.execute("DROP FUNCTION fails CASCADE")
