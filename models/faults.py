@@ -37,6 +37,5 @@ COLLISION: tuple[type[Exception], ...] = (
     OvertakenError,
 )
 
-TookTooLong = asyncpg.QueryCanceledError  # for the statement_timeout; of AWAY otherwise
 NoPartition = asyncpg.CheckViolationError
 Taken = asyncpg.UniqueViolationError

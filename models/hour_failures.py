@@ -10,6 +10,11 @@ _ERROR_LENGTH = 500
 _FAILURES = """
 SELECT failures FROM hour_failures WHERE account_id = $1 AND customer_id = $2 AND hour = $3
 """
+_MARKED = """
+SELECT EXISTS (
+    SELECT 1 FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3
+)
+"""
 _RECORD = """
 INSERT INTO hour_failures (account_id, customer_id, hour, failures, failed_at, retry_at, error)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -23,6 +28,7 @@ SET (failures, failed_at, retry_at, error)
 class Failure:
     failures: int  # in a row
     retry_at: datetime
+    error: str
 
 
 async def record(
@@ -32,20 +38,17 @@ async def record(
     hour: datetime,
     error: Exception,
     now: datetime,
-) -> Failure:
-    """Sets the hour aside, each time for longer. The caller holds the lock of rebuilds."""
+) -> Failure | None:
+    """Sets the hour aside, each time for longer; None if it is not marked any more.
+
+    The caller holds the lock that keeps rebuilds of the hour apart.
+    """
     key = (account_id, customer_id, hour)
+    if not await conn.fetchval(_MARKED, *key):
+        return None
     failures = (await conn.fetchval(_FAILURES, *key) or 0) + 1
     retry_at = now + rebuild_order.delay_after(failures)
     # The first line: the details that may follow quote values.
     reason = f"{type(error).__name__}: {error}".splitlines()[0][:_ERROR_LENGTH]
     await conn.execute(_RECORD, *key, failures, now, retry_at, reason)
-    return Failure(failures, retry_at)
-
-
-async def count(account_id: int) -> int:
-    async with db.connection() as conn:
-        failing: int = await conn.fetchval(
-            "SELECT count(*) FROM hour_failures WHERE account_id = $1", account_id
-        )
-    return failing
+    return Failure(failures, retry_at, reason)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import periods
-from models import db, faults, hour_failures, ledger, rollup_sql
+from models import db, hour_failures, ledger, rollup_sql
 
 _RETRIES = 20
 _UNMARK = """
@@ -63,9 +63,12 @@ _HEAD = ", ".join(Head.__dataclass_fields__)
 
 
 class NotRebuiltError(Exception):
-    """The rebuild failed for a reason of the hour itself, which waits until `failure.retry_at`."""
+    """The rebuild failed though the database answers; the hour waits until `failure.retry_at`.
 
-    def __init__(self, failure: hour_failures.Failure) -> None:
+    No `failure` if another worker has begun to rebuild the hour meanwhile.
+    """
+
+    def __init__(self, failure: hour_failures.Failure | None) -> None:
         super().__init__(failure)
         self.failure = failure
 
@@ -99,7 +102,8 @@ async def try_rebuild(
 ) -> Rebuilt | None:
     """`rebuild`, or None at once if somebody else is rebuilding the hour.
 
-    NotRebuiltError if the hour fails: it is set aside, under the lock, in a transaction of its own.
+    NotRebuiltError if it failed and the hour is set aside; any other error if the database does not
+    answer, for which no hour is to wait.
     """
     which = Hour(account_id, customer_id, hour)
     async with db.connection() as conn, _locked(conn, which, wait=False) as got:
@@ -108,10 +112,15 @@ async def try_rebuild(
         try:
             return await _rebuild(conn, which, now)
         except Exception as error:
-            if faults.is_away(error) and not isinstance(error, faults.TookTooLong):
-                raise
-            failure = await hour_failures.record(conn, *which, error, now)
-            raise NotRebuiltError(failure) from error
+            cause = error
+    raise NotRebuiltError(await _set_aside(which, cause, now)) from cause
+
+
+async def _set_aside(which: Hour, cause: Exception, now: datetime) -> hour_failures.Failure | None:
+    """On another connection, since the rebuild may have cost its own. Not if somebody else is
+    rebuilding the hour: that rebuild decides."""
+    async with db.connection() as conn, _locked(conn, which, wait=False) as got:
+        return await hour_failures.record(conn, *which, cause, now) if got else None
 
 
 async def lock(
@@ -137,8 +146,15 @@ async def _locked(conn: db.Connection, which: Hour, *, wait: bool) -> AsyncItera
     try:
         yield wait or got
     finally:
-        if (wait or got) and not conn.is_closed():
+        if (wait or got) and _is_open(conn):
             await _or_closed(conn, "SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+
+
+def _is_open(conn: db.Connection) -> bool:
+    try:
+        return not conn.is_closed()
+    except asyncpg.InterfaceError:  # it was lost during a statement, and the pool has it back
+        return False
 
 
 async def _or_closed(conn: db.Connection, statement: str, key: str) -> Any:

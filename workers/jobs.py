@@ -63,10 +63,11 @@ async def _rebuild(tools: Tools, account_id: int, place: Place) -> Outcome:
     try:
         rebuilt = await hours.try_rebuild(*which, tools.clock())
     except hours.NotRebuiltError as error:
-        log.exception("hour not rebuilt", **which._asdict(), **asdict(error.failure))
+        if error.failure:
+            log.error("hour not rebuilt", **which._asdict(), **asdict(error.failure))
         return Outcome.FAILED
     except Exception:
-        log.exception("hour not rebuilt, and not set aside", **which._asdict())
+        log.exception("hour neither rebuilt nor set aside", **which._asdict())
         return Outcome.NOT_NOW
     if rebuilt is None:
         return Outcome.NOT_NOW

@@ -72,18 +72,29 @@ async def waiting() -> set[Hour]:
 async def fail(which: Hour, state: str = "P0001") -> None:
     """Makes rebuilds of the hour fail with an SQLSTATE, until `mend`."""
     await _on_heads(
-        f"IF (NEW.account_id, NEW.customer_id, NEW.hour) = ({which.account_id},"
-        f" {which.customer_id}, '{which.hour}'::timestamptz)"
-        f" THEN RAISE EXCEPTION 'this hour fails' USING ERRCODE = '{state}'; END IF;"
+        f"IF {_is(which)} THEN RAISE EXCEPTION 'this hour fails' USING ERRCODE = '{state}'; END IF;"
     )
 
 
-async def cut_connection(which: Hour) -> None:
-    """Ends the connection of whoever rebuilds the hour, until `mend`."""
+async def fail_account(account: int) -> None:
+    """Makes rebuilds of all its hours fail, until `mend`."""
     await _on_heads(
-        f"IF (NEW.account_id, NEW.customer_id, NEW.hour) = ({which.account_id},"
-        f" {which.customer_id}, '{which.hour}'::timestamptz)"
-        " THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
+        f"IF NEW.account_id = {account} THEN RAISE EXCEPTION 'this account fails'; END IF;"
+    )
+
+
+async def cut_connections(which: Hour) -> None:
+    """Ends all connections to the database when the hour is rebuilt, until `mend`."""
+    await _on_heads(
+        f"IF {_is(which)} THEN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database(); END IF;"
+    )
+
+
+def _is(which: Hour) -> str:
+    return (
+        "(NEW.account_id, NEW.customer_id, NEW.hour)"
+        f" = ({which.account_id}, {which.customer_id}, '{which.hour}'::timestamptz)"
     )
 
 
