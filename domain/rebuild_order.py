@@ -46,7 +46,7 @@ class Share:
 
 
 RECENT_SHARE = Share(total=96, least=8)
-OLDER_SHARE = Share(total=24, least=2)
+OLDER_SHARE = Share(total=48, least=2)
 
 
 @dataclass(slots=True)
