@@ -1,6 +1,8 @@
 """A balance, a page of them and a round of balance rules cost the same after 1 and 36 months."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +22,7 @@ from models import accounts, alerts, ledger
 from models import alert_rules as stored_rules
 from workers import readings
 
-NOW = HOUR + days.timedelta(minutes=30)
+NOW = HOUR + timedelta(minutes=30)
 CUSTOMERS = 20
 RULE = alert_rules.Wanted(
     title="It owes too much",
@@ -48,7 +50,8 @@ async def all_balances() -> None:
 
 
 def asked(redis: Redis) -> Callable[[], Awaitable[Any]]:
-    return lambda: reader.Asker(reader.staff(ACCOUNT), NOW, redis).ask(PAGE)
+    nobody = replace(reader.staff(ACCOUNT), id=None)  # of the staff, in particular
+    return lambda: reader.Asker(nobody, NOW, redis).ask(PAGE)
 
 
 def evaluated(redis: Redis) -> Callable[[], Awaitable[Any]]:
@@ -74,15 +77,8 @@ async def test_balances_touch_as_many_buffers_after_36_months_as_after_1(redis: 
     }
     found = []
     for months in (1, 36):
-        await empty()
         await long_ledger.fill(months, CUSTOMERS)
         found.append({name: await costs.buffers(work) for name, work in works.items()})
-    print(found)
     few, many = found
     for name in works:
         assert many[name] <= 1.2 * few[name], (name, few, many)
-
-
-async def empty() -> None:
-    async with ledger.db.connection() as conn:
-        await conn.execute("TRUNCATE hours, ledger_entries, balances")
