@@ -4,13 +4,15 @@ import asyncio
 import random
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import asyncpg
 import pytest
 from books import NOW, Books, at, open_customer
 
-from models import db, hours, ledger
+from models import db, hours, ledger, migrations
 
+MIGRATION = Path(migrations.__file__).with_name("0017_balances.sql")
 _SUMS = """
 SELECT customer_id, sum(CASE WHEN kind IN ('PAYMENT', 'CREDIT') THEN amount ELSE -amount END)
 FROM ledger_entries GROUP BY customer_id
@@ -74,6 +76,22 @@ async def test_a_posting_that_is_rolled_back_leaves_the_row_as_it_was(books: Boo
     with pytest.raises(asyncpg.UniqueViolationError):
         await post(books, "PAYMENT", "1")
     assert await stored() == {books.customer_id: Decimal(1)}
+
+
+async def test_the_migration_fills_the_rows_from_the_ledger(books: Books) -> None:
+    other = await open_customer(books, "second")
+    await books.call(at(2), "1.5", customer_id=other)
+    await books.rebuild()
+    await post(books, "PAYMENT", "10")
+    async with db.connection() as conn:
+        await conn.execute(
+            "DROP INDEX hours_unposted_customer; DROP TABLE balances;"
+            " DROP TRIGGER ledger_entries_balance ON ledger_entries; DROP FUNCTION add_to_balances"
+        )
+        await conn.execute(MIGRATION.read_text("utf-8"))
+    assert await stored() == {books.customer_id: Decimal(10), other: Decimal("-1.5")}
+    await post(books, "TAX", "0.1")
+    assert await stored() == await summed()
 
 
 @pytest.mark.parametrize("seed", range(2))

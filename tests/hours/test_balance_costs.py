@@ -38,7 +38,8 @@ RULE = alert_rules.Wanted(
     level=Level.CRITICAL,
     recipients=(Recipient(Channel.EMAIL, "ops@voice.example"),),
 )
-PAGE = "{ customers(first: 20) { edges { node { balance { amount } checklist { outstanding } } } } }"
+PAGE = """{ customers(first: 20) { edges { node {
+  balance { amount } checklist { outstanding } } } } }"""
 
 
 async def one_balance() -> None:
