@@ -123,6 +123,14 @@ class Context:
         return cast("DataLoader[K, V]", self._loaders[load])
 
 
+def grouped(keys: Sequence[tuple[int, K]]) -> dict[K, list[int]]:
+    """The ids of a batch by what is asked of them."""
+    ids: dict[K, list[int]] = {}
+    for id, asked in keys:
+        ids.setdefault(asked, []).append(id)
+    return ids
+
+
 Info: TypeAlias = strawberry.Info[Context, None]
 
 

@@ -57,6 +57,8 @@ async def nodes(asker: Asker, field: str, n: int = MANY) -> list[Any]:
         "checklist { outstanding items { code } snoozed { code } }",
         "channels { inUse limit byCarrier { carrier { name } inUse } }",
         "liveStats(windowSeconds: 60) { attempts }",
+        "numberBlocks(first: 2) { first }",
+        'sipUsers(first: 2, startingWith: "7") { edges { node { username } } }',
     ],
 )
 async def test_50_customers_take_as_many_statements_as_2(asker: Asker, field: str) -> None:
