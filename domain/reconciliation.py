@@ -165,6 +165,28 @@ def _billed(hour: Hour) -> Iterator[Text]:
 
 
 @dataclass(frozen=True, slots=True)
+class Balance:
+    """The stored sum of a customer's ledger, and the ledger summed again. `currency` None: no sum
+    is stored."""
+
+    posted: Decimal
+    currency: str | None
+    ledger: Decimal
+
+
+def balance_differences(balance: Balance, currency: str, hour: datetime) -> Iterator[Difference]:
+    """Reported with the first hour of the period: a balance belongs to no hour."""
+    if balance.posted != balance.ledger:
+        sums = {"balance": balance.posted, "ledger": balance.ledger}
+        yield Difference(
+            hour, Text("the stored balance is {balance}, the ledger sums to {ledger}", sums)
+        )
+    if balance.currency not in (None, currency):
+        found = {"found": balance.currency, "currency": currency}
+        yield Difference(hour, Text("the stored balance is in {found}, not in {currency}", found))
+
+
+@dataclass(frozen=True, slots=True)
 class Issued:
     """An issued invoice with what it pinned, adjusted (in the order of its lines) and posted."""
 

@@ -105,6 +105,6 @@ WHERE account_id = $1 AND (customer_id, login_id, code) IN (
 )
 """
 SNOOZED = """
-SELECT code, until FROM checklist_snoozes
-WHERE account_id = $1 AND customer_id = $2 AND login_id = $3 AND until > $4
+SELECT customer_id, code, until FROM checklist_snoozes
+WHERE account_id = $1 AND customer_id = ANY($2) AND login_id = $3 AND until > $4
 """

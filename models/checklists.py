@@ -17,13 +17,13 @@ ACCOUNT = 0
 BATCH = 500  # checklists settled in a transaction
 
 
-async def of_customer(
-    account_id: int, customer_id: int, now: datetime
-) -> checklist.CustomerFacts | None:
-    """Of the customer with all its contacts; None where there is no such customer."""
+async def of_customers(
+    account_id: int, customer_ids: Sequence[int], now: datetime
+) -> dict[int, checklist.CustomerFacts]:
+    """Of each of these customers that exists, by id, with all its contacts. One statement."""
     async with db.connection() as conn:
-        rows = await conn.fetch(sql.CUSTOMERS, account_id, [customer_id], now)
-    return _customer(rows[0]) if rows else None
+        rows = await conn.fetch(sql.CUSTOMERS, account_id, list(customer_ids), now)
+    return {row["id"]: _customer(row) for row in rows}
 
 
 async def of_account(account_id: int) -> checklist.AccountFacts:
@@ -97,12 +97,15 @@ async def remove_snoozes(account_id: int, before: datetime, most: int) -> int:
 
 
 async def snoozed(
-    account_id: int, customer_id: int, login_id: int, now: datetime
-) -> dict[str, datetime]:
-    """Until when the person does not want to see which items, by code."""
+    account_id: int, customer_ids: Sequence[int], login_id: int, now: datetime
+) -> dict[int, dict[str, datetime]]:
+    """Until when the person does not want to see which items: by customer, then by code."""
     async with db.connection() as conn:
-        rows = await conn.fetch(sql.SNOOZED, account_id, customer_id, login_id, now)
-    return {row["code"]: row["until"] for row in rows}
+        rows = await conn.fetch(sql.SNOOZED, account_id, list(customer_ids), login_id, now)
+    until: dict[int, dict[str, datetime]] = {id: {} for id in customer_ids}
+    for row in rows:
+        until[row["customer_id"]][row["code"]] = row["until"]
+    return until
 
 
 async def _open(

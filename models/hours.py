@@ -5,6 +5,8 @@ it apart; the snapshot that a rebuild reads holds marks and records of the same 
 ingest writes both in one transaction.
 """
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from domain import periods
 from models import db, hour_failures, ledger, rollup_sql
 
 _RETRIES = 20
+# Seconds between two tries: random, so that rebuilds that met once do not meet again.
+_FIRST_PAUSE, _MAX_PAUSE = 0.005, 0.5
 _UNMARK = """
 WITH succeeded AS (
     DELETE FROM hour_failures WHERE account_id = $1 AND customer_id = $2 AND hour = $3
@@ -171,9 +175,10 @@ async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
         try:
             async with conn.transaction(isolation="repeatable_read"):
                 return await _rebuild_once(conn, which, now)
-        except asyncpg.SerializationError:  # posting of closed hours touched the head meanwhile
+        except asyncpg.SerializationError:  # another posting changed the head or the balance row
             if attempt == _RETRIES - 1:
                 raise
+            await asyncio.sleep(random.uniform(0, min(_MAX_PAUSE, _FIRST_PAUSE * 2**attempt)))
     raise AssertionError("unreachable")
 
 

@@ -103,7 +103,13 @@ _PAGE = f"""
 SELECT {_COLUMNS} FROM number_blocks
 WHERE account_id = $1 AND first_number > $2 ORDER BY first_number LIMIT $3
 """
-_PAGE_OF_CUSTOMER = _PAGE.replace("$2 ", "$2 AND customer_id = $4 ", 1)
+_PAGES = f"""
+SELECT page.* FROM unnest($4::bigint[]) AS c (id) CROSS JOIN LATERAL (
+    SELECT {_COLUMNS} FROM number_blocks
+    WHERE account_id = $1 AND customer_id = c.id AND first_number > $2
+    ORDER BY first_number LIMIT $3
+) page
+"""
 
 
 # The range -----------------------------------------------------------------------------------
@@ -234,17 +240,25 @@ async def get(account_id: int, block_id: int) -> Block | None:
     return None if row is None else _block(row)
 
 
-async def page(
-    account_id: int, customer_id: int | None, after: int | None, limit: int
-) -> list[Block]:
-    """In order of their numbers: those that begin above `after`, of one customer or of all."""
+async def page(account_id: int, after: int | None, limit: int) -> list[Block]:
+    """In order of their numbers: those that begin above `after`, of all customers."""
     start = -1 if after is None else after
     async with db.connection() as conn:
-        if customer_id is None:
-            rows = await conn.fetch(_PAGE, account_id, start, limit)
-        else:
-            rows = await conn.fetch(_PAGE_OF_CUSTOMER, account_id, start, limit, customer_id)
+        rows = await conn.fetch(_PAGE, account_id, start, limit)
     return [_block(row) for row in rows]
+
+
+async def pages(
+    account_id: int, customer_ids: Sequence[int], after: int | None, limit: int
+) -> dict[int, list[Block]]:
+    """`page` of each of these customers, up to `limit` each, in one statement."""
+    start = -1 if after is None else after
+    async with db.connection() as conn:
+        rows = await conn.fetch(_PAGES, account_id, start, limit, sorted(set(customer_ids)))
+    found: dict[int, list[Block]] = {customer_id: [] for customer_id in customer_ids}
+    for row in rows:
+        found[row["customer_id"]].append(_block(row))
+    return found
 
 
 async def used(account_id: int, spans: Sequence[numbers.Span]) -> list[int]:

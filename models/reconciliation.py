@@ -32,8 +32,10 @@ async def reconcile(
         unequal = await _unequal(conn, of, found)
         keys = await _keys(conn, of, found)
         issued = await _issued(conn, of)
+        balance = rules.Balance(*await conn.fetchrow(sql.BALANCE, account_id, customer_id))
     details = [detail for hour in found for detail in rules.differences(hour, currency)]
     details += [*unequal, *keys, *_faults(issued, start, end)]
+    details += rules.balance_differences(balance, currency, start)
     return _proof(currency, found, sorted(details, key=lambda difference: difference.hour))
 
 

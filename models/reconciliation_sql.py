@@ -190,3 +190,12 @@ FROM ledger_entries
 WHERE account_id = $1 AND customer_id = $3 AND invoice_id = ANY($2)
 GROUP BY 1
 """
+# Parameters: $1 account, $2 customer. The whole ledger, of whatever period; a row always.
+BALANCE = f"""
+SELECT coalesce(b.posted, 0) AS posted, b.currency,
+       coalesce(l.amount, 0) AS ledger
+FROM (
+    SELECT sum(CASE WHEN kind IN ('PAYMENT', 'CREDIT') THEN amount ELSE -amount END) AS amount
+    FROM ledger_entries WHERE {_OF}
+) l LEFT JOIN balances b ON b.account_id = $1 AND b.customer_id = $2
+"""

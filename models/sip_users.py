@@ -86,7 +86,13 @@ _PAGE = f"""
 SELECT {_COLUMNS} FROM sip_users
 WHERE account_id = $1 AND number BETWEEN $2 AND $3 ORDER BY number LIMIT $4
 """
-_PAGE_OF_CUSTOMER = _PAGE.replace("AND number", "AND customer_id = $5 AND number")
+_PAGES = f"""
+SELECT page.* FROM unnest($5::bigint[]) AS c (id) CROSS JOIN LATERAL (
+    SELECT {_COLUMNS} FROM sip_users
+    WHERE account_id = $1 AND customer_id = c.id AND number BETWEEN $2 AND $3
+    ORDER BY number LIMIT $4
+) page
+"""
 _CREDENTIALS = """
 SELECT u.username, u.realm, u.ha1, u.ha1b, u.ha1_sha256, c.reference, c.channel_limit
 FROM sip_users u JOIN customers c ON c.account_id = u.account_id AND c.id = u.customer_id
@@ -236,19 +242,29 @@ async def get(account_id: int, user_id: int) -> SipUser | None:
     return None if row is None else _user(row)
 
 
-async def page(
-    account_id: int, customer_id: int | None, spans: Sequence[numbers.Span], limit: int
-) -> list[SipUser]:
-    """Those whose numbers are in the spans, which ascend; of one customer or of all."""
-    query = _PAGE if customer_id is None else _PAGE_OF_CUSTOMER
-    more = () if customer_id is None else (customer_id,)
+async def page(account_id: int, spans: Sequence[numbers.Span], limit: int) -> list[SipUser]:
+    """Those whose numbers are in the spans, which ascend; of all customers."""
     rows: list[Any] = []
     async with db.connection() as conn:
         for span in spans:
             if len(rows) < limit:
                 left = limit - len(rows)
-                rows += await conn.fetch(query, account_id, span.first, span.last, left, *more)
+                rows += await conn.fetch(_PAGE, account_id, span.first, span.last, left)
     return [_user(row) for row in rows]
+
+
+async def pages(
+    account_id: int, customer_ids: Sequence[int], spans: Sequence[numbers.Span], limit: int
+) -> dict[int, list[SipUser]]:
+    """`page` of each of these customers, up to `limit` each, in one statement per span."""
+    found: dict[int, list[SipUser]] = {customer_id: [] for customer_id in customer_ids}
+    async with db.connection() as conn:
+        for span in spans:
+            short = [id for id, users in found.items() if len(users) < limit]
+            of = (account_id, span.first, span.last, limit, short)
+            for row in await conn.fetch(_PAGES, *of) if short else ():
+                found[row["customer_id"]].append(_user(row))
+    return {id: users[:limit] for id, users in found.items()}
 
 
 async def credentials(account_id: int, username: str) -> Credentials | None:

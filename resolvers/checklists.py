@@ -1,6 +1,6 @@
 """What is still to be put right, as the caller may see it, and what of it may wait."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,20 +26,32 @@ class Shown:
     snoozed: Sequence[checklist.Outstanding]
 
 
-async def of_customer(caller: callers.Caller, customer_id: int, now: datetime) -> Shown:
-    """Of verifications a contact's own, or (staff, keys) those of all the customer's contacts."""
-    access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
-    found = await stored.of_customer(caller.account_id, customer_id, now)
-    if found is None:
-        return Shown([], [])
+async def of_customers(
+    caller: callers.Caller, customer_ids: Sequence[int], now: datetime
+) -> list[Shown]:
+    """Of each of these customers, in this order; as many statements for one as for a hundred.
+
+    Of verifications a contact's own, or (staff, keys) those of all the customer's contacts.
+    """
+    for customer_id in customer_ids:
+        access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
+    found = await stored.of_customers(caller.account_id, customer_ids, now)
     if caller.kind is callers.Kind.CONTACT:
-        found = await _as_contact(caller, found)
+        found = {id: await _as_contact(caller, looked_at) for id, looked_at in found.items()}
+    items = {id: _of_customer(caller, looked_at) for id, looked_at in found.items()}
+    shown = await _without_snoozed(caller, items, now)
+    return [shown.get(id, Shown([], [])) for id in customer_ids]
+
+
+def _of_customer(
+    caller: callers.Caller, found: checklist.CustomerFacts
+) -> Sequence[checklist.Outstanding]:
     items = checklist.outstanding(
         checklist_items.OF_CUSTOMER, found, caller.language, _viewer(caller)
     )
-    if not access.may(caller, Capability.SEE_BILLING):
-        items = [item for item in items if item.code != "PAYMENT_OVERDUE"]
-    return await _without_snoozed(caller, customer_id, items, now)
+    if access.may(caller, Capability.SEE_BILLING):
+        return items
+    return [item for item in items if item.code != "PAYMENT_OVERDUE"]
 
 
 async def of_account(caller: callers.Caller, now: datetime) -> Shown:
@@ -55,7 +67,7 @@ async def of_account(caller: callers.Caller, now: datetime) -> Shown:
     items = checklist.outstanding(
         checklist_items.OF_ACCOUNT, found, caller.language, _viewer(caller)
     )
-    return await _without_snoozed(caller, stored.ACCOUNT, items, now)
+    return (await _without_snoozed(caller, {stored.ACCOUNT: items}, now))[stored.ACCOUNT]
 
 
 async def snooze(
@@ -103,7 +115,7 @@ async def settle(
 
 
 async def _shown(caller: callers.Caller, of: int, now: datetime) -> Shown:
-    return await of_customer(caller, of, now) if of else await of_account(caller, now)
+    return (await of_customers(caller, [of], now))[0] if of else await of_account(caller, now)
 
 
 async def _as_contact(
@@ -135,13 +147,17 @@ async def _as_staff(
 
 
 async def _without_snoozed(
-    caller: callers.Caller, of: int, items: Sequence[checklist.Outstanding], now: datetime
-) -> Shown:
-    """Nobody in particular, and a program, has snoozed nothing."""
+    caller: callers.Caller, items: Mapping[int, Sequence[checklist.Outstanding]], now: datetime
+) -> dict[int, Shown]:
+    """By customer, as `items` are. Nobody in particular, and a program, has snoozed nothing."""
     if caller.id is None or caller.kind is callers.Kind.KEY:
-        return Shown(items, [])
+        return {of: Shown(all_items, []) for of, all_items in items.items()}
     login_id = await _login(caller)
-    until = await stored.snoozed(caller.account_id, of, login_id, now)
+    until = await stored.snoozed(caller.account_id, list(items), login_id, now)
+    return {of: _split(all_items, until[of]) for of, all_items in items.items()}
+
+
+def _split(items: Sequence[checklist.Outstanding], until: Mapping[str, datetime]) -> Shown:
     marked = [replace(item, snoozed_until=until.get(item.code)) for item in items]
     return Shown(
         [item for item in marked if item.snoozed_until is None],

@@ -1,12 +1,12 @@
 """Customers: made, changed and read, as the caller may."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from domain import callers, people, profiles, refusals
 from models import customers as stored
-from models import db, lists
+from models import db, ledger, lists
 from models.tables import Customer
 from resolvers import access, audit
 from resolvers.access import Capability
@@ -103,6 +103,14 @@ async def page(
     known = {column: value for column, value in equal.items() if value is not None}
     wanted = lists.Wanted(after, limit, profiles.search(search), known)
     return await stored.page(caller.account_id, wanted)
+
+
+async def balances(caller: callers.Caller, customer_ids: Sequence[int]) -> list[Decimal]:
+    """Of each of these customers, in this order, in one statement. FORBIDDEN, NOT_FOUND."""
+    for customer_id in customer_ids:
+        access.require_customer(caller, Capability.SEE_BILLING, customer_id)
+    found = await ledger.balances(caller.account_id, customer_ids)
+    return [found[customer_id] for customer_id in customer_ids]
 
 
 async def existing(account_id: int, customer_id: int) -> Customer:

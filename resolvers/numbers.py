@@ -119,12 +119,19 @@ async def one(caller: callers.Caller, block_id: int) -> Block | None:
     return block
 
 
-async def page(
-    caller: callers.Caller, customer_id: int | None, after: int | None, limit: int
-) -> list[Block]:
-    """In order of their numbers; of one customer, or of the account."""
-    access.require_scope(caller, Capability.SEE_NUMBERS, customer_id)
-    return await stored.page(caller.account_id, customer_id, after, limit)
+async def page(caller: callers.Caller, after: int | None, limit: int) -> list[Block]:
+    """Of the account, in order of their numbers."""
+    access.require_account(caller, Capability.SEE_NUMBERS)
+    return await stored.page(caller.account_id, after, limit)
+
+
+async def pages(
+    caller: callers.Caller, customer_ids: Sequence[int], after: int | None, limit: int
+) -> dict[int, list[Block]]:
+    """Of each of these customers, in order of their numbers."""
+    for customer_id in customer_ids:
+        access.require_customer(caller, Capability.SEE_NUMBERS, customer_id)
+    return await stored.pages(caller.account_id, customer_ids, after, limit)
 
 
 async def used(spans: Sequence[tuple[int, numbers.Span]]) -> list[int]:

@@ -113,16 +113,26 @@ async def one(caller: callers.Caller, user_id: int) -> SipUser | None:
 
 
 async def page(
+    caller: callers.Caller, after: int | None, prefix: str | None, limit: int
+) -> list[SipUser]:
+    """Of the account, in order of their numbers, those above `after`."""
+    access.require_account(caller, Capability.SEE_NUMBERS)
+    spans = _above(numbers.starting_with(prefix), after)
+    return await stored.page(caller.account_id, spans, limit)
+
+
+async def pages(
     caller: callers.Caller,
-    customer_id: int | None,
+    customer_ids: Sequence[int],
     after: int | None,
     prefix: str | None,
     limit: int,
-) -> list[SipUser]:
-    """In order of their numbers, those above `after`; of one customer, or of the account."""
-    access.require_scope(caller, Capability.SEE_NUMBERS, customer_id)
+) -> dict[int, list[SipUser]]:
+    """Of each of these customers, as `page`."""
+    for customer_id in customer_ids:
+        access.require_customer(caller, Capability.SEE_NUMBERS, customer_id)
     spans = _above(numbers.starting_with(prefix), after)
-    return await stored.page(caller.account_id, customer_id, spans, limit)
+    return await stored.pages(caller.account_id, customer_ids, spans, limit)
 
 
 async def _own(caller: callers.Caller, user_id: int) -> SipUser:

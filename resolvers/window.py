@@ -12,7 +12,8 @@ from domain import callers, refusals
 from live import stats as live_stats
 from live import topics
 from models import ended
-from resolvers import live
+from resolvers import access, live
+from resolvers.access import Capability
 
 SHORTEST_SECONDS = 10
 LONGEST_SECONDS = live_stats.LONGEST_SECONDS
@@ -58,8 +59,10 @@ class Stats:
 async def stats(
     caller: callers.Caller, redis: Redis, customer_id: int | None, seconds: int
 ) -> live_stats.Window:
-    """LIVE_UNAVAILABLE where Redis is away or silent, or is filled for longer than 3 s."""
-    await require(caller, customer_id, seconds)
+    """Of an existing customer, or (None) of the account. LIVE_UNAVAILABLE where Redis is away or
+    silent, or is filled for longer than 3 s."""
+    _require_length(seconds)
+    access.require_scope(caller, Capability.SEE_LIVE, customer_id)
     source = Stats(caller.account_id, customer_id, seconds)
     try:
         async with asyncio.timeout(live.ANSWER_WITHIN):
@@ -74,6 +77,11 @@ async def stats(
 
 async def require(caller: callers.Caller, customer_id: int | None, seconds: int) -> None:
     """Refuses as `live.require`, and BAD_WINDOW."""
+    _require_length(seconds)
+    await live.require(caller, customer_id)
+
+
+def _require_length(seconds: int) -> None:
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise refusals.Refusal(
             "BAD_WINDOW",
@@ -83,7 +91,6 @@ async def require(caller: callers.Caller, customer_id: int | None, seconds: int)
             most=LONGEST_SECONDS,
             seconds=seconds,
         )
-    await live.require(caller, customer_id)
 
 
 async def fill(redis: Redis, account_id: int) -> bool:

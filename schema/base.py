@@ -113,11 +113,22 @@ class Context:
         self.mark = mark
         self._loaders.clear()
 
-    def loader(self, load: Callable[[list[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
-        """The operation's data loader of a module-level batch function."""
+    def loader(
+        self, load: Callable[[list[K]], Awaitable[Sequence[V]]], *, cached: bool = True
+    ) -> DataLoader[K, V]:
+        """The operation's data loader of a module-level batch function. `cached` False: it only
+        batches, for what mutations of the same operation may change."""
         if load not in self._loaders:
-            self._loaders[load] = DataLoader(load_fn=load)
+            self._loaders[load] = DataLoader(load_fn=load, cache=cached)
         return cast("DataLoader[K, V]", self._loaders[load])
+
+
+def grouped(keys: Sequence[tuple[int, K]]) -> dict[K, list[int]]:
+    """The ids of a batch by what is asked of them."""
+    ids: dict[K, list[int]] = {}
+    for id, asked in keys:
+        ids.setdefault(asked, []).append(id)
+    return ids
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,5 +1,6 @@
 """Customers, as the caller may see them, and what staff make of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -7,7 +8,8 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from models import ledger, tables
+from domain import callers
+from models import tables
 from resolvers import access
 from resolvers import checklists as resolve_checklists
 from resolvers import customers as resolve
@@ -95,8 +97,8 @@ class Customer(
         " negative: it owes. Exact, at most 60 s behind the calls."
     )
     async def balance(self, info: base.Info) -> base.Money:
-        access.require_customer(info.context.signed_in(), Capability.SEE_BILLING, self.row.id)
-        amount = await ledger.balance(self.row.account_id, self.row.id)
+        key = (info.context.signed_in(), self.row.id)
+        amount = await info.context.loader(_balances, cached=False).load(key)
         return base.Money.of(amount, self.row.currency)
 
     @strawberry.field(description="How far below 0 its balance may go; 0 is prepaid.")
@@ -107,8 +109,21 @@ class Customer(
     @strawberry.field(description="What it still has to put right.")
     async def checklist(self, info: base.Info) -> checklist.Checklist:
         context = info.context
-        shown = await resolve_checklists.of_customer(context.signed_in(), self.row.id, context.now)
+        key = (context.signed_in(), self.row.id, context.now)
+        shown = await context.loader(_checklists, cached=False).load(key)
         return checklist.Checklist.of(shown)
+
+
+async def _balances(keys: list[tuple[callers.Caller, int]]) -> Sequence[Decimal]:
+    [caller] = {caller for caller, _ in keys}
+    return await resolve.balances(caller, [customer_id for _, customer_id in keys])
+
+
+async def _checklists(
+    keys: list[tuple[callers.Caller, int, datetime]],
+) -> Sequence[resolve_checklists.Shown]:
+    [(caller, now)] = {(caller, now) for caller, _, now in keys}
+    return await resolve_checklists.of_customers(caller, [id for _, id, _ in keys], now)
 
 
 @strawberry.input(description="A new customer.")

@@ -1,11 +1,12 @@
 """Channels up now and the sliding window of what ended: read, and pushed at every change."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
+from redis.asyncio import Redis
 
 from domain import callers
 from domain import stats as rules
@@ -118,7 +119,8 @@ class HasChannels(base.Scoped):
     @strawberry.field(description="Calls that are up now.")
     async def channels(self, info: base.Info) -> Channels:
         caller = info.context.signed_in()
-        picture = await live.channels(caller, info.context.redis, self.customer_id)
+        key = (caller, info.context.redis, self.customer_id)
+        picture = await info.context.loader(_pictures, cached=False).load(key)
         return Channels.of(picture, named=await named_carriers.sees_names(caller))
 
     @strawberry.field(
@@ -132,6 +134,13 @@ class HasChannels(base.Scoped):
         return LiveStats.of(
             await window.stats(caller, info.context.redis, self.customer_id, window_seconds)
         )
+
+
+async def _pictures(
+    keys: list[tuple[callers.Caller, Redis, int | None]],
+) -> Sequence[live.Picture]:
+    caller, redis, _ = keys[0]  # of one operation
+    return await live.channels(caller, redis, [customer_id for *_, customer_id in keys])
 
 
 @strawberry.type

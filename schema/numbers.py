@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
+from domain import callers
 from domain import numbers as rules
 from models import customers as stored_customers
 from models import numbers as stored
@@ -111,10 +112,20 @@ class HasBlocks(base.Scoped):
             strawberry.argument(description="A number: blocks above it; null: from the start."),
         ] = None,
     ) -> list[NumberBlock]:
-        size = base.page_size(first)
-        caller = info.context.signed_in()
-        rows = await resolve.page(caller, self.customer_id, after, size)
+        assert self.customer_id is not None
+        key = (self.customer_id, (info.context.signed_in(), after, base.page_size(first)))
+        rows = await info.context.loader(_pages, cached=False).load(key)
         return [NumberBlock.of(row) for row in rows]
+
+
+_Page: TypeAlias = tuple[callers.Caller, int | None, int]  # who asks, `after`, `limit`
+
+
+async def _pages(keys: list[tuple[int, _Page]]) -> Sequence[list[stored.Block]]:
+    """Of each customer; those that are asked for the same page, in one statement."""
+    customers = base.grouped(keys)
+    found = {page: await resolve.pages(page[0], ids, *page[1:]) for page, ids in customers.items()}
+    return [found[page][customer_id] for customer_id, page in keys]
 
 
 @strawberry.type
@@ -132,7 +143,7 @@ class HasRange(base.Scoped):
     ) -> base.Connection[NumberBlock]:
         size = base.page_size(first)
         start = base.decode_number_cursor(after)
-        rows = await resolve.page(info.context.signed_in(), None, start, size + 1)
+        rows = await resolve.page(info.context.signed_in(), start, size + 1)
         return base.page(rows, size, lambda row: base.encode_cursor(row.span.first), NumberBlock.of)
 
 

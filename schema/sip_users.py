@@ -1,10 +1,12 @@
 """SIP users, and the usernames a customer may still pick."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 
+from domain import callers
 from domain import numbers as rules
 from models import sip_users as stored
 from resolvers import sip_users as resolve
@@ -86,14 +88,24 @@ class HasSipUsers(base.Scoped):
         starting_with: _StartingWith = None,
     ) -> base.Connection[SipUser]:
         size = base.page_size(first)
-        rows = await resolve.page(
-            info.context.signed_in(),
-            self.customer_id,
-            base.decode_number_cursor(after),
-            starting_with,
-            size + 1,
-        )
+        caller, start = info.context.signed_in(), base.decode_number_cursor(after)
+        asked = (caller, start, starting_with, size + 1)
+        if self.customer_id is None:
+            rows = await resolve.page(*asked)
+        else:
+            key = (self.customer_id, asked)
+            rows = await info.context.loader(_pages, cached=False).load(key)
         return base.page(rows, size, lambda row: base.encode_cursor(row.number), SipUser.of)
+
+
+_Page: TypeAlias = tuple[callers.Caller, int | None, str | None, int]  # see `resolve.page`
+
+
+async def _pages(keys: list[tuple[int, _Page]]) -> Sequence[list[stored.SipUser]]:
+    """Of each customer; those that are asked for the same page, in one statement."""
+    customers = base.grouped(keys)
+    found = {page: await resolve.pages(page[0], ids, *page[1:]) for page, ids in customers.items()}
+    return [found[page][customer_id] for customer_id, page in keys]
 
 
 @strawberry.type

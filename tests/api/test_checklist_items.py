@@ -356,9 +356,8 @@ async def test_what_is_looked_at_is_what_python_counts(
                 await _put_hour(conn, place, calls, now)
             for place, verified in enumerate(people):
                 await _put_contact(conn, place, verified, now)
-            found = await checklists.of_customer(ACCOUNT, 1, now)
-            other = await checklists.of_customer(ACCOUNT, 2, now)
-            assert found is not None
+            facts = await checklists.of_customers(ACCOUNT, [1, 2], now)
+            found, other = facts[1], facts[2]
             assert found.overdue == sum(
                 kind == "INVOICE" and status == "ISSUED" and total > 0 and days >= payment_days
                 for kind, status, days, total in invoices

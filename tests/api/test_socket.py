@@ -177,7 +177,7 @@ async def test_an_error_that_is_not_the_clients_business_is_masked_everywhere(
     query = "{ customers { edges { node { balance { amount } } } } }"
     await carrier.customer()
     async with db.connection() as connection:
-        await connection.execute("ALTER TABLE ledger_entries RENAME TO ledger_hidden")
+        await connection.execute("ALTER TABLE balances RENAME TO ledger_hidden")
     try:
         over_http = await carrier.owner.send(query)
         async with opened(carrier.url) as socket:
@@ -187,8 +187,8 @@ async def test_an_error_that_is_not_the_clients_business_is_masked_everywhere(
             over_socket = (await hear(socket))["payload"]
     finally:
         async with db.connection() as connection:
-            await connection.execute("ALTER TABLE ledger_hidden RENAME TO ledger_entries")
+            await connection.execute("ALTER TABLE ledger_hidden RENAME TO balances")
     for answer in (over_http, over_socket):
         [error] = answer["errors"]
         assert error["message"] == f"Internal error {error['extensions']['id']}"
-        assert "ledger" not in json.dumps(answer)
+        assert "balances" not in json.dumps(answer)

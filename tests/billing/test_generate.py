@@ -84,7 +84,7 @@ async def test_the_balance_counts_the_open_hour_and_payments(books: Books) -> No
     await books.call(NOW - timedelta(minutes=5), "3")
     await books.rebuild()
     assert await books.value("SELECT count(*) FROM ledger_entries") == 0
-    await books.sql(
+    await books.value(
         "INSERT INTO ledger_entries (account_id, customer_id, kind, cause, amount, currency, at)"
         " VALUES ($1, $2, 'PAYMENT', 'payment:1', 10.000000000001, 'EUR', $3)",
         books.account_id,

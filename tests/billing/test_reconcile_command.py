@@ -74,7 +74,13 @@ async def test_it_names_what_differs_and_ends_with_1(
             "invoiced": {"charge": "0"},
             "frozenHours": 0,
             "pending": [{"hour": "2026-11-02T09:00:00Z", "reason": "NOT_INVOICED"}],
-            "differences": [{"hour": "2026-11-02T09:00:00Z", "detail": detail}],
+            "differences": [
+                {
+                    "hour": "2026-11-01T00:00:00Z",
+                    "detail": "the stored balance is -1.5, the ledger sums to -1.4",
+                },
+                {"hour": "2026-11-02T09:00:00Z", "detail": detail},
+            ],
         }
     ]
 

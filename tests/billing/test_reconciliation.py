@@ -202,6 +202,26 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
             "INV-000001: the ledger has other sums of its tax and rounding",
         ),
         (
+            "UPDATE balances SET posted = posted + 0.000001",
+            START,
+            "the stored balance is -0.602999, the ledger sums to -0.603",
+        ),
+        (
+            "DELETE FROM balances",
+            START,
+            "the stored balance is 0, the ledger sums to -0.603",
+        ),
+        (
+            "UPDATE balances SET currency = 'USD'",
+            START,
+            "the stored balance is in USD, not in EUR",
+        ),
+        (
+            "DELETE FROM ledger_entries WHERE hour = '2026-11-04 02:00Z'",
+            START,
+            "the stored balance is -0.603, the ledger sums to -0.6027",
+        ),
+        (
             "DELETE FROM invoice_hours WHERE invoice_id IN"
             " (SELECT id FROM invoices WHERE position = 1)",
             at(1, 0),

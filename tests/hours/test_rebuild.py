@@ -289,5 +289,5 @@ async def _empty() -> None:
     async with db.connection() as conn:
         await conn.execute(
             "TRUNCATE call_records, hour_marks, hours, rollups, rollup_destinations, rollup_codes,"
-            " ledger_entries"
+            " ledger_entries, balances"
         )

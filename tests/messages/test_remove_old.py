@@ -87,7 +87,7 @@ async def test_a_snooze_that_is_over_is_removed(account: int, work: Any) -> None
     for code, until in (("OVER", NOW - SECOND), ("ON", NOW + SECOND)):
         await checklists.snooze(account, 1, 1, code, until)
     await work()
-    assert await checklists.snoozed(account, 1, 1, NOW - 2 * SECOND) == {"ON": NOW + SECOND}
+    assert await checklists.snoozed(account, [1], 1, NOW - 2 * SECOND) == {1: {"ON": NOW + SECOND}}
 
 
 async def test_more_than_a_batch_goes_in_batches_and_of_every_account(

@@ -49,9 +49,12 @@ async def test_usernames_can_be_looked_for_by_their_first_digits(desk: Desk) -> 
     assert await desk.available(acme, 4, prefix="1234") == [1234, 12340, 12341, 12342]
     assert await desk.available(acme, 4, prefix="1234", after=12344) == [12345]
     assert await desk.available(acme, 4, prefix="7777777") == []
-    page = await sip_users.page(desk.contact(acme), acme, 9, "9", 2)
-    assert [user.username for user in page] == ["90", "91"]
-    assert await sip_users.page(desk.contact(globex), globex, None, "9", 2) == []
+    page = await sip_users.pages(desk.contact(acme), [acme], 9, "9", 2)
+    assert [user.username for user in page[acme]] == ["90", "91"]
+    assert await sip_users.pages(desk.contact(globex), [globex], None, "9", 2) == {globex: []}
+    of_both = await sip_users.pages(desk.staff, [globex, acme], None, "9", 3)
+    assert [user.username for user in of_both[acme]] == ["9", "90", "91"]
+    assert of_both[globex] == []
 
 
 async def test_what_is_available_is_what_can_be_created_and_nothing_else(desk: Desk) -> None:
