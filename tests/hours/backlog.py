@@ -1,12 +1,38 @@
 """Marked hours of several accounts, a call in each, and the order in which they were rebuilt."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+from redis.asyncio import Redis
 
 from models import accounts, db, hours, partitions
 from models.hours import Hour
+from workers import jobs
 
 ONE = timedelta(hours=1)
+NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+CURRENT = NOW.replace(minute=0)
+LAST_WEEK = CURRENT - timedelta(days=7)
+A, B = 1, 2
+
+
+async def tools(redis: Redis) -> jobs.Tools:
+    """Of a worker in a database with account A with three customers and B with one."""
+    await prepare({A: 3, B: 1}, NOW)
+    return worker(redis)
+
+
+def worker(redis: Redis) -> jobs.Tools:
+    return jobs.Tools(redis, clock(NOW), records_days=400, partitions_ahead_days=3)
+
+
+async def rebuild(tools: jobs.Tools) -> None:
+    await jobs.rebuild_marked({"tools": tools})
+
+
+def imported(count: int) -> list[Hour]:
+    """Of A's customers 1 and 2, the newest a month old."""
+    return before(CURRENT - timedelta(days=30), count, (1, 2), A)
 
 
 def clock(start: datetime) -> Callable[[], datetime]:
@@ -63,6 +89,11 @@ async def rebuilt() -> list[Hour]:
             "SELECT account_id, customer_id, hour FROM hours ORDER BY rebuilt_at"
         )
     return [Hour(*row) for row in rows]
+
+
+async def versions() -> set[int]:
+    async with db.connection() as conn:
+        return {row["version"] for row in await conn.fetch("SELECT version FROM hours")}
 
 
 async def waiting() -> set[Hour]:
