@@ -1,8 +1,9 @@
 """Hours: from marks and records to sums, versions and ledger.
 
-An hour is rebuilt from its records, never incremented. One advisory lock an hour keeps rebuilds of
-it apart; the snapshot that a rebuild reads holds marks and records of the same instant, because
-ingest writes both in one transaction.
+An hour is rebuilt from its records, never incremented; so are its day and month, from their hours
+(`models/period_sums.py`). One advisory lock for each customer keeps rebuilds that write these rows
+apart; the snapshot that a rebuild reads holds marks and records of the same instant, because ingest
+writes both in one transaction.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import periods
-from models import db, ledger, rollup_sql
+from models import db, ledger, period_sums, rollup_sql
 
 _RETRIES = 20
 
@@ -68,7 +69,7 @@ async def marked(limit: int) -> list[Hour]:
 
 
 async def rebuild(account_id: int, customer_id: int, hour: datetime, now: datetime) -> Rebuilt:
-    """Makes the hour's sums equal its records, waiting for whoever is at it.
+    """Makes the hour's sums equal its records, after a rebuild of the customer that is under way.
 
     Not inside `db.transaction()`: it needs a transaction and a snapshot of its own.
     """
@@ -80,7 +81,7 @@ async def rebuild(account_id: int, customer_id: int, hour: datetime, now: dateti
 async def try_rebuild(
     account_id: int, customer_id: int, hour: datetime, now: datetime
 ) -> Rebuilt | None:
-    """`rebuild`, or None at once if somebody else is rebuilding the hour."""
+    """`rebuild`, or None at once if another rebuild of the customer is under way."""
     which = Hour(account_id, customer_id, hour)
     async with db.connection() as conn, _locked(conn, which, wait=False) as got:
         return await _rebuild(conn, which, now) if got else None
@@ -104,7 +105,7 @@ async def lock(
 async def _locked(conn: db.Connection, which: Hour, *, wait: bool) -> AsyncIterator[bool]:
     """A lock of the session, since a transaction's first query already takes its snapshot."""
     take = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
-    key = f"hour:{which.account_id}:{which.customer_id}:{which.hour.timestamp():.0f}"
+    key = f"hours:{which.account_id}:{which.customer_id}"
     got = await _or_closed(conn, f"SELECT {take}(hashtextextended($1, 0))", key)
     try:
         yield wait or got
@@ -127,7 +128,7 @@ async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
         try:
             async with conn.transaction(isolation="repeatable_read"):
                 return await _rebuild_once(conn, which, now)
-        except asyncpg.SerializationError:  # posting of closed hours touched the head meanwhile
+        except asyncpg.SerializationError:  # the head was posted meanwhile
             if attempt == _RETRIES - 1:
                 raise
     raise AssertionError("unreachable")
@@ -139,6 +140,8 @@ async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebu
     changed = None
     if not frozen:
         changed = await conn.fetchrow(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
+    if changed is not None:
+        await period_sums.store(conn, *which)
     removed: str = await conn.execute(
         "DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3", *which
     )
