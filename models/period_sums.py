@@ -60,10 +60,9 @@ async def store(conn: db.Connection, account_id: int, customer_id: int, hour: da
 def _unequal(table: Table, parts: Table) -> str:
     """Rows whose columns are not the sums of their parts; $3 and $4 are edges of such rows."""
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-    unequal = ", ".join(
-        f"CASE WHEN coalesce(p.{name}, 0) <> coalesce(t.{name}, 0) THEN '{name}' END"
-        for name in SUMS
-    )
+    names = ", ".join(f"'{name}'" for name in SUMS)
+    made = ", ".join(f"p.{name}" for name in SUMS)
+    stored = ", ".join(f"t.{name}" for name in SUMS)
     return f"""
     SELECT start, array_agg(name ORDER BY name) AS names
     FROM (
@@ -72,8 +71,9 @@ def _unequal(table: Table, parts: Table) -> str:
     ) p FULL JOIN (
         SELECT {table.time} AS start, {", ".join(SUMS)} FROM {table.name}
         WHERE {_OF} AND {table.time} >= $3 AND {table.time} < $4
-    ) t USING (start), unnest(ARRAY[{unequal}]) AS name
-    WHERE name IS NOT NULL
+    ) t USING (start),
+    unnest(ARRAY[{names}], ARRAY[{made}], ARRAY[{stored}]::numeric[]) AS c (name, made, stored)
+    WHERE coalesce(made, 0) <> coalesce(stored, 0)
     GROUP BY start ORDER BY start
     """
 

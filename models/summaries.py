@@ -51,14 +51,16 @@ CROSS JOIN LATERAL (
     GROUP BY c.currency
 ) sums
 """
+# GROUP BY keeps the planner from searching the index of the invoices' ids for the greatest one, which
+# reads all of them for a period that no invoice holds.
 _HOLDERS = """
 SELECT p.start, held.invoice_id
 FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (start, stop)
 CROSS JOIN LATERAL (
     SELECT max(h.invoice_id) AS invoice_id FROM invoice_hours h
     WHERE h.account_id = $1 AND h.customer_id = $2 AND h.hour >= p.start AND h.hour < p.stop
+    GROUP BY h.customer_id
 ) held
-WHERE held.invoice_id IS NOT NULL
 """
 _CHANGED = """
 SELECT hour, version, rebuilt_at FROM hours
