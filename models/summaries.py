@@ -51,8 +51,8 @@ CROSS JOIN LATERAL (
     GROUP BY c.currency
 ) sums
 """
-# GROUP BY keeps the planner from searching the index of the invoices' ids for the greatest one, which
-# reads all of them for a period that no invoice holds.
+# Without GROUP BY the planner searches the index of invoice ids for the greatest one, and reads all
+# of it for a period that no invoice holds.
 _HOLDERS = """
 SELECT p.start, held.invoice_id
 FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (start, stop)
