@@ -27,6 +27,11 @@ class Hour(NamedTuple):
     hour: datetime
 
 
+class Customer(NamedTuple):
+    account_id: int
+    customer_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """The hour's version now (0: it never had a call), whether a sum differed, and that of the
@@ -73,18 +78,30 @@ async def rebuild(account_id: int, customer_id: int, hour: datetime, now: dateti
 
     Not inside `db.transaction()`: it needs a transaction and a snapshot of its own.
     """
-    which = Hour(account_id, customer_id, hour)
-    async with db.connection() as conn, _locked(conn, which, wait=True):
-        return await _rebuild(conn, which, now)
+    whose = Customer(account_id, customer_id)
+    async with db.connection() as conn, _locked(conn, whose, wait=True):
+        (rebuilt,) = await _rebuild(conn, whose, [hour], now)
+    return rebuilt
 
 
 async def try_rebuild(
     account_id: int, customer_id: int, hour: datetime, now: datetime
 ) -> Rebuilt | None:
     """`rebuild`, or None at once if another rebuild of the customer is under way."""
-    which = Hour(account_id, customer_id, hour)
-    async with db.connection() as conn, _locked(conn, which, wait=False) as got:
-        return await _rebuild(conn, which, now) if got else None
+    rebuilt = await try_rebuild_all(account_id, customer_id, [hour], now)
+    return rebuilt[0] if rebuilt else None
+
+
+async def try_rebuild_all(
+    account_id: int, customer_id: int, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt] | None:
+    """`try_rebuild` of several hours in one transaction, so all or none, oldest hour first.
+
+    Saves the cost of a transaction for each, and sums a day once for all of its hours.
+    """
+    whose = Customer(account_id, customer_id)
+    async with db.connection() as conn, _locked(conn, whose, wait=False) as got:
+        return await _rebuild(conn, whose, sorted(hours), now) if got else None
 
 
 async def lock(
@@ -102,10 +119,10 @@ async def lock(
 
 
 @asynccontextmanager
-async def _locked(conn: db.Connection, which: Hour, *, wait: bool) -> AsyncIterator[bool]:
+async def _locked(conn: db.Connection, whose: Customer, *, wait: bool) -> AsyncIterator[bool]:
     """A lock of the session, since a transaction's first query already takes its snapshot."""
     take = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
-    key = f"hours:{which.account_id}:{which.customer_id}"
+    key = f"hours:{whose.account_id}:{whose.customer_id}"
     got = await _or_closed(conn, f"SELECT {take}(hashtextextended($1, 0))", key)
     try:
         yield wait or got
@@ -123,31 +140,46 @@ async def _or_closed(conn: db.Connection, statement: str, key: str) -> Any:
         raise
 
 
-async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+async def _rebuild(
+    conn: db.Connection, whose: Customer, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt]:
     for attempt in range(_RETRIES):
         try:
             async with conn.transaction(isolation="repeatable_read"):
-                return await _rebuild_once(conn, which, now)
+                return await _rebuild_once(conn, whose, hours, now)
         except asyncpg.SerializationError:  # the head was posted meanwhile
             if attempt == _RETRIES - 1:
                 raise
     raise AssertionError("unreachable")
 
 
-async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+async def _rebuild_once(
+    conn: db.Connection, whose: Customer, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt]:
+    """Locks the heads in the order of their hours, as invoicing does, and posts after that: another
+    transaction that holds a head may hold what posting waits for."""
     await conn.execute(rollup_sql.MEMORY)
+    rebuilt = [await _sum(conn, Hour(*whose, hour), now) for hour in hours]
+    changed = [hour for hour, done in zip(hours, rebuilt, strict=True) if done.changed]
+    await period_sums.store(conn, *whose, changed)
+    if len(hours) > 1:
+        await lock(conn, *whose, hours)  # those too that did not change, which posting would lock
+    for hour in hours:
+        await ledger.post_hour(conn, *whose, hour, now)
+    return rebuilt
+
+
+async def _sum(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+    """Makes the sums and the version of the hour, and removes the marks it saw."""
     version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
     changed = None
     if not frozen:
         changed = await conn.fetchrow(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
-    if changed is not None:
-        await period_sums.store(conn, *which)
     removed: str = await conn.execute(
         "DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3", *which
     )
     if frozen:
         await _note_frozen(conn, which, int(removed.split()[-1]), now)
-    await ledger.post_hour(conn, *which, now)
     if changed is None:
         return Rebuilt(version, False)
     return Rebuilt(changed[0], True, unrated_changed=changed[1])

@@ -5,7 +5,7 @@ under REPEATABLE READ the later one fails and is retried, so that a row always e
 are committed with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -50,11 +50,13 @@ _STORES = (
 )
 
 
-async def store(conn: db.Connection, account_id: int, customer_id: int, hour: datetime) -> None:
-    """Makes the hour's day and month equal their hours, in the caller's transaction."""
+async def store(
+    conn: db.Connection, account_id: int, customer_id: int, hours: Collection[datetime]
+) -> None:
+    """Makes the days and months of the hours equal their hours, in the caller's transaction."""
     for granularity, statement in _STORES:
-        period = periods.containing(granularity, hour)
-        await conn.execute(statement, account_id, customer_id, period.start, period.end)
+        for period in sorted({periods.containing(granularity, hour) for hour in hours}):
+            await conn.execute(statement, account_id, customer_id, period.start, period.end)
 
 
 def _unequal(table: Table, parts: Table) -> str:

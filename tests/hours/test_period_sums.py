@@ -156,11 +156,35 @@ async def test_every_row_equals_its_hours_and_its_records_whatever_comes_and_mov
         now = [leg for leg in now if leg not in gone] + moved + new
         await days.put([*moved, *new], gone)
         some = [which for which in await hours.marked(100) if seed.random() < 0.7]
-        await asyncio.gather(*(hours.rebuild(*which, NOW) for which in some))
+        await (rebuild_singly if seed.random() < 0.5 else rebuild_together)(some)
         await assert_rows_are_their_hours()
-    await asyncio.gather(*(hours.rebuild(*which, NOW) for which in await hours.marked(100)))
+    await rebuild_together(await hours.marked(100))
     await assert_rows_are_their_hours()
     await assert_rows_are_their_records(now)
+    await assert_closed_hours_are_posted()
+
+
+async def rebuild_singly(marked: Sequence[hours.Hour]) -> None:
+    await asyncio.gather(*(hours.rebuild(*which, NOW) for which in marked))
+
+
+async def rebuild_together(marked: Sequence[hours.Hour]) -> None:
+    for customer in (1, 2):
+        of_customer = [which.hour for which in marked if which.customer_id == customer]
+        rebuilt = await hours.try_rebuild_all(ACCOUNT, customer, of_customer, NOW)
+        assert rebuilt is not None
+        assert len(rebuilt) == len(of_customer)
+
+
+async def assert_closed_hours_are_posted() -> None:
+    async with db.connection() as conn:
+        wrong = await conn.fetchval(
+            "SELECT count(*) FROM hours h WHERE posted_charge <> CASE WHEN hour < $1 THEN charge"
+            " ELSE 0 END OR posted_charge <> (SELECT coalesce(sum(amount), 0)"
+            " FROM ledger_entries l WHERE l.customer_id = h.customer_id AND l.hour = h.hour)",
+            NOW,
+        )
+    assert wrong == 0
 
 
 async def _empty() -> None:
@@ -195,6 +219,26 @@ async def _until_waiting(session: db.Connection) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_a_rebuild_of_several_hours_posts_once_it_has_locked_all_of_them(
+    database: str,
+) -> None:
+    """Who holds one of the heads, such as an invoice that is issued, also posts."""
+    for number in (1, 2):
+        await days.put([Leg(f"a-{number}"), Leg(f"b-{number}", setup=NEXT)])
+        if number == 1:
+            await rebuild_together(await hours.marked(9))
+    async with days.session(database) as session, session.transaction():
+        await session.execute("SELECT 1 FROM hours WHERE hour = $1 FOR UPDATE", NEXT)
+        held_up = asyncio.create_task(hours.try_rebuild_all(ACCOUNT, 1, [NEXT, HOUR], NOW))
+        await _until_waiting(session)
+        assert await session.fetchval(
+            "SELECT count(*) FILTER (WHERE relation = 'hours'::regclass) > 0"
+            " AND count(*) FILTER (WHERE relation = 'ledger_entries'::regclass) = 0"
+            " FROM pg_locks WHERE mode = 'RowExclusiveLock'"
+        )
+    assert await held_up == [hours.Rebuilt(2, True)] * 2
+
+
 async def test_two_that_change_hours_of_one_month_at_once_cannot_both_commit(database: str) -> None:
     """Where the advisory lock is lost, as behind a pooler that mixes sessions."""
     await days.put([Leg("a"), Leg("b", setup=NEXT)])
@@ -205,8 +249,8 @@ async def test_two_that_change_hours_of_one_month_at_once_cannot_both_commit(dat
         for transaction, session, hour in zip(begun, (first, second), (HOUR, NEXT), strict=True):
             await transaction.start()
             await session.execute(change, ACCOUNT, hour)
-        await period_sums.store(first, ACCOUNT, 1, HOUR)
-        late = asyncio.create_task(period_sums.store(second, ACCOUNT, 1, NEXT))
+        await period_sums.store(first, ACCOUNT, 1, [HOUR])
+        late = asyncio.create_task(period_sums.store(second, ACCOUNT, 1, [NEXT]))
         await begun[0].commit()
         with pytest.raises(asyncpg.SerializationError):
             await late
