@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from domain import cells, periods
 from domain.periods import Granularity
 from models import db, hours, period_sums, summaries
+from runtime.settings import ROOT
 
 NEXT = HOUR + timedelta(hours=1)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -274,3 +275,14 @@ async def _written() -> list[Any]:
             await conn.fetchval(f"SELECT xmin::text FROM {table}")
             for table in ("day_sums", "month_sums")
         ]
+
+
+async def test_the_migration_sums_the_hours_that_there_are() -> None:
+    for n, start in enumerate(STARTS):
+        charge = Decimal(n) / 3
+        await days.put([Leg(f"{n}", setup=start, customer=1 + n % 2, talk_us=n, charge=charge)])
+    await rebuild_together(await hours.marked(100))
+    async with db.transaction() as conn:
+        await conn.execute("DROP TABLE day_sums, month_sums; DROP INDEX hours_rebuilt")
+        await conn.execute((ROOT / "models/migrations/0018_period_sums.sql").read_text("utf-8"))
+    await assert_rows_are_their_hours()
