@@ -9,11 +9,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from models import db
 from runtime import services
+from runtime.settings import Settings
 
 
 @asynccontextmanager
-async def database() -> AsyncIterator[None]:
-    """Opened, on the server that is configured or else an embedded one; dropped at the end."""
+async def database(*, answer_within: float | None = db.ANSWER_WITHIN) -> AsyncIterator[Settings]:
+    """Opened, on the server that is configured or else an embedded one; dropped at the end.
+
+    Yields the settings with the URLs of both servers. `answer_within` as `open_database` has it.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
         services.configured(Path(folder)) as settings,
@@ -23,8 +27,9 @@ async def database() -> AsyncIterator[None]:
         await _execute(settings.database_url, f'CREATE DATABASE "{name}"')
         try:
             parts = urlsplit(settings.database_url)
-            await db.open_database(urlunsplit(parts._replace(path=f"/{name}")))
-            yield
+            url = urlunsplit(parts._replace(path=f"/{name}"))
+            await db.open_database(url, answer_within=answer_within)
+            yield settings
         finally:
             await db.close_database()
             await _execute(settings.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,8 +1,9 @@
 """Hours: from marks and records to sums, versions and ledger.
 
-An hour is rebuilt from its records, never incremented. One advisory lock an hour keeps rebuilds of
-it apart; the snapshot that a rebuild reads holds marks and records of the same instant, because
-ingest writes both in one transaction.
+An hour is rebuilt from its records, never incremented; so are its day and month, from their hours
+(`models/period_sums.py`). One advisory lock for each customer keeps rebuilds that write these rows
+apart; the snapshot that a rebuild reads holds marks and records of the same instant, because ingest
+writes both in one transaction.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import periods
-from models import db, hour_failures, ledger, rollup_sql
+from models import db, hour_failures, ledger, period_sums, rollup_sql
 
 _RETRIES = 20
 # Seconds between two tries: random, so that rebuilds that met once do not meet again.
@@ -34,6 +35,11 @@ class Hour(NamedTuple):
     account_id: int
     customer_id: int
     hour: datetime
+
+
+class Customer(NamedTuple):
+    account_id: int
+    customer_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,38 +98,53 @@ async def marked(limit: int) -> list[Hour]:
 
 
 async def rebuild(account_id: int, customer_id: int, hour: datetime, now: datetime) -> Rebuilt:
-    """Makes the hour's sums equal its records, waiting for whoever is at it.
+    """Makes the hour's sums equal its records, after a rebuild of the customer that is under way.
 
     Not inside `db.transaction()`: it needs a transaction and a snapshot of its own.
     """
-    which = Hour(account_id, customer_id, hour)
-    async with db.connection() as conn, _locked(conn, which, wait=True):
-        return await _rebuild(conn, which, now)
+    whose = Customer(account_id, customer_id)
+    async with db.connection() as conn, _locked(conn, whose, wait=True):
+        (rebuilt,) = await _rebuild(conn, whose, [hour], now)
+    return rebuilt
 
 
 async def try_rebuild(
     account_id: int, customer_id: int, hour: datetime, now: datetime
 ) -> Rebuilt | None:
-    """`rebuild`, or None at once if somebody else is rebuilding the hour.
+    """`rebuild`, or None at once if another rebuild of the customer is under way.
 
     NotRebuiltError if it failed and the hour is set aside; any other error if the database does not
     answer, for which no hour is to wait.
     """
-    which = Hour(account_id, customer_id, hour)
-    async with db.connection() as conn, _locked(conn, which, wait=False) as got:
+    whose = Customer(account_id, customer_id)
+    async with db.connection() as conn, _locked(conn, whose, wait=False) as got:
         if not got:
             return None
         try:
-            return await _rebuild(conn, which, now)
+            return (await _rebuild(conn, whose, [hour], now))[0]
         except Exception as error:
             cause = error
-    raise NotRebuiltError(await _set_aside(which, cause, now)) from cause
+    raise NotRebuiltError(await _set_aside(Hour(*whose, hour), cause, now)) from cause
+
+
+async def try_rebuild_all(
+    account_id: int, customer_id: int, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt] | None:
+    """Several hours in one transaction, so all or none, oldest hour first; None at once if another
+    rebuild of the customer is under way.
+
+    Saves the cost of a transaction for each, and sums a day once for all of its hours.
+    """
+    whose = Customer(account_id, customer_id)
+    async with db.connection() as conn, _locked(conn, whose, wait=False) as got:
+        return await _rebuild(conn, whose, sorted(hours), now) if got else None
 
 
 async def _set_aside(which: Hour, cause: Exception, now: datetime) -> hour_failures.Failure | None:
-    """On another connection, since the rebuild may have cost its own. Not if somebody else is
-    rebuilding the hour: that rebuild decides."""
-    async with db.connection() as conn, _locked(conn, which, wait=False) as got:
+    """On another connection, since the rebuild may have cost its own. Not if another rebuild of the
+    customer is under way: that rebuild may be the hour's."""
+    whose = Customer(which.account_id, which.customer_id)
+    async with db.connection() as conn, _locked(conn, whose, wait=False) as got:
         return await hour_failures.record(conn, *which, cause, now) if got else None
 
 
@@ -142,10 +163,10 @@ async def lock(
 
 
 @asynccontextmanager
-async def _locked(conn: db.Connection, which: Hour, *, wait: bool) -> AsyncIterator[bool]:
+async def _locked(conn: db.Connection, whose: Customer, *, wait: bool) -> AsyncIterator[bool]:
     """A lock of the session, since a transaction's first query already takes its snapshot."""
     take = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
-    key = f"hour:{which.account_id}:{which.customer_id}:{which.hour.timestamp():.0f}"
+    key = f"hours:{whose.account_id}:{whose.customer_id}"
     got = await _or_closed(conn, f"SELECT {take}(hashtextextended($1, 0))", key)
     try:
         yield wait or got
@@ -170,11 +191,13 @@ async def _or_closed(conn: db.Connection, statement: str, key: str) -> Any:
         raise
 
 
-async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+async def _rebuild(
+    conn: db.Connection, whose: Customer, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt]:
     for attempt in range(_RETRIES):
         try:
             async with conn.transaction(isolation="repeatable_read"):
-                return await _rebuild_once(conn, which, now)
+                return await _rebuild_once(conn, whose, hours, now)
         except asyncpg.SerializationError:  # another posting changed the head or the balance row
             if attempt == _RETRIES - 1:
                 raise
@@ -182,8 +205,24 @@ async def _rebuild(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
     raise AssertionError("unreachable")
 
 
-async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+async def _rebuild_once(
+    conn: db.Connection, whose: Customer, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt]:
+    """Locks the heads in the order of their hours, as invoicing does, and posts after that: another
+    transaction that holds a head may hold what posting waits for."""
     await conn.execute(rollup_sql.LIMITS)
+    rebuilt = [await _sum(conn, Hour(*whose, hour), now) for hour in hours]
+    changed = [hour for hour, done in zip(hours, rebuilt, strict=True) if done.changed]
+    await period_sums.store(conn, *whose, changed)
+    if len(hours) > 1:
+        await lock(conn, *whose, hours)  # those too that did not change, which posting would lock
+    for hour in hours:
+        await ledger.post_hour(conn, *whose, hour, now)
+    return rebuilt
+
+
+async def _sum(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
+    """Makes the sums and the version of the hour, and removes the marks it saw."""
     version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
     changed = None
     if not frozen:
@@ -191,7 +230,6 @@ async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebu
     removed: str = await conn.execute(_UNMARK, *which)
     if frozen:
         await _note_frozen(conn, which, int(removed.split()[-1]), now)
-    await ledger.post_hour(conn, *which, now)
     if changed is None:
         return Rebuilt(version, False)
     return Rebuilt(changed[0], True, unrated_changed=changed[1])

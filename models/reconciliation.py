@@ -7,7 +7,7 @@ from typing import Any
 from domain import billing, money, periods, refusals, texts
 from domain import reconciliation as rules
 from domain.refusals import Refusal
-from models import db, invoices
+from models import db, invoices, period_sums
 from models import reconciliation_sql as sql
 
 
@@ -31,10 +31,11 @@ async def reconcile(
         found = [_hour(row, now) for row in await conn.fetch(sql.HOURS, *of)]
         unequal = await _unequal(conn, of, found)
         keys = await _keys(conn, of, found)
+        longer = await period_sums.differences(conn, *of)
         issued = await _issued(conn, of)
         balance = rules.Balance(*await conn.fetchrow(sql.BALANCE, account_id, customer_id))
     details = [detail for hour in found for detail in rules.differences(hour, currency)]
-    details += [*unequal, *keys, *_faults(issued, start, end)]
+    details += [*unequal, *keys, *longer, *_faults(issued, start, end)]
     details += rules.balance_differences(balance, currency, start)
     return _proof(currency, found, sorted(details, key=lambda difference: difference.hour))
 

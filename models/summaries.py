@@ -1,4 +1,8 @@
-"""The summary: hours read as periods, of a customer or of the whole account."""
+"""The summary: rows of periods, of a customer or of the whole account.
+
+An hour's row is read from its head, a day's and a week's from the sums of days, a month's from the
+sum of the month, so that a page reads what it shows, however much history there is.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,8 +11,14 @@ from typing import Any, NamedTuple
 
 from domain import cells, periods
 from domain.periods import Granularity, Period
-from models import db
+from models import db, period_sums
 
+_TABLES = {
+    Granularity.LIVE: period_sums.HOURS,
+    Granularity.DAILY: period_sums.DAYS,
+    Granularity.WEEKLY: period_sums.DAYS,
+    Granularity.MONTHLY: period_sums.MONTHS,
+}
 _UNIT = {
     Granularity.LIVE: "hour",
     Granularity.DAILY: "day",
@@ -16,32 +26,41 @@ _UNIT = {
     Granularity.MONTHLY: "month",
 }
 
-# Jumps from the newest hour of one period to the newest before that period: an index look-up each.
+# Jumps from the newest row of one period to the newest before that period: an index look-up each.
 _STARTS = """
-WITH RECURSIVE found (hour, number) AS (
-    SELECT (SELECT max(hour) FROM hours WHERE account_id = $1 {customer} AND hour < $2), 1
+WITH RECURSIVE found (start, number) AS (
+    SELECT (SELECT max({time}) FROM {table} WHERE account_id = $1 {customer} AND {time} < $2), 1
     UNION ALL
-    SELECT (SELECT max(hour) FROM hours WHERE account_id = $1 {customer}
-            AND hour < date_trunc($3, found.hour, 'UTC')), number + 1
-    FROM found WHERE hour IS NOT NULL AND number < $4
+    SELECT (SELECT max({time}) FROM {table} WHERE account_id = $1 {customer}
+            AND {time} < date_trunc($3, found.start, 'UTC')), number + 1
+    FROM found WHERE start IS NOT NULL AND number < $4
 )
-SELECT hour FROM found WHERE hour IS NOT NULL ORDER BY number
+SELECT start FROM found WHERE start IS NOT NULL ORDER BY number
 """
+# Each period is a range of an index.
 _SUMS = """
-SELECT p.start, c.currency, sum(h.version)::bigint AS version, sum(h.attempts)::bigint AS attempts,
-       sum(h.answered)::bigint AS answered, sum(h.talk_us)::bigint AS talk_us,
-       sum(h.billed_seconds)::bigint AS billed_seconds, sum(h.charge) AS charge
+SELECT p.start, sums.*
 FROM unnest($2::timestamptz[], $3::timestamptz[]) AS p (start, stop)
-JOIN hours h ON h.account_id = $1 {customer} AND h.hour >= p.start AND h.hour < p.stop
-JOIN customers c ON c.account_id = h.account_id AND c.id = h.customer_id
-GROUP BY p.start, c.currency
+CROSS JOIN LATERAL (
+    SELECT c.currency, sum(s.version)::bigint AS version, sum(s.attempts)::bigint AS attempts,
+           sum(s.answered)::bigint AS answered, sum(s.talk_us)::bigint AS talk_us,
+           sum(s.billed_seconds)::bigint AS billed_seconds, sum(s.charge) AS charge
+    FROM {table} s
+    JOIN customers c ON c.account_id = $1 AND c.id = s.customer_id
+    WHERE s.account_id = $1 {customer} AND s.{time} >= p.start AND s.{time} < p.stop
+    GROUP BY c.currency
+) sums
 """
+# Without GROUP BY the planner searches the index of invoice ids for the greatest one, and reads all
+# of it for a period that no invoice holds.
 _HOLDERS = """
-SELECT p.start, max(h.invoice_id) AS invoice_id
+SELECT p.start, held.invoice_id
 FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (start, stop)
-JOIN invoice_hours h ON h.account_id = $1 AND h.customer_id = $2
-    AND h.hour >= p.start AND h.hour < p.stop
-GROUP BY p.start
+CROSS JOIN LATERAL (
+    SELECT max(h.invoice_id) AS invoice_id FROM invoice_hours h
+    WHERE h.account_id = $1 AND h.customer_id = $2 AND h.hour >= p.start AND h.hour < p.stop
+    GROUP BY h.customer_id
+) held
 """
 _CHANGED = """
 SELECT hour, version, rebuilt_at FROM hours
@@ -64,10 +83,10 @@ async def starts(
 ) -> list[datetime]:
     """Starts of the periods that have hours, newest first, earlier than `before`."""
     end = before or datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
-    sql, extra = _scoped(_STARTS, customer_id, place=5)
+    sql, extra = _scoped(_STARTS, granularity, customer_id, place=5)
     async with db.connection() as conn:
         rows = await conn.fetch(sql, account_id, end, _UNIT[granularity], limit, *extra)
-    return [periods.containing(granularity, row["hour"]).start for row in rows]
+    return [periods.containing(granularity, row["start"]).start for row in rows]
 
 
 async def rows(
@@ -78,7 +97,7 @@ async def rows(
 ) -> list[cells.Row]:
     """Rows of the periods with these starts, in their order; one without hours has version 0."""
     spans = [periods.containing(granularity, start) for start in wanted]
-    sql, extra = _scoped(_SUMS, customer_id, place=4)
+    sql, extra = _scoped(_SUMS, granularity, customer_id, place=4)
     async with db.connection() as conn:
         found = await conn.fetch(sql, account_id, *_edges(spans), *extra)
     parts = defaultdict(list)
@@ -122,7 +141,12 @@ def _edges(spans: Sequence[Period]) -> tuple[list[datetime], list[datetime]]:
     return [span.start for span in spans], [span.end for span in spans]
 
 
-def _scoped(sql: str, customer_id: int | None, place: int) -> tuple[str, tuple[int, ...]]:
-    if customer_id is None:
-        return sql.format(customer=""), ()
-    return sql.format(customer=f"AND customer_id = ${place}"), (customer_id,)
+def _scoped(
+    sql: str, granularity: Granularity, customer_id: int | None, place: int
+) -> tuple[str, tuple[int, ...]]:
+    """The statement for the granularity's table, of a customer or of the account, and its last
+    parameter."""
+    table = _TABLES[granularity]
+    customer = "" if customer_id is None else f"AND customer_id = ${place}"
+    extra = () if customer_id is None else (customer_id,)
+    return sql.format(table=table.name, time=table.time, customer=customer), extra

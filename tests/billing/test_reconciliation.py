@@ -147,6 +147,34 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
             "SIP codes have 3 calls, the hour 1",
         ),
         (
+            "UPDATE day_sums SET charge = 9 WHERE day = '2026-11-04'",
+            at(4, 0),
+            "the day differs from its hours in charge",
+        ),
+        (
+            "DELETE FROM day_sums WHERE day = '2026-11-04'",
+            at(4, 0),
+            "the day differs from its hours in answered, attempts, billed_seconds, charge, talk_us,"
+            " version",
+        ),
+        (
+            "UPDATE day_sums SET day = '2026-11-05' WHERE day = '2026-11-04'",
+            at(5, 0),
+            "the day differs from its hours in answered, attempts, billed_seconds, charge, talk_us,"
+            " version",
+        ),
+        (
+            "UPDATE month_sums SET talk_us = 1, version = version + 1",
+            START,
+            "the month differs from its days in talk_us, version",
+        ),
+        (
+            "DELETE FROM hours WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 0),
+            "the day differs from its hours in answered, attempts, billed_seconds, charge, talk_us,"
+            " version",
+        ),
+        (
             "UPDATE ledger_entries SET amount = 5 WHERE hour = '2026-11-04 02:00Z'",
             at(4, 2),
             "the ledger has 5, and 0.0003 was posted",
