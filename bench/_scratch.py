@@ -12,7 +12,7 @@ from runtime import services
 
 
 @asynccontextmanager
-async def database() -> AsyncIterator[None]:
+async def database(*, answer_within: float | None = db.ANSWER_WITHIN) -> AsyncIterator[None]:
     """Opened, on the server that is configured or else an embedded one; dropped at the end."""
     with (
         tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
@@ -23,7 +23,8 @@ async def database() -> AsyncIterator[None]:
         await _execute(settings.database_url, f'CREATE DATABASE "{name}"')
         try:
             parts = urlsplit(settings.database_url)
-            await db.open_database(urlunsplit(parts._replace(path=f"/{name}")))
+            url = urlunsplit(parts._replace(path=f"/{name}"))
+            await db.open_database(url, answer_within=answer_within)
             yield
         finally:
             await db.close_database()
