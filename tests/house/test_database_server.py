@@ -86,7 +86,8 @@ async def test_doctor_says_that_a_pooler_of_transactions_cannot_be_used(
 
 async def test_doctor_checks_the_server_it_is_given(reopened: str, tmp_path: Path) -> None:
     found = await _doctor(tmp_path, reopened)
-    assert found["sessions"][0] == found["locks"][0] == found["time zone"][0] == "good"
+    assert found["sessions"][0] == found["time zone"][0] == "good"
+    assert found["locks"][0] in ("good", "note")
     assert found["database"][1].endswith("current schema")
     assert {"encoding", "memory"} & set(found) == set()
 
