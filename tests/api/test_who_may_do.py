@@ -51,8 +51,9 @@ async def _with_new_ones(everything: World, kinds: Set[str]) -> World:
     carrier, ids = everything.account, dict(everything.ids)
     await world.free_username(carrier, ids["Customer"].own, str(who_may.VALUES["username"]))
     for kind in kinds & set(world.NEW):
-        made = await world.NEW[kind](carrier, ids["Customer"].own)
-        ids[kind] = replace(ids[kind], own=made)
+        customers = (ids["Customer"].own, ids["Customer"].other or "")
+        own, other = [await world.NEW[kind](carrier, customer) for customer in customers]
+        ids[kind] = replace(ids[kind], own=own, other=other)
     if kinds & {"QuarantinedRecord", "HeldRecord"}:
         made_too = await world.to_review(carrier)
         ids |= {kind: replace(ids[kind], own=id) for kind, id in made_too.items()}
