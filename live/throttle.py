@@ -31,8 +31,9 @@ class Bucket:
 class Throttle:
     """Counts tries. Without Redis (None) in this process alone."""
 
-    def __init__(self, redis: Redis | None = None) -> None:
+    def __init__(self, redis: Redis | None = None, patience: float = PATIENCE) -> None:
         self._redis = redis
+        self._patience = patience
         self._script: Any = None if redis is None else redis.register_script(_SCRIPT)
         self._left_alone_until = 0.0
         self._here = _Here()
@@ -92,7 +93,7 @@ class Throttle:
         if self._redis is None or now < self._left_alone_until:
             return None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 return await ask(self._redis)
         except (RedisError, OSError, TimeoutError):
             self._left_alone_until = now + PAUSE

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tortoise import Tortoise
 from tortoise.connection import get_connection
-from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.migrations.recorder import MigrationRecorder
 from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
 from tortoise.transactions import in_transaction
@@ -84,23 +84,28 @@ async def close_database() -> None:
     await Tortoise.close_connections()
 
 
-async def migrate() -> None:
-    """Brings the opened database to the current schema; many may call it at once."""
+async def migrate(last: str | None = None) -> None:
+    """Brings the opened database to the current schema, or only through the migrations up to
+    `last`, in the order of their names; many may call it at once."""
     client: Any = get_connection("default")
     async with client.acquire_connection() as conn:
         await conn.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
         try:
-            await _migrate_once()
+            await _migrate_once(last)
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
 
 
-async def _migrate_once() -> None:
+async def _migrate_once(last: str | None) -> None:
     client: Any = get_connection("default")
     await MigrationRecorder(client).ensure_schema(AsyncpgSchemaEditor(client, atomic=False))
+    targets = None
+    if last is not None:
+        names = [name for name in await pending_migrations() if name <= last]
+        targets = [MigrationTarget("models", name) for name in names]
     # One transaction around the steps and their record: a process killed here leaves neither.
     async with in_transaction("default") as tx:
-        await MigrationExecutor(tx, {"models": _APP}).migrate(direction="forward")
+        await MigrationExecutor(tx, {"models": _APP}).migrate(targets, direction="forward")
 
 
 async def pending_migrations() -> list[str]:

@@ -19,6 +19,10 @@ FREE_WITHIN = 10.0  # seconds for a connection of the pool to be free, or opened
 CANCEL_WITHIN = 1.0  # seconds for the server to acknowledge
 CLOSE_WITHIN = 0.5  # seconds for what is under way to end
 
+# Compiling a statement over many partitions takes far longer than running it. Set here rather than
+# in the start-up message, because PgBouncer refuses a connection whose message has it.
+_SET = "SET jit = off"
+
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships without types
     """Ends itself where a cancelled statement is not acknowledged in time.
@@ -42,10 +46,11 @@ class Client(client.AsyncpgDBClient):
     connection_class = Connection
 
     async def create_pool(self, **options: Any) -> Any:
-        async def belongs(connection: Connection) -> None:
+        async def begin(connection: Connection) -> None:
             connection.engine = self
+            await connection.execute(_SET)
 
-        return await super().create_pool(init=belongs, **options)
+        return await super().create_pool(init=begin, **options)
 
     def distrust(self) -> None:
         self._expiring = asyncio.create_task(self._expire_connections())

@@ -37,5 +37,13 @@ COLLISION: tuple[type[Exception], ...] = (
     OvertakenError,
 )
 
+# A connection has no session of its own: a statement is run in another one than that in which it
+# was prepared, or waits for one.
+NO_SESSION: tuple[type[Exception], ...] = (
+    TimeoutError,
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.DuplicatePreparedStatementError,
+)
+
 NoPartition = asyncpg.CheckViolationError
 Taken = asyncpg.UniqueViolationError

@@ -4,7 +4,7 @@ Noted at once and told a few seconds later, so that a refusal takes no longer fo
 there is. A flood writes little: `audit.insert_refused` says how much.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -25,8 +25,9 @@ class _Refused:
     account_id: int
     subject: str
     customer_id: int | None
-    address: str | None
     reason: str
+    site: str | None
+    address: str | None = field(compare=False)  # the first one: a /64 has more than can be noted
 
 
 class Noted:
@@ -43,7 +44,7 @@ class Noted:
         reason: str,
         now: datetime,
     ) -> None:
-        """`person` None: nobody has that e-mail. `reason` is the refusal's code."""
+        """`email` as entered; `person` None: nobody has it. `reason` is the refusal's code."""
         _log.info(
             "sign-in refused",
             account=None if person is None else person.account_id,
@@ -54,8 +55,8 @@ class Noted:
         )
         if person is None or reason not in _TOLD or len(self._since) >= _MOST_NOTED:
             return
-        of = _Refused(person.account_id, person.subject, person.customer_id, address, reason)
-        self._since.setdefault(of, now)
+        whose = (person.account_id, person.subject, person.customer_id)
+        self._since.setdefault(_Refused(*whose, reason, tries.site_of(address), address), now)
 
     async def tell(self) -> None:
         """Writes what was noted until now into the audit log. What a flood adds meanwhile waits
@@ -69,5 +70,5 @@ class Noted:
                 reason=of.reason,
                 customer_id=of.customer_id,
                 address=of.address,
-                site=tries.site_of(of.address),
+                site=of.site,
             )

@@ -41,17 +41,17 @@ async def login(
 ) -> SignedIn:
     """A session. WRONG_CREDENTIALS, as slowly, whether the e-mail is known or not; after the right
     password OTP_REQUIRED, WRONG_OTP, ADDRESS_NOT_ALLOWED; TOO_MANY_TRIES, BUSY."""
-    site, email = tries.site_of(client.address), _looked_up(email)
-    person = await logins.person_of_email(email, site)
+    site, entered = tries.site_of(client.address), email.strip().lower()
+    person = await logins.person_of_email(_looked_up(entered), site)
     try:
-        proven = await _proven(desk, email, person, password, site)
+        proven = await _proven(desk, entered, person, password, site)
         await second_factor.require(desk, proven, otp, site, now)
         if not networks.allow(tuple(proven.networks), client.address):
             raise not_allowed()
         caller = proven.caller(client.address)
         signed_in = await _begin(proven, caller, desk.lengths.of(caller.kind, now), client, now)
     except refusals.Refusal as refusal:
-        desk.noted.add(person, email, client.address, refusal.code, now)
+        desk.noted.add(person, entered, client.address, refusal.code, now)
         raise
     await _renew_hash(proven, password, site)
     return signed_in
@@ -68,12 +68,12 @@ async def _renew_hash(person: logins.Person, password: str, site: str | None) ->
 
 
 async def _proven(
-    desk: desks.Desk, email: str, person: logins.Person | None, password: str, site: str | None
+    desk: desks.Desk, entered: str, person: logins.Person | None, password: str, site: str | None
 ) -> logins.Person:
-    """Whose password it is: the e-mail's person, if there is one. Whatever is wrong, the same is
-    done."""
+    """The person found by what was `entered`, if the password is right. Whatever is wrong, the same
+    is done: text that is no e-mail address is counted by itself, as an unknown address is."""
     at_home = person is not None and person.is_at_home
-    tried = tries.login(email, site, at_home=at_home)
+    tried = tries.login(entered, site, at_home=at_home)
     await tried.enter(desk.throttle)
     stored_hash = None if person is None else person.password_hash
     try:
@@ -156,10 +156,10 @@ def _kept(user_agent: str | None) -> str | None:
     return user_agent.replace("\0", "")[:_LONGEST_USER_AGENT] or None
 
 
-def _looked_up(text: str) -> str:
-    """As the e-mail is stored; of what is none, one that nobody has."""
+def _looked_up(entered: str) -> str:
+    """As the e-mail is stored; of what is none, one that nobody has and PostgreSQL takes."""
     try:
-        return people.email(text)
+        return people.email(entered)
     except refusals.Refusal:
         return ""
 

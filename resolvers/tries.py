@@ -2,7 +2,9 @@
 
 A try counts until it turns out right. Nobody can use up the tries of somebody else: what a login
 has from one address is its own, and the guard over all addresses does not hold where the login has
-signed in before, nor for an hour where its password was set by a link.
+signed in before, nor for an hour where its password was set by a link. So no name of a bucket is a
+constant: a request whose address is unknown is in no bucket of addresses, because all such requests
+would be in the same one.
 """
 
 import hashlib
@@ -41,34 +43,34 @@ class Tries:
 
 
 def login(email: str, site: str | None, *, at_home: bool) -> Tries:
-    """Wrong passwords. `at_home`: this login has signed in from this network before."""
-    who, where = digest(email), _place(site)
-    return Tries(
-        (Bucket(f"address:{where}", 50, 10), Bucket(f"login:{who}:{where}", 10, 60)),
-        () if at_home else (Bucket(f"login:{who}", 100, 180),),
-        _trusted(who, where),
-    )
+    """Wrong passwords. `email` is what was entered, an e-mail address or not. `at_home`: this login
+    has signed in from this network before."""
+    who = digest(email)
+    guard = Bucket(f"login:{who}", 100, 180)
+    if site is None:
+        return Tries((guard,))
+    here = (Bucket(f"address:{site}", 50, 10), Bucket(f"login:{who}:{site}", 10, 60))
+    return Tries(here, () if at_home else (guard,), _trusted(who, site))
 
 
 def otp(email: str, site: str | None, *, at_home: bool) -> Tries:
     """Wrong second factors: of a million codes three are good, so 10 tries and 4 an hour."""
-    who, where = digest(email), _place(site)
-    here = (Bucket(f"otp:{who}:{where}", 10, 900),)  # trusted or not: a link proves no factor
-    return (
-        Tries(here)
-        if at_home
-        else Tries(here, (Bucket(f"otp:{who}", 10, 900),), _trusted(who, where))
-    )
+    who = digest(email)
+    guard = Bucket(f"otp:{who}", 10, 900)
+    if site is None:
+        return Tries((guard,))
+    here = (Bucket(f"otp:{who}:{site}", 10, 900),)  # trusted or not: a link proves no factor
+    return Tries(here) if at_home else Tries(here, (guard,), _trusted(who, site))
 
 
 def own_password(email: str, site: str | None) -> Tries:
     """Wrong passwords of somebody who is signed in."""
-    return Tries((Bucket(f"own:{digest(email)}:{_place(site)}", 10, 60),))
+    return Tries((Bucket(f"own:{digest(email)}:{site or ''}", 10, 60),))
 
 
 def links(site: str | None) -> Tries:
     """Asking for a link, and using one."""
-    return Tries((Bucket(f"links:{_place(site)}", 20, 60),))
+    return Tries(() if site is None else (Bucket(f"links:{site}", 20, 60),))
 
 
 def reset_mails(email: str) -> Tries:
@@ -77,20 +79,17 @@ def reset_mails(email: str) -> Tries:
 
 
 async def trust(throttle: throttles.Throttle, email: str, site: str | None) -> None:
-    name = _trusted(digest(email), _place(site))
-    await throttle.trust(name, int(TRUSTED.total_seconds()))
+    """Unless the address is unknown: then everybody's is."""
+    if site is not None:
+        await throttle.trust(_trusted(digest(email), site), int(TRUSTED.total_seconds()))
 
 
 def site_of(address: str | None) -> str | None:
     return None if address is None else networks.site(address)
 
 
-def _trusted(who: str, where: str) -> str:
-    return f"trusted:{who}:{where}"
-
-
-def _place(site: str | None) -> str:
-    return site or "unknown"
+def _trusted(who: str, site: str) -> str:
+    return f"trusted:{who}:{site}"
 
 
 def digest(email: str) -> str:

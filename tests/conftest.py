@@ -2,11 +2,12 @@
 
 import gc
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -55,10 +56,29 @@ def pytest_unconfigure() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run the tests of each folder in another order"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        items[:] = _shuffled(items, random.Random(seed))
     for item in items:
         if _SERVICE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.services)
+
+
+def _shuffled(items: list[pytest.Item], order: random.Random) -> list[pytest.Item]:
+    """Within each folder, because what is made for a folder ends with it."""
+    found: list[pytest.Item] = []
+    for _, group in groupby(items, lambda item: item.path.parent):
+        folder = list(group)
+        order.shuffle(folder)
+        found += folder
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -52,8 +52,13 @@ class Program:
             env={**os.environ, "PYTHONPATH": str(ROOT), **self.environment},
             stdin=subprocess.DEVNULL,
         )
-        if self.port is not None:
+        if self.port is None:
+            return
+        try:
             self._wait_until_healthy()
+        except BaseException:
+            self.kill()  # a `with` that fails to begin does not end it
+            raise
 
     def kill(self) -> None:
         """kill -9, and waits until it is gone."""

@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import redis
 from redis.asyncio import Redis
+
+from live import keys
 
 
 @asynccontextmanager
@@ -16,3 +19,10 @@ async def emptied(url: str) -> AsyncIterator[Redis]:
             yield client
         finally:
             await client.flushdb()
+
+
+def forget_tries(url: str) -> None:
+    """What was tried to sign in, from any address and with any e-mail, counts no longer."""
+    with redis.Redis.from_url(url) as client:
+        for key in client.scan_iter(keys.tries("*"), count=10_000):
+            client.delete(key)

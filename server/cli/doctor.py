@@ -9,9 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 import typer
@@ -20,24 +18,17 @@ from rich.markup import escape
 
 from domain import messages
 from models import db
+from models import server as database_server
 from runtime import embedded_processes, mail, services
 from runtime.settings import Settings, SettingsError, settings
 from server import cli
-from server.cli import test
+from server.cli import database_checks, test
+from server.cli.finding import Finding, State
 
 commands = typer.Typer()
 
 _OLDEST_POSTGRES, _OLDEST_REDIS = 15, 7
 _LEAST_FREE_BYTES = 2 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report. `bad` is an error, `note` is worth knowing; both say what to do."""
-
-    state: Literal["good", "note", "bad"]
-    subject: str
-    detail: str
 
 
 @commands.command()
@@ -81,7 +72,7 @@ def _machine(data_dir: Path) -> Iterator[Finding]:
         yield Finding("bad", "data folder", advice)
         return
     free = shutil.disk_usage(existing).free
-    state: Literal["good", "note"] = "good" if free > _LEAST_FREE_BYTES else "note"
+    state: State = "good" if free > _LEAST_FREE_BYTES else "note"
     yield Finding(state, "data folder", f"{data_dir}, {free / 2**30:.1f} GiB free on its disk")
 
 
@@ -175,20 +166,29 @@ def _services(data_dir: Path) -> list[Finding]:
 
 
 async def _reached(found: Settings) -> list[Finding]:
-    return [await _database(found.database_url or ""), await _redis(found.redis_url or "")]
+    return [*await _database(found), await _redis(found.redis_url or "")]
 
 
-async def _database(url: str) -> Finding:
+async def _database(found: Settings) -> list[Finding]:
+    url = found.database_url or ""
+    days = found.records_days + found.partitions_ahead_days
     try:
         await db.open_database(url, pool=2)
         try:
-            version = await db.server_version()
-            pending = await db.pending_migrations()
+            if not await database_server.keeps_sessions():
+                return [database_checks.sessions(kept=False)]
+            server = await database_server.describe()
+            reached = _version(url, server.version, await db.pending_migrations())
+            kept = database_checks.sessions(kept=True)
+            return [reached, kept, *database_checks.findings(server, days)]
         finally:
             await db.close_database()
     except Exception as error:  # whatever the driver says is the finding
         advice = f"{_shown(url)}: {error}. Is it running, and is CALLBOARD_DATABASE_URL right?"
-        return Finding("bad", "database", advice)
+        return [Finding("bad", "database", advice)]
+
+
+def _version(url: str, version: str, pending: list[str]) -> Finding:
     if int(version.split(".")[0]) < _OLDEST_POSTGRES:
         advice = f"PostgreSQL {version} at {_shown(url)} is too old; {_OLDEST_POSTGRES} is needed"
         return Finding("bad", "database", advice)

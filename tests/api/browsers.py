@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx2
 from callers import PASSWORD, Caller, Carrier, new_session, password_hash
+from redis.asyncio import Redis
 
 from domain import callers, tokens
+from live import throttle
 from models import contacts, logins
+from resolvers import tries
 from runtime import clock
 from schema import base
 
@@ -49,6 +52,17 @@ class At(Caller):
     def there(self) -> "At":
         """Somebody else at the same address."""
         return At(self.url, address=self.address)
+
+
+def patient(redis: Redis) -> throttle.Throttle:
+    """Counts in Redis however busy the machine is, so that the web process knows of each try."""
+    return throttle.Throttle(redis, patience=60)
+
+
+async def enter(redis: Redis, tried: tries.Tries, count: int) -> None:
+    """As so many tries do that turn out wrong."""
+    for _ in range(count):
+        await tried.enter(patient(redis))
 
 
 class Browser:

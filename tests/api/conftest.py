@@ -20,6 +20,14 @@ from live import keys
 from runtime import clock
 
 
+@pytest.fixture(autouse=True)
+def _own_tries(request: pytest.FixtureRequest) -> None:
+    """The tests of this folder share one Redis, and many of them an address, or an e-mail that no
+    login has: a try of one must not hold up another."""
+    if "services" in request.fixturenames:
+        redises.forget_tries(request.getfixturevalue("services").redis_url)
+
+
 @pytest.fixture(scope="package")
 async def api_database(services: Any, template: str, api_redis: Redis) -> AsyncIterator[str]:
     name = f"callboard_api_{os.getpid()}"

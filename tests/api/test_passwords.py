@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from browsers import VIEWER, At, new_contact, until_refused
+from browsers import VIEWER, At, enter, new_contact, until_refused
 from callers import PASSWORD, Caller, Carrier
 from redis.asyncio import Redis
 from sockets import closed, signed_in
 
 from domain import proofs
-from live import throttle
 from models import db, logins
 from models import proofs as stored
 from resolvers import tries
@@ -102,9 +101,7 @@ async def test_a_stolen_session_does_not_guess_the_password(
     carrier: Carrier, api_redis: Redis
 ) -> None:
     person, _, email = await new_contact(carrier)
-    for _ in range(9):
-        tried = tries.own_password(email, f"{person.address}/32")
-        await tried.enter(throttle.Throttle(api_redis))
+    await enter(api_redis, tries.own_password(email, f"{person.address}/32"), 9)
     assert (await _change(person, "not the password", NEW))["code"] == "WRONG_PASSWORD"
     assert (await _change(person, PASSWORD, NEW))["code"] == "TOO_MANY_TRIES"
 

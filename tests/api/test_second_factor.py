@@ -7,11 +7,10 @@ from xml.etree import ElementTree
 
 import pyotp
 import pytest
-from browsers import At, new_contact
+from browsers import At, enter, new_contact, patient
 from callers import PASSWORD, Caller, Carrier
 from redis.asyncio import Redis
 
-from live import throttle
 from models import db
 from resolvers import tries
 from runtime import clock
@@ -173,8 +172,7 @@ async def test_ten_wrong_codes_are_enough_and_hold_up_nobody_at_home(
     """Who knows the password guesses from elsewhere; the owner signs in from where it always is."""
     person, _, email = await new_contact(carrier)
     secret, _ = await _enabled(person)
-    for _ in range(9):
-        await tries.otp(email, "198.51.0.1/32", at_home=False).enter(throttle.Throttle(api_redis))
+    await enter(api_redis, tries.otp(email, "198.51.0.1/32", at_home=False), 9)
     assert await _login(carrier, email, otp="000000") == "WRONG_OTP"
     assert await _login(carrier, email, otp="000000") == "TOO_MANY_TRIES"
     assert await _login(carrier, email, otp=_code(secret)) == "TOO_MANY_TRIES"
@@ -188,10 +186,9 @@ async def test_a_password_reset_by_link_gives_no_more_codes_to_guess(
     person, _, email = await new_contact(carrier)
     await _enabled(person)
     thief = At(carrier.url)
-    held, site = throttle.Throttle(api_redis), tries.site_of(thief.address)
-    await tries.trust(held, email, site)
-    for _ in range(9):
-        await tries.otp(email, site, at_home=False).enter(held)
+    site = tries.site_of(thief.address)
+    await tries.trust(patient(api_redis), email, site)
+    await enter(api_redis, tries.otp(email, site, at_home=False), 9)
     assert (await thief.login(email, otp="000000"))["code"] == "WRONG_OTP"
     assert (await thief.login(email, otp="000000"))["code"] == "TOO_MANY_TRIES"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from browsers import At, new_contact
+from browsers import At, enter, new_contact, patient
 from callers import PASSWORD, Caller, Carrier, sign_in
 from own_redis import own_redis
 from programs import Program
@@ -34,19 +34,42 @@ async def test_the_email_is_found_in_any_case(carrier: Carrier) -> None:
 
 
 async def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(carrier: Carrier) -> None:
-    nobody = Caller(carrier.url)
+    nobody = At(carrier.url)
     answers = [
-        await nobody.do("login", "Session", "token", email=email, password=password)
+        await nobody.login(email, password)
         for email, password in [
             (carrier.email, "not the password"),
             ("nobody@voice.example", PASSWORD),
             ("not an address \x00", PASSWORD),
+            ("x" * 100_000, PASSWORD),
+            ("\ud800", PASSWORD),
             (carrier.email, "\ud800"),
         ]
     ]
     assert all(answer == answers[0] for answer in answers)
     assert answers[0]["code"] == "WRONG_CREDENTIALS"
     assert answers[0]["__typename"] == "NotPermitted"
+
+
+async def test_text_that_is_no_email_address_uses_up_only_its_own_tries(carrier: Carrier) -> None:
+    """As an unknown e-mail does: the typing errors of one caller do not hold up another one."""
+    nobody = At(carrier.url)
+    for number in range(12):
+        refused = await nobody.login(f"person {number} at acme.example", "not the password")
+        assert refused["code"] == "WRONG_CREDENTIALS"
+    for same in ("no address", " No Address "):
+        codes = [(await nobody.login(same, "not it"))["code"] for _ in range(6)]
+        assert codes[:4] == ["WRONG_CREDENTIALS"] * 4
+    assert codes[4:] == ["TOO_MANY_TRIES"] * 2
+
+
+@pytest.mark.parametrize("_", ["one test", "the next"])
+async def test_no_try_of_another_test_counts(carrier: Carrier, api_redis: Redis, _: str) -> None:
+    nobody = Caller(carrier.url)
+    wrong: dict[str, Any] = {"email": "nobody@voice.example", "password": PASSWORD}
+    assert (await nobody.do("login", "Session", "token", **wrong))["code"] == "WRONG_CREDENTIALS"
+    await enter(api_redis, tries.login(wrong["email"], "127.0.0.1/32", at_home=False), 9)
+    assert (await nobody.do("login", "Session", "token", **wrong))["code"] == "TOO_MANY_TRIES"
 
 
 async def test_who_may_not_sign_in_is_told_what_a_stranger_is(carrier: Carrier) -> None:
@@ -69,16 +92,17 @@ async def test_the_same_is_done_whether_an_email_is_known_or_not(
     carrier: Carrier, api_redis: Redis
 ) -> None:
     """The same statements, the same calls of Redis and as much hashing: hence as much time."""
-    done = [await _done_for(email, api_redis) for email in (carrier.email, "nobody@voice.example")]
-    (known, known_seconds), (unknown, unknown_seconds) = done
-    assert known == unknown
+    emails = (carrier.email, "nobody@voice.example", "no address")
+    (known, seconds), *others = [await _done_for(email, api_redis) for email in emails]
     assert known[0]
-    assert 0.5 < known_seconds / unknown_seconds < 2
+    for done, seconds_of_other in others:
+        assert done == known
+        assert 0.5 < seconds / seconds_of_other < 2
 
 
 async def _done_for(email: str, redis: Redis) -> tuple[tuple[list[str], int], float]:
     """Statements, calls of scripts and seconds of this process's CPU for a wrong password."""
-    reception = desk.Desk(throttle=throttle.Throttle(redis))
+    reception = desk.Desk(throttle=patient(redis))
     entry = (reception, email, "not it", None, callers.Client("203.0.113.77"), clock.now())
     statements: list[str] = []
 
@@ -106,16 +130,14 @@ async def test_while_others_try_an_email_its_owner_signs_in_from_home_and_after_
     carrier: Carrier, api_redis: Redis
 ) -> None:
     person, _, email = await new_contact(carrier)
-    held = throttle.Throttle(api_redis)
     for number in range(10):  # as wrong passwords from ten addresses do
-        for _ in range(10):
-            await tries.login(email, f"192.0.2.{number}/32", at_home=False).enter(held)
+        await enter(api_redis, tries.login(email, f"192.0.2.{number}/32", at_home=False), 10)
     refused = await At(carrier.url).login(email)
     assert (refused["__typename"], refused["code"]) == ("NotPermitted", "TOO_MANY_TRIES")
     assert any(f"wait {seconds} seconds" in refused["message"] for seconds in range(150, 181))
     assert "token" in await person.there().login(email)
     elsewhere = At(carrier.url)
-    await tries.trust(held, email, f"{elsewhere.address}/32")
+    await tries.trust(patient(api_redis), email, f"{elsewhere.address}/32")
     assert "token" in await elsewhere.login(email)
 
 
@@ -124,9 +146,7 @@ async def test_wrong_passwords_from_one_address_hold_up_that_email_there_alone(
 ) -> None:
     person, _, email = await new_contact(carrier)
     _, _, colleague = await new_contact(carrier)
-    tried = tries.login(email, f"{person.address}/32", at_home=True)
-    for _ in range(9):
-        await tried.enter(throttle.Throttle(api_redis))
+    await enter(api_redis, tries.login(email, f"{person.address}/32", at_home=True), 9)
     wrong = await person.there().login(email, "not the password")
     assert wrong["code"] == "WRONG_CREDENTIALS"
     assert (await person.there().login(email))["code"] == "TOO_MANY_TRIES"

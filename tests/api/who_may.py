@@ -285,7 +285,7 @@ MUTATIONS: Mapping[str, Doing] = {
     "verifyEmail": _by_link("BAD_LINK"),
     "requestEmailVerification": _self("TOO_SOON", audited="contact.request_verify_email"),
     "requestMobileVerification": _self("TOO_SOON", audited="contact.request_verify_mobile"),
-    "verifyMobile": _self("NO_CODE", undone="no worker here has sent a code"),
+    "verifyMobile": _self("NO_CODE", "WRONG_CODE", undone="nobody here reads the code"),
     "enableTwoFactor": _self(audited="not: it is in force when it is confirmed"),
     "confirmTwoFactor": _self("NO_TWO_FACTOR", "WRONG_OTP", undone="no app here tells a code"),
     "disableTwoFactor": _self("NO_TWO_FACTOR", undone="nobody here has one"),

@@ -25,7 +25,11 @@ ROWS = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, first:
   edges { node { id } } } } }"""
 ACCOUNT_ROWS = """{ viewer { ... on Staff { account { id
   summary(granularity: DAILY, first: 1) { edges { node { id } } } } } } }"""
-HELD = "{ heldRecords(first: 1) { edges { node { id } } } }"
+FREE = """query($c: ID!) { customer(id: $c) { availableUsernames(first: 50) {
+  edges { node } } } }"""
+USERS = """query($c: ID!, $u: String) { customer(id: $c) { sipUsers(startingWith: $u) {
+  edges { node { id username } } } } }"""
+HELD = "{ heldRecords(first: 50) { edges { node { id callId } } } }"
 MOBILE = """mutation { updateProfile(input: {mobile: "+441632960000"}) { __typename } }"""
 NO_NUMBER = 999_999_999
 OTHERS = "Kept from other customers"
@@ -65,7 +69,6 @@ class World:
 
 
 async def create(url: str) -> World:
-    """Who is invited was so some minutes ago."""
     mine, theirs = await Carrier.create(url, clock.now()), await Carrier.create(url, clock.now())
     for carrier in (mine, theirs):
         await carrier.owner.do(
@@ -77,14 +80,70 @@ async def create(url: str) -> World:
     ids = {kind: _ids(kind, own[kind], other[kind], foreign[kind]) for kind in own}
     mine_too, theirs_too = await _of_account(mine, "Mine"), await _of_account(theirs, FOREIGN)
     ids |= {kind: _ids(kind, mine_too[kind], None, theirs_too[kind]) for kind in mine_too}
-    async with db.connection() as conn:
-        await conn.execute("UPDATE proofs SET created_at = created_at - interval '5 minutes'")
     world = World(mine, ids)
     world.everybody = await _everybody(mine, own["Customer"])
     for who in world.everybody:
         if who.may is not None and who.may.session_id is None and who.may.kind is not Kind.KEY:
             await who.asks.ask(MOBILE)
     return world
+
+
+async def _new_rule(carrier: Carrier, customer: str, title: str = "A rule") -> str:
+    made = await carrier.owner.do(
+        "createAlertRule",
+        "AlertRule",
+        "id",
+        title=title,
+        metric="ASR",
+        operator="BELOW",
+        threshold="40",
+        sampleMinutes=5,
+        customerId=customer,
+        recipients=[{"channel": "EMAIL", "to": "ops@voice.example"}],
+    )
+    id: str = made["id"]
+    return id
+
+
+async def _new_user(carrier: Carrier, customer: str) -> str:
+    free = await carrier.owner.ask(FREE, c=customer)
+    username = free["customer"]["availableUsernames"]["edges"][-1]["node"]  # away from given ones
+    made = await carrier.owner.do(
+        "createSipUser", "SipUser", "id", customerId=customer, username=username
+    )
+    id: str = made["id"]
+    return id
+
+
+async def free_username(carrier: Carrier, customer: str, username: str) -> None:
+    """Removes the SIP user that has it, if there is one."""
+    found = await carrier.owner.ask(USERS, c=customer, u=username)
+    for edge in found["customer"]["sipUsers"]["edges"]:
+        if edge["node"]["username"] == username:
+            await carrier.owner.do("removeSipUser", "SipUser", "id", id=edge["node"]["id"])
+
+
+async def _new_contact(carrier: Carrier, customer: str, name: str = "A person") -> str:
+    """Invited some minutes ago."""
+    made = await carrier.owner.do(
+        "createContact",
+        "Contact",
+        "id",
+        customerId=customer,
+        name=name,
+        email=f"{carrier.unique('victim')}@acme.example",
+    )
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE proofs SET created_at = created_at - interval '5 minutes'"
+            " WHERE account_id = $1",
+            carrier.account_id,
+        )
+    id: str = made["id"]
+    return id
+
+
+NEW = {"AlertRule": _new_rule, "Contact": _new_contact, "SipUser": _new_user}
 
 
 def _ids(kind: str, own: str, other: str | None, foreign: str) -> Ids:
@@ -105,14 +164,7 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
     """A customer with a contact who is invited, a key, calls of two days, one of them invoiced."""
     owner, reference = carrier.owner, carrier.unique("company")
     customer = await carrier.customer(name=name, reference=reference)
-    contact = await owner.do(
-        "createContact",
-        "Contact",
-        "id",
-        customerId=customer,
-        name=name,
-        email=f"{carrier.unique('victim')}@acme.example",
-    )
+    contact = await _new_contact(carrier, customer, name)
     key = await owner.do(
         "createApiKey",
         "CreatedApiKey",
@@ -139,29 +191,18 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
     user = await owner.do(
         "createSipUser", "SipUser", "id", customerId=customer, username=str(block["first"])
     )
-    rule = await owner.do(
-        "createAlertRule",
-        "AlertRule",
-        "id",
-        title=name,
-        metric="ASR",
-        operator="BELOW",
-        threshold="40",
-        sampleMinutes=5,
-        customerId=customer,
-        recipients=[{"channel": "EMAIL", "to": "ops@voice.example"}],
-    )
+    rule = await _new_rule(carrier, customer, name)
     await _raised(split[1])
     await carrier.contact(customer)  # whose session nobody here has
     session = await Session.filter(account_id=split[1]).order_by("-id").first()
     assert session is not None
     return {
-        "AlertRule": rule["id"],
+        "AlertRule": rule,
         "NumberBlock": block["id"],
         "SipUser": user["id"],
         "Session": base.encode_id("OpenSession", split[1], session.id),
         "Customer": customer,
-        "Contact": contact["id"],
+        "Contact": contact,
         "ApiKey": key["id"],
         "SummaryRow": row["node"]["id"],
         "Invoice": invoice,
@@ -225,14 +266,23 @@ async def _to_review(carrier: Carrier, name: str) -> dict[str, Any]:
     """A record that was refused before there was its customer, and one that was held."""
     reference, switch = carrier.unique("late"), await carrier.key("INGEST")
     setup = days_ago(2) + timedelta(hours=7)
-    call = ended(reference, "late", setup, "0.10") | {"sip_reason": name}
+    call = ended(reference, reference, setup, "0.10") | {"sip_reason": name}
     await reviewing.send(switch, call)
     await carrier.customer(reference=reference)
-    said = [ended(reference, "twice", setup, charge) | {"released_by": name} for charge in "12"]
+    twice = f"{reference}-twice"
+    said = [ended(reference, twice, setup, charge) | {"released_by": name} for charge in "12"]
     await reviewing.send(switch, *said)
-    [refused] = await reviewing.quarantined(carrier.owner)
-    [held] = (await carrier.owner.ask(HELD))["heldRecords"]["edges"]
-    return {"QuarantinedRecord": refused, "HeldRecord": held["node"]}
+    refused = await reviewing.quarantined(carrier.owner)
+    held = [edge["node"] for edge in (await carrier.owner.ask(HELD))["heldRecords"]["edges"]]
+    return {
+        "QuarantinedRecord": next(one for one in refused if reference in one["payload"]),
+        "HeldRecord": next(one for one in held if one["callId"] == twice),
+    }
+
+
+async def to_review(carrier: Carrier) -> dict[str, str]:
+    """New ones, by kind."""
+    return {kind: one["id"] for kind, one in (await _to_review(carrier, "Mine")).items()}
 
 
 async def _everybody(carrier: Carrier, customer: str) -> list[Who]:

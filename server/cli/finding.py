@@ -1,0 +1,15 @@
+"""One line of the report of `doctor`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["good", "note", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`bad` is an error, `note` is worth knowing; both say what to do."""
+
+    state: State
+    subject: str
+    detail: str
