@@ -40,7 +40,7 @@ _HOLDERS = """
 SELECT p.start, max(h.invoice_id) AS invoice_id
 FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (start, stop)
 JOIN invoice_hours h ON h.account_id = $1 AND h.customer_id = $2
-    AND h.hour >= p.start AND h.hour < p.stop
+    AND h.hour >= p.start AND h.hour < p.stop AND h.freed_at IS NULL
 GROUP BY p.start
 """
 _CHANGED = """
