@@ -33,16 +33,21 @@ GROUP BY destination
 """
 # Hours of issued invoices that have changed since they were last billed: by their pin, or by the
 # latest adjustment of them. The index `hours_unbilled` has the hours in question, so that the cost
-# does not grow with what was billed; what was billed is read from the pins.
+# does not grow with what was billed; what was billed is read from the pins. LIMIT 1 (a live pin is
+# the only one) makes each a look-up: the planner cannot know how few hours there are.
 CHANGED = """
-SELECT h.hour, i.number, coalesce(a.to_version, p.version) AS version,
+SELECT h.hour, p.number, coalesce(a.to_version, p.version) AS version,
        coalesce(a.calls, p.calls) AS calls,
        coalesce(a.billed_seconds, p.billed_seconds) AS billed_seconds,
        coalesce(a.charge, p.charge) AS charge
 FROM hours h
-JOIN invoice_hours p ON p.account_id = $1 AND p.customer_id = $2 AND p.hour = h.hour
-    AND p.freed_at IS NULL AND p.version IS NOT NULL
-JOIN invoices i ON i.account_id = $1 AND i.id = p.invoice_id
+CROSS JOIN LATERAL (
+    SELECT i.number, p.version, p.calls, p.billed_seconds, p.charge
+    FROM invoice_hours p JOIN invoices i ON i.account_id = $1 AND i.id = p.invoice_id
+    WHERE p.account_id = $1 AND p.customer_id = $2 AND p.hour = h.hour
+      AND p.freed_at IS NULL AND p.version IS NOT NULL
+    LIMIT 1
+) p
 LEFT JOIN LATERAL (
     SELECT a.to_version, a.calls, a.billed_seconds, a.charge FROM invoice_adjustments a
     WHERE a.account_id = $1 AND a.customer_id = $2 AND a.hour = h.hour AND a.freed_at IS NULL

@@ -86,7 +86,7 @@ async def test_the_expected_subtotal_of_adjustments_alone_is_their_sum(books: Bo
     call = await books.call(at(2), "1")
     await books.generate(2)
     await books.correct(call, "1.5")
-    with pytest.raises(Refusal, match="now sum to 0.5") as caught:
+    with pytest.raises(Refusal, match=r"now sum to 0\.5") as caught:
         await books.generate(expected="0")
     assert caught.value.code == "SUBTOTAL_CHANGED"
     assert (await books.generate(expected="0.5")).total == Decimal("0.60")
