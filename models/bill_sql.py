@@ -53,7 +53,7 @@ LEFT JOIN LATERAL (
     WHERE a.account_id = $1 AND a.customer_id = $2 AND a.hour = h.hour AND a.freed_at IS NULL
     ORDER BY a.to_version DESC LIMIT 1
 ) a ON true
-WHERE h.account_id = $1 AND h.customer_id = $2 AND h.charge IS DISTINCT FROM h.billed_charge
+WHERE h.account_id = $1 AND h.customer_id = $2 AND NOT h.billed
   AND h.hour <= (
     SELECT max(hour) FROM invoice_hours
     WHERE account_id = $1 AND customer_id = $2 AND freed_at IS NULL
@@ -88,9 +88,8 @@ WHERE h.account_id = $1 AND h.invoice_id = $2 AND h.hour = p.hour
 """
 # Of heads that are locked: their charge is what the invoice bills.
 BILLED = """
-UPDATE hours SET billed_charge = charge
-WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3)
-  AND billed_charge IS DISTINCT FROM charge
+UPDATE hours SET billed = true
+WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3) AND NOT billed
 """
 ADJUST = """
 INSERT INTO invoice_adjustments (

@@ -62,7 +62,7 @@ SELECT hour,
        coalesce(posted.amount, 0) AS ledger, coalesce(posted.currencies, '{{}}') AS currencies,
        marks.hour IS NOT NULL AS marked,
        billed.version AS billed_version, coalesce(billed.charge, 0) AS billed_charge,
-       heads.billed_charge AS noted_charge
+       coalesce(heads.billed, false) AS billed
 FROM heads
 FULL JOIN records USING (hour) FULL JOIN rows USING (hour) FULL JOIN destinations USING (hour)
 FULL JOIN codes USING (hour) FULL JOIN posted USING (hour) FULL JOIN marks USING (hour)

@@ -1,6 +1,5 @@
 -- Issued documents and posted entries are held by the database; parts of a voided invoice stay.
--- In one transaction; the slow steps are one UPDATE of the invoiced hours and seven index builds
--- (docs/decisions/0005 has the measured times).
+-- Takes about MEASURED.
 
 -- Parts of a voided invoice -------------------------------------------------------------------------
 -- They stay, so that its content hash can be recomputed. `freed_at` takes them off the keys that keep
@@ -21,23 +20,29 @@ CREATE UNIQUE INDEX invoice_adjustments_live
     ON invoice_adjustments (account_id, customer_id, hour, from_version) WHERE freed_at IS NULL;
 
 -- What changed since it was billed ------------------------------------------------------------------
--- The charge of the hour when a live invoice last billed or adjusted it. Null: none did, or it is not
--- known; the pins decide then. Hours in which it differs from the charge are found by the index.
-ALTER TABLE hours ADD COLUMN billed_charge numeric;
-UPDATE hours h SET billed_charge = b.charge
-FROM (
-    SELECT DISTINCT ON (account_id, customer_id, hour) account_id, customer_id, hour, charge
-    FROM (
-        SELECT account_id, customer_id, hour, version, charge FROM invoice_hours
-        WHERE version IS NOT NULL
-        UNION ALL
-        SELECT account_id, customer_id, hour, to_version, charge FROM invoice_adjustments
-    ) AS billed
-    ORDER BY account_id, customer_id, hour, version DESC
-) AS b
-WHERE h.account_id = b.account_id AND h.customer_id = b.customer_id AND h.hour = b.hour;
-CREATE INDEX hours_unbilled ON hours (account_id, customer_id, hour)
-    WHERE charge IS DISTINCT FROM billed_charge;
+-- Whether live invoices bill the charge that the hour has. False also if that is not known: the pins
+-- decide then. A constant default rewrites nothing; only hours that nobody was billed for, or that
+-- were adjusted or changed since, are updated.
+ALTER TABLE hours ADD COLUMN billed boolean NOT NULL DEFAULT true;
+ALTER TABLE hours ALTER COLUMN billed SET DEFAULT false;
+UPDATE hours h SET billed = false
+WHERE NOT EXISTS (
+    SELECT 1 FROM invoice_hours p
+    WHERE p.account_id = h.account_id AND p.customer_id = h.customer_id AND p.hour = h.hour
+      AND p.version IS NOT NULL AND p.charge = h.charge
+);
+UPDATE hours h SET billed = false
+FROM invoice_adjustments a
+WHERE h.account_id = a.account_id AND h.customer_id = a.customer_id AND h.hour = a.hour AND h.billed;
+CREATE INDEX hours_unbilled ON hours (account_id, customer_id, hour) WHERE NOT billed;
+
+CREATE FUNCTION note_changed_charge() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.billed := false;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER note_changed_charge BEFORE UPDATE ON hours
+    FOR EACH ROW WHEN (OLD.charge <> NEW.charge) EXECUTE FUNCTION note_changed_charge();
 
 -- Look-ups ------------------------------------------------------------------------------------------
 CREATE INDEX ledger_entries_invoice ON ledger_entries (account_id, invoice_id)
@@ -129,7 +134,7 @@ CREATE TRIGGER keep_issued BEFORE INSERT OR UPDATE OR DELETE ON invoices
 
 -- A part belongs to its invoice and changes only while that is a draft. The lock lets a part wait for
 -- an issue under way. Of a void invoice, hours and adjustments can be freed once, unless another live
--- invoice adjusts what they billed; whether the hour differs from what was billed is open then.
+-- invoice adjusts what they billed.
 CREATE OR REPLACE FUNCTION keep_issued_part() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     part record := coalesce(NEW, OLD);
@@ -158,7 +163,7 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'a live invoice adjusts a part of this issued invoice (%)', TG_ARGV[0];
     END IF;
-    UPDATE hours SET billed_charge = NULL
+    UPDATE hours SET billed = false
     WHERE account_id = NEW.account_id AND customer_id = NEW.customer_id AND hour = NEW.hour;
     RETURN NEW;
 END $$;

@@ -15,9 +15,9 @@ MONTH = 730  # hours
 # A customer's hours before November, each with a call, billed by months.
 _HOURS = """
 INSERT INTO hours (account_id, customer_id, hour, version, attempts, answered, talk_us,
-    billed_seconds, charge, unrated, rebuilt_at, billed_charge)
+    billed_seconds, charge, unrated, rebuilt_at, billed)
 SELECT $1, $2, $3::timestamptz - n * interval '1 hour', 1, 1, 1, 1, 1, 1, 0,
-       $3::timestamptz, 1
+       $3::timestamptz, true
 FROM generate_series(1, $4::int) AS n
 """
 _INVOICES = """
@@ -52,7 +52,8 @@ async def with_history(books: Books, months: int) -> int:
     for statement in (_HOURS, _INVOICES, _PINS):
         await books.sql(statement, *of)
     await books.sql(_TAXES, customer)
-    await books.sql(_CHANGED, *of[:3])
+    async with db.connection() as conn:
+        await conn.execute(_CHANGED, *of[:3])
     return customer
 
 

@@ -177,9 +177,9 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
             "version 2 was billed, the hour is at 1",
         ),
         (
-            "UPDATE hours SET billed_charge = 8 WHERE hour = '2026-11-03 01:00Z'",
-            at(3, 1),
-            "its invoices bill 0.0002, and 8 is noted as billed",
+            "UPDATE hours SET billed = true WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "its charge of 0.0003 is noted as billed, and invoices bill 0",
         ),
         (
             "UPDATE invoice_lines SET amount = amount + 1 WHERE kind = 'USAGE'",
