@@ -1,5 +1,7 @@
 -- Issued documents and posted entries are held by the database; parts of a voided invoice stay.
--- Takes about MEASURED.
+-- In one transaction, which locks the invoices' tables and `hours`. With 1,000,000 invoiced hours and
+-- as many ledger entries it took 21 s on a busy laptop: half of it finds the hours that are not billed,
+-- the rest is the keys of invoice_hours; no table is rewritten.
 
 -- Parts of a voided invoice -------------------------------------------------------------------------
 -- They stay, so that its content hash can be recomputed. `freed_at` takes them off the keys that keep
