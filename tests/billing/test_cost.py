@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from books import FIRST, Books, at, open_customer
+from books import FIRST, NOW, Books, at, open_customer
 
-from models import bill_sql, checklist_sql, db
+from models import bill_sql, checklist_sql, db, invoices, invoicing
 from models import reconciliation_sql as sql
 
 MONTH = 730  # hours
@@ -42,6 +42,13 @@ FROM invoices WHERE customer_id = $1
 _CHANGED = """
 UPDATE hours SET version = 2, charge = 3
 WHERE account_id = $1 AND customer_id = $2 AND hour >= $3::timestamptz - 5 * interval '1 hour'
+"""
+
+
+# Of the transaction under way, whichever statements it sent.
+_ROWS_READ = """
+SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint
+FROM pg_stat_xact_user_tables
 """
 
 
@@ -87,6 +94,23 @@ async def test_looking_for_changed_hours_reads_as_much_after_36_months_as_after_
     ]
     assert long <= short * 1.2 + 5, (short, long)
     assert long < 100
+
+
+async def test_making_and_issuing_an_invoice_reads_as_many_rows_after_36_months_as_after_one(
+    books: Books, histories: tuple[int, int]
+) -> None:
+    read = []
+    for customer in histories:
+        await books.call(at(2), "1", customer_id=customer)
+        await books.rebuild()
+        async with db.transaction() as conn:
+            draft = await books.generate(2, customer_id=customer, issue=False)
+            await invoicing.issue_draft(books.account_id, draft.id, key=f"i{customer}", now=NOW)
+            read.append(await conn.fetchval(_ROWS_READ))
+        issued = await invoices.get(books.account_id, draft.id)
+        assert issued.subtotal == 1 + 5 * 2  # the call, and the hours that have changed
+    short, long = read
+    assert long <= short * 1.2, (short, long)
 
 
 async def test_the_parts_of_an_invoice_are_found_without_its_customers_history(
