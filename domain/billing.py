@@ -16,6 +16,7 @@ from domain import money, texts
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+ADJUSTMENTS = "ADJUSTMENTS"  # the granularity of an invoice that bills no rows
 
 Grouping = Literal["DAY", "DESTINATION"]
 K = TypeVar("K")
@@ -23,6 +24,8 @@ V = TypeVar("V")
 
 
 class Kind(StrEnum):
+    """A document with a negative total is a credit note; its amounts keep their sign."""
+
     INVOICE = "INVOICE"
     CREDIT_NOTE = "CREDIT_NOTE"
 
@@ -94,6 +97,10 @@ class Totals:
     tax: Decimal
     rounding: Decimal
     total: Decimal
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.CREDIT_NOTE if self.total < 0 else Kind.INVOICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +207,12 @@ def adjustments(changes: Iterable[Change], language: str = texts.DEFAULT) -> lis
         for change in ordered
         if change.amount
     ]
+
+
+def adjusted_period(changes: Iterable[Change]) -> tuple[datetime, datetime]:
+    """From the first to the last hour whose charge differs from what was last billed."""
+    hours = [change.now.hour for change in changes if change.amount]
+    return min(hours), max(hours) + HOUR
 
 
 def subtotal(of: Iterable[Line]) -> Decimal:

@@ -43,6 +43,8 @@ class Sums:
 class Hour:
     """All that is stored of one hour of a customer. `version` is 0 without a head.
 
+    `billed_charge` is from the live invoices; `billed` is whether the head says that they bill its
+    charge.
     `counts` of rows and head: attempts, answered, talk µs, billed seconds, unrated, in this order.
     """
 
@@ -64,6 +66,7 @@ class Hour:
     open: bool
     billed_version: int | None
     billed_charge: Decimal
+    billed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,9 @@ def _ledger(hour: Hour, currency: str) -> Iterator[Text]:
 
 
 def _billed(hour: Hour) -> Iterator[Text]:
+    if hour.billed and hour.billed_charge != hour.head.charge:
+        charges = {"billed": hour.billed_charge, "hour": hour.head.charge}
+        yield Text("its charge of {hour} is noted as billed, and invoices bill {billed}", charges)
     if hour.billed_version is None:
         return
     if hour.billed_version > hour.version:

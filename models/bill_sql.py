@@ -14,7 +14,7 @@ FROM customers WHERE account_id = $1 AND id = $2
 RESERVE = """
 INSERT INTO invoice_hours (account_id, customer_id, hour, invoice_id)
 SELECT $1, $2, hour, $3 FROM unnest($4::timestamptz[]) AS hour ORDER BY hour
-ON CONFLICT (account_id, customer_id, hour) DO NOTHING
+ON CONFLICT (account_id, customer_id, hour) WHERE freed_at IS NULL DO NOTHING
 RETURNING hour
 """
 HEADING = """
@@ -31,27 +31,40 @@ FROM rollup_destinations
 WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3)
 GROUP BY destination
 """
-# Hours of issued invoices whose charge is no more what was last billed: their pin, or the latest
-# adjustment of them.
+# Hours of issued invoices that have changed since they were last billed: by their pin, or by the
+# latest adjustment of them. The index `hours_unbilled` has the hours in question, so that the cost
+# does not grow with what was billed; what was billed is read from the pins. LIMIT 1 (a live pin is
+# the only one) makes each a look-up: the planner cannot know how few hours there are.
 CHANGED = """
-SELECT p.hour, i.number, coalesce(a.to_version, p.version) AS version,
+SELECT h.hour, p.number, coalesce(a.to_version, p.version) AS version,
        coalesce(a.calls, p.calls) AS calls,
        coalesce(a.billed_seconds, p.billed_seconds) AS billed_seconds,
        coalesce(a.charge, p.charge) AS charge
-FROM invoice_hours p
-JOIN invoices i ON i.account_id = p.account_id AND i.id = p.invoice_id
-JOIN hours h ON h.account_id = p.account_id AND h.customer_id = p.customer_id AND h.hour = p.hour
+FROM hours h
+CROSS JOIN LATERAL (
+    SELECT i.number, p.version, p.calls, p.billed_seconds, p.charge
+    FROM invoice_hours p JOIN invoices i ON i.account_id = $1 AND i.id = p.invoice_id
+    WHERE p.account_id = $1 AND p.customer_id = $2 AND p.hour = h.hour
+      AND p.freed_at IS NULL AND p.version IS NOT NULL
+    LIMIT 1
+) p
 LEFT JOIN LATERAL (
-    SELECT * FROM invoice_adjustments a
-    WHERE a.account_id = p.account_id AND a.customer_id = p.customer_id AND a.hour = p.hour
+    SELECT a.to_version, a.calls, a.billed_seconds, a.charge FROM invoice_adjustments a
+    WHERE a.account_id = $1 AND a.customer_id = $2 AND a.hour = h.hour AND a.freed_at IS NULL
     ORDER BY a.to_version DESC LIMIT 1
 ) a ON true
-WHERE p.account_id = $1 AND p.customer_id = $2 AND p.version IS NOT NULL
-  AND h.version > coalesce(a.to_version, p.version) AND h.charge <> coalesce(a.charge, p.charge)
-ORDER BY p.hour
+WHERE h.account_id = $1 AND h.customer_id = $2 AND NOT h.billed
+  AND h.hour <= (
+    SELECT max(hour) FROM invoice_hours
+    WHERE account_id = $1 AND customer_id = $2 AND freed_at IS NULL
+  )
+  AND h.version > coalesce(a.to_version, p.version)
+ORDER BY h.hour
 """
 TOTALS = """
-UPDATE invoices SET subtotal = $3, tax_percent = $4, tax = $5, rounding = $6, total = $7
+UPDATE invoices
+SET kind = $3, period_start = $4, period_end = $5, tax_percent = $6, subtotal = $7, tax = $8,
+    rounding = $9, total = $10
 WHERE account_id = $1 AND id = $2
 """
 LINE = """
@@ -67,8 +80,16 @@ SET last_number = s.last_number + 1, last_position = s.last_position + 1
 RETURNING last_number, last_position
 """
 PIN = """
-UPDATE invoice_hours SET version = $4, calls = $5, billed_seconds = $6, charge = $7
-WHERE account_id = $1 AND customer_id = $2 AND hour = $3
+UPDATE invoice_hours h
+SET version = p.version, calls = p.calls, billed_seconds = p.billed_seconds, charge = p.charge
+FROM unnest($3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::numeric[])
+    AS p (hour, version, calls, billed_seconds, charge)
+WHERE h.account_id = $1 AND h.invoice_id = $2 AND h.hour = p.hour
+"""
+# Of heads that are locked: their charge is what the invoice bills.
+BILLED = """
+UPDATE hours SET billed = true
+WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3) AND NOT billed
 """
 ADJUST = """
 INSERT INTO invoice_adjustments (
@@ -80,4 +101,8 @@ ISSUE = """
 UPDATE invoices
 SET status = 'ISSUED', number = $3, position = $4, content_hash = $5, issued_at = $6
 WHERE account_id = $1 AND id = $2
+"""
+DISCARD = "DELETE FROM invoices WHERE account_id = $1 AND id = $2"
+DISCARDED = """
+INSERT INTO discarded_drafts (account_id, id, customer_id, discarded_at) VALUES ($1, $2, $3, $4)
 """

@@ -6,9 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain import billing, facts, money, refusals, texts
-from domain.refusals import Refusal
-from models import bill_sql, db, hours, invoices, ledger
+from domain import billing, facts, money, refusals
+from models import bill_refusals, bill_sql, db, hours, invoices, ledger
 from models import facts as stored
 
 
@@ -25,13 +24,14 @@ class Bill:
     """What an invoice says of its hours as they are while their heads are locked.
 
     `usage` is the sum of the hours' charges; the subtotal adds the adjustments to it. `changes`
-    are those with an amount, in the order of their lines.
+    are those with an amount, in the order of their lines. `heads` are the hours that are locked.
     """
 
     pins: Sequence[billing.Pin]
     changes: Sequence[billing.Change]
     lines: Sequence[billing.Line]
     totals: billing.Totals
+    heads: Sequence[datetime]
 
     @property
     def usage(self) -> Decimal:
@@ -57,14 +57,9 @@ async def lock_draft(conn: db.Connection, account_id: int, draft: billing.Invoic
         draft.id,
     )
     if status is None:
-        raise refusals.no_such("Invoice", "invoiceId")
+        raise invoices.draft_discarded()
     if status != billing.Status.DRAFT:
-        raise Refusal(
-            "NOT_A_DRAFT",
-            "This invoice is {status}. Only a draft can be issued or discarded.",
-            "invoiceId",
-            status=status,
-        )
+        raise bill_refusals.not_a_draft(status)
 
 
 async def reserve(
@@ -83,7 +78,7 @@ async def reserve(
     taken = sorted(set(wanted) - {row["hour"] for row in rows})
     if taken:
         holders = await invoices.holders(conn, account_id, customer_id, taken)
-        raise Refusal("HOURS_ALREADY_INVOICED", _already_invoiced(taken, holders), "rowIds")
+        raise bill_refusals.already_invoiced(taken, holders)
 
 
 async def reserved(conn: db.Connection, account_id: int, invoice_id: int) -> list[datetime]:
@@ -95,21 +90,46 @@ async def reserved(conn: db.Connection, account_id: int, invoice_id: int) -> lis
     return [row["hour"] for row in rows]
 
 
-async def compute(conn: db.Connection, account_id: int, invoice_id: int) -> Bill:
-    """Locks the heads of a draft's hours, computes its lines and totals and stores them."""
+async def compute(
+    conn: db.Connection, account_id: int, invoice_id: int, field: str = "rowIds"
+) -> Bill:
+    """Locks the heads of a draft's hours, computes its lines and totals and stores them.
+
+    Refuses UNRATED_CALLS and NOTHING_TO_INVOICE, of the input's `field`.
+    """
     heading = await conn.fetchrow(bill_sql.HEADING, account_id, invoice_id)
     customer_id = heading["customer_id"]
     held = await reserved(conn, account_id, invoice_id)
     changed = await conn.fetch(bill_sql.CHANGED, account_id, customer_id)
     wanted = sorted({*held, *(row["hour"] for row in changed)})
     heads = {h.hour: h for h in await hours.lock(conn, account_id, customer_id, wanted)}
-    known = [hour for hour in held if hour in heads]
-    _refuse_unrated(sum(heads[hour].unrated for hour in known))
-    grouping, of = heading["invoice_grouping"], (account_id, customer_id, known)
-    shares = await conn.fetch(bill_sql.SHARES, *of) if grouping == "DESTINATION" else []
+    bill_refusals.refuse_unrated(sum(heads[hour].unrated for hour in held if hour in heads), field)
     pins = [_pin(heads[hour]) if hour in heads else billing.Pin(hour) for hour in held]
     changes = [_change(row, heads[row["hour"]]) for row in changed]
-    lines = billing.lines(
+    lines = await _lines(conn, account_id, heading, pins, changes)
+    if not lines:
+        raise bill_refusals.nothing(bool(held), field)
+    period = (heading["period_start"], heading["period_end"])
+    if not held:
+        period = billing.adjusted_period(changes)
+    totals = billing.totals(billing.subtotal(lines), heading["tax_percent"], heading["currency"])
+    await _store(conn, (account_id, invoice_id), period, heading["tax_percent"], lines, totals)
+    amounts = [change for change in changes if change.amount]
+    return Bill(pins, amounts, lines, totals, list(heads))
+
+
+async def _lines(
+    conn: db.Connection,
+    account_id: int,
+    heading: Any,
+    pins: Sequence[billing.Pin],
+    changes: Sequence[billing.Change],
+) -> list[billing.Line]:
+    grouping, hours_held = heading["invoice_grouping"], [pin.hour for pin in pins]
+    shares = []
+    if grouping == "DESTINATION":
+        shares = await conn.fetch(bill_sql.SHARES, account_id, heading["customer_id"], hours_held)
+    return billing.lines(
         grouping,
         pins,
         [billing.Share(*row) for row in shares],
@@ -117,15 +137,6 @@ async def compute(conn: db.Connection, account_id: int, invoice_id: int) -> Bill
         (heading["period_start"], heading["period_end"]),
         heading["language"],
     )
-    if not lines:
-        raise Refusal(
-            "NOTHING_TO_INVOICE",
-            "The selected rows have no calls. Select rows with calls.",
-            "rowIds",
-        )
-    totals = billing.totals(billing.subtotal(lines), heading["tax_percent"], heading["currency"])
-    await _store(conn, account_id, invoice_id, heading["tax_percent"], lines, totals)
-    return Bill(pins, [change for change in changes if change.amount], lines, totals)
 
 
 async def issue(
@@ -136,9 +147,10 @@ async def issue(
     row = await conn.fetchrow(invoices.BY_ID, account_id, invoice_id)
     draft = (await invoices.with_lines(conn, account_id, [row]))[0]
     of = (account_id, draft.customer_id)
-    await conn.executemany(
-        bill_sql.PIN, [(*of, pin.hour, pin.version, *_sums(pin)) for pin in bill.pins]
-    )
+    pinned = [(pin.hour, pin.version, *_sums(pin)) for pin in bill.pins]
+    columns = list(zip(*pinned, strict=True)) if pinned else [()] * 5
+    await conn.execute(bill_sql.PIN, account_id, invoice_id, *columns)
+    await conn.execute(bill_sql.BILLED, *of, bill.heads)
     first = len(bill.lines) - len(bill.changes) + 1  # adjustments come last, in the same order
     await conn.executemany(
         bill_sql.ADJUST,
@@ -162,23 +174,23 @@ async def issue(
     await stored.insert(conn, *of, kind, now, subject_id=invoice_id)
 
 
-async def discard(conn: db.Connection, account_id: int, invoice_id: int) -> None:
-    await conn.execute(
-        "DELETE FROM invoices WHERE account_id = $1 AND id = $2", account_id, invoice_id
-    )
+async def discard(
+    conn: db.Connection, account_id: int, draft: billing.Invoice, now: datetime
+) -> None:
+    await conn.execute(bill_sql.DISCARD, account_id, draft.id)
+    await conn.execute(bill_sql.DISCARDED, account_id, draft.id, draft.customer_id, now)
 
 
 async def _store(
     conn: db.Connection,
-    account_id: int,
-    invoice_id: int,
+    of: tuple[int, int],
+    period: tuple[datetime, datetime],
     tax_percent: Decimal,
     lines: Sequence[billing.Line],
     totals: billing.Totals,
 ) -> None:
-    of = (account_id, invoice_id)
-    sums = (totals.subtotal, tax_percent, totals.tax, totals.rounding, totals.total)
-    await conn.execute(bill_sql.TOTALS, *of, *sums)
+    sums = (totals.subtotal, totals.tax, totals.rounding, totals.total)
+    await conn.execute(bill_sql.TOTALS, *of, str(totals.kind), *period, tax_percent, *sums)
     await conn.execute("DELETE FROM invoice_lines WHERE account_id = $1 AND invoice_id = $2", *of)
     await conn.executemany(
         bill_sql.LINE, [(*of, n, str(line.kind), *_values(line)) for n, line in enumerate(lines, 1)]
@@ -192,35 +204,6 @@ def _sums(pin: billing.Pin) -> tuple[int, int, Decimal]:
 def _values(line: billing.Line) -> tuple[Any, ...]:
     period = (line.period_start, line.period_end)
     return (line.description, *period, line.calls, line.billed_seconds, line.amount)
-
-
-def _already_invoiced(taken: Sequence[datetime], holders: Sequence[str | texts.Text]) -> texts.Text:
-    return texts.counted(
-        "{count:,} of the selected hours, {first:utc}, is already on {invoices}. Leave its row"
-        " out.",
-        "{count:,} of the selected hours, from {first:utc} on, are already on {invoices}. Leave"
-        " those rows out.",
-        len(taken),
-        first=taken[0],
-        invoices=_listed(holders),
-    )
-
-
-def _listed(names: Sequence[str | texts.Text]) -> object:
-    shown = list(names[:5])
-    if len(names) <= 5:
-        return shown
-    return texts.Text("{names} and {more:,} more", {"names": shown, "more": len(names) - 5})
-
-
-def _refuse_unrated(calls: int) -> None:
-    if calls:
-        text = texts.counted(
-            "{count:,} of the selected calls has no rate. Rate it, then invoice it.",
-            "{count:,} of the selected calls have no rate. Rate them, then invoice them.",
-            calls,
-        )
-        raise Refusal("UNRATED_CALLS", text, "rowIds")
 
 
 def _pin(head: hours.Head) -> billing.Pin:

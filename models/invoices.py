@@ -32,9 +32,10 @@ ORDER BY invoice_id, line
 _NUMBERS = """
 SELECT h.hour, i.id, i.number FROM invoice_hours h
 JOIN invoices i ON i.account_id = h.account_id AND i.id = h.invoice_id
-WHERE h.account_id = $1 AND h.customer_id = $2 AND h.hour = ANY($3)
+WHERE h.account_id = $1 AND h.customer_id = $2 AND h.hour = ANY($3) AND h.freed_at IS NULL
 ORDER BY h.hour
 """
+_DISCARDED = "SELECT customer_id FROM discarded_drafts WHERE account_id = $1 AND id = $2"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,11 +64,26 @@ async def find(account_id: int, invoice_id: int) -> billing.Invoice | None:
 
 
 async def get(account_id: int, invoice_id: int) -> billing.Invoice:
-    """Refuses an id that is not there (or no more: a draft can be discarded)."""
+    """NOT_FOUND; DRAFT_DISCARDED."""
     invoice = await find(account_id, invoice_id)
     if invoice is None:
+        if await discarded(account_id, invoice_id) is not None:
+            raise draft_discarded()
         raise refusals.no_such("Invoice", "invoiceId")
     return invoice
+
+
+async def discarded(account_id: int, invoice_id: int) -> int | None:
+    """The customer of a draft that was discarded; None: there is no such discarded draft."""
+    async with db.connection() as conn:
+        customer_id: int | None = await conn.fetchval(_DISCARDED, account_id, invoice_id)
+    return customer_id
+
+
+def draft_discarded() -> refusals.Refusal:
+    return refusals.Refusal(
+        "DRAFT_DISCARDED", "This draft was discarded. Generate a new one.", "invoiceId"
+    )
 
 
 async def by_ids(account_id: int, ids: Sequence[int]) -> dict[int, billing.Invoice]:

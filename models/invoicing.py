@@ -1,11 +1,12 @@
 """Makes invoices: drafts reserve hours, issuing pins them; each in one transaction.
 
-What holds where two come at once: the primary key of `invoice_hours` (no hour twice), the lock of
+What holds where two come at once: the key `invoice_hours_live` (no hour twice), the lock of
 the customer's row (a customer's invoices are made one after another, so that a change of an hour
 is adjusted once), the locks of the heads (rows and lines of one state), the lock of the account's
 series until commit (numbers and positions without gaps, visible in their order).
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,28 +14,18 @@ from decimal import Decimal
 
 from domain import billing, money, periods
 from domain.refusals import Refusal
-from models import audit, bills, db, hours, idempotency, invoices
+from models import audit, bill_rebuilds, bill_refusals, bills, db, idempotency, invoices
 
 MAX_HOURS = 10_000  # a year and more
-
-_MARKED = """
-SELECT DISTINCT hour FROM hour_marks m
-WHERE account_id = $1 AND customer_id = $2 AND (
-    hour = ANY($3) OR EXISTS (
-        SELECT FROM invoice_hours p
-        WHERE p.account_id = $1 AND p.customer_id = $2 AND p.hour = m.hour AND p.version IS NOT NULL
-    )
-)
-ORDER BY hour
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of one customer and one granularity, by their periods."""
+    """Rows of one customer and one granularity, by their periods; without rows (and granularity),
+    the customer's pending adjustments alone."""
 
     customer_id: int
-    granularity: periods.Granularity
+    granularity: periods.Granularity | None
     periods: Sequence[periods.Period]
 
 
@@ -48,11 +39,13 @@ async def generate(
     now: datetime,
     actor: audit.Actor = audit.SYSTEM,
 ) -> billing.Invoice:
-    """Makes an invoice of closed rows, issued or as a draft; the same key gives the same one.
+    """Makes an invoice of closed rows and of the changes of hours billed before, issued or as a
+    draft. The same key and input give the same invoice, as it is now.
 
-    `expected` is the sum of the rows' charges as the caller knows it. Refuses with EMPTY_SELECTION,
-    TOO_MANY_ROWS, ROW_OPEN, UNRATED_CALLS, HOURS_ALREADY_INVOICED, SUBTOTAL_CHANGED,
-    NOTHING_TO_INVOICE, IDEMPOTENCY_KEY_REUSED.
+    `expected` is the sum of the rows' charges as the caller knows it, or without rows that of the
+    pending adjustments. Refuses with TOO_MANY_ROWS, ROW_OPEN, HOURS_PENDING, UNRATED_CALLS,
+    HOURS_ALREADY_INVOICED, SUBTOTAL_CHANGED, NOTHING_TO_INVOICE, IDEMPOTENCY_KEY_REUSED,
+    DRAFT_DISCARDED.
     """
     digest = _digest(selection, issue, expected)
     async with db.connection() as conn:
@@ -60,15 +53,15 @@ async def generate(
     if done is not None:
         return await _made(account_id, done)
     wanted = _closed_hours(selection, now)
-    await _rebuild_marked(account_id, selection.customer_id, wanted, now)
+    await bill_rebuilds.rebuild(account_id, selection.customer_id, wanted, now, "rowIds")
     async with db.transaction() as conn:
         made = await bills.next_id(conn)
         done = await idempotency.claim(conn, account_id, "generateInvoice", key, digest, made, now)
         if done is None:
             await bills.lock_customer(conn, account_id, selection.customer_id)
-            await bills.reserve(conn, account_id, made, _draft(selection), wanted, now)
+            await bills.reserve(conn, account_id, made, _draft(selection, now), wanted, now)
             bill = await bills.compute(conn, account_id, made)
-            _expect(bill.usage, expected)
+            _expect(selection, bill, expected)
             await _note(account_id, selection.customer_id, actor, "invoice.made", made, now)
             if issue:
                 await bills.issue(conn, account_id, made, bill, now)
@@ -76,38 +69,77 @@ async def generate(
 
 
 async def issue_draft(
-    account_id: int, invoice_id: int, *, key: str, now: datetime, actor: audit.Actor = audit.SYSTEM
+    account_id: int,
+    invoice_id: int,
+    *,
+    key: str,
+    expected: Decimal | None = None,
+    now: datetime,
+    actor: audit.Actor = audit.SYSTEM,
 ) -> billing.Invoice:
-    """Computes a draft anew and issues it. Refuses NOT_FOUND, NOT_A_DRAFT, UNRATED_CALLS."""
-    digest = idempotency.digest({"invoiceId": invoice_id})
+    """Computes a draft anew and issues it, if its subtotal is the expected one. The same key and
+    input give the same invoice, as it is now.
+
+    Refuses NOT_FOUND, DRAFT_DISCARDED, NOT_A_DRAFT, HOURS_PENDING, UNRATED_CALLS,
+    NOTHING_TO_INVOICE, IDEMPOTENCY_KEY_REUSED; SUBTOTAL_CHANGED, which leaves the draft computed
+    anew.
+    """
+    digest = _issue_digest(invoice_id, expected)
     async with db.connection() as conn:
         done = await idempotency.find(conn, account_id, "issueInvoice", key, digest)
         reserved = await bills.reserved(conn, account_id, invoice_id)
     draft = await invoices.get(account_id, invoice_id)
     if done is not None:
         return draft
-    await _rebuild_marked(account_id, draft.customer_id, reserved, now)
-    async with db.transaction() as conn:
-        done = await idempotency.claim(
-            conn, account_id, "issueInvoice", key, digest, invoice_id, now
-        )
-        if done is None:
-            await bills.lock_draft(conn, account_id, draft)
-            bill = await bills.compute(conn, account_id, invoice_id)
-            await _note(account_id, draft.customer_id, actor, "invoice.issued", invoice_id, now)
-            await bills.issue(conn, account_id, invoice_id, bill, now)
+    await bill_rebuilds.rebuild(account_id, draft.customer_id, reserved, now, "invoiceId")
+    try:
+        await _issue(account_id, draft, key, digest, expected, now, actor)
+    except Refusal as refusal:
+        if refusal.code == "SUBTOTAL_CHANGED":
+            await _compute_again(account_id, draft)
+        raise
     return await invoices.get(account_id, invoice_id)
+
+
+async def _issue(
+    account_id: int,
+    draft: billing.Invoice,
+    key: str,
+    digest: bytes,
+    expected: Decimal | None,
+    now: datetime,
+    actor: audit.Actor,
+) -> None:
+    async with db.transaction() as conn:
+        done = await idempotency.claim(conn, account_id, "issueInvoice", key, digest, draft.id, now)
+        if done is not None:
+            return
+        await bills.lock_draft(conn, account_id, draft)
+        bill = await bills.compute(conn, account_id, draft.id, "invoiceId")
+        if expected is not None and expected != bill.totals.subtotal:
+            raise bill_refusals.draft_changed(bill.totals.subtotal)
+        after = None if expected is None else {"expected_subtotal": money.plain(expected)}
+        await _note(account_id, draft.customer_id, actor, "invoice.issued", draft.id, now, after)
+        await bills.issue(conn, account_id, draft.id, bill, now)
+
+
+async def _compute_again(account_id: int, draft: billing.Invoice) -> None:
+    """So that the draft shows what it would be issued with; unless it is none any more."""
+    with contextlib.suppress(Refusal):
+        async with db.transaction() as conn:
+            await bills.lock_draft(conn, account_id, draft)
+            await bills.compute(conn, account_id, draft.id, "invoiceId")
 
 
 async def discard_draft(
     account_id: int, invoice_id: int, *, now: datetime, actor: audit.Actor = audit.SYSTEM
 ) -> None:
-    """Removes a draft and frees its hours. Refuses NOT_FOUND, NOT_A_DRAFT."""
+    """Removes a draft and frees its hours. Refuses NOT_FOUND, DRAFT_DISCARDED, NOT_A_DRAFT."""
     draft = await invoices.get(account_id, invoice_id)
     async with db.transaction() as conn:
         await bills.lock_draft(conn, account_id, draft)
         await _note(account_id, draft.customer_id, actor, "invoice.discarded", invoice_id, now)
-        await bills.discard(conn, account_id, invoice_id)
+        await bills.discard(conn, account_id, draft, now)
 
 
 async def _note(
@@ -117,10 +149,12 @@ async def _note(
     action: str,
     invoice_id: int,
     now: datetime,
+    after: audit.State | None = None,
 ) -> None:
     """In the audit log, in the transaction under way."""
+    subject = f"invoice:{invoice_id}"
     await audit.insert(
-        account_id, actor, action, f"invoice:{invoice_id}", now, customer_id=customer_id
+        account_id, actor, action, subject, now, customer_id=customer_id, after=after
     )
 
 
@@ -128,7 +162,7 @@ def _digest(selection: Selection, issue: bool, expected: Decimal | None) -> byte
     return idempotency.digest(
         {
             "customerId": selection.customer_id,
-            "granularity": selection.granularity,
+            "granularity": selection.granularity if selection.periods else None,
             "rows": sorted({period.start.isoformat() for period in selection.periods}),
             "issue": issue,
             "expectedSubtotal": None if expected is None else money.plain(expected),
@@ -136,7 +170,18 @@ def _digest(selection: Selection, issue: bool, expected: Decimal | None) -> byte
     )
 
 
-def _draft(selection: Selection) -> bills.Heading:
+def _issue_digest(invoice_id: int, expected: Decimal | None) -> bytes:
+    """Without `expected` the digest is that of releases before it."""
+    content: dict[str, object] = {"invoiceId": invoice_id}
+    if expected is not None:
+        content["expectedSubtotal"] = money.plain(expected)
+    return idempotency.digest(content)
+
+
+def _draft(selection: Selection, now: datetime) -> bills.Heading:
+    if selection.granularity is None or not selection.periods:
+        # The adjusted hours set the period when it is computed.
+        return bills.Heading(selection.customer_id, billing.ADJUSTMENTS, now, now)
     return bills.Heading(
         selection.customer_id,
         selection.granularity,
@@ -148,7 +193,7 @@ def _draft(selection: Selection) -> bills.Heading:
 def _closed_hours(selection: Selection, now: datetime) -> list[datetime]:
     """The selection's hours, ascending, when all of its rows have closed."""
     if not selection.periods:
-        raise Refusal("EMPTY_SELECTION", "Select at least one row.", "rowIds")
+        return []
     if sum((period.end - period.start) // periods.HOUR for period in selection.periods) > MAX_HOURS:
         raise Refusal(
             "TOO_MANY_ROWS",
@@ -167,26 +212,13 @@ def _closed_hours(selection: Selection, now: datetime) -> list[datetime]:
     return sorted({hour for period in selection.periods for hour in period.hours()})
 
 
-async def _rebuild_marked(
-    account_id: int, customer_id: int, wanted: Sequence[datetime], now: datetime
-) -> None:
-    """Rebuilds what is marked of the wanted hours, and of those invoiced before: they may have
-    changed, and the change is due on this invoice. Records that come later are adjusted later.
-    """
-    async with db.connection() as conn:
-        marked = await conn.fetch(_MARKED, account_id, customer_id, wanted)
-    for row in marked:
-        await hours.rebuild(account_id, customer_id, row["hour"], now)
-
-
-def _expect(usage: Decimal, expected: Decimal | None) -> None:
-    if expected is not None and expected != usage:
-        raise Refusal(
-            "SUBTOTAL_CHANGED",
-            "The selected rows now sum to {sum}. Read them again and confirm.",
-            "expectedSubtotal",
-            sum=usage,
-        )
+def _expect(selection: Selection, bill: bills.Bill, expected: Decimal | None) -> None:
+    if expected is None:
+        return
+    if not selection.periods and expected != bill.totals.subtotal:
+        raise bill_refusals.adjustments_changed(bill.totals.subtotal)
+    if selection.periods and expected != bill.usage:
+        raise bill_refusals.rows_changed(bill.usage)
 
 
 async def _made(account_id: int, invoice_id: int) -> billing.Invoice:

@@ -85,6 +85,7 @@ def _hour(row: Any, now: datetime) -> rules.Hour:
         open=not periods.closed(row["hour"], now),
         billed_version=row["billed_version"],
         billed_charge=row["billed_charge"],
+        billed=row["billed"],
     )
 
 

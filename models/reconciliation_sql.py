@@ -38,10 +38,10 @@ WITH records AS (
     FROM invoice_hours p
     LEFT JOIN LATERAL (
         SELECT to_version, charge FROM invoice_adjustments a
-        WHERE a.account_id = p.account_id AND a.customer_id = p.customer_id AND a.hour = p.hour
+        WHERE a.account_id = $1 AND a.customer_id = $2 AND a.hour = p.hour AND a.freed_at IS NULL
         ORDER BY to_version DESC LIMIT 1
     ) a ON true
-    WHERE {_OF} AND p.version IS NOT NULL AND p.hour >= $3 AND p.hour < $4
+    WHERE {_OF} AND p.version IS NOT NULL AND p.freed_at IS NULL AND p.hour >= $3 AND p.hour < $4
 )
 SELECT hour,
        coalesce(records.calls, 0) AS record_calls, coalesce(records.charge, 0) AS record_charge,
@@ -61,7 +61,8 @@ SELECT hour,
        coalesce(codes.calls, 0) AS code_calls,
        coalesce(posted.amount, 0) AS ledger, coalesce(posted.currencies, '{{}}') AS currencies,
        marks.hour IS NOT NULL AS marked,
-       billed.version AS billed_version, coalesce(billed.charge, 0) AS billed_charge
+       billed.version AS billed_version, coalesce(billed.charge, 0) AS billed_charge,
+       coalesce(heads.billed, false) AS billed
 FROM heads
 FULL JOIN records USING (hour) FULL JOIN rows USING (hour) FULL JOIN destinations USING (hour)
 FULL JOIN codes USING (hour) FULL JOIN posted USING (hour) FULL JOIN marks USING (hour)
@@ -176,10 +177,10 @@ SELECT a.invoice_id, a.hour, a.from_version, coalesce(b.charge, p.charge, 0) AS 
 FROM invoice_adjustments a
 LEFT JOIN invoice_adjustments b
     ON b.account_id = a.account_id AND b.customer_id = a.customer_id AND b.hour = a.hour
-    AND b.to_version = a.from_version
+    AND b.to_version = a.from_version AND b.freed_at IS NULL
 LEFT JOIN invoice_hours p
     ON p.account_id = a.account_id AND p.customer_id = a.customer_id AND p.hour = a.hour
-    AND p.version = a.from_version
+    AND p.version = a.from_version AND p.freed_at IS NULL
 WHERE a.account_id = $1 AND a.invoice_id = ANY($2)
 ORDER BY a.invoice_id, a.line
 """

@@ -59,6 +59,7 @@ FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (start, stop)
 CROSS JOIN LATERAL (
     SELECT max(h.invoice_id) AS invoice_id FROM invoice_hours h
     WHERE h.account_id = $1 AND h.customer_id = $2 AND h.hour >= p.start AND h.hour < p.stop
+      AND h.freed_at IS NULL
     GROUP BY h.customer_id
 ) held
 """

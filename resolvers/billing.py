@@ -1,6 +1,7 @@
 """Invoices: who may make, issue, discard and read them, and of which rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ from redis.asyncio import Redis
 
 from domain import billing, callers, facts, periods, refusals
 from domain.refusals import Refusal
-from live import news
+from live import news, wake
 from models import invoices, invoicing
 from resolvers import access, audit
 from resolvers.access import Capability
@@ -29,26 +30,39 @@ async def generate(
     redis: Redis,
 ) -> billing.Invoice:
     access.require_customer(caller, Capability.INVOICE, customer_id)
-    made = await invoicing.generate(
-        caller.account_id,
-        _selection(customer_id, rows),
-        key=key,
-        issue=issue,
-        expected=expected,
-        now=now,
-        actor=audit.actor(caller),
-    )
+    async with _waking(redis):
+        made = await invoicing.generate(
+            caller.account_id,
+            _selection(customer_id, rows),
+            key=key,
+            issue=issue,
+            expected=expected,
+            now=now,
+            actor=audit.actor(caller),
+        )
     await _tell(redis, caller.account_id, made)
     return made
 
 
 async def issue(
-    caller: callers.Caller, invoice_id: int, *, key: str, now: datetime, redis: Redis
+    caller: callers.Caller,
+    invoice_id: int,
+    *,
+    key: str,
+    expected: Decimal | None,
+    now: datetime,
+    redis: Redis,
 ) -> billing.Invoice:
     await _mine_to_make(caller, invoice_id)
-    issued = await invoicing.issue_draft(
-        caller.account_id, invoice_id, key=key, now=now, actor=audit.actor(caller)
-    )
+    async with _waking(redis):
+        issued = await invoicing.issue_draft(
+            caller.account_id,
+            invoice_id,
+            key=key,
+            expected=expected,
+            now=now,
+            actor=audit.actor(caller),
+        )
     await _tell(redis, caller.account_id, issued)
     return issued
 
@@ -88,16 +102,33 @@ async def _tell(redis: Redis, account_id: int, invoice: billing.Invoice) -> None
 
 
 async def _mine_to_make(caller: callers.Caller, invoice_id: int) -> billing.Invoice:
+    """NOT_FOUND; DRAFT_DISCARDED."""
     access.require(caller, Capability.INVOICE)
     found = await invoices.find(caller.account_id, invoice_id)
-    if found is None or caller.customer_id not in (None, found.customer_id):
+    customer_id = found.customer_id if found is not None else None
+    if found is None:
+        customer_id = await invoices.discarded(caller.account_id, invoice_id)
+    if customer_id is None or caller.customer_id not in (None, customer_id):
         raise refusals.no_such("Invoice", "invoiceId")
+    if found is None:
+        raise invoices.draft_discarded()
     return found
+
+
+@asynccontextmanager
+async def _waking(redis: Redis) -> AsyncIterator[None]:
+    """Wakes the worker if it has to rebuild hours before they can be invoiced."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.code == "HOURS_PENDING":
+            await wake.hint(redis, wake.For.MARKS)
+        raise
 
 
 def _selection(customer_id: int, rows: Sequence[periods.RowKey]) -> invoicing.Selection:
     if not rows:
-        raise Refusal("EMPTY_SELECTION", "Select at least one row.", "rowIds")
+        return invoicing.Selection(customer_id, None, [])
     if len(rows) > MAX_ROWS:
         raise Refusal("TOO_MANY_ROWS", "Select at most {most} rows.", "rowIds", most=MAX_ROWS)
     granularity = rows[0].granularity

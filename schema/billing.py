@@ -16,7 +16,12 @@ from schema import base
 if TYPE_CHECKING:
     from schema.customers import Customer
 
-strawberry.enum(billing.Kind, name="DocumentKind", description="What a document of the series is.")
+strawberry.enum(
+    billing.Kind,
+    name="DocumentKind",
+    description="INVOICE: a total of 0 or more. CREDIT_NOTE: a document in the customer's favor,"
+    " numbered in the same series; its amounts are negative.",
+)
 strawberry.enum(
     billing.Status,
     name="InvoiceStatus",
@@ -71,14 +76,23 @@ class Invoice(base.Node):
     account_id: strawberry.Private[int]
     customer_id: strawberry.Private[int]
     content: strawberry.Private[Sequence[billing.Line]]
-    kind: billing.Kind = strawberry.field(description="Invoice or credit note.")
+    kind: billing.Kind = strawberry.field(
+        description="Invoice, or credit note if the total is negative; of a draft, as it would be"
+        " issued."
+    )
     status: billing.Status = strawberry.field(description="Where it stands now.")
     number: str | None = strawberry.field(
         description="Such as INV-000001, without gaps in the account; null while a draft."
     )
-    granularity: str = strawberry.field(description="Of its rows: DAILY, WEEKLY or MONTHLY.")
-    period_start: datetime = strawberry.field(description="Start of its earliest row, inclusive.")
-    period_end: datetime = strawberry.field(description="End of its latest row, exclusive.")
+    granularity: str = strawberry.field(
+        description="Of its rows: DAILY, WEEKLY or MONTHLY. ADJUSTMENTS: it has no rows."
+    )
+    period_start: datetime = strawberry.field(
+        description="Start of its earliest row, or else of its earliest adjusted hour; inclusive."
+    )
+    period_end: datetime = strawberry.field(
+        description="End of its latest row, or else of its latest adjusted hour; exclusive."
+    )
     created_at: datetime = strawberry.field(description="When it was made.")
     issued_at: datetime | None = strawberry.field(description="When issued; null while a draft.")
     currency: str = strawberry.field(description="ISO 4217 code of all its amounts.")

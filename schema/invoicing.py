@@ -17,24 +17,35 @@ class GenerateInvoiceInput:
     customer_id: strawberry.ID = strawberry.field(description="Whose rows they are.")
     row_ids: list[strawberry.ID] = strawberry.field(
         description=f"Ids of DAILY, WEEKLY or MONTHLY summary rows, at most {resolve.MAX_ROWS}."
+        " Empty: the pending adjustments of hours billed before, without rows."
     )
     idempotency_key: str = strawberry.field(
-        description="The same key and input give the same invoice, however often and late."
+        description="The same key and input give the same invoice, in its present state;"
+        " DRAFT_DISCARDED if it was discarded."
     )
     issue: bool = strawberry.field(
         default=True, description="false makes a draft, which holds its hours until issued."
     )
     expected_subtotal: Decimal | None = strawberry.field(
         default=None,
-        description="The sum of the rows' charges as last seen; refused when it has changed."
-        " Adjustments of earlier hours come on top of it.",
+        description="Sum of the charges of the rows, before tax and without the adjustments of"
+        " hours billed before; with empty `rowIds`, the sum of those adjustments. Refused with"
+        " SUBTOTAL_CHANGED if it is another sum now. Null: any sum.",
     )
 
 
 @strawberry.input(description="A draft to be issued.")
 class IssueInvoiceInput:
     invoice_id: strawberry.ID = strawberry.field(description="The draft.")
-    idempotency_key: str = strawberry.field(description="The same key and input issue it once.")
+    idempotency_key: str = strawberry.field(
+        description="The same key and input issue it once and give it in its present state."
+    )
+    expected_subtotal: Decimal | None = strawberry.field(
+        default=None,
+        description="`subtotal` of the draft as last read: usage and adjustments, before tax."
+        " Refused with SUBTOTAL_CHANGED if the draft has another subtotal now; the draft then"
+        " shows it. Null: any subtotal.",
+    )
 
 
 @strawberry.input(description="A draft to be removed.")
@@ -61,7 +72,8 @@ class BillingMutation:
     @strawberry.mutation(
         description="Bills closed summary rows, each hour once: owner, finance, the customer's"
         " contacts, keys with BILLING_WRITE. Changes of hours billed before come with it as"
-        " adjustments."
+        " adjustments. HOURS_PENDING: too many of the hours have records that are not summed up"
+        " yet; try again in a minute."
     )
     async def generate_invoice(
         self,
@@ -85,6 +97,7 @@ class BillingMutation:
 
     @strawberry.mutation(
         description="Computes a draft anew, pins its hours and gives it its number."
+        " SUBTOTAL_CHANGED, HOURS_PENDING (try again in a minute), DRAFT_DISCARDED, NOT_A_DRAFT."
     )
     async def issue_invoice(
         self,
@@ -95,11 +108,18 @@ class BillingMutation:
         invoice_id = base.decode_id(input.invoice_id, "Invoice", caller.account_id)
         context = info.context
         invoice = await resolve.issue(
-            caller, invoice_id, key=input.idempotency_key, now=context.now, redis=context.redis
+            caller,
+            invoice_id,
+            key=input.idempotency_key,
+            expected=input.expected_subtotal,
+            now=context.now,
+            redis=context.redis,
         )
         return billing.Invoice.of(caller.account_id, invoice)
 
-    @strawberry.mutation(description="Removes a draft and frees its hours.")
+    @strawberry.mutation(
+        description="Removes a draft and frees its hours. DRAFT_DISCARDED, NOT_A_DRAFT."
+    )
     async def discard_draft(
         self,
         info: base.Info,

@@ -69,6 +69,7 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "ROW_OPEN": Conflict,
     "SUBTOTAL_CHANGED": Conflict,
     "HOURS_ALREADY_INVOICED": Conflict,
+    "HOURS_PENDING": Conflict,
     "NOT_A_DRAFT": Conflict,
     "DRAFT_DISCARDED": Conflict,
     "UNRATED_CALLS": Conflict,

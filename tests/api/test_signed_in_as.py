@@ -131,7 +131,7 @@ async def test_staff_signed_in_as_a_contact_do_no_more_than_their_own_role_may(
     customer = await carrier.customer()
     _, contact, _ = await new_contact(carrier, customer)
     nothing = {"customerId": customer, "rowIds": [], "idempotencyKey": "x"}
-    for role, code in [("SUPPORT", "FORBIDDEN"), ("OWNER", "EMPTY_SELECTION")]:
+    for role, code in [("SUPPORT", "FORBIDDEN"), ("OWNER", "NOTHING_TO_INVOICE")]:
         acting = await signed_in_as(await carrier.staff(role), contact)
         made = await acting.do("generateInvoice", "Invoice", "id", **nothing)
         assert made["code"] == code

@@ -119,6 +119,19 @@ class Books:
             now=now,
         )
 
+    async def void(self, invoice_id: int) -> None:
+        """Voids an issued invoice and frees what it billed, without its credit note."""
+        of = (self.account_id, invoice_id)
+        async with db.transaction() as conn:
+            await conn.execute(
+                "UPDATE invoices SET status = 'VOID' WHERE account_id = $1 AND id = $2", *of
+            )
+            for table in ("invoice_adjustments", "invoice_hours"):
+                await conn.execute(
+                    f"UPDATE {table} SET freed_at = $3 WHERE account_id = $1 AND invoice_id = $2",
+                    *(*of, NOW),
+                )
+
     async def sql(self, statement: str, *arguments: object) -> None:
         """Changes the database behind everybody's back, past the triggers too."""
         async with db.transaction() as conn:

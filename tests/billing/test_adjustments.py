@@ -71,15 +71,6 @@ async def test_a_change_that_is_undone_before_the_next_invoice_is_no_line(books:
     assert adjustments(await books.generate(4)) == [("02 09:00", 0, Decimal("0.5"))]
 
 
-async def test_a_correction_may_make_the_next_invoice_negative(books: Books) -> None:
-    call = await books.call(at(2), "10")
-    await books.generate(2)
-    await books.correct(call, "0")
-    await books.call(at(3), "1.00")
-    invoice = await books.generate(3)
-    assert (invoice.subtotal, invoice.total) == (Decimal(-9), Decimal("-10.71"))
-
-
 async def test_a_draft_shows_adjustments_and_leaves_them_to_whoever_issues_first(
     books: Books,
 ) -> None:

@@ -143,7 +143,7 @@ async def test_selections_that_do_not_belong_together_are_refused(books: Books) 
         ([row(books, 2), weekly], "MIXED_ROWS"),
         ([row(books, 2), row(books, 3, customer_id=other)], "MIXED_ROWS"),
         ([row(books, 2, periods.Granularity.LIVE)], "ROWS_NOT_BILLABLE"),
-        ([], "EMPTY_SELECTION"),
+        ([], "NOTHING_TO_INVOICE"),
         ([row(books, 2)] * 401, "TOO_MANY_ROWS"),
         ([row(stranger, 2)], "NOT_FOUND"),
         (["garbage"], "NOT_FOUND"),

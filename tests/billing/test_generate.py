@@ -158,7 +158,7 @@ async def test_nothing_is_left_of_a_refused_invoice(books: Books) -> None:
 
 
 async def test_selections_that_make_no_invoice_are_refused(books: Books) -> None:
-    assert (await refused(books.generate())).code == "EMPTY_SELECTION"
+    assert (await refused(books.generate())).code == "NOTHING_TO_INVOICE"
     assert (await refused(books.generate(2))).code == "NOTHING_TO_INVOICE"
     assert (await refused(books.generate(2, customer_id=999))).code == "NOT_FOUND"
     years = [

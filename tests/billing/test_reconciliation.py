@@ -205,6 +205,11 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
             "version 2 was billed, the hour is at 1",
         ),
         (
+            "UPDATE hours SET billed = true WHERE hour = '2026-11-04 02:00Z'",
+            at(4, 2),
+            "its charge of 0.0003 is noted as billed, and invoices bill 0",
+        ),
+        (
             "UPDATE invoice_lines SET amount = amount + 1 WHERE kind = 'USAGE'",
             at(2, 0),
             "INV-000001: its lines do not sum to its subtotal",

@@ -1,0 +1,63 @@
+"""Rebuilds marked hours before they are billed, within bounds.
+
+A request rebuilds at most `MAX_HOURS` hours. If more of the selected ones are marked, it is refused
+and the worker does them. A marked hour that an earlier invoice billed is rebuilt only if all marked
+hours of the customer are that few; otherwise its change is adjusted on a later invoice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from models import bill_refusals, db, hours
+
+MAX_HOURS = 48
+_AT_ONCE = 3  # rebuilds of one request; each has a connection of its own
+
+_MARKED = """
+SELECT DISTINCT hour FROM hour_marks
+WHERE account_id = $1 AND customer_id = $2 ORDER BY hour LIMIT $3
+"""
+_SELECTED = """
+SELECT DISTINCT hour FROM hour_marks
+WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3) ORDER BY hour
+"""
+_BILLED = """
+SELECT hour FROM invoice_hours
+WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3)
+  AND freed_at IS NULL AND version IS NOT NULL
+"""
+
+
+async def rebuild(
+    account_id: int, customer_id: int, selected: Sequence[datetime], now: datetime, field: str
+) -> None:
+    """Refuses HOURS_PENDING, of the input's `field`."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def rebuild_hour(hour: datetime) -> None:
+        async with places:
+            await hours.rebuild(account_id, customer_id, hour, now)
+
+    due = await _due(account_id, customer_id, selected, field)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for hour in due:
+                group.create_task(rebuild_hour(hour))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+
+
+async def _due(
+    account_id: int, customer_id: int, selected: Sequence[datetime], field: str
+) -> list[datetime]:
+    of = (account_id, customer_id)
+    async with db.connection() as conn:
+        marked = [row["hour"] for row in await conn.fetch(_MARKED, *of, MAX_HOURS + 1)]
+        if len(marked) <= MAX_HOURS:
+            billed = [row["hour"] for row in await conn.fetch(_BILLED, *of, marked)]
+            return sorted(set(marked) & {*selected, *billed})
+        due = [row["hour"] for row in await conn.fetch(_SELECTED, *of, selected)]
+    if len(due) > MAX_HOURS:
+        raise bill_refusals.hours_pending(len(due), field)
+    return due
