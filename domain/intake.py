@@ -17,11 +17,12 @@ from domain import calls, events, money, rating, references, refusals
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def instant(value: events.Instant, zone: ZoneInfo | None, field: str) -> datetime:
-    """In UTC. Raises Refusal NAIVE_TIME, BAD_TIME."""
+def instant(said: events.Instant, zone: ZoneInfo | None, field: str) -> datetime:
+    """In UTC, truncated to the microsecond. Raises Refusal NAIVE_TIME, BAD_TIME."""
     try:
-        if isinstance(value, int):
-            return _EPOCH + timedelta(microseconds=value)
+        if isinstance(said, int):
+            return _EPOCH + timedelta(microseconds=said)
+        value = _parse(said)
         if value.tzinfo is UTC:
             return value
         if value.tzinfo is None:
@@ -38,6 +39,23 @@ def instant(value: events.Instant, zone: ZoneInfo | None, field: str) -> datetim
         raise refusals.Refusal(
             "BAD_TIME", "{name} is no possible time.", field, name=field
         ) from None
+    except ValueError:
+        raise refusals.Refusal(
+            "BAD_TIME",
+            "{name} is not an RFC 3339 time. Send a time such as {example}.",
+            field,
+            name=field,
+            example="2026-11-22T09:59:59.5Z",
+        ) from None
+
+
+def _parse(text: str) -> datetime:
+    """An RFC 3339 time. Digits after the sixth of a fraction are cut off: rounded, as msgspec does
+    it, the last microsecond of an hour would belong to the next one."""
+    text = text.upper()
+    if text[10:11] not in ("T", " ") or text[16:17] != ":":
+        raise ValueError("a date alone, or without seconds")
+    return datetime.fromisoformat(text)
 
 
 def numbered(said: events.Said) -> calls.Numbered | None:
