@@ -11,7 +11,7 @@ from msgspec import Meta
 
 LARGEST_SEQUENCE = 2**53 - 1
 
-Instant: TypeAlias = str | int  # RFC 3339 (see `intake.instant`), or microseconds since the epoch
+Instant: TypeAlias = str | int  # RFC 3339 (see `instants.parse`), or microseconds since the epoch
 Reference: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
 CallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Number: TypeAlias = Annotated[str, Meta(max_length=128)]

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from domain import calls, events, intake, references, refusals, review, revisions
+from domain import calls, events, instants, intake, references, refusals, review, revisions
 from domain.revisions import Verdict
 from ingest import body
 from ingest.switches import callboard
@@ -145,6 +145,6 @@ def _setup(header: callboard.Header, known: Mapping[str, references.Switch]) -> 
     if isinstance(said, bool) or not isinstance(said, str | int):
         return None
     try:
-        return intake.instant(said, None if switch is None else switch.zone, "setup_at")
+        return instants.parse(said, None if switch is None else switch.zone, "setup_at")
     except refusals.Refusal:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from domain import calls, events, intake, references, refusals, review
+from domain import calls, events, instants, intake, references, refusals, review
 from ingest import batch, body, live_side, refusal_log
 from ingest.switches import callboard
 from live import channels, throttle
@@ -75,14 +75,16 @@ class Pipeline:
         said = callboard.snapshot(raw)
         found = await switches.known(account_id, {said.switch}, now)
         switch = found.switches[said.switch]
-        at = intake.instant(said.at, switch.zone, "at")
+        at = instants.parse(said.at, switch.zone, "at")
         taken = batch.Batch(said.calls)
         await _in_slices(range(len(said.calls)), taken.parse_listed)
         known = await self._known(account_id, list(taken.listed.values()), found.switches, now)
         known.timely(at, "at")
         await _in_slices(taken.listed, lambda i: taken.check_listed(i, at, switch.zone, known))
-        refused = ((account_id, said.switch, why.code) for why in taken.refused.values())
-        self._refusals.add(refused, now)
+        await _in_slices(
+            taken.refused,
+            lambda i: self._refusals.add([(account_id, said.switch, taken.refused[i].code)], now),
+        )
         snapshot = calls.Snapshot(
             switch=said.switch,
             at=at,

@@ -17,8 +17,8 @@ unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], 
 # A record that was replayed counts already, whatever its first content is refused for now.
 REPEAT = f"""
 UPDATE quarantine q SET state = CASE q.state WHEN 'DISCARDED' THEN 'OPEN' ELSE q.state END,
-    code = n.code, message = n.message, field = n.field, said = n.said, last_received_at = $2,
-    times_received = q.times_received + n.times
+    code = n.code, message = n.message, field = n.field, said = n.said,
+    setup_at = n.setup_at, last_received_at = $2, times_received = q.times_received + n.times
 FROM {_VALUES} WHERE q.account_id = $1 AND q.digest = n.digest
 """
 INSERT = f"""

@@ -15,10 +15,13 @@ import pytest
 from made import NOW, SETUP, account, marked, record, rows, stored
 from redis.asyncio import Redis
 
+from domain import rating
 from domain import reconciliation as rules
+from domain.refusals import Refusal
 from domain.revisions import Verdict
 from ingest import pipeline
-from models import db, held, hours, partitions, quarantine, reconciliation, records
+from live import channels
+from models import db, held, hours, partitions, quarantine, reconciliation, records, unrated
 from workers import jobs
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -281,6 +284,47 @@ async def test_a_held_record_keeps_the_day_for_its_account_only_and_only_for_a_t
     assert waiting.counts is None
     async with db.transaction():
         assert await held.accept(mine, [waiting], NOW) == {waiting.id: Verdict.RECORD_ARCHIVED}
+
+
+async def test_a_call_without_a_rate_keeps_the_day_for_its_account_only_until_it_is_rated() -> None:
+    mine, theirs = await two_accounts()
+    await records.insert(mine, [record("unrated", charge=None, rated_by=None)], NOW)
+    await rebuild()
+    for _ in range(2):
+        assert await partitions.drop_before(TOMORROW, NOW + timedelta(days=999)) == []
+        assert await kept_accounts() == [mine]
+    assert await rows("SELECT account_id FROM hours WHERE frozen") == [(theirs,)]
+    async with db.transaction():
+        [call] = await unrated.first(mine, unrated.Filter(1), 2)
+        await unrated.rate(mine, 1, [(call, rating.by_switch(0, Decimal(1), None))], NOW)
+    await rebuild()
+    assert await partitions.drop_before(TOMORROW) == [DAY]
+
+
+async def test_a_call_of_a_frozen_hour_is_not_rated() -> None:
+    mine = await account()
+    await records.insert(mine, [record("unrated", charge=None, rated_by=None)], NOW)
+    await rebuild()
+    [call] = await unrated.first(mine, unrated.Filter(1), 2)
+    await rows("UPDATE hours SET frozen = true")
+    with pytest.raises(Refusal) as caught:
+        async with db.transaction():
+            await unrated.rate(mine, 1, [(call, rating.by_switch(0, Decimal(1), None))], NOW)
+    assert caught.value.code == "HOUR_FROZEN"
+    assert await rows("SELECT charge FROM call_records") == [(None,)]
+
+
+async def test_a_refused_end_still_closes_its_call_in_the_live_count(
+    switch: Any, redis: Redis
+) -> None:
+    await switch.send(switch.start(), switch.end("earlier"))
+    await rebuild(switch.now)
+    await rows("UPDATE hours SET frozen = true")
+    before = await channels.read(redis, switch.account_id, None)
+    answer = await switch.send(switch.end())
+    assert [one["code"] for one in answer["refused"]] == ["HOUR_FROZEN"]
+    after = await channels.read(redis, switch.account_id, None)
+    assert (before.in_use, after.in_use) == (1, 0)
 
 
 async def test_a_held_record_keeps_the_days_it_would_move_its_call_between() -> None:

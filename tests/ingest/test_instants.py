@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from posting import Switch
 
-from domain import calls, events, intake, references, refusals
+from domain import calls, events, instants, intake, references, refusals
 from ingest.switches import callboard
 
 SECOND = datetime(2026, 11, 22, 9, 59, 59, tzinfo=UTC)
@@ -76,7 +76,7 @@ def test_the_instants_of_a_snapshot_and_of_its_calls_are_truncated(fraction: str
     snapshot = callboard.snapshot(
         json.dumps({"switch": "edge-1", "at": at, "calls": [call]}).encode()
     )
-    assert intake.instant(snapshot.at, None, "at") == truncated(fraction)
+    assert instants.parse(snapshot.at, None, "at") == truncated(fraction)
     listed = callboard.listed(snapshot.calls[0])
     assert intake.listed(listed, SECOND, None, KNOWN).setup_at == truncated(fraction)
 
@@ -86,7 +86,7 @@ def test_an_instant_means_the_same_in_every_zone(local: datetime, minutes: int) 
     sign, offset = "-" if minutes < 0 else "+", abs(minutes)
     text = f"{local.isoformat()}{sign}{offset // 60:02d}:{offset % 60:02d}"
     utc = local.replace(tzinfo=UTC) - timedelta(minutes=minutes)
-    assert intake.instant(text, None, "at") == utc
+    assert instants.parse(text, None, "at") == utc
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_an_instant_means_the_same_in_every_zone(local: datetime, minutes: int) 
 )
 def test_a_text_that_is_no_instant_is_refused(text: str) -> None:
     with pytest.raises(refusals.Refusal) as caught:
-        intake.instant(text, None, "at")
+        instants.parse(text, None, "at")
     assert (caught.value.code, caught.value.field) in {("BAD_TIME", "at"), ("NAIVE_TIME", "at")}
 
 
