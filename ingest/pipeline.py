@@ -104,8 +104,9 @@ class Pipeline:
         for start in range(0, len(indexes), _SLICE):
             part = indexes[start : start + _SLICE]
             may_be_records, others = taken.refused_records(part, found.switches)
-            others += await quarantine.add(account_id, may_be_records, now)
-            kinds = ((account_id, one.switch, one.refusal.code) for one in others)
+            lost = await quarantine.add(account_id, may_be_records, now)
+            kinds = [(account_id, one.switch, one.refusal.code) for one in others]
+            kinds += [(account_id, one.switch, "QUARANTINE_FULL") for one in lost]
             self._refusals.add(kinds, now)
             await asyncio.sleep(0)
 

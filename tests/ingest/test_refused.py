@@ -168,7 +168,7 @@ async def test_a_full_quarantine_still_answers_and_the_log_counts_what_is_not_st
     with capture_logs() as logs:
         answer = await switch.send(switch.end(), switch.end("b", customer="nobody"))
     assert (answer["accepted"], answer["refused"][0]["code"]) == (1, "UNKNOWN_CUSTOMER")
-    assert lines(logs) == [("edge-1", "UNKNOWN_CUSTOMER", 1)]
+    assert lines(logs) == [("edge-1", "QUARANTINE_FULL", 1)]
     assert await switch.quarantined() == []
 
 
