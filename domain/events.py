@@ -3,7 +3,6 @@
 `domain.intake` checks what the fields say together and makes records and live events of them.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, TypeAlias
 
@@ -12,7 +11,7 @@ from msgspec import Meta
 
 LARGEST_SEQUENCE = 2**53 - 1
 
-Instant: TypeAlias = datetime | int  # RFC 3339, or microseconds since the epoch
+Instant: TypeAlias = str | int  # RFC 3339 (see `instants.parse`), or microseconds since the epoch
 Reference: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
 CallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Number: TypeAlias = Annotated[str, Meta(max_length=128)]

@@ -4,7 +4,7 @@ Source of the rules: docs/rules.md, "Time", "Records", "Attempts and legs", "Rat
 """
 
 import ipaddress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
@@ -12,32 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from domain import calls, events, money, rating, references, refusals
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def instant(value: events.Instant, zone: ZoneInfo | None, field: str) -> datetime:
-    """In UTC. Raises Refusal NAIVE_TIME, BAD_TIME."""
-    try:
-        if isinstance(value, int):
-            return _EPOCH + timedelta(microseconds=value)
-        if value.tzinfo is UTC:
-            return value
-        if value.tzinfo is None:
-            if zone is None:
-                raise refusals.Refusal(
-                    "NAIVE_TIME",
-                    "{name} names no time zone and none is configured for this switch.",
-                    field,
-                    name=field,
-                )
-            value = value.replace(tzinfo=zone)
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise refusals.Refusal(
-            "BAD_TIME", "{name} is no possible time.", field, name=field
-        ) from None
+from domain import calls, events, instants, money, rating, references, refusals
 
 
 def numbered(said: events.Said) -> calls.Numbered | None:
@@ -56,9 +31,11 @@ _TYPES = {
 def live_event(said: events.Progress, known: references.Known) -> calls.LiveEvent:
     """Of a start, ringing or answer. Raises Refusal."""
     switch = known.switches[said.switch]
-    at = instant(said.at, switch.zone, "at")
+    at = instants.parse(said.at, switch.zone, "at")
     known.timely(at, "at")
-    setup_at = None if said.setup_at is None else instant(said.setup_at, switch.zone, "setup_at")
+    setup_at = (
+        None if said.setup_at is None else instants.parse(said.setup_at, switch.zone, "setup_at")
+    )
     if setup_at is not None:
         known.timely(setup_at, "setup_at")
     elif isinstance(said, events.Start):
@@ -86,7 +63,7 @@ def ended(said: events.End, record: calls.Record, known: references.Known) -> ca
 def beat(said: events.Beat, known: references.Known) -> calls.Beat:
     """Raises Refusal."""
     switch = known.switches[said.switch]
-    at = instant(said.at, switch.zone, "at")
+    at = instants.parse(said.at, switch.zone, "at")
     known.timely(at, "at")
     return calls.Beat(said.switch, said.active, at, numbered(said), switch.lease_seconds)
 
@@ -95,7 +72,7 @@ def listed(
     said: events.Listed, at: datetime, zone: ZoneInfo | None, known: references.Known
 ) -> calls.SnapshotCall:
     """A snapshot's call; its setup is the snapshot's instant where it names none."""
-    setup_at = at if said.setup_at is None else instant(said.setup_at, zone, "setup_at")
+    setup_at = at if said.setup_at is None else instants.parse(said.setup_at, zone, "setup_at")
     if setup_at > known.latest:
         known.timely(setup_at, "setup_at")
     customer = known.customer(said.customer)
@@ -162,12 +139,16 @@ class _Times(msgspec.Struct, frozen=True, gc=False):
 
 def _times(said: events.End, known: references.Known) -> _Times:
     zone = known.switches[said.switch].zone
-    setup = instant(said.setup_at, zone, "setup_at")
+    setup = instants.parse(said.setup_at, zone, "setup_at")
     known.timely(setup, "setup_at")
-    offered = setup if said.offered_at is None else instant(said.offered_at, zone, "offered_at")
-    ringing = None if said.ringing_at is None else instant(said.ringing_at, zone, "ringing_at")
-    answer = None if said.answer_at is None else instant(said.answer_at, zone, "answer_at")
-    end = instant(said.end_at, zone, "end_at")
+    offered = (
+        setup if said.offered_at is None else instants.parse(said.offered_at, zone, "offered_at")
+    )
+    ringing = (
+        None if said.ringing_at is None else instants.parse(said.ringing_at, zone, "ringing_at")
+    )
+    answer = None if said.answer_at is None else instants.parse(said.answer_at, zone, "answer_at")
+    end = instants.parse(said.end_at, zone, "end_at")
     if end > known.latest:
         known.timely(end, "end_at")
     _check_order(setup, offered, ringing, answer, end)

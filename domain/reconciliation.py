@@ -46,10 +46,12 @@ class Hour:
     `billed_charge` is from the live invoices; `billed` is whether the head says that they bill its
     charge.
     `counts` of rows and head: attempts, answered, talk µs, billed seconds, unrated, in this order.
+    `records` are of final legs, `legs` counts all.
     """
 
     hour: datetime
     records: Sums
+    legs: int
     rows: Sums
     row_counts: Sequence[int]
     head: Sums
@@ -68,12 +70,19 @@ class Hour:
     billed_charge: Decimal
     billed: bool
 
+    @property
+    def has_comparable_records(self) -> bool:
+        """Whether its records have to agree with its rows: those of a marked hour may differ for a
+        while, and those of a frozen hour are removed all at once."""
+        return bool(self.legs) if self.frozen else not self.marked
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """The sums of one customer and period side by side, what is pending, what does not agree.
 
-    `frozen_hours` have no records any more: they are in the rows and not in the records.
+    `frozen_hours` never change again; once their records are removed, they are in the rows and not
+    in the records.
     """
 
     currency: str
@@ -105,13 +114,15 @@ def pending(hour: Hour) -> Reason | None:
 
 
 def differences(hour: Hour, currency: str) -> Iterator[Difference]:
-    """What does not agree within an hour. Records count where nothing is marked or frozen."""
+    """What does not agree within an hour."""
     for detail in (*_records(hour), *_rows(hour), *_ledger(hour, currency), *_billed(hour)):
         yield Difference(hour.hour, detail)
 
 
 def _records(hour: Hour) -> Iterator[Text]:
-    if hour.marked or hour.frozen:
+    if hour.frozen and hour.marked:
+        yield Text("the hour is frozen, and marked: records that came since are not in its rows")
+    if not hour.has_comparable_records:
         return
     if hour.records.calls != hour.rows.calls:
         counts = {"records": hour.records.calls, "rows": hour.rows.calls}

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from domain import calls, refusals
 
 MOST = 500  # records decided on at a time
+QUARANTINE_BYTES = 500_000_000  # of an account; what is refused beyond it is only counted
+# How long an undecided item stays in quarantine after it no longer keeps the records of its day.
+OPEN_AFTER_REVIEW = timedelta(days=30)
 
 
 class State(StrEnum):

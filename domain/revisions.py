@@ -3,7 +3,7 @@
 Source of the rules: docs/rules.md, "Records".
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,14 +11,15 @@ from typing import TypeAlias
 
 import msgspec
 
-from domain import calls, refusals
+from domain import calls, periods, refusals
 from domain.texts import marked
 
 Key: TypeAlias = tuple[str, str, int]  # switch, call id, leg
+Hour: TypeAlias = tuple[int, datetime]  # customer, start of the hour
 
 
 class Verdict(StrEnum):
-    """What became of a record. The last three are refusals."""
+    """What became of a record. The last four are refusals."""
 
     ACCEPTED = "ACCEPTED"
     DUPLICATE = "DUPLICATE"
@@ -28,6 +29,7 @@ class Verdict(StrEnum):
     SECOND_FINAL_LEG = "SECOND_FINAL_LEG"
     RECORD_ARCHIVED = "RECORD_ARCHIVED"
     OTHER_CURRENCY = "OTHER_CURRENCY"  # than its customer is billed in by now
+    HOUR_FROZEN = "HOUR_FROZEN"  # it would enter or leave an hour that can no longer change
 
 
 _REFUSED = {
@@ -41,6 +43,10 @@ _REFUSED = {
         "The customer's currency is no longer the one this was rated in; discard it and have its"
         " switch send a correction."
     ),
+    Verdict.HOUR_FROZEN: marked(
+        "The records of this hour are no longer kept, so the hour can no longer change. Agree on a"
+        " credit or a payment with the customer, then discard this record."
+    ),
 }
 
 
@@ -48,6 +54,10 @@ def refusal(verdict: Verdict) -> refusals.Refusal | None:
     """Why a record was not taken; None of those that were."""
     template = _REFUSED.get(verdict)
     return None if template is None else refusals.Refusal(verdict.value, template)
+
+
+def hour_frozen() -> refusals.Refusal:
+    return refusals.Refusal(Verdict.HOUR_FROZEN.value, _REFUSED[Verdict.HOUR_FROZEN])
 
 
 def counted(event: calls.LiveEvent, verdict: Verdict) -> calls.LiveEvent:
@@ -73,26 +83,32 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A content that does not count: SUPERSEDED, STALE or HELD."""
+    """A content that does not count: SUPERSEDED, STALE or HELD.
+
+    Of a held one, its own setup and that of the content that counts: both days are kept for it.
+    """
 
     key: Key
     digest: bytes
     revision: int
     state: str
     content: str
+    setup_at: datetime | None = None
+    counted_setup_at: datetime | None = None
 
 
 class Book:
     """The records of some calls, loaded; enters more and knows what there is to write.
 
     `current` holds every leg of those calls, `seen` the digests and revisions of their contents
-    that do not count.
+    that do not count, `frozen` hours that no record may enter or leave.
     """
 
     def __init__(
         self,
         current: Mapping[Key, Current],
         seen: Mapping[Key, Mapping[bytes, int]],
+        frozen: Collection[Hour] = (),
     ) -> None:
         self.before = dict(current)
         self.records: dict[Key, calls.Record] = {}  # the new contents that count
@@ -100,6 +116,7 @@ class Book:
         self._current = dict(current)
         self._seen = {key: dict(digests) for key, digests in seen.items()}
         self._finals = {key[:2]: key[2] for key, held in current.items() if held.final}
+        self._frozen = frozen
 
     def enter(self, record: calls.Record) -> Verdict:
         key = key_of(record)
@@ -109,6 +126,8 @@ class Book:
             return Verdict.DUPLICATE
         if now is None:
             numbered = with_revision(record, 1)
+            if self._is_frozen(record):
+                return Verdict.HOUR_FROZEN
             if self._has_other_final(record):
                 return Verdict.SECOND_FINAL_LEG
             self._put(key, numbered)
@@ -118,7 +137,8 @@ class Book:
             return self._replace(key, now, numbered)
         known = number_of(numbered) == now.revision or number_of(numbered) in seen.values()
         state = Verdict.HELD if known else Verdict.STALE
-        self._keep(key, numbered.digest, number_of(numbered), state, as_json(numbered))
+        setups = (numbered.setup_at, now.setup_at) if known else ()
+        self._keep(key, numbered.digest, number_of(numbered), state, as_json(numbered), *setups)
         return state
 
     def accept(self, record: calls.Record) -> Verdict:
@@ -130,11 +150,18 @@ class Book:
     def _replace(self, key: Key, now: Current, record: calls.Record) -> Verdict:
         if now.content is None:
             return Verdict.RECORD_ARCHIVED
+        if self._is_frozen(now) or self._is_frozen(record):
+            return Verdict.HOUR_FROZEN
         if self._has_other_final(record):
             return Verdict.SECOND_FINAL_LEG
         self._keep(key, now.digest, now.revision, "SUPERSEDED", now.content)
         self._put(key, record)
         return Verdict.CORRECTED
+
+    def _is_frozen(self, content: Current | calls.Record) -> bool:
+        if not self._frozen:
+            return False
+        return (content.customer_id, periods.hour_of(content.setup_at)) in self._frozen
 
     def _has_other_final(self, record: calls.Record) -> bool:
         final = self._finals.get((record.switch, record.call_id))
@@ -156,9 +183,11 @@ class Book:
             as_json(record),
         )
 
-    def _keep(self, key: Key, digest: bytes, revision: int, state: str, content: str) -> None:
+    def _keep(
+        self, key: Key, digest: bytes, revision: int, state: str, content: str, *setups: datetime
+    ) -> None:
         self._seen[key][digest] = revision
-        self.kept.append(Kept(key, digest, revision, state, content))
+        self.kept.append(Kept(key, digest, revision, state, content, *setups))
 
 
 def key_of(record: calls.Record) -> Key:

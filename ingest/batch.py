@@ -1,6 +1,6 @@
 """A batch on its way: what each of its events has become so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from domain import calls, events, intake, references, refusals, review, revisions
+from domain import calls, events, instants, intake, references, refusals, review, revisions
 from domain.revisions import Verdict
 from ingest import body
 from ingest.switches import callboard
 from models import quarantine
 from models import records as stored_records
 
+# Of an event that reports the present: repeated later, it would say nothing.
+_NO_RECORDS = ("start", "ringing", "answer", "beat")
 _HELD = "Another content is stored under this key and revision; this one is kept for review."
 
 
@@ -89,12 +91,20 @@ class Batch:
     def switches(self) -> set[str]:
         return {said.switch for said in self.said.values()}
 
-    def quarantined(self, switch: str | None = None) -> list[quarantine.Refused]:
-        """`switch`: of a snapshot, whose calls do not name it."""
-        return [
-            quarantine.Refused(raw, refusal, switch or callboard.switch_of(raw))
-            for raw, refusal in ((bytes(self.raws[at]), why) for at, why in self.refused.items())
-        ]
+    def refused_records(
+        self, indexes: Sequence[int], known: Mapping[str, references.Switch]
+    ) -> tuple[list[quarantine.Refused], list[quarantine.Refused]]:
+        """Of these refused events those that may be records, and the others, which nobody could
+        replay."""
+        records: list[quarantine.Refused] = []
+        others: list[quarantine.Refused] = []
+        for index in indexes:
+            raw = bytes(self.raws[index])
+            header = callboard.header(raw)
+            setup_at = _setup(header, known)
+            refused = quarantine.Refused(raw, self.refused[index], header.switch, setup_at)
+            (others if header.type in _NO_RECORDS else records).append(refused)
+        return records, others
 
     def checked(self, index: int) -> review.Checked | refusals.Refusal:
         """Of an event by itself, long after it was said: only a record still means anything."""
@@ -127,3 +137,14 @@ class Batch:
             ],
             "snapshotWanted": snapshot_wanted,
         }
+
+
+def _setup(header: callboard.Header, known: Mapping[str, references.Switch]) -> datetime | None:
+    """When the call was set up, None if that cannot be read."""
+    said, switch = header.setup_at, known.get(header.switch or "")
+    if isinstance(said, bool) or not isinstance(said, str | int):
+        return None
+    try:
+        return instants.parse(said, None if switch is None else switch.zone, "setup_at")
+    except refusals.Refusal:
+        return None

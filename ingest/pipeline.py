@@ -11,8 +11,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from domain import calls, events, intake, references, refusals, review
-from ingest import batch, body, live_side
+from domain import calls, events, instants, intake, references, refusals, review
+from ingest import batch, body, live_side, refusal_log
 from ingest.switches import callboard
 from live import channels, throttle
 from models import faults, quarantine, rates, records, switches
@@ -29,6 +29,7 @@ class Pipeline:
         self.tries = throttle.Throttle(redis)
         self._live = live_side.LiveSide(redis)
         self._cards = rates.Cards()
+        self._refusals = refusal_log.RefusalLog()
         self._kept = None if records_days is None else timedelta(days=records_days)
 
     async def take_calls(
@@ -42,7 +43,7 @@ class Pipeline:
         except faults.CurrencyChangedError:  # until it has its first record, a customer's may
             return await self.take_calls(account_id, raws, now)
         taken.stored(inserted)
-        await quarantine.add(account_id, taken.quarantined(), now)
+        await self._store_refused(account_id, taken, found, now)
         counted = [taken.live[index] for index in sorted(taken.live)]
         wanted = await self._count_live(account_id, counted, found, now)
         if taken.records:
@@ -50,11 +51,12 @@ class Pipeline:
         return taken.answer(sorted(wanted))
 
     async def check(
-        self, account_id: int, payloads: Sequence[bytes], now: datetime
+        self, account_id: int, payloads: Sequence[bytes], received_at: datetime, now: datetime
     ) -> list[review.Checked | refusals.Refusal]:
-        """What `take_calls` would store of each, or why it refuses it; nothing is stored."""
+        """What `take_calls` would store of each, or why it refuses it; nothing is stored. Records
+        that were not too old when they were received are not too old now."""
         taken = batch.Batch(payloads)
-        await self._check(account_id, taken, now)
+        await self._check(account_id, taken, now, received_at)
         return [taken.checked(index) for index in range(len(payloads))]
 
     async def tell(
@@ -73,13 +75,16 @@ class Pipeline:
         said = callboard.snapshot(raw)
         found = await switches.known(account_id, {said.switch}, now)
         switch = found.switches[said.switch]
-        at = intake.instant(said.at, switch.zone, "at")
+        at = instants.parse(said.at, switch.zone, "at")
         taken = batch.Batch(said.calls)
         await _in_slices(range(len(said.calls)), taken.parse_listed)
         known = await self._known(account_id, list(taken.listed.values()), found.switches, now)
         known.timely(at, "at")
         await _in_slices(taken.listed, lambda i: taken.check_listed(i, at, switch.zone, known))
-        await quarantine.add(account_id, taken.quarantined(said.switch), now)
+        await _in_slices(
+            taken.refused,
+            lambda i: self._refusals.add([(account_id, said.switch, taken.refused[i].code)], now),
+        )
         snapshot = calls.Snapshot(
             switch=said.switch,
             at=at,
@@ -91,11 +96,32 @@ class Pipeline:
         wanted = await self._settle(account_id, {said.switch}, found, applied, now)
         return taken.answer(sorted(wanted))
 
-    async def _check(self, account_id: int, taken: batch.Batch, now: datetime) -> switches.Known:
+    async def _store_refused(
+        self, account_id: int, taken: batch.Batch, found: switches.Known, now: datetime
+    ) -> None:
+        """Stores what may be a record in quarantine; counts in the log what is not stored."""
+        indexes = list(taken.refused)
+        for start in range(0, len(indexes), _SLICE):
+            part = indexes[start : start + _SLICE]
+            may_be_records, others = taken.refused_records(part, found.switches)
+            lost = await quarantine.add(account_id, may_be_records, now)
+            kinds = [(account_id, one.switch, one.refusal.code) for one in others]
+            kinds += [(account_id, one.switch, "QUARANTINE_FULL") for one in lost]
+            self._refusals.add(kinds, now)
+            await asyncio.sleep(0)
+
+    async def _check(
+        self,
+        account_id: int,
+        taken: batch.Batch,
+        now: datetime,
+        received_at: datetime | None = None,
+    ) -> switches.Known:
+        """`received_at`: when the events were first received, by default now."""
         await _in_slices(range(len(taken.raws)), taken.parse)
         found = await switches.known(account_id, taken.switches(), now)
         said = [one for one in taken.said.values() if not isinstance(one, events.Beat)]
-        known = await self._known(account_id, said, found.switches, now)
+        known = await self._known(account_id, said, found.switches, now, received_at)
         await _in_slices(taken.said, lambda index: taken.check(index, known))
         return found
 
@@ -107,6 +133,7 @@ class Pipeline:
         ],
         found: Mapping[str, references.Switch],
         now: datetime,
+        received_at: datetime | None = None,
     ) -> references.Known:
         customers = await stored_references.customers(account_id, {one.customer for one in said})
         carriers = await stored_references.carriers(
@@ -119,7 +146,7 @@ class Pipeline:
             switches=found,
             card_in_force=cards.at,
             latest=now + references.AHEAD,
-            oldest=None if self._kept is None else now - self._kept,
+            oldest=None if self._kept is None else (received_at or now) - self._kept,
         )
 
     async def _count_live(

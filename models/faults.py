@@ -1,7 +1,11 @@
 """What the database's errors mean to a caller."""
 
+from collections.abc import Collection
+
 import asyncpg
 from tortoise.exceptions import DBConnectionError
+
+from domain.revisions import Hour
 
 # It cannot be reached, is starting, stopping or full: nothing was stored for sure; try again.
 AWAY: tuple[type[Exception], ...] = (
@@ -27,6 +31,14 @@ class OvertakenError(Exception):
 
 class CurrencyChangedError(Exception):
     """Records were read for a customer that is billed in another currency by now."""
+
+
+class FrozenHoursError(Exception):
+    """Records would enter or leave hours that can no longer change."""
+
+    def __init__(self, hours: Collection[Hour]) -> None:
+        super().__init__(hours)
+        self.hours = frozenset(hours)
 
 
 # Two transactions were in each other's way: the whole transaction again.

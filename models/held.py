@@ -9,7 +9,7 @@ import msgspec
 
 from domain import calls
 from domain.review import HeldState as State
-from domain.revisions import Verdict
+from domain.revisions import Hour, Verdict
 from models import db, record_store
 
 # Chosen first, so that the rest is looked up for a page alone; the LIMIT keeps it a look-up of one
@@ -93,9 +93,17 @@ async def accept(account_id: int, chosen: Sequence[Held], now: datetime) -> dict
     """Those that still wait become the next revisions of their records, in this order, and their
     hours are marked; by id, what became of each of them. Inside `db.transaction()`.
     """
-    async with db.connection() as conn:
+    return await record_store.without_frozen(
+        lambda frozen: _accept(account_id, chosen, now, frozen)
+    )
+
+
+async def _accept(
+    account_id: int, chosen: Sequence[Held], now: datetime, frozen: frozenset[Hour]
+) -> dict[int, Verdict]:
+    async with db.connection() as conn, conn.transaction():
         contents = [one.content for one in chosen]
-        book = await record_store.load(conn, account_id, contents)
+        book = await record_store.load(conn, account_id, contents, frozen)
         waiting = await _waiting(conn, account_id, chosen)
         foreign = await record_store.in_other_currency(conn, account_id, contents)
         verdicts = {

@@ -5,15 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import asyncpg
 
-from models import db
+from models import accounts, db, frozen_hours
 
 _LOCK = 0x43507274  # any number that nobody else uses: "CPrt"
 _DAY = timedelta(days=1)
-_PATIENCE_MS = 1_000
-_NEEDED = """
-SELECT EXISTS (SELECT FROM hour_marks WHERE hour >= $1 AND hour < $2)
-    OR EXISTS (SELECT FROM hours WHERE hour >= $1 AND hour < $2 AND unrated > 0 AND NOT frozen)
-"""
 
 
 def name(day: date) -> str:
@@ -58,38 +53,50 @@ async def existing() -> list[date]:
     return [_day(row["relname"]) for row in rows]
 
 
-async def drop_before(day: date) -> list[date]:
+async def drop_before(day: date, received_since: datetime | None = None) -> list[date]:
     """Drops the partitions of earlier days, having frozen their hours; returns the days dropped.
 
-    A day that still has a mark stays: its hours are to be rebuilt from the records first. So does
-    one with calls that no rate matched, which without their records nobody could rate or waive, and
-    one while somebody reads or writes records for long: the next try may find it free.
+    An account keeps its records of a day while it has marks, calls without a rate, or held records
+    and records in quarantine of that day (see `frozen_hours.freeze`). The records of the other
+    accounts are removed, and the partition is dropped when no account needs it. A partition that is
+    in use for long stays until the next run.
     """
-    return [old for old in await existing() if old < day and await _dropped(old)]
+    return [old for old in await existing() if old < day and await _retire(old, received_since)]
 
 
-async def _dropped(day: date) -> bool:
+async def _retire(day: date, received_since: datetime | None) -> bool:
+    """Freezes and removes what it can of a day; returns whether its partition was dropped."""
+    span = frozen_hours.Day(name(day), _start(day), _start(day + _DAY))
+    account_ids = await accounts.ids()
+    keeping = {
+        account_id
+        for account_id in await frozen_hours.open_accounts(account_ids, span)
+        if not await frozen_hours.freeze(account_id, span, received_since)
+    }
+    if not keeping:
+        return await _drop(span)
+    for account_id in account_ids:
+        if account_id not in keeping:
+            await frozen_hours.remove_records(account_id, span)
+    return False
+
+
+async def _drop(day: frozen_hours.Day) -> bool:
+    """Drops the partition, unless an hour of it was opened again."""
     try:
-        return await _drop(day)
-    except asyncpg.LockNotAvailableError:
+        async with db.transaction() as conn:
+            await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            # Waits for inserts under way and keeps new ones, with their marks, out: not for long,
+            # since everybody else waits behind it. The parent first, as everybody locks them.
+            await conn.execute(f"SET LOCAL lock_timeout = '{frozen_hours.LOCK_TIMEOUT_MS}ms'")
+            await conn.execute("LOCK TABLE ONLY call_records IN ACCESS EXCLUSIVE MODE")
+            await conn.execute(f"LOCK TABLE {day.partition} IN ACCESS EXCLUSIVE MODE")
+            account_ids = await accounts.ids()  # under the lock: a new one has no records here
+            if await conn.fetchval(frozen_hours.IS_OPEN, account_ids, day.start, day.end):
+                return False
+            await conn.execute(f"DROP TABLE {day.partition}")
+    except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError):
         return False
-
-
-async def _drop(day: date) -> bool:
-    span = (_start(day), _start(day + _DAY))
-    async with db.transaction() as conn:
-        await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        # Waits for inserts under way and keeps new ones, with their marks, out: not for long, since
-        # everybody else waits behind it. The parent first, as everybody locks them.
-        await conn.execute(f"SET LOCAL lock_timeout = '{_PATIENCE_MS}ms'")
-        await conn.execute("LOCK TABLE ONLY call_records IN ACCESS EXCLUSIVE MODE")
-        await conn.execute(f"LOCK TABLE {name(day)} IN ACCESS EXCLUSIVE MODE")
-        if await conn.fetchval(_NEEDED, *span):
-            return False
-        await conn.execute(
-            "UPDATE hours SET frozen = true WHERE hour >= $1 AND hour < $2 AND NOT frozen", *span
-        )
-        await conn.execute(f"DROP TABLE {name(day)}")
     return True
 
 

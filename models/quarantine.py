@@ -1,58 +1,105 @@
-"""What was refused from a switch, kept so that staff can list, correct and replay it."""
+"""Records that were refused, kept so that staff can list, correct and replay them.
+
+Whoever adds or removes items locks the account's size first, then items in the order of their ids.
+"""
 
 import json
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
-from domain import refusals, texts
+from domain import refusals, review, revisions, texts
 from domain.review import State
-from models import db, lists
+from models import db, lists, quarantine_sql
 
 LONGEST_PAYLOAD = 64_000  # characters; what is longer is cut
+_ITEM_BYTES = 500  # of an item and its index entries beside its payload
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`payload` is the event as it was received; `switch` None: it names none that can be read."""
+    """`payload` is the event as it was received; `switch` and `setup_at` None: none can be read."""
 
     payload: bytes
     refusal: refusals.Refusal
     switch: str | None = None
+    setup_at: datetime | None = None
 
 
-async def add(account_id: int, refused: Sequence[Refused], now: datetime) -> None:
-    """Keeps them durably; a payload that is there already adds nothing."""
+async def add(account_id: int, refused: Sequence[Refused], now: datetime) -> list[Refused]:
+    """Stores them durably; returns those that were not stored because the quarantine is full.
+
+    A payload that is there already is counted; a discarded one opens again.
+    """
     if not refused:
-        return
+        return []
+    times = Counter(_digest(one.payload) for one in refused)
     by_digest = {_digest(one.payload): one for one in refused}
-    rows = [
-        (
-            digest,
-            _text(by_digest[digest].payload),
-            by_digest[digest].refusal.code,
-            by_digest[digest].refusal.message,
-            by_digest[digest].refusal.field,
-            by_digest[digest].switch,
-            _said(by_digest[digest].refusal),
-        )
-        for digest in sorted(by_digest)
-    ]
+    async with db.connection() as conn, conn.transaction():
+        size = await conn.fetchval(quarantine_sql.LOCK_SIZE, account_id)
+        rows = await conn.fetch(quarantine_sql.LOCK_KNOWN, account_id, list(by_digest))
+        known = {row["digest"] for row in rows}
+        repeated = [_item(by_digest[digest], digest, times[digest]) for digest in known]
+        if repeated:
+            await conn.execute(quarantine_sql.REPEAT, account_id, now, *zip(*repeated, strict=True))
+        items = [_item(by_digest[key], key, n) for key, n in times.items() if key not in known]
+        fitting = list(_fitting(items, review.QUARANTINE_BYTES - size))
+        if fitting:
+            await conn.execute(quarantine_sql.INSERT, account_id, now, *zip(*fitting, strict=True))
+            await conn.execute(quarantine_sql.RESIZE, account_id, sum(map(_bytes, fitting)))
+    return [by_digest[item[0]] for item in items[len(fitting) :]]
+
+
+_Item: TypeAlias = tuple[Any, ...]  # in the order of the statements' parameters
+
+
+def _item(one: Refused, digest: bytes, times: int) -> _Item:
+    why = one.refusal
+    text = (digest, _text(one.payload), why.code, why.message, why.field)
+    return (*text, one.switch, _said(why), one.setup_at, times)
+
+
+def _bytes(item: _Item) -> int:
+    return len(item[1].encode()) + _ITEM_BYTES
+
+
+def _fitting(items: Sequence[_Item], space: int) -> Iterator[_Item]:
+    """The first of them that fit into so many bytes."""
+    for item in items:
+        space -= _bytes(item)
+        if space < 0:
+            return
+        yield item
+
+
+async def remove_settled(account_id: int, before: datetime, limit: int) -> int:
+    """Removes decided items that were last received before; returns how many, at most `limit`."""
+    return await _remove(account_id, [State.REPLAYED, State.DISCARDED], before, limit)
+
+
+async def remove_open(account_id: int, before: datetime, limit: int) -> int:
+    """Removes undecided items that were last received before; returns how many."""
+    return await _remove(account_id, [State.OPEN], before, limit)
+
+
+async def _remove(account_id: int, states: Sequence[State], before: datetime, limit: int) -> int:
+    async with db.connection() as conn, conn.transaction():
+        await conn.execute(quarantine_sql.LOCK_SIZE, account_id)
+        rows = await conn.fetch(quarantine_sql.REMOVE, account_id, list(states), before, limit)
+        removed = sum(row["bytes"] + _ITEM_BYTES for row in rows)
+        await conn.execute(quarantine_sql.RESIZE, account_id, -removed)
+    return len(rows)
+
+
+async def refuse_day(account_id: int, start: datetime, end: datetime) -> None:
+    """Notes that the hours of open items set up between `start` and `end` are frozen now."""
+    why = revisions.hour_frozen()
     async with db.connection() as conn:
         await conn.execute(
-            """
-            INSERT INTO quarantine
-                (account_id, digest, payload, code, message, field, switch, said, received_at)
-            SELECT $1, *, $2
-            FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                        $9::jsonb[])
-            ON CONFLICT (account_id, digest) DO NOTHING
-            """,
-            account_id,
-            now,
-            *zip(*rows, strict=True),
+            quarantine_sql.REFUSE_DAY, account_id, start, end, why.code, why.message, _said(why)
         )
 
 
@@ -84,6 +131,8 @@ class Row:
     switch: str | None
     state: State
     received_at: datetime
+    last_received_at: datetime
+    times_received: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +154,9 @@ _CONDITIONS = {
     "start": "received_at >= {}",
     "end": "received_at < {}",
 }
-_COLUMNS = ", ".join([*Row.__dataclass_fields__, "said"])
+_COLUMNS = ", ".join([*Row.__dataclass_fields__, "said"]).replace(
+    "last_received_at", "coalesce(last_received_at, received_at) AS last_received_at"
+)
 
 Place: TypeAlias = tuple[datetime, int]  # when it was received, and its id
 

@@ -69,6 +69,7 @@ def _hour(row: Any, now: datetime) -> rules.Hour:
     return rules.Hour(
         hour=row["hour"],
         records=rules.Sums(row["record_calls"], row["record_charge"]),
+        legs=row["record_legs"],
         rows=rules.Sums(int(row["row_calls"]), row["row_charge"]),
         row_counts=[int(row[f"row_{name}"]) for name in _COUNTS],
         head=rules.Sums(row["head_calls"], row["head_charge"]),
@@ -93,7 +94,7 @@ async def _unequal(
     conn: db.Connection, of: tuple[Any, ...], found: Sequence[rules.Hour]
 ) -> list[rules.Difference]:
     """The columns in which the finest sums differ from the records, where these are to agree."""
-    unlike = {hour.hour for hour in found if hour.marked or hour.frozen}
+    unlike = {hour.hour for hour in found if not hour.has_comparable_records}
     return [
         rules.Difference(
             row["hour"],

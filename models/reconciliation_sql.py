@@ -11,8 +11,9 @@ _RECORDS = f"FROM call_records WHERE {_OF} AND setup_at >= $3 AND setup_at < $4"
 # A row for each hour of which anything is stored.
 HOURS = f"""
 WITH records AS (
-    SELECT date_trunc('hour', setup_at) AS hour, count(*) AS calls, sum(charge) AS charge
-    {_RECORDS} AND final GROUP BY 1
+    SELECT date_trunc('hour', setup_at) AS hour, count(*) FILTER (WHERE final) AS calls,
+           sum(charge) FILTER (WHERE final) AS charge, count(*) AS legs
+    {_RECORDS} GROUP BY 1
 ), rows AS (
     SELECT date_trunc('hour', slot) AS hour, sum(attempts) AS attempts, sum(answered) AS answered,
            sum(talk_us) AS talk_us, sum(billed_seconds) AS billed_seconds,
@@ -45,6 +46,7 @@ WITH records AS (
 )
 SELECT hour,
        coalesce(records.calls, 0) AS record_calls, coalesce(records.charge, 0) AS record_charge,
+       coalesce(records.legs, 0) AS record_legs,
        coalesce(rows.attempts, 0) AS row_calls, coalesce(rows.charge, 0) AS row_charge,
        coalesce(rows.answered, 0) AS row_answered, coalesce(rows.talk_us, 0) AS row_talk_us,
        coalesce(rows.billed_seconds, 0) AS row_billed_seconds,

@@ -9,13 +9,22 @@ CLAIM = """
     ON CONFLICT DO NOTHING
     RETURNING switch, call_id, leg
 """
+# Returns those of the hours that are frozen. Sent after the records were written: that locks their
+# partition, and hours are frozen under a lock that excludes it (models/frozen_hours.py).
 MARK = """
     WITH known_now AS (
         DELETE FROM unknown_ends u USING unnest($5::text[], $6::text[]) AS c (switch, call_id)
         WHERE u.account_id = $1 AND u.switch = c.switch AND u.call_id = c.call_id
+    ), marked AS (
+        INSERT INTO hour_marks (account_id, customer_id, hour, marked_at)
+        SELECT $1, *, $4 FROM unnest($2::bigint[], $3::timestamptz[])
     )
-    INSERT INTO hour_marks (account_id, customer_id, hour, marked_at)
-    SELECT $1, *, $4 FROM unnest($2::bigint[], $3::timestamptz[])
+    SELECT m.customer_id, m.hour
+    FROM unnest($2::bigint[], $3::timestamptz[]) AS m (customer_id, hour)
+    WHERE (
+        SELECT h.frozen FROM hours h
+        WHERE h.account_id = $1 AND h.customer_id = m.customer_id AND h.hour = m.hour
+    )
 """
 DIGESTS = """
     SELECT switch, call_id, leg, digest FROM record_keys WHERE account_id = $1
@@ -58,8 +67,9 @@ REVISE = """
 # What was held, then accepted, and is superseded now, has its row already and stays ACCEPTED.
 KEEP = """
     INSERT INTO record_revisions
-        (account_id, switch, call_id, leg, digest, revision, state, content, received_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        (account_id, switch, call_id, leg, digest, revision, state, content, setup_at,
+         counted_setup_at, received_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (account_id, switch, call_id, leg, digest) DO UPDATE
     SET revision = EXCLUDED.revision WHERE record_revisions.state = 'ACCEPTED'
 """

@@ -3,16 +3,18 @@
 `models/records.py` decides what becomes of a batch, and tries again what met another transaction.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv4Address
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from domain import calls, periods, revisions
-from domain.revisions import Key
+from domain.revisions import Hour, Key
 from models import customers, db, faults, record_sql
+
+T = TypeVar("T")
 
 _FIELDS = (
     *("customer_id", "setup_at", "switch", "call_id", "leg", "revision", "carrier_id", "final"),
@@ -27,6 +29,19 @@ _KEY_FIELDS = (
 )
 _KEY_COLUMNS = ("account_id", *_KEY_FIELDS)
 _key_values = attrgetter(*_KEY_FIELDS)
+
+
+async def without_frozen(write: Callable[[frozenset[Hour]], Awaitable[T]]) -> T:
+    """What `write`, a transaction, returns once it leaves out the records of every frozen hour: it
+    is given those that were found frozen so far."""
+    frozen: frozenset[Hour] = frozenset()
+    while True:
+        try:
+            return await write(frozen)
+        except faults.FrozenHoursError as error:
+            if error.hours <= frozen:
+                raise
+            frozen |= error.hours
 
 
 async def claim_all(
@@ -51,11 +66,12 @@ async def put(
     account_id: int,
     records: Collection[calls.Record],
     now: datetime,
-    left: frozenset[tuple[int, datetime]] = frozenset(),
+    left: frozenset[Hour] = frozenset(),
 ) -> None:
     """Stores records whose keys are claimed, with marks for their hours and those they `left`.
 
-    faults.CurrencyChangedError where a customer's currency is not the one they were read for.
+    Raises faults.CurrencyChangedError if a customer's currency is not the one they were read for,
+    and faults.FrozenHoursError.
     """
     if await in_other_currency(conn, account_id, records):
         raise faults.CurrencyChangedError
@@ -90,16 +106,21 @@ def _binary(address: str | None) -> int | str | None:
 async def mark(
     conn: db.Connection,
     account_id: int,
-    hours: set[tuple[int, datetime]],
+    hours: set[Hour],
     ended: set[tuple[str, str]],
     now: datetime,
 ) -> None:
+    """After the records of these hours were written. Raises faults.FrozenHoursError."""
     customers, starts = zip(*hours, strict=True)
     switches, call_ids = zip(*ended, strict=True) if ended else ((), ())
-    await conn.execute(record_sql.MARK, account_id, customers, starts, now, switches, call_ids)
+    frozen = await conn.fetch(
+        record_sql.MARK, account_id, customers, starts, now, switches, call_ids
+    )
+    if frozen:
+        raise faults.FrozenHoursError([(row[0], row[1]) for row in frozen])
 
 
-def _hours_of(records: Iterable[calls.Record]) -> set[tuple[int, datetime]]:
+def _hours_of(records: Iterable[calls.Record]) -> set[Hour]:
     return {(record.customer_id, periods.hour_of(record.setup_at)) for record in records}
 
 
@@ -118,9 +139,13 @@ def _key_columns(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 async def load(
-    conn: db.Connection, account_id: int, records: Sequence[calls.Record]
+    conn: db.Connection,
+    account_id: int,
+    records: Sequence[calls.Record],
+    frozen: Collection[Hour] = (),
 ) -> revisions.Book:
-    """The records' calls with all their legs, locked until the transaction ends."""
+    """The records' calls with all their legs, locked until the transaction ends; hours known to be
+    `frozen`."""
     wanted = dict.fromkeys(map(revisions.key_of, records))
     called = sorted({key[:2] for key in wanted})
     locked = await conn.fetch(record_sql.LOCK_CALLS, account_id, *_key_columns(called))
@@ -140,7 +165,7 @@ async def load(
     seen: dict[Key, dict[bytes, int]] = {}
     for row in await conn.fetch(record_sql.SEEN, account_id, *_key_columns(wanted)):
         seen.setdefault((row[0], row[1], row[2]), {})[row["digest"]] = row["revision"]
-    return revisions.Book(current, seen)
+    return revisions.Book(current, seen, frozen)
 
 
 async def _contents(
@@ -158,7 +183,10 @@ async def write(conn: db.Connection, account_id: int, book: revisions.Book, now:
     await conn.executemany(
         record_sql.KEEP,
         [
-            (account_id, *kept.key, kept.digest, kept.revision, kept.state, kept.content, now)
+            (
+                *(account_id, *kept.key, kept.digest, kept.revision, kept.state, kept.content),
+                *(kept.setup_at, kept.counted_setup_at, now),
+            )
             for kept in book.kept
         ],
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from domain import calls, periods, rating
-from models import db, lists, record_store
+from domain import calls, periods, rating, revisions
+from models import db, faults, lists, record_store
 
 # Of calls set up in the same microsecond: a 63-bit number.
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
@@ -88,7 +88,7 @@ async def rate(
     rated: Sequence[tuple[calls.Record, rating.Rated]],
     now: datetime,
 ) -> None:
-    """Of what `first` has locked, in the same transaction."""
+    """Of what `first` has locked, in the same transaction. Raises Refusal HOUR_FROZEN."""
     if not rated:
         return
     rows = [
@@ -103,7 +103,10 @@ async def rate(
         columns = list(zip(*rows, strict=True))
         span = (min(columns[0]), max(columns[0]))
         await conn.execute(_UPDATE, account_id, customer_id, *columns, *span)
-        await record_store.mark(conn, account_id, hours, set(), now)
+        try:
+            await record_store.mark(conn, account_id, hours, set(), now)
+        except faults.FrozenHoursError:
+            raise revisions.hour_frozen() from None
 
 
 def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:

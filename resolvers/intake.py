@@ -18,7 +18,7 @@ class Intake(Protocol):
     """`ingest.pipeline.Pipeline`."""
 
     async def check(
-        self, account_id: int, payloads: Sequence[bytes], now: datetime
+        self, account_id: int, payloads: Sequence[bytes], received_at: datetime, now: datetime
     ) -> Sequence[review.Checked | refusals.Refusal]: ...
 
     async def tell(

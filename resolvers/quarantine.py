@@ -65,7 +65,8 @@ async def replay(
     rows = await _existing(caller.account_id, ids)
     said = {id: row.payload if corrected is None else corrected for id, row in rows.items()}
     payloads = [text.encode("utf-8", "surrogatepass") for text in said.values()]
-    answers = await intake.check(caller.account_id, payloads, now)
+    first = min(row.received_at for row in rows.values())
+    answers = await intake.check(caller.account_id, payloads, first, now)
     checked = dict(zip(said, answers, strict=True))
 
     async def store() -> tuple[dict[int, Replayed], list[calls.LiveEvent]]:

@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     records_days: int = Field(
         default=400, ge=1, description="how long call records are kept, in days"
     )
+    review_days: int = Field(
+        default=180,
+        ge=1,
+        description="how long undecided records keep the records of their day, in days",
+    )
     partitions_ahead_days: int = Field(
         default=7, ge=1, description="partitions made ahead, in days"
     )

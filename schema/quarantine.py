@@ -30,7 +30,8 @@ strawberry.enum(
 
 
 @strawberry.type(
-    description="An event that a switch reported and that was refused. It counts nowhere."
+    description="An event that a switch reported and that was refused: the end of a call, or what"
+    " may be one. It counts nowhere."
 )
 class QuarantinedRecord:
     id: strawberry.ID = strawberry.field(description="Opaque; `node(id:)` does not find it.")
@@ -50,6 +51,13 @@ class QuarantinedRecord:
     )
     state: review.State = strawberry.field(description="Whether it still waits.")
     received_at: datetime = strawberry.field(description="When it was first received.")
+    last_received_at: datetime = strawberry.field(
+        description="When it was last received. A discarded record that is received and refused"
+        " again is OPEN again."
+    )
+    times_received: base.Long = strawberry.field(
+        description="How many times it was received and refused."
+    )
 
     @classmethod
     def of(cls, info: base.Info, row: stored.Row) -> "QuarantinedRecord":
@@ -62,6 +70,8 @@ class QuarantinedRecord:
             switch=row.switch,
             state=row.state,
             received_at=row.received_at,
+            last_received_at=row.last_received_at,
+            times_received=base.Long(row.times_received),
         )
 
 

@@ -62,8 +62,9 @@ class Reconciliation:
         description="What does not agree, in order of the hours; empty where balanced."
     )
     frozen_hours: base.Long = strawberry.field(
-        description="Hours whose records are no longer kept: in the rows, not in the records, and"
-        " compared without them."
+        description="Hours that can no longer change, because their records are no longer kept:"
+        " in the rows, not in the records. Records that are there all the same and differ from the"
+        " rows are a difference."
     )
 
     @classmethod

@@ -8,15 +8,25 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from redis.asyncio import Redis
 
-from domain import facts, messages, rebuild_order, sessions
+from domain import facts, messages, rebuild_order, review, sessions
 from domain.rebuild_order import Place
 from live import bus, channels, news, topics, wake
-from models import accounts, checklists, hours, ledger, outbox, partitions, proofs, switches
+from models import (
+    accounts,
+    checklists,
+    hours,
+    ledger,
+    outbox,
+    partitions,
+    proofs,
+    quarantine,
+    switches,
+)
 from models import sessions as stored_sessions
 from workers import alerting, rebuilding, sending
 from workers.rebuilding import Outcome
@@ -38,6 +48,7 @@ class Tools:
     partitions_ahead_days: int
     post: sending.Post = sending.NOTHING
     turns: rebuild_order.Turns = field(default_factory=rebuild_order.Turns)
+    review_days: int = 180
     rebuilding: asyncio.Lock = field(default_factory=asyncio.Lock)
     alerting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -136,15 +147,17 @@ async def make_partitions(ctx: dict[str, Any]) -> None:
 
 async def drop_partitions(ctx: dict[str, Any]) -> None:
     tools: Tools = ctx["tools"]
+    now = tools.clock()
     dropped = await partitions.drop_before(
-        tools.clock().date() - timedelta(days=tools.records_days)
+        now.date() - timedelta(days=tools.records_days), now - timedelta(days=tools.review_days)
     )
     if dropped:
         log.info("records dropped", days=[str(day) for day in dropped])
 
 
+_Removal: TypeAlias = tuple[Callable[[int, datetime, int], Awaitable[int]], timedelta]
 # What is removed how long after nobody can use it any more: messages before what they carry.
-_REMOVED: tuple[tuple[Callable[[int, datetime, int], Awaitable[int]], timedelta], ...] = (
+_REMOVED: tuple[_Removal, ...] = (
     (outbox.remove_old, messages.KEPT),
     (proofs.remove_over, messages.KEPT),
     (stored_sessions.remove_over, sessions.KEPT),
@@ -152,14 +165,23 @@ _REMOVED: tuple[tuple[Callable[[int, datetime, int], Awaitable[int]], timedelta]
 )
 
 
+def _reviewed(review_days: int) -> tuple[_Removal, ...]:
+    """Decided records in quarantine, and undecided ones that no longer keep their day."""
+    kept = timedelta(days=review_days)
+    return (
+        (quarantine.remove_settled, kept),
+        (quarantine.remove_open, kept + review.OPEN_AFTER_REVIEW),
+    )
+
+
 async def remove_old(ctx: dict[str, Any]) -> None:
-    """Removes old messages, links, sessions and snoozes until none is left, or most of a job's time
-    is over; the next tick goes on."""
+    """Removes old messages, links, sessions, snoozes and refused records until none is left, or
+    most of a job's time is over; the next tick goes on."""
     tools: Tools = ctx["tools"]
     now, time = tools.clock(), asyncio.get_running_loop().time
     end = time() + _SECONDS
     for account_id in await accounts.ids():
-        for remove, kept in _REMOVED:
+        for remove, kept in (*_REMOVED, *_reviewed(tools.review_days)):
             while await remove(account_id, now - kept, _REMOVE_BATCH) == _REMOVE_BATCH:
                 if time() > end:
                     return

@@ -45,7 +45,7 @@ SCHEDULE = (
     cron(jobs.sweep_leases, second={5, 15, 25, 35, 45, 55}, timeout=10),
     cron(jobs.make_partitions, minute={7}, second=0, run_at_startup=True, timeout=60),
     cron(jobs.remove_old, minute={37}, second=0, timeout=60),
-    cron(jobs.drop_partitions, hour={1}, minute={17}, second=0, timeout=60),
+    cron(jobs.drop_partitions, hour={1}, minute={17}, second=0, timeout=600),
 )
 
 # What is also done at once when there is word of it, and within how many seconds.
@@ -79,6 +79,7 @@ async def work(settings: Settings) -> None:
             settings.records_days,
             settings.partitions_ahead_days,
             sending.Post(settings.secret_key or "", settings.public_url, senders.of(settings)),
+            review_days=settings.review_days,
         )
         async with asyncio.timeout(_CONNECT_SECONDS):
             worker = await _worker(settings.redis_url, tools)

@@ -1,5 +1,7 @@
 """The native format: the events of docs/ingest.md."""
 
+from typing import Any
+
 import msgspec
 
 from domain import events, refusals
@@ -10,11 +12,15 @@ _SWITCH_CHARACTERS = 100  # of a name, as `events.Reference` has it
 _COMMAS_MAX = 16 * CALLS_MAX  # more than any snapshot has: refused before each is made an object
 
 
-class _Named(msgspec.Struct):
-    switch: str | None = None
+class Header(msgspec.Struct):
+    """What can be read of an event that is refused; the switch's name is as it may be stored."""
+
+    switch: Any = None
+    type: Any = None
+    setup_at: Any = None
 
 
-_named = msgspec.json.Decoder(_Named)
+_headers = msgspec.json.Decoder(Header)
 _events = msgspec.json.Decoder(events.Event)
 _calls = msgspec.json.Decoder(events.Listed)
 
@@ -39,14 +45,15 @@ def event(raw: body.Raw) -> events.Event:
     return said
 
 
-def switch_of(raw: bytes) -> str | None:
-    """The switch that an event names, however wrong the rest of it is; None where none can be
-    read."""
+def header(raw: bytes) -> Header:
+    """Of an event, however wrong the rest of it is; all None if it cannot be read."""
     try:
-        name = _named.decode(raw).switch
+        found = _headers.decode(raw)
     except (ValueError, RecursionError):
-        return None
-    return name[:_SWITCH_CHARACTERS].replace("\0", "") if name else None
+        return Header()
+    name = found.switch if isinstance(found.switch, str) else ""
+    found.switch = name[:_SWITCH_CHARACTERS].replace("\0", "") or None
+    return found
 
 
 def listed(raw: body.Raw) -> events.Listed:

@@ -16,7 +16,8 @@ REPLAYED = "records { outcome code message record { id state code message payloa
 DISCARDED = "records { id state }"
 QUARANTINE = """query Q($f: QuarantineFilter, $first: Int! = 50, $after: String) {
   quarantine(filter: $f, first: $first, after: $after) {
-    edges { node { id payload code message field switch state receivedAt } }
+    edges { node { id payload code message field switch state receivedAt lastReceivedAt
+      timesReceived } }
     pageInfo { hasNextPage endCursor } } }"""
 SUMMARY = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, first: 5) {
   edges { node { id attempts version charge { amount } } } } } }"""

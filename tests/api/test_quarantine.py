@@ -126,7 +126,7 @@ async def test_what_was_up_long_ago_is_not_replayed_into_the_live_picture(
         "customer": "nobody",
         "at": clock.now().isoformat(),
     }
-    await send(switch, start)
+    await send(switch, start, backwards(reference))
     [row] = await quarantined(carrier.owner)
     [replayed] = await replay(carrier.owner, row["id"], corrected=start | {"customer": reference})
     assert (replayed["outcome"], replayed["code"]) == ("REFUSED", "NOT_A_RECORD")
@@ -188,6 +188,35 @@ async def test_what_is_discarded_counts_nowhere_and_is_not_replayed(
     assert await summed(carrier.owner, customer) == []
     entries = await log(carrier.owner, action="quarantine.discard")
     assert [entry["subjectId"] for entry in entries] == [row["id"]]
+
+
+async def test_what_was_discarded_and_is_sent_again_waits_for_staff_again(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    await send(switch, backwards(reference))
+    [row] = await quarantined(carrier.owner)
+    assert (row["timesReceived"], row["lastReceivedAt"]) == (1, row["receivedAt"])
+    await carrier.owner.do("discardQuarantined", "DiscardedRecords", DISCARDED, ids=[row["id"]])
+    assert await quarantined(carrier.owner) == []
+    await send(switch, backwards(reference))
+    [again] = await quarantined(carrier.owner)
+    assert (again["id"], again["timesReceived"]) == (row["id"], 2)
+    assert again["receivedAt"] == row["receivedAt"] < again["lastReceivedAt"]
+    assert "QUARANTINED_RECORDS" in codes(await of_account(carrier.owner))
+
+
+async def test_a_record_that_came_in_time_is_replayed_however_long_that_took(
+    carrier: Carrier, customer: str, reference: str, switch: Caller
+) -> None:
+    old = clock.now() - timedelta(days=401)
+    times = dict.fromkeys(("setup_at", "answer_at", "end_at"), old.isoformat())
+    await send(switch, ended(reference, "a", SETUP, "0.10") | times)
+    [row] = await quarantined(carrier.owner)
+    assert [one["code"] for one in await replay(carrier.owner, row["id"])] == ["TOO_OLD"]
+    async with db.connection() as conn:
+        await conn.execute("UPDATE quarantine SET received_at = received_at - interval '2 days'")
+    [replayed] = await replay(carrier.owner, row["id"])
+    assert replayed["outcome"] == "ACCEPTED"
 
 
 async def test_a_second_final_leg_is_refused_again_for_that_reason(

@@ -172,7 +172,8 @@ PARTS: Mapping[str, str] = {
     "OpenSession": "id createdAt lastUsedAt expiresAt endsAt address userAgent current startedBy",
     "PageInfo": "hasNextPage endCursor",
     "PendingHour": "hour reason",
-    "QuarantinedRecord": "id payload code message field switch state receivedAt",
+    "QuarantinedRecord": "id payload code message field switch state receivedAt lastReceivedAt"
+    " timesReceived",
     "Reconciliation": "balanced records rows ledger invoiced pending differences frozenHours",
     "ReconciliationDifference": "hour detail",
     "Stats": "timeZone total byCarrier codes ner",

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from domain import messages, proofs, sessions
-from models import accounts, checklists, credentials, db, outbox
+from domain import messages, proofs, refusals, sessions
+from domain.review import State
+from models import accounts, checklists, credentials, db, outbox, quarantine
 from models import proofs as stored_proofs
 from workers import jobs, main
 
@@ -72,6 +73,36 @@ async def test_messages_and_what_they_carry_are_removed_after_90_days(
         carried = await conn.fetch("SELECT created_at FROM proofs")
     assert [row["created_at"] for row in left] == [kept]
     assert [row["created_at"] for row in carried] == [kept]
+
+
+async def test_records_in_quarantine_are_removed_after_the_days_of_review(
+    account: int, work: Any
+) -> None:
+    """Decided ones 180 days after they were last received, undecided ones 30 days later."""
+    half_a_year, day = timedelta(days=180), timedelta(days=1)
+    ages = {
+        State.DISCARDED: (half_a_year, half_a_year + SECOND),
+        State.OPEN: (half_a_year + 30 * day, half_a_year + 30 * day + SECOND),
+    }
+    for state, (kept, old) in ages.items():
+        for age in (kept, old):
+            payload = f"{state} {age}".encode()
+            refused = quarantine.Refused(payload, refusals.Refusal("BAD_TIME", "No time."))
+            await quarantine.add(account, [refused], NOW - age)
+            async with db.connection() as conn:
+                await conn.execute(
+                    "UPDATE quarantine SET state = $1 WHERE payload = $2", state, payload.decode()
+                )
+    again = quarantine.Refused(b"again", refusals.Refusal("BAD_TIME", "No time."))
+    for age in (2 * half_a_year, half_a_year):
+        await quarantine.add(account, [again], NOW - age)
+    await work()
+    async with db.connection() as conn:
+        left = await conn.fetch("SELECT payload FROM quarantine")
+    assert {row["payload"] for row in left} == {
+        "again",
+        *(f"{state} {kept}" for state, (kept, _) in ages.items()),
+    }
 
 
 async def test_what_a_message_carried_may_be_gone_before_it_and_nothing_is_sent_then(

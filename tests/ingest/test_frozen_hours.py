@@ -1,0 +1,233 @@
+"""A frozen hour never changes again: no record enters or leaves it, in whatever order they meet."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import made
+import pytest
+from frozen import (
+    DAY,
+    HOUR,
+    LATER,
+    PARTITION,
+    TOMORROW,
+    charges,
+    connected,
+    frozen_account,
+    rebuild,
+    until_one_waits,
+    verdicts,
+)
+from made import NOW, SETUP, account, marked, record, rows, stored
+from redis.asyncio import Redis
+
+from domain import rating
+from domain.refusals import Refusal
+from domain.revisions import Verdict
+from live import channels
+from models import db, held, partitions, reconciliation, records, unrated
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+# Entrances ----------------------------------------------------------------------------------------
+
+
+async def test_a_new_record_of_a_frozen_hour_is_refused_and_the_others_are_taken() -> None:
+    mine = await frozen_account()
+    batch = [record("late", 500), record("today", setup_at=LATER)]
+    assert await verdicts(mine, *batch) == [Verdict.HOUR_FROZEN, Verdict.ACCEPTED]
+    assert await verdicts(mine, *batch) == [Verdict.HOUR_FROZEN, Verdict.DUPLICATE]
+    assert await rows("SELECT call_id FROM call_records") == [("today",)]
+    assert await rows("SELECT call_id FROM record_keys ORDER BY 1") == [("first",), ("today",)]
+    assert await marked(mine) == [(1, LATER.replace(minute=0))]
+
+
+async def test_a_repeat_of_a_record_of_a_frozen_hour_is_still_a_duplicate() -> None:
+    mine = await frozen_account()
+    repeated = await verdicts(mine, record("late"), record("first"))
+    assert repeated == [Verdict.HOUR_FROZEN, Verdict.DUPLICATE]
+
+
+async def test_a_correction_into_a_frozen_hour_is_refused_and_its_hour_keeps_the_call() -> None:
+    mine = await frozen_account()
+    await records.insert(mine, [record("moving", setup_at=LATER)], NOW)
+    await rebuild()
+    before = await charges(mine)
+    assert await verdicts(mine, record("moving", revision=1)) == [Verdict.HOUR_FROZEN]
+    await rebuild()
+    assert await charges(mine) == before
+    assert await rows("SELECT setup_at, revision FROM call_records") == [(LATER, 0)]
+    assert await rows("SELECT count(*) FROM record_revisions") == [(0,)]
+
+
+@pytest.mark.parametrize("moved", [timedelta(0), timedelta(days=1)])
+async def test_a_correction_of_a_frozen_record_that_is_still_there_is_refused(
+    moved: timedelta,
+) -> None:
+    mine = await account()
+    await records.insert(mine, [record("a"), record("b", leg=1, final=False)], NOW)
+    await rebuild()
+    await rows("UPDATE hours SET frozen = true")
+    for call_id, leg in (("a", 0), ("b", 1)):
+        correction = record(call_id, 5, leg=leg, revision=1, setup_at=SETUP + moved, final=not leg)
+        assert await verdicts(mine, correction) == [Verdict.HOUR_FROZEN]
+    assert len(await stored(mine)) == 2
+    assert await marked(mine) == []
+
+
+async def test_a_held_content_of_a_frozen_hour_cannot_be_accepted_and_stays_held() -> None:
+    mine = await account()
+    await records.insert(mine, [record("a"), record("b")], NOW)
+    await records.insert(mine, [record("a", 99), record("b", 99, setup_at=LATER)], NOW)
+    await rebuild()
+    await rows("UPDATE hours SET frozen = true")
+    await partitions.make([LATER.date()])
+    waiting = await held.page(mine, held.Filter(), None, 10)
+    async with db.transaction():
+        accepted = await held.accept(mine, waiting, NOW)
+    assert list(accepted.values()) == [Verdict.HOUR_FROZEN] * 2
+    assert await rows("SELECT DISTINCT state FROM record_revisions") == [("HELD",)]
+    assert {row[4] for row in (await stored(mine)).values()} == {30_000_000}
+
+
+async def test_an_hour_without_calls_is_not_frozen_and_takes_late_records_exactly() -> None:
+    mine = await frozen_account()
+    batch = [record("other", customer_id=2), record("next", setup_at=SETUP + timedelta(hours=1))]
+    assert await verdicts(mine, *batch) == [Verdict.ACCEPTED] * 2
+    assert await partitions.drop_before(TOMORROW) == []
+    await rebuild()
+    assert set((await charges(mine)).values()) == {Decimal("0.3")}
+    assert await partitions.drop_before(TOMORROW) == [DAY]
+    assert await verdicts(mine, record("again", customer_id=2)) == [Verdict.HOUR_FROZEN]
+
+
+async def test_a_call_of_a_frozen_hour_is_not_rated() -> None:
+    mine = await account()
+    await records.insert(mine, [record("unrated", charge=None, rated_by=None)], NOW)
+    await rebuild()
+    [call] = await unrated.first(mine, unrated.Filter(1), 2)
+    await rows("UPDATE hours SET frozen = true")
+    with pytest.raises(Refusal) as caught:
+        async with db.transaction():
+            await unrated.rate(mine, 1, [(call, rating.by_switch(0, Decimal(1), None))], NOW)
+    assert caught.value.code == "HOUR_FROZEN"
+    assert await rows("SELECT charge FROM call_records") == [(None,)]
+
+
+async def test_a_refused_end_still_closes_its_call_in_the_live_count(
+    switch: Any, redis: Redis
+) -> None:
+    await switch.send(switch.start(), switch.end("earlier"))
+    await rebuild(switch.now)
+    await rows("UPDATE hours SET frozen = true")
+    before = await channels.read(redis, switch.account_id, None)
+    answer = await switch.send(switch.end())
+    assert [one["code"] for one in answer["refused"]] == ["HOUR_FROZEN"]
+    after = await channels.read(redis, switch.account_id, None)
+    assert (before.in_use, after.in_use) == (1, 0)
+
+
+# Races --------------------------------------------------------------------------------------------
+
+
+async def test_a_drop_waits_for_an_insert_under_way_and_the_day_stays(database: str) -> None:
+    mine = await account()
+    await records.insert(mine, [record("first")], NOW)
+    await rebuild()
+    async with connected(database) as other, connected(database) as watcher:
+        async with other.transaction():
+            await other.execute(
+                'INSERT INTO call_records SELECT (jsonb_populate_record(r, \'{"call_id": "b"}\''
+                ")).* FROM call_records r"
+            )
+            dropping = asyncio.create_task(partitions.drop_before(TOMORROW))
+            await until_one_waits(watcher, dropping)
+            await other.execute(
+                "INSERT INTO hour_marks (account_id, customer_id, hour, marked_at)"
+                " VALUES ($1, 1, $2, $2)",
+                *(mine, HOUR),
+            )
+        assert await dropping == []
+    assert await rows("SELECT DISTINCT frozen FROM hours") == [(False,)]
+    await rebuild()
+    assert await charges(mine) == {(1, HOUR): Decimal("0.6")}
+
+
+async def test_an_insert_that_meets_a_freeze_under_way_is_refused(database: str) -> None:
+    mine = await account()
+    await records.insert(mine, [record("first"), record("moving", setup_at=LATER)], NOW)
+    await rebuild()
+    for late in (record("late"), record("moving", revision=1)):
+        async with connected(database) as other, connected(database) as watcher:
+            async with other.transaction():
+                await other.execute(f"LOCK TABLE {PARTITION} IN EXCLUSIVE MODE")
+                await other.execute("UPDATE hours SET frozen = true WHERE hour = $1", HOUR)
+                inserting = asyncio.create_task(records.insert(mine, [late], NOW))
+                await until_one_waits(watcher, inserting)
+            assert (await inserting).verdicts == [Verdict.HOUR_FROZEN]
+        await rows("UPDATE hours SET frozen = false")
+    assert len(await stored(mine)) == 2
+    assert await marked(mine) == []
+
+
+async def test_an_insert_that_meets_a_drop_under_way_is_refused(database: str) -> None:
+    mine = await account()
+    await records.insert(mine, [record("first")], NOW)
+    await rebuild()
+    async with connected(database) as other, connected(database) as watcher:
+        async with other.transaction():
+            await other.execute("LOCK TABLE ONLY call_records IN ACCESS EXCLUSIVE MODE")
+            await other.execute("UPDATE hours SET frozen = true")
+            await other.execute(f"DROP TABLE {PARTITION}")
+            inserting = asyncio.create_task(records.insert(mine, [record("late")], NOW))
+            await until_one_waits(watcher, inserting)
+        assert (await inserting).verdicts == [Verdict.HOUR_FROZEN]
+    assert await rows("SELECT count(*) FROM call_records") == [(0,)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_meets_whatever_each_accepted_call_is_in_its_hour(seed: int) -> None:
+    """Inserts, corrections between days, rebuilds and drops at once, twice, then all agrees."""
+    mine, order = await account(), random.Random(seed)
+    await made.customer(mine, "acme")
+    ((customer,),) = await rows("SELECT id FROM customers")
+    spoken: dict[str, list[Verdict]] = {}
+
+    def some(call: int, revision: int) -> Any:
+        setup = SETUP + timedelta(days=order.choice([-1, 0, 1]), hours=order.randrange(3))
+        return record(
+            f"call-{call}", 1 + revision, revision=revision, customer_id=customer, setup_at=setup
+        )
+
+    async def client(calls: range) -> None:
+        for call in calls:
+            for revision in range(order.randint(1, 3)):
+                found = await verdicts(mine, some(call, revision))
+                spoken.setdefault(f"call-{call}", []).extend(found)
+
+    async def worker(inserting: "asyncio.Future[Any]") -> None:
+        while not inserting.done():
+            await rebuild()
+            await partitions.drop_before(TOMORROW)
+
+    for first in (0, 40):
+        inserting = asyncio.gather(
+            *(client(range(n, n + 10)) for n in range(first, first + 40, 10))
+        )
+        await asyncio.gather(inserting, worker(inserting))
+        await rebuild()
+        await partitions.drop_before(TOMORROW)
+    start = datetime.combine(DAY - timedelta(days=2), datetime.min.time(), UTC)
+    proof = await reconciliation.reconcile(
+        mine, customer, start, start + timedelta(days=6), NOW + timedelta(days=9)
+    )
+    assert proof.differences == []
+    counted = sum(Verdict.ACCEPTED in said for said in spoken.values())
+    assert counted == proof.rows.calls
+    assert {Verdict.HOUR_FROZEN, Verdict.ACCEPTED} <= {
+        one for said in spoken.values() for one in said
+    }
