@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import periods
-from models import db, ledger, rollup_sql
+from models import day_bounds, db, ledger, rollup_sql
 
 _RETRIES = 20
 
@@ -138,7 +138,9 @@ async def _rebuild_once(conn: db.Connection, which: Hour, now: datetime) -> Rebu
     version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
     changed = None
     if not frozen:
-        changed = await conn.fetchrow(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
+        span = day_bounds.Span(which.hour, which.hour + periods.HOUR)
+        statement = rollup_sql.REBUILD.format(days=span.condition())
+        changed = await conn.fetchrow(statement, *which, span.end, now)
     removed: str = await conn.execute(
         "DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3", *which
     )
