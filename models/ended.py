@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from domain import alerts, calls, stats
 from models import day_bounds, db
 
-# Partitions are of setups. A call that took longer is not looked for by its end.
+# Partitions are of setups: a call that took longer is not looked for by its end.
 LONGEST_CALL = timedelta(hours=48)
+_NOT_TOO_LONG = f"end_at - setup_at <= interval '{LONGEST_CALL.total_seconds():.0f} s'"
 _AHEAD = timedelta(hours=1)  # that a switch's clock may be, and more
-_SINCE = """
+_SINCE = f"""
     SELECT switch, call_id, customer_id, setup_at, ringing_at, answer_at, end_at, talk_us
-    FROM call_records WHERE account_id = $1 AND end_at >= $2 AND final AND {days}
+    FROM call_records
+    WHERE account_id = $1 AND end_at >= $2 AND final AND {{days}} AND {_NOT_TOO_LONG}
 """
 
 
@@ -55,11 +57,11 @@ _ABOUT = {
     alerts.Scope.CUSTOMER: ("customer_id", "final", "setup_at"),
     alerts.Scope.CARRIER: ("carrier_id", "true", "offered_at"),
 }
-_IN_PERIODS = """
+_IN_PERIODS = f"""
     FROM call_records r JOIN unnest($3::int[]) p (minutes)
         ON r.end_at >= $2::timestamptz - make_interval(mins => p.minutes)
-    WHERE r.account_id = $1 AND r.end_at >= $4 AND r.end_at < $2 AND {which}
-      AND {about} = ANY($5::bigint[]) AND {days}
+    WHERE r.account_id = $1 AND r.end_at >= $4 AND r.end_at < $2 AND {{which}}
+      AND {{about}} = ANY($5::bigint[]) AND {{days}} AND {_NOT_TOO_LONG}
 """
 _SUMS = f"""
     SELECT p.minutes, {{about}} AS about, coalesce(sip_code, 0) AS code, count(*) AS calls,

@@ -1,5 +1,5 @@
 -- The key of a call is 16 bytes in place of two texts: models/call_keys.py computes the same value.
--- Copies the table, about 12 s for a million rows; nothing reads or writes keys meanwhile.
+-- Copies the table, about 15 s for a million rows; nothing reads or writes keys meanwhile.
 
 LOCK TABLE record_keys IN ACCESS EXCLUSIVE MODE;
 CREATE TABLE record_keys_by_call (
