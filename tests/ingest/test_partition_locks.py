@@ -30,11 +30,15 @@ from runtime import clock
 from runtime.settings import ROOT
 
 DAYS, MOST = 400, 10
-AT_ONCE = 30
+AT_ONCE, MOST_LOCKS = 30, 64  # as many locks for each connection has PostgreSQL room for
 _LOCKED = """
 SELECT l.pid, count(DISTINCT l.relation) AS partitions FROM pg_locks l
 JOIN pg_inherits i ON i.inhrelid = l.relation AND i.inhparent = 'call_records'::regclass
 WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY 1
+"""
+_LOCKS = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE d.datname = current_database()
 """
 # asyncpg prepares what it never runs: it learns the types of the columns that it copies to.
 _RUN = "SELECT statement FROM pg_prepared_statements WHERE generic_plans + custom_plans > 0"
@@ -216,8 +220,16 @@ async def test_30_corrections_at_once_leave_room_in_the_lock_table(
         for n, setup in enumerate(setups)
     ]
     waiting = "LOCK TABLE hour_marks IN EXCLUSIVE MODE"
-    done = await beside.held_up(outside, waiting, *works)
+    *done, locks = await beside.held_up(outside, waiting, *works, _locks())
     assert [one.verdicts for one in done] == [[Verdict.CORRECTED]] * AT_ONCE
+    assert locks < AT_ONCE * MOST_LOCKS
+
+
+async def _locks() -> int:
+    """That anybody holds in the database."""
+    async with db.connection() as conn:
+        number: int = await conn.fetchval(_LOCKS)
+    return number
 
 
 @pytest.mark.usefixtures("days")
