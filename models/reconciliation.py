@@ -9,7 +9,7 @@ from typing import Any
 from domain import billing, money, periods, refusals, texts
 from domain import reconciliation as rules
 from domain.refusals import Refusal
-from models import day_bounds, db, invoices
+from models import day_bounds, db, invoices, partitions
 from models import reconciliation_sql as sql
 
 
@@ -31,7 +31,7 @@ async def reconcile(
             raise refusals.no_such("Customer", "customerId")
         found: list[rules.Hour] = []
         unlike: list[rules.Difference] = []
-        for span in day_bounds.slices(start, end):
+        for span in day_bounds.slices(start, end, await partitions.existing()):
             async with _unlocked_after(conn):
                 part = _Part(conn, account_id, customer_id, span)
                 hours = [_hour(row, now) for row in await part.rows(sql.HOURS)]

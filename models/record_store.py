@@ -3,7 +3,7 @@
 `models/records.py` decides what becomes of a batch, and tries again what met another transaction.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -175,9 +175,8 @@ async def contents(
 
 def _by_span(
     current: Mapping[Key, revisions.Current],
-) -> Iterator[tuple[day_bounds.Span, list[Key]]]:
-    for span in day_bounds.spans(one.setup_at for one in current.values()):
-        yield span, [key for key, one in current.items() if span.holds(one.setup_at)]
+) -> list[tuple[day_bounds.Span, list[Key]]]:
+    return day_bounds.grouped(current, lambda key: current[key].setup_at)
 
 
 async def write(conn: db.Connection, account_id: int, book: revisions.Book, now: datetime) -> None:

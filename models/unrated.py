@@ -108,7 +108,7 @@ async def _spans(conn: db.Connection, account_id: int, wanted: Filter) -> list[d
     """The days that may have such calls, in order."""
     start = None if wanted.start is None else periods.hour_of(wanted.start)
     rows = await conn.fetch(_DAYS, account_id, wanted.customer_id, start, wanted.end)
-    return day_bounds.spans(row["day"] for row in rows)
+    return [span for span, _ in day_bounds.grouped(rows, lambda row: row["day"])]
 
 
 async def rate(
@@ -122,8 +122,7 @@ async def rate(
         return
     hours = {(customer_id, periods.hour_of(record.setup_at)) for record, _ in rated}
     async with db.connection() as conn:
-        for span in day_bounds.spans(record.setup_at for record, _ in rated):
-            of_span = [(record, by) for record, by in rated if span.holds(record.setup_at)]
+        for span, of_span in day_bounds.grouped(rated, lambda one: one[0].setup_at):
             await _update(conn, account_id, customer_id, span, of_span)
         await record_store.mark(conn, account_id, hours, set(), now)
 
@@ -144,8 +143,8 @@ async def _update(
     ]
     columns = list(zip(*rows, strict=True))
     statement = _UPDATE.format(days=span.condition("r.setup_at"))
-    setups = columns[0]
-    await conn.execute(statement, account_id, customer_id, *columns, min(setups), max(setups))
+    first, last = columns[0][0], columns[0][-1]
+    await conn.execute(statement, account_id, customer_id, *columns, first, last)
 
 
 def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:

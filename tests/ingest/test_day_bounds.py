@@ -31,20 +31,31 @@ def test_a_span_that_ends_at_midnight_does_not_reach_the_next_day() -> None:
 
 
 @given(st.lists(instants))
-def test_spans_hold_every_instant_once_and_have_at_most_7_days(found: list[datetime]) -> None:
-    spans = day_bounds.spans(found)
-    assert all(sum(span.holds(instant) for span in spans) == 1 for instant in found)
-    assert all(DAY <= span.end - span.start <= DAY * MAX_DAYS for span in spans)
-    assert [span.start for span in spans] == sorted(span.start for span in spans)
+def test_items_are_grouped_by_at_most_7_days_in_their_order(setups: list[datetime]) -> None:
+    groups = day_bounds.grouped(setups, lambda setup: setup)
+    assert [setup for _, group in groups for setup in group] == sorted(setups)
+    for span, group in groups:
+        assert all(span.start <= setup < span.end for setup in group)
+        assert DAY <= span.end - span.start <= DAY * MAX_DAYS
+    assert all(one.end <= other.start for (one, _), (other, _) in pairwise(groups))
 
 
-@given(instants, instants)
-def test_slices_make_up_the_period(one: datetime, other: datetime) -> None:
+@given(instants, instants, st.sets(st.integers(-5, 70)))
+def test_slices_make_up_the_period_with_at_most_7_partitions_each(
+    one: datetime, other: datetime, partitions: set[int]
+) -> None:
     start, end = sorted((one, other))
-    slices = list(day_bounds.slices(start, end))
+    days = [FIRST + DAY * day for day in partitions]
+    slices = list(day_bounds.slices(start, end, [day.date() for day in days]))
     edges = [start, *(part.end for part in slices)]
     assert [(part.start, part.end) for part in slices] == list(pairwise(edges))
     assert edges[-1] == end
-    days = {day_bounds.midnight(part.start) for part in slices}
-    assert len(days) == len(slices)
-    assert all(part.end - part.start <= DAY * MAX_DAYS for part in slices)
+    for part in slices:
+        assert sum(part.start < day + DAY and day < part.end for day in days) <= MAX_DAYS
+
+
+def test_a_period_of_all_time_is_one_slice_but_for_the_days_with_a_partition() -> None:
+    last = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    slices = list(day_bounds.slices(datetime(1, 1, 1, tzinfo=UTC), last, [FIRST.date()]))
+    assert len(slices) == 3
+    assert "< '9999-12-31T23:59:59.999999+00:00'" in slices[-1].condition()
