@@ -1,13 +1,17 @@
 """Days as they are written into statements."""
 
+import ast
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models import day_bounds
 from models.day_bounds import MAX_DAYS, Span
+from runtime.settings import ROOT
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
@@ -59,3 +63,25 @@ def test_a_period_of_all_time_is_one_slice_but_for_the_days_with_a_partition() -
     slices = list(day_bounds.slices(datetime(1, 1, 1, tzinfo=UTC), last, [FIRST.date()]))
     assert len(slices) == 3
     assert "< '9999-12-31T23:59:59.999999+00:00'" in slices[-1].condition()
+
+
+def test_every_statement_on_call_records_names_its_days() -> None:
+    bare = []
+    for path in sorted(Path(ROOT, "models").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        inner = {
+            id(part)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+            for part in node.values
+        }
+        for node in ast.walk(tree):
+            text = isinstance(node, ast.Constant | ast.JoinedStr) and ast.unparse(node)
+            if id(node) in inner or not text or not _READS.search(text):
+                continue
+            if not re.search(r"\{+days\}+|\.condition\(\)", text):
+                bare.append((path.name, text))
+    assert bare == []
+
+
+_READS = re.compile(r"(FROM|JOIN|UPDATE|DELETE FROM) call_records\b")

@@ -3,12 +3,10 @@
 The lock table is shared by all of PostgreSQL: what fills it makes everything fail.
 """
 
-import ast
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import beside
@@ -27,7 +25,6 @@ from models import unrated as stored_unrated
 from resolvers import held as review_held
 from resolvers import quarantine, unrated, window
 from runtime import clock
-from runtime.settings import ROOT
 
 DAYS, MOST = 400, 10
 AT_ONCE, MOST_LOCKS = 30, 64  # as many locks for each connection has PostgreSQL room for
@@ -249,25 +246,3 @@ async def test_reconciling_a_year_holds_the_locks_of_few_partitions_at_a_time(
     proof, locked = await beside.held_up(outside, issuing, proving, look())
     assert proof.balanced
     assert locked <= MOST
-
-
-def test_every_statement_on_call_records_names_its_days() -> None:
-    bare = []
-    for path in sorted(Path(ROOT, "models").glob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
-        inner = {
-            id(part)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.JoinedStr)
-            for part in node.values
-        }
-        for node in ast.walk(tree):
-            text = isinstance(node, ast.Constant | ast.JoinedStr) and ast.unparse(node)
-            if id(node) in inner or not text or not _READS.search(text):
-                continue
-            if not re.search(r"\{+days\}+|\.condition\(\)", text):
-                bare.append((path.name, text))
-    assert bare == []
-
-
-_READS = re.compile(r"(FROM|JOIN|UPDATE|DELETE FROM) call_records\b")
