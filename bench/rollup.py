@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from bench import _scratch as scratch
-from models import db, hours, rollup_sql
+from models import day_bounds, db, hours, rollup_sql
 
 HOUR = datetime(2026, 11, 22, 3, tzinfo=UTC)
 NOW = HOUR + timedelta(hours=2)
@@ -71,9 +71,8 @@ async def bare() -> None:
     async with db.transaction() as conn:
         end = HOUR + timedelta(hours=1)
         await conn.execute(rollup_sql.LIMITS)
-        await conn.execute(
-            f"INSERT INTO bench_bare {rollup_sql.LEGS}", ACCOUNT, CUSTOMER, HOUR, end
-        )
+        legs = rollup_sql.LEGS.format(days=day_bounds.Span(HOUR, end).condition())
+        await conn.execute(f"INSERT INTO bench_bare {legs}", ACCOUNT, CUSTOMER, HOUR, end)
 
 
 async def rebuild() -> None:

@@ -71,14 +71,15 @@ def counted(event: calls.LiveEvent, verdict: Verdict) -> calls.LiveEvent:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The content that counts. `content` is its row as JSON; None: it has been archived."""
+    """The content that counts. `content` is its row as JSON; None: it has been archived, or was not
+    asked for."""
 
     revision: int
     digest: bytes
     customer_id: int
     setup_at: datetime
     final: bool
-    content: str | None
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

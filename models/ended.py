@@ -5,23 +5,34 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from domain import alerts, calls, stats
-from models import db
+from models import day_bounds, db
 
-_SINCE = """
+# Partitions are of setups: a call that took longer is not looked for by its end.
+LONGEST_CALL = timedelta(hours=48)
+_NOT_TOO_LONG = f"end_at - setup_at <= interval '{LONGEST_CALL.total_seconds():.0f} s'"
+_AHEAD = timedelta(hours=1)  # that a switch's clock may be, and more
+_SINCE = f"""
     SELECT switch, call_id, customer_id, setup_at, ringing_at, answer_at, end_at, talk_us
-    FROM call_records WHERE account_id = $1 AND end_at >= $2 AND final
+    FROM call_records
+    WHERE account_id = $1 AND end_at >= $2 AND final AND {{days}} AND {_NOT_TOO_LONG}
 """
 
 
+def _set_up(first_end: datetime, last_end: datetime) -> str:
+    return day_bounds.Span(first_end - LONGEST_CALL, last_end).condition()
+
+
 async def since(
-    account_id: int, start: datetime, chunk: int
+    account_id: int, start: datetime, now: datetime, chunk: int
 ) -> AsyncGenerator[list[calls.Ended], None]:
-    """Those of one instant whose final leg ended at or after `start`, in lists of `chunk` at most.
+    """Those of one instant whose final leg ended at or after `start`, in lists of `chunk` at most,
+    without calls that took longer than `LONGEST_CALL`.
 
     Close it (`contextlib.aclosing`): it holds a connection.
     """
+    statement = _SINCE.format(days=_set_up(start, now + _AHEAD))
     async with db.connection() as conn, conn.transaction(readonly=True):
-        cursor = await conn.cursor(_SINCE, account_id, start)
+        cursor = await conn.cursor(statement, account_id, start)
         while rows := await cursor.fetch(chunk):
             yield [
                 calls.Ended(
@@ -46,11 +57,11 @@ _ABOUT = {
     alerts.Scope.CUSTOMER: ("customer_id", "final", "setup_at"),
     alerts.Scope.CARRIER: ("carrier_id", "true", "offered_at"),
 }
-_IN_PERIODS = """
+_IN_PERIODS = f"""
     FROM call_records r JOIN unnest($3::int[]) p (minutes)
         ON r.end_at >= $2::timestamptz - make_interval(mins => p.minutes)
-    WHERE r.account_id = $1 AND r.end_at >= $4 AND r.end_at < $2 AND {which}
-      AND {about} = ANY($5::bigint[])
+    WHERE r.account_id = $1 AND r.end_at >= $4 AND r.end_at < $2 AND {{which}}
+      AND {{about}} = ANY($5::bigint[]) AND {{days}} AND {_NOT_TOO_LONG}
 """
 _SUMS = f"""
     SELECT p.minutes, {{about}} AS about, coalesce(sip_code, 0) AS code, count(*) AS calls,
@@ -84,10 +95,11 @@ async def in_periods(
     """By (minutes, id), what ended in the minutes before `now`; nothing of what had no calls.
 
     `ids` are customers or carriers, 0 of the account; `failures` are those of the minutes in which
-    failures are counted too.
+    failures are counted too. Calls that took longer than `LONGEST_CALL` are left out.
     """
     about, which, since = _ABOUT[scope]
-    words = {"about": about, "which": which, "since": since}
+    days = _set_up(now - timedelta(minutes=max(minutes)), now)
+    words = {"about": about, "which": which, "since": since, "days": days}
 
     def given(minutes: Collection[int]) -> tuple[object, ...]:
         start = now - timedelta(minutes=max(minutes))

@@ -9,24 +9,12 @@ import msgspec
 
 from domain import calls
 from domain.review import HeldState as State
-from domain.revisions import Hour, Verdict
+from domain.revisions import Hour, Key, Verdict
 from models import db, record_store
 
-# Chosen first, so that the rest is looked up for a page alone; the LIMIT keeps it a look-up of one
-# partition for each row.
 _SELECT = """
-SELECT v.id, v.state, v.received_at, v.content, found.content AS counts
-FROM (SELECT * FROM record_revisions WHERE account_id = $1 {chosen}) v
-JOIN record_keys k ON k.account_id = v.account_id AND k.switch = v.switch
-    AND k.call_id = v.call_id AND k.leg = v.leg
-LEFT JOIN LATERAL (
-    SELECT (to_jsonb(r) || jsonb_build_object('digest', encode(k.digest, 'base64')))::text
-        AS content
-    FROM call_records r
-    WHERE r.account_id = $1 AND r.customer_id = k.customer_id AND r.setup_at = k.setup_at
-    AND r.switch = k.switch AND r.call_id = k.call_id AND r.leg = k.leg LIMIT 1
-) AS found ON true
-ORDER BY v.received_at DESC, v.id DESC
+SELECT id, switch, call_id, leg, state, received_at, content
+FROM record_revisions WHERE account_id = $1
 """
 _NEWEST = "ORDER BY received_at DESC, id DESC LIMIT"
 _decode = msgspec.json.Decoder(calls.Record).decode
@@ -74,19 +62,28 @@ async def page(account_id: int, wanted: Filter, before: Place | None, limit: int
     if before is not None:
         values += before
         where += f" AND (received_at, id) < (${len(values) - 1}, ${len(values)})"
-    return await _read(f"{where} {_NEWEST} {limit}", *values)
+    return await _read(account_id, f"{where} {_NEWEST} {limit}", *values[1:])
 
 
 async def of_ids(account_id: int, ids: Collection[int]) -> dict[int, Held]:
     """Those there are that are or were held, by id."""
-    rows = await _read("AND id = ANY($2) AND state = ANY($3)", account_id, list(ids), list(State))
+    chosen = "AND id = ANY($2) AND state = ANY($3)"
+    rows = await _read(account_id, chosen, list(ids), list(State))
     return {row.id: row for row in rows}
 
 
-async def _read(chosen: str, *values: Any) -> list[Held]:
-    async with db.connection() as conn:
-        rows = await conn.fetch(_SELECT.format(chosen=chosen), *values)
-    return [_held(row) for row in rows]
+async def _read(account_id: int, chosen: str, *values: Any) -> list[Held]:
+    """As they all were at one instant."""
+    async with (
+        db.connection() as conn,
+        conn.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        rows = await conn.fetch(f"{_SELECT} {chosen}", account_id, *values)
+        if not rows:
+            return []
+        current = await record_store.current(conn, account_id, {_key(row) for row in rows})
+        counts = await record_store.contents(conn, account_id, current)
+    return [_held(row, counts.get(_key(row))) for row in rows]
 
 
 async def accept(account_id: int, chosen: Sequence[Held], now: datetime) -> dict[int, Verdict]:
@@ -146,6 +143,15 @@ async def _settle(conn: db.Connection, account_id: int, ids: Collection[int], st
     )
 
 
-def _held(row: Mapping[str, Any]) -> Held:
-    counts = None if row["counts"] is None else _decode(row["counts"])
-    return Held(row["id"], State(row["state"]), row["received_at"], _decode(row["content"]), counts)
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["switch"], row["call_id"], row["leg"]
+
+
+def _held(row: Mapping[str, Any], counts: str | None) -> Held:
+    return Held(
+        row["id"],
+        State(row["state"]),
+        row["received_at"],
+        _decode(row["content"]),
+        None if counts is None else _decode(counts),
+    )

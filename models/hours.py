@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import periods
-from models import db, hour_failures, ledger, period_sums, rollup_sql
+from models import day_bounds, db, hour_failures, ledger, period_sums, rollup_sql
 
 _RETRIES = 20
 # Seconds between two tries: random, so that rebuilds that met once do not meet again.
@@ -226,7 +226,9 @@ async def _sum(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
     version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
     changed = None
     if not frozen:
-        changed = await conn.fetchrow(rollup_sql.REBUILD, *which, which.hour + periods.HOUR, now)
+        span = day_bounds.Span(which.hour, which.hour + periods.HOUR)
+        statement = rollup_sql.REBUILD.format(days=span.condition())
+        changed = await conn.fetchrow(statement, *which, span.end, now)
     removed: str = await conn.execute(_UNMARK, *which)
     if frozen:
         await _note_frozen(conn, which, int(removed.split()[-1]), now)

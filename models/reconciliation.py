@@ -1,13 +1,15 @@
 """Reconciles a customer's records, rows, ledger and invoices, all read in one snapshot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from domain import billing, money, periods, refusals, texts
 from domain import reconciliation as rules
 from domain.refusals import Refusal
-from models import db, invoices, period_sums
+from models import day_bounds, db, invoices, partitions, period_sums
 from models import reconciliation_sql as sql
 
 
@@ -27,17 +29,47 @@ async def reconcile(
         )
         if currency is None:
             raise refusals.no_such("Customer", "customerId")
-        of = (account_id, customer_id, start, end)
-        found = [_hour(row, now) for row in await conn.fetch(sql.HOURS, *of)]
-        unequal = await _unequal(conn, of, found)
-        keys = await _keys(conn, of, found)
-        longer = await period_sums.differences(conn, *of)
-        issued = await _issued(conn, of)
+        found: list[rules.Hour] = []
+        unlike: list[rules.Difference] = []
+        for span in day_bounds.slices(start, end, await partitions.existing()):
+            async with _unlocked_after(conn):
+                part = _Part(conn, account_id, customer_id, span)
+                hours = [_hour(row, now) for row in await part.rows(sql.HOURS)]
+                found += hours
+                unlike += await _unequal(part, hours)
+                unlike += await _keys(part, hours)
+        longer = await period_sums.differences(conn, account_id, customer_id, start, end)
+        issued = await _issued(conn, (account_id, customer_id, start, end))
         balance = rules.Balance(*await conn.fetchrow(sql.BALANCE, account_id, customer_id))
     details = [detail for hour in found for detail in rules.differences(hour, currency)]
-    details += [*unequal, *keys, *longer, *_faults(issued, start, end)]
+    details += [*unlike, *longer, *_faults(issued, start, end)]
     details += rules.balance_differences(balance, currency, start)
     return _proof(currency, found, sorted(details, key=lambda difference: difference.hour))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the period whose records one statement may read."""
+
+    conn: db.Connection
+    account_id: int
+    customer_id: int
+    span: day_bounds.Span
+
+    async def rows(self, query: str) -> Sequence[Any]:
+        statement = query.format(days=self.span.condition())
+        of = (self.account_id, self.customer_id, self.span.start, self.span.end)
+        rows: Sequence[Any] = await self.conn.fetch(statement, *of)
+        return rows
+
+
+@asynccontextmanager
+async def _unlocked_after(conn: db.Connection) -> AsyncIterator[None]:
+    """Gives back the locks on partitions; the transaction keeps its snapshot. Only for reading."""
+    savepoint = conn.transaction()
+    await savepoint.start()
+    yield
+    await savepoint.rollback()
 
 
 def _proof(
@@ -90,9 +122,7 @@ def _hour(row: Any, now: datetime) -> rules.Hour:
     )
 
 
-async def _unequal(
-    conn: db.Connection, of: tuple[Any, ...], found: Sequence[rules.Hour]
-) -> list[rules.Difference]:
+async def _unequal(part: _Part, found: Sequence[rules.Hour]) -> list[rules.Difference]:
     """The columns in which the finest sums differ from the records, where these are to agree."""
     unlike = {hour.hour for hour in found if not hour.has_comparable_records}
     return [
@@ -104,28 +134,28 @@ async def _unequal(
             ),
         )
         for table, query in sql.UNEQUAL.items()
-        for row in await conn.fetch(query, *of)
+        for row in await part.rows(query)
         if row["hour"] not in unlike
     ]
 
 
-async def _keys(
-    conn: db.Connection, of: tuple[Any, ...], found: Sequence[rules.Hour]
-) -> list[rules.Difference]:
+async def _keys(part: _Part, found: Sequence[rules.Hour]) -> list[rules.Difference]:
     """Record keys and records without each other; the keys outlive the records of frozen hours."""
     frozen = {hour.hour for hour in found if hour.frozen}
+    rows = await part.rows(sql.ALONE)
     alone = [
         rules.Difference(
-            row["hour"], texts.Text("{keys} record keys have no record", {"keys": row["calls"]})
+            row["hour"], texts.Text("{keys} record keys have no record", {"keys": row["keys"]})
         )
-        for row in await conn.fetch(sql.KEYS_WITHOUT_RECORD, *of)
-        if row["hour"] not in frozen
+        for row in rows
+        if row["keys"] and row["hour"] not in frozen
     ]
     return alone + [
         rules.Difference(
-            row["hour"], texts.Text("{records} records have no key", {"records": row["calls"]})
+            row["hour"], texts.Text("{records} records have no key", {"records": row["records"]})
         )
-        for row in await conn.fetch(sql.RECORDS_WITHOUT_KEY, *of)
+        for row in rows
+        if row["records"]
     ]
 
 

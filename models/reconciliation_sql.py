@@ -1,12 +1,14 @@
-"""The questions of reconciliation. Parameters: $1 account, $2 customer, $3 from, $4 to.
+"""The questions of reconciliation. Parameters: $1 account, $2 customer, $3 from, $4 to; `{days}`
+are the days of the period (`day_bounds.Span.condition`).
 
 They reach the sums by another way than the rebuild does: each starts from the stored records.
 """
 
-from models import invoices
+from models import call_keys, invoices
 
 _OF = "account_id = $1 AND customer_id = $2"
-_RECORDS = f"FROM call_records WHERE {_OF} AND setup_at >= $3 AND setup_at < $4"
+_PERIOD = "setup_at >= $3 AND setup_at < $4"
+_RECORDS = f"FROM call_records WHERE {_OF} AND {_PERIOD} AND {{days}}"
 
 # A row for each hour of which anything is stored.
 HOURS = f"""
@@ -61,7 +63,8 @@ SELECT hour,
        coalesce(destinations.calls, 0) AS destination_calls,
        coalesce(destinations.charge, 0) AS destination_charge,
        coalesce(codes.calls, 0) AS code_calls,
-       coalesce(posted.amount, 0) AS ledger, coalesce(posted.currencies, '{{}}') AS currencies,
+       coalesce(posted.amount, 0) AS ledger,
+       coalesce(posted.currencies, ARRAY[]::text[]) AS currencies,
        marks.hour IS NOT NULL AS marked,
        billed.version AS billed_version, coalesce(billed.charge, 0) AS billed_charge,
        coalesce(heads.billed, false) AS billed
@@ -145,18 +148,21 @@ UNEQUAL = {
 }
 
 # Sets, not anti-joins: hashed whatever the planner knows of tables that were filled a moment ago.
-_ALONE = """
-SELECT date_trunc('hour', setup_at) AS hour, count(*) AS calls FROM (
-    SELECT switch, call_id, leg, setup_at, final FROM {these}
-    WHERE {of} AND setup_at >= $3 AND setup_at < $4
-    EXCEPT
-    SELECT switch, call_id, leg, setup_at, final FROM {those}
-    WHERE {of} AND setup_at >= $3 AND setup_at < $4
+ALONE = f"""
+WITH keys AS MATERIALIZED (
+    SELECT call_key, leg, setup_at, final FROM record_keys WHERE {_OF} AND {_PERIOD}
+), records AS MATERIALIZED (
+    SELECT {call_keys.SQL} AS call_key, leg, setup_at, final {_RECORDS}
+)
+SELECT date_trunc('hour', setup_at) AS hour, count(*) FILTER (WHERE is_key) AS keys,
+       count(*) FILTER (WHERE NOT is_key) AS records
+FROM (
+    SELECT true AS is_key, * FROM (TABLE keys EXCEPT TABLE records) AS without_record
+    UNION ALL
+    SELECT false AS is_key, * FROM (TABLE records EXCEPT TABLE keys) AS without_key
 ) AS alone
 GROUP BY 1 ORDER BY 1
 """
-KEYS_WITHOUT_RECORD = _ALONE.format(these="record_keys", those="call_records", of=_OF)
-RECORDS_WITHOUT_KEY = _ALONE.format(these="call_records", those="record_keys", of=_OF)
 
 # Issued invoices of the period, and those that adjust an hour of it.
 INVOICES = f"""

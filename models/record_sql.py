@@ -1,13 +1,16 @@
-"""The statements of models/record_store.py; $1 is always the account."""
+"""The statements of models/record_store.py; $1 is always the account.
+
+`{days}` are the days that a statement on call records reads (`day_bounds.Span.condition`).
+"""
 
 # unnest keeps the arrays' order, so keys are claimed in the order they were sorted in.
 CLAIM = """
     INSERT INTO record_keys
-        (account_id, switch, call_id, leg, setup_at, customer_id, revision, digest, final)
-    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::integer[], $5::timestamptz[],
-                             $6::bigint[], $7::bigint[], $8::bytea[], $9::boolean[])
+        (account_id, call_key, leg, setup_at, customer_id, revision, digest, final)
+    SELECT $1, * FROM unnest($2::uuid[], $3::smallint[], $4::timestamptz[], $5::bigint[],
+                             $6::integer[], $7::uuid[], $8::boolean[])
     ON CONFLICT DO NOTHING
-    RETURNING switch, call_id, leg
+    RETURNING call_key, leg
 """
 # Returns those of the hours that are frozen. Sent after the records were written: that locks their
 # partition, and hours are frozen under a lock that excludes it (models/frozen_hours.py).
@@ -26,43 +29,43 @@ MARK = """
         WHERE h.account_id = $1 AND h.customer_id = m.customer_id AND h.hour = m.hour
     )
 """
-DIGESTS = """
-    SELECT switch, call_id, leg, digest FROM record_keys WHERE account_id = $1
-    AND (switch, call_id, leg) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::integer[]))
-"""
-LOCK_CALLS = """
-    SELECT switch, call_id, leg, setup_at, customer_id, revision, digest, final
+_KEYS = """
+    SELECT call_key, leg, setup_at, customer_id, revision, digest, final
     FROM record_keys WHERE account_id = $1
-    AND (switch, call_id) IN (SELECT * FROM unnest($2::text[], $3::text[]))
-    ORDER BY switch COLLATE "C", call_id COLLATE "C", leg
-    FOR UPDATE
+"""
+KEYS = f"""
+    {_KEYS} AND (call_key, leg) IN (SELECT * FROM unnest($2::uuid[], $3::smallint[]))
+"""
+LOCK_CALLS = f"""
+    {_KEYS} AND call_key = ANY($2::uuid[]) ORDER BY call_key, leg FOR UPDATE
 """
 SEEN = """
     SELECT switch, call_id, leg, digest, revision FROM record_revisions WHERE account_id = $1
     AND (switch, call_id, leg) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::integer[]))
 """
-# The LIMIT keeps this a look-up of one partition for each key.
+# As `revisions.as_json` writes a record. The LIMIT keeps it a look-up of one row for each key.
 CONTENTS = """
     SELECT k.switch, k.call_id, k.leg, found.content
-    FROM unnest($2::text[], $3::text[], $4::integer[], $5::bigint[], $6::timestamptz[])
-        AS k (switch, call_id, leg, customer_id, setup_at)
+    FROM unnest($2::text[], $3::text[], $4::integer[], $5::bigint[], $6::timestamptz[],
+                $7::bytea[]) AS k (switch, call_id, leg, customer_id, setup_at, digest)
     CROSS JOIN LATERAL (
-        SELECT to_jsonb(r)::text AS content FROM call_records r
+        SELECT (to_jsonb(r) || jsonb_build_object('digest', encode(k.digest, 'base64')))::text
+            AS content
+        FROM call_records r
         WHERE r.account_id = $1 AND r.customer_id = k.customer_id AND r.setup_at = k.setup_at
-        AND r.switch = k.switch AND r.call_id = k.call_id AND r.leg = k.leg LIMIT 1
+        AND r.switch = k.switch AND r.call_id = k.call_id AND r.leg = k.leg AND {days} LIMIT 1
     ) AS found
 """
 DELETE = """
     DELETE FROM call_records WHERE account_id = $1 AND customer_id = $2 AND setup_at = $3
-    AND switch = $4 AND call_id = $5 AND leg = $6
+    AND switch = $4 AND call_id = $5 AND leg = $6 AND {days}
 """
 UNFINAL = """
-    UPDATE record_keys SET final = false
-    WHERE account_id = $1 AND switch = $2 AND call_id = $3 AND leg = $4
+    UPDATE record_keys SET final = false WHERE account_id = $1 AND call_key = $2 AND leg = $3
 """
 REVISE = """
-    UPDATE record_keys SET setup_at = $5, customer_id = $6, revision = $7, digest = $8, final = $9
-    WHERE account_id = $1 AND switch = $2 AND call_id = $3 AND leg = $4
+    UPDATE record_keys SET setup_at = $4, customer_id = $5, revision = $6, digest = $7, final = $8
+    WHERE account_id = $1 AND call_key = $2 AND leg = $3
 """
 # What was held, then accepted, and is superseded now, has its row already and stays ACCEPTED.
 KEEP = """

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv4Address
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from domain import calls, periods, revisions
 from domain.revisions import Hour, Key
-from models import customers, db, faults, record_sql
+from models import call_keys, customers, day_bounds, db, faults, record_sql
 
 T = TypeVar("T")
 
@@ -24,11 +25,9 @@ _FIELDS = (
 )
 COLUMNS = ("account_id", "source_ip", *_FIELDS)
 _values = attrgetter(*_FIELDS)
-_KEY_FIELDS = (
-    *("switch", "call_id", "leg", "setup_at", "customer_id", "revision", "digest", "final"),
+_KEY_COLUMNS = (
+    *("account_id", "call_key", "leg", "setup_at", "customer_id", "revision", "digest", "final"),
 )
-_KEY_COLUMNS = ("account_id", *_KEY_FIELDS)
-_key_values = attrgetter(*_KEY_FIELDS)
 
 
 async def without_frozen(write: Callable[[frozenset[Hour]], Awaitable[T]]) -> T:
@@ -48,17 +47,32 @@ async def claim_all(
     conn: db.Connection, account_id: int, records: Sequence[calls.Record]
 ) -> set[Key]:
     """Claims all of the keys, or raises faults.Taken."""
-    rows = [(account_id, *_key_values(record)) for record in records]
+    rows = [(account_id, *_key_row(record)) for record in records]
     await conn.copy_records_to_table("record_keys", records=rows, columns=_KEY_COLUMNS)
-    return {row[1:4] for row in rows}
+    return set(map(revisions.key_of, records))
 
 
 async def claim_new(
     conn: db.Connection, account_id: int, records: Sequence[calls.Record]
 ) -> set[Key]:
     """Claims those of the keys that are new."""
-    columns = zip(*map(_key_values, records), strict=True)
-    return {tuple(row) for row in await conn.fetch(record_sql.CLAIM, account_id, *columns)}
+    rows = {_key_row(record): revisions.key_of(record) for record in records}
+    columns = zip(*rows, strict=True)
+    claimed = {tuple(row) for row in await conn.fetch(record_sql.CLAIM, account_id, *columns)}
+    return {key for row, key in rows.items() if row[:2] in claimed}
+
+
+def _key_row(record: calls.Record) -> tuple[Any, ...]:
+    """In the order of `_KEY_COLUMNS`, without the account."""
+    return (
+        call_keys.compute(record.switch, record.call_id),
+        record.leg,
+        record.setup_at,
+        record.customer_id,
+        record.revision,
+        call_keys.digest(record.digest),
+        record.final,
+    )
 
 
 async def put(
@@ -128,14 +142,23 @@ def _ended(records: Iterable[calls.Record]) -> set[tuple[str, str]]:
     return {(record.switch, record.call_id) for record in records if record.final}
 
 
-async def digests(conn: db.Connection, account_id: int, keys: Iterable[Key]) -> dict[Key, bytes]:
-    """Of the contents that count, by those of the keys that are claimed."""
-    rows = await conn.fetch(record_sql.DIGESTS, account_id, *_key_columns(keys))
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
+async def current(
+    conn: db.Connection, account_id: int, keys: Iterable[Key]
+) -> dict[Key, revisions.Current]:
+    """What counts under those of the keys that are claimed, without its content."""
+    by_place = {call_keys.of_leg(key): key for key in keys}
+    rows = await conn.fetch(record_sql.KEYS, account_id, *_columns(by_place))
+    return {by_place[row["call_key"], row["leg"]]: _current(row) for row in rows}
 
 
-def _key_columns(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return list(zip(*keys, strict=True))
+def _current(row: Any) -> revisions.Current:
+    return revisions.Current(
+        row["revision"], row["digest"].bytes, row["customer_id"], row["setup_at"], row["final"]
+    )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True))
 
 
 async def load(
@@ -147,35 +170,38 @@ async def load(
     """The records' calls with all their legs, locked until the transaction ends; hours known to be
     `frozen`."""
     wanted = dict.fromkeys(map(revisions.key_of, records))
-    called = sorted({key[:2] for key in wanted})
-    locked = await conn.fetch(record_sql.LOCK_CALLS, account_id, *_key_columns(called))
-    rows = {(row["switch"], row["call_id"], row["leg"]): row for row in locked}
-    contents = await _contents(conn, account_id, {k: rows[k] for k in wanted if k in rows})
-    current = {
-        key: revisions.Current(
-            row["revision"],
-            row["digest"],
-            row["customer_id"],
-            row["setup_at"],
-            row["final"],
-            contents.get(key),
-        )
-        for key, row in rows.items()
-    }
+    called = {call_keys.compute(*key[:2]): key[:2] for key in wanted}
+    locked = await conn.fetch(record_sql.LOCK_CALLS, account_id, list(called))
+    current = {(*called[row["call_key"]], row["leg"]): _current(row) for row in locked}
+    of_wanted = {key: current[key] for key in wanted if key in current}
+    for key, content in (await contents(conn, account_id, of_wanted)).items():
+        current[key] = replace(current[key], content=content)
     seen: dict[Key, dict[bytes, int]] = {}
-    for row in await conn.fetch(record_sql.SEEN, account_id, *_key_columns(wanted)):
+    for row in await conn.fetch(record_sql.SEEN, account_id, *_columns(wanted)):
         seen.setdefault((row[0], row[1], row[2]), {})[row["digest"]] = row["revision"]
     return revisions.Book(current, seen, frozen)
 
 
-async def _contents(
-    conn: db.Connection, account_id: int, rows: Mapping[Key, Any]
+async def contents(
+    conn: db.Connection, account_id: int, current: Mapping[Key, revisions.Current]
 ) -> dict[Key, str]:
-    if not rows:
-        return {}
-    places = [(*key, row["customer_id"], row["setup_at"]) for key, row in rows.items()]
-    found = await conn.fetch(record_sql.CONTENTS, account_id, *_key_columns(places))
-    return {(row[0], row[1], row[2]): row["content"] for row in found}
+    """Of those that have not been archived, as JSON."""
+    found: dict[Key, str] = {}
+    for span, keys in _by_span(current):
+        places = [
+            (*key, current[key].customer_id, current[key].setup_at, current[key].digest)
+            for key in keys
+        ]
+        statement = record_sql.CONTENTS.format(days=span.condition("r.setup_at"))
+        for row in await conn.fetch(statement, account_id, *_columns(places)):
+            found[row[0], row[1], row[2]] = row["content"]
+    return found
+
+
+def _by_span(
+    current: Mapping[Key, revisions.Current],
+) -> list[tuple[day_bounds.Span, list[Key]]]:
+    return day_bounds.grouped(current, lambda key: current[key].setup_at)
 
 
 async def write(conn: db.Connection, account_id: int, book: revisions.Book, now: datetime) -> None:
@@ -193,18 +219,21 @@ async def write(conn: db.Connection, account_id: int, book: revisions.Book, now:
     if not book.records:
         return
     old = {key: book.before[key] for key in book.records if key in book.before}
-    await conn.executemany(
-        record_sql.DELETE,
-        [(account_id, was.customer_id, was.setup_at, *key) for key, was in old.items()],
-    )
+    for span, keys in _by_span(old):
+        await conn.executemany(
+            record_sql.DELETE.format(days=span.condition()),
+            [(account_id, old[key].customer_id, old[key].setup_at, *key) for key in keys],
+        )
     # First what stops being final: at no instant may two legs of a call be.
     await conn.executemany(
-        record_sql.UNFINAL, [(account_id, *key) for key, was in old.items() if was.final]
+        record_sql.UNFINAL,
+        [(account_id, *call_keys.of_leg(key)) for key, was in old.items() if was.final],
     )
     await conn.executemany(
-        record_sql.REVISE, [(account_id, *_key_values(book.records[key])) for key in old]
+        record_sql.REVISE, [(account_id, *_key_row(book.records[key])) for key in old]
     )
-    new = [record for key, record in sorted(book.records.items()) if key not in old]
+    fresh = sorted(book.records.keys() - old.keys(), key=call_keys.lock_order)
+    new = [book.records[key] for key in fresh]
     if new and len(await claim_new(conn, account_id, new)) < len(new):
         raise faults.OvertakenError
     left = frozenset((was.customer_id, periods.hour_of(was.setup_at)) for was in old.values())

@@ -7,7 +7,7 @@ order, so that clients with overlapping batches wait for each other instead of d
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -15,11 +15,12 @@ from typing import TypeVar
 
 from domain import calls, periods, revisions
 from domain.revisions import Hour, Key, Verdict
-from models import db, faults, partitions, record_store
+from models import call_keys, db, faults, partitions, record_store
 
 T = TypeVar("T")
 
 _ATTEMPTS = 8
+_SLICE = 1_000  # keys computed until others have their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ async def insert(account_id: int, records: Sequence[calls.Record], now: datetime
     """
     if not records:
         return Inserted(())
-    by_key = _in_key_order(records)
+    by_key = await _in_key_order(records)
     firsts = [indexes[0] for indexes in by_key.values()]
     claimed = await record_store.without_frozen(
         lambda frozen: retried(
@@ -77,12 +78,17 @@ def _outside(frozen: frozenset[Hour], records: list[calls.Record]) -> list[calls
     ]
 
 
-def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
-    """Indexes by key, the keys sorted, the records of a key as they came."""
+async def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
+    """Indexes by key, the keys in the order of their locks, the records of a key as they came."""
     by_key: dict[Key, list[int]] = {}
     for index, key in enumerate(map(_key, records)):
         by_key.setdefault(key, []).append(index)
-    return {key: by_key[key] for key in sorted(by_key)}
+    order: dict[Key, bytes] = {}
+    for count, key in enumerate(by_key, 1):
+        order[key] = call_keys.lock_order(key)
+        if count % _SLICE == 0:
+            await asyncio.sleep(0)
+    return {key: by_key[key] for key in sorted(by_key, key=order.__getitem__)}
 
 
 async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record] = ()) -> T:
@@ -129,16 +135,18 @@ async def _store_new(
     return claimed
 
 
+def _counts(record: calls.Record, known: Mapping[Key, revisions.Current]) -> bool:
+    current = known.get(_key(record))
+    return current is not None and current.digest == record.digest
+
+
 async def _decide(
     account_id: int, records: Sequence[calls.Record], now: datetime, frozen: frozenset[Hour]
 ) -> list[Verdict]:
     """The verdicts over records whose key (or whose call's final leg) was there already."""
     async with db.connection() as conn:
-        known = await record_store.digests(conn, account_id, map(_key, records))
-    verdicts = [
-        Verdict.DUPLICATE if known.get(_key(record)) == record.digest else None
-        for record in records
-    ]
+        known = await record_store.current(conn, account_id, map(_key, records))
+    verdicts = [Verdict.DUPLICATE if _counts(record, known) else None for record in records]
     if None not in verdicts:
         return [Verdict.DUPLICATE] * len(records)
     async with db.connection() as conn, conn.transaction():

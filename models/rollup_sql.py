@@ -1,8 +1,9 @@
 """The one statement that makes an hour's sums equal its records.
 
-Parameters: $1 account, $2 customer, $3 the hour's start, $4 its end, $5 now. One pass over the
-records makes `legs` at the finest grouping; the three tables of sums and the head are made from
-that. A stored row whose calls are gone takes part with zeros, so it stays, with zeros.
+Parameters: $1 account, $2 customer, $3 the hour's start, $4 its end, $5 now; `{days}` is the hour's
+day (`day_bounds.Span.condition`). One pass over the records makes `legs` at the finest grouping;
+the three tables of sums and the head are made from that. A stored row whose calls are gone takes
+part with zeros, so it stays, with zeros.
 """
 
 _SLOT_SUMS = (
@@ -31,7 +32,7 @@ LEGS = """
            coalesce(sum(cost), 0) AS cost,
            count(*) FILTER (WHERE cost IS NULL AND answer_at IS NOT NULL) AS uncosted
     FROM call_records
-    WHERE account_id = $1 AND customer_id = $2 AND setup_at >= $3 AND setup_at < $4
+    WHERE account_id = $1 AND customer_id = $2 AND setup_at >= $3 AND setup_at < $4 AND {days}
     GROUP BY 1, 2, 3, 4, 5, 6
 """
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain import calls, references, refusals
-from models import db
+from models import call_keys, db
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +170,15 @@ async def note_lost(account_id: int, lost: Collection[calls.LostCall], now: date
             INSERT INTO unknown_ends
                 (account_id, switch, call_id, customer_id, setup_at, reason, noticed_at)
             SELECT $1, $2, $3, $4, $5, $6, $7
-            WHERE NOT EXISTS (SELECT FROM record_keys WHERE account_id = $1 AND switch = $2
-                              AND call_id = $3 AND final)
+            WHERE NOT EXISTS (SELECT FROM record_keys WHERE account_id = $1 AND call_key = $8
+                              AND final)
             ON CONFLICT DO NOTHING
             """,
             [
-                (account_id, *key, one.customer_id, one.setup_at, one.reason, now)
+                (
+                    *(account_id, *key, one.customer_id, one.setup_at, one.reason, now),
+                    call_keys.compute(*key),
+                )
                 for key, one in rows
             ],
         )

@@ -5,19 +5,19 @@ its hour is marked in the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from domain import calls, periods, rating, revisions
-from models import db, faults, lists, record_store
+from models import day_bounds, db, faults, lists, record_store
 
 # Of calls set up in the same microsecond: a 63-bit number.
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
 _FIELDS = [name for name in record_store.COLUMNS if name != "account_id"]
 _COLUMNS = ", ".join(_FIELDS)
-# The last line keeps it at the calls without a rate, by their index: without it every record that
-# the account keeps is read.
+# The last two lines keep it at the calls without a rate, by their index: without them every record
+# that the account keeps is read.
 _UPDATE = """
 UPDATE call_records r SET rated_by = n.rated_by, prefix = n.prefix, rate_card_id = n.card,
     billed_seconds = n.billed, charge = n.charge
@@ -27,6 +27,17 @@ FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::text[], $8
 WHERE r.account_id = $1 AND r.customer_id = $2 AND r.setup_at = n.setup_at
   AND r.switch = n.switch AND r.call_id = n.call_id AND r.leg = n.leg
   AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $12 AND $13
+  AND {days}
+"""
+# That may have calls without a rate: a marked hour has not been summed yet.
+_DAYS = """
+SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day FROM (
+    SELECT customer_id, hour FROM hours WHERE account_id = $1 AND unrated > 0 AND NOT frozen
+    UNION ALL
+    SELECT customer_id, hour FROM hour_marks WHERE account_id = $1
+) AS of_account
+WHERE ($2::bigint IS NULL OR customer_id = $2)
+  AND ($3::timestamptz IS NULL OR hour >= $3) AND ($4::timestamptz IS NULL OR hour < $4)
 """
 
 
@@ -57,29 +68,47 @@ async def page(
 ) -> list[tuple[calls.Record, Place]]:
     """Newest first, those before that place."""
     where, values = _where(account_id, wanted)
+    end = wanted.end
     if before is not None:
         values += before
         at = f"${len(values) - 1}"
         where += f" AND setup_at <= {at} AND (setup_at, {_TIE}) < ({at}, ${len(values)})"
+        end = before[0] + calls.MICROSECOND
+    found: list[Mapping[str, Any]] = []
     async with db.connection() as conn:
-        rows = await conn.fetch(
-            f"SELECT {_COLUMNS}, {_TIE} AS tie FROM call_records WHERE {where}"
-            f" ORDER BY setup_at DESC, tie DESC LIMIT {limit}",
-            *values,
-        )
-    return [(_record(row), (row["setup_at"], row["tie"])) for row in rows]
+        for span in reversed(await _spans(conn, account_id, replace(wanted, end=end))):
+            found += await conn.fetch(
+                f"SELECT {_COLUMNS}, {_TIE} AS tie FROM call_records"
+                f" WHERE {where} AND {span.condition()}"
+                f" ORDER BY setup_at DESC, tie DESC LIMIT {limit - len(found)}",
+                *values,
+            )
+            if len(found) == limit:
+                break
+    return [(_record(row), (row["setup_at"], row["tie"])) for row in found]
 
 
 async def first(account_id: int, wanted: Filter, limit: int) -> list[calls.Record]:
     """The earliest, locked until the open transaction ends; of a customer alone."""
     where, values = _where(account_id, wanted)
+    found: list[Mapping[str, Any]] = []
     async with db.connection() as conn:
-        rows = await conn.fetch(
-            f"SELECT {_COLUMNS} FROM call_records WHERE {where}"
-            f" ORDER BY setup_at LIMIT {limit} FOR UPDATE",
-            *values,
-        )
-    return [_record(row) for row in rows]
+        for span in await _spans(conn, account_id, wanted):
+            found += await conn.fetch(
+                f"SELECT {_COLUMNS} FROM call_records WHERE {where} AND {span.condition()}"
+                f" ORDER BY setup_at LIMIT {limit - len(found)} FOR UPDATE",
+                *values,
+            )
+            if len(found) == limit:
+                break
+    return [_record(row) for row in found]
+
+
+async def _spans(conn: db.Connection, account_id: int, wanted: Filter) -> list[day_bounds.Span]:
+    """The days that may have such calls, in order."""
+    start = None if wanted.start is None else periods.hour_of(wanted.start)
+    rows = await conn.fetch(_DAYS, account_id, wanted.customer_id, start, wanted.end)
+    return [span for span, _ in day_bounds.grouped(rows, lambda row: row["day"])]
 
 
 async def rate(
@@ -91,6 +120,23 @@ async def rate(
     """Of what `first` has locked, in the same transaction. Raises Refusal HOUR_FROZEN."""
     if not rated:
         return
+    hours = {(customer_id, periods.hour_of(record.setup_at)) for record, _ in rated}
+    async with db.connection() as conn:
+        for span, of_span in day_bounds.grouped(rated, lambda one: one[0].setup_at):
+            await _update(conn, account_id, customer_id, span, of_span)
+        try:
+            await record_store.mark(conn, account_id, hours, set(), now)
+        except faults.FrozenHoursError:
+            raise revisions.hour_frozen() from None
+
+
+async def _update(
+    conn: db.Connection,
+    account_id: int,
+    customer_id: int,
+    span: day_bounds.Span,
+    rated: Sequence[tuple[calls.Record, rating.Rated]],
+) -> None:
     rows = [
         (
             *(record.setup_at, record.switch, record.call_id, record.leg),
@@ -98,15 +144,10 @@ async def rate(
         )
         for record, by in rated
     ]
-    hours = {(customer_id, periods.hour_of(record.setup_at)) for record, _ in rated}
-    async with db.connection() as conn:
-        columns = list(zip(*rows, strict=True))
-        span = (min(columns[0]), max(columns[0]))
-        await conn.execute(_UPDATE, account_id, customer_id, *columns, *span)
-        try:
-            await record_store.mark(conn, account_id, hours, set(), now)
-        except faults.FrozenHoursError:
-            raise revisions.hour_frozen() from None
+    columns = list(zip(*rows, strict=True))
+    statement = _UPDATE.format(days=span.condition("r.setup_at"))
+    first, last = columns[0][0], columns[0][-1]
+    await conn.execute(statement, account_id, customer_id, *columns, first, last)
 
 
 def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:

@@ -99,7 +99,7 @@ async def fill(redis: Redis, account_id: int) -> bool:
     if begun is None:
         return False
     # Only now the records are read: whatever is stored later is counted by whoever stored it.
-    chunks = ended.since(account_id, begun.now - _FILLED, live_stats.FILL_CHUNK)
+    chunks = ended.since(account_id, begun.now - _FILLED, begun.now, live_stats.FILL_CHUNK)
     async with aclosing(chunks):
         async for attempts in chunks:
             if not await live_stats.fill(redis, account_id, begun, attempts, begun.now):

@@ -17,7 +17,7 @@ from domain import alerts as rules
 from domain import calls
 from domain.alerts import FAILS_NOT, Metric, Operator, Reading, Scope
 from live import channels
-from models import alerts, db, switches
+from models import alerts, db, partitions, switches
 from workers import alerting, jobs, readings
 
 WITHOUT_SAMPLE: dict[str, Any] = {
@@ -44,6 +44,17 @@ def sampled(metric: Metric, minutes: int, scope: Scope = Scope.ACCOUNT) -> ruled
 
 
 SAMPLED = [measure.metric for measure in rules.MEASURES if measure.sampled]
+
+
+async def test_a_call_that_took_longer_than_48_hours_is_left_out_of_the_readings(
+    account: Account, redis: Redis
+) -> None:
+    today = NOW.date()
+    await partitions.ensure(today - timedelta(days=3), today)
+    rule = await account.rule(sampled(Metric.ACD, 5))
+    for hours in (47, 49):
+        await account.call(-1, talk=hours * 3600)
+    assert (await read(account, redis))[rule] == Reading(Decimal(47 * 3600), 1)
 
 
 async def test_readings_of_calls_are_what_counting_each_call_gives(

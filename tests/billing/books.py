@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import count
 
 from domain import billing, periods
-from models import db, hours, invoicing, partitions
+from models import call_keys, db, hours, invoicing, partitions
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)  # a Sunday
@@ -24,8 +24,8 @@ INSERT INTO call_records (
 """
 _KEY = """
 INSERT INTO record_keys (
-    account_id, switch, call_id, leg, setup_at, customer_id, revision, digest, final
-) VALUES ($1, 'edge-1', $2, 0, $3, $4, 0, $5, true)
+    account_id, call_key, leg, setup_at, customer_id, revision, digest, final
+) VALUES ($1, $2, 0, $3, $4, 0, $5, true)
 """
 _MARK = """
 INSERT INTO hour_marks (account_id, customer_id, hour, marked_at)
@@ -73,8 +73,9 @@ class Books:
         rated_by = None if charge is None else "CARD" if prefix is not None else "SWITCH"
         await partitions.make([setup_at.date()])
         async with db.transaction() as conn:
-            digest = hashlib.sha256(call_id.encode()).digest()
-            await conn.execute(_KEY, self.account_id, call_id, setup_at, customer, digest)
+            key = call_keys.compute("edge-1", call_id)
+            digest = call_keys.digest(hashlib.md5(call_id.encode()).digest())
+            await conn.execute(_KEY, self.account_id, key, setup_at, customer, digest)
             await conn.execute(
                 _RECORD,
                 *(self.account_id, customer, setup_at, call_id, carrier_id, answer_at),

@@ -1,7 +1,7 @@
 """Records, rows, ledger and invoices beside each other, and what is found when one was changed."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -40,6 +40,14 @@ async def test_everything_agrees_after_calls_invoices_and_adjustments(books: Boo
     assert proof.pending == [
         rules.Pending(at(4, hour), rules.Reason.NOT_INVOICED) for hour in (2, 5, 8, 11)
     ]
+
+
+async def test_all_of_time_is_reconciled_as_its_days_are(books: Books) -> None:
+    await billed_books(books)
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+    proof = await prove(books, first, last)
+    assert proof.balanced
+    assert (proof.records, proof.rows) == (rules.Sums(13, Decimal("0.5078")),) * 2
 
 
 async def test_nothing_at_all_agrees(books: Books) -> None:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from domain import calls
-from models import db
+from models import call_keys, db
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 SETUP = datetime(2026, 11, 22, 2, 10, tzinfo=UTC)
@@ -96,11 +96,11 @@ async def stored(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         account_id,
     )
     keys = await rows(
-        "SELECT switch, call_id, leg, customer_id, setup_at, revision, final"
+        "SELECT call_key, leg, customer_id, setup_at, revision, final"
         " FROM record_keys WHERE account_id = $1",
         account_id,
     )
-    assert sorted(keys) == sorted(row[:7] for row in kept)
+    assert sorted(keys) == sorted((call_keys.compute(*row[:2]), *row[2:7]) for row in kept)
     return {row[:3]: row[3:] for row in kept}
 
 

@@ -1,0 +1,106 @@
+"""The key of a call, in Python and in PostgreSQL, and how keys of the layout before are kept."""
+
+from pathlib import Path
+from typing import Any
+
+import made
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made import NOW, account, record, rows
+
+from domain import calls, revisions
+from domain.revisions import Verdict
+from models import call_keys, db, records
+from runtime.settings import ROOT
+
+pytestmark = pytest.mark.usefixtures("database")
+
+_MIGRATION = Path(ROOT, "models/migrations/0013_record_keys.sql").read_text("utf-8")
+_BEFORE = """
+DROP TABLE record_keys;
+CREATE TABLE record_keys (
+    account_id bigint NOT NULL, switch text COLLATE "C" NOT NULL,
+    call_id text COLLATE "C" NOT NULL, leg integer NOT NULL, setup_at timestamptz NOT NULL,
+    customer_id bigint NOT NULL, revision bigint NOT NULL, digest bytea NOT NULL,
+    final boolean NOT NULL, PRIMARY KEY (account_id, switch, call_id, leg)
+);
+CREATE UNIQUE INDEX record_keys_one_final_leg ON record_keys (account_id, switch, call_id)
+    WHERE final;
+CREATE INDEX record_keys_setup ON record_keys USING brin (setup_at);
+"""
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+legs = st.tuples(texts, texts, st.integers(0, 9_999))
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(keys=st.lists(legs, min_size=1, unique=True))
+async def test_postgresql_computes_and_orders_the_keys_of_any_calls_as_python_does(
+    keys: list[revisions.Key],
+) -> None:
+    ordered = await rows(
+        f"SELECT switch, call_id, leg, {call_keys.SQL} AS call_key"
+        " FROM unnest($1::text[], $2::text[], $3::smallint[]) AS leg_of (switch, call_id, leg)"
+        " ORDER BY call_key, leg",
+        *zip(*keys, strict=True),
+    )
+    assert [row[:3] for row in ordered] == sorted(keys, key=call_keys.lock_order)
+    assert [(row[3], row[2]) for row in ordered] == [call_keys.of_leg(row[:3]) for row in ordered]
+
+
+def test_calls_whose_names_run_into_each_other_have_keys_of_their_own() -> None:
+    names = [("edge", "1a"), ("edge1", "a"), ("edge", "1a "), ("1a", "edge")]
+    assert len({call_keys.compute(*name) for name in names}) == len(names)
+
+
+async def test_at_most_one_leg_of_a_call_is_final_whatever_is_written_past_the_rules() -> None:
+    mine = await account()
+    await records.insert(mine, [record(leg=0), record(leg=1, final=False)], NOW)
+    async with db.connection() as conn:
+        with pytest.raises(Exception, match="record_keys_one_final_leg"):
+            await conn.execute("UPDATE record_keys SET final = true WHERE leg = 1")
+
+
+async def test_records_of_the_layout_before_are_known_after_the_migration() -> None:
+    mine, old = await account(), [record("a"), record("b", leg=3, talk=7), record("c")]
+    await records.insert(mine, old, NOW)
+    await _as_before(mine, old)
+    async with db.transaction() as conn:
+        await conn.execute(_MIGRATION)
+    assert len(await made.stored(mine)) == 3
+    assert (await records.insert(mine, old, NOW)).verdicts == [Verdict.DUPLICATE] * 3
+    changes = [
+        record("a", talk=31, revision=1),
+        record("b", leg=4),
+        record("c", talk=99),
+        record("d"),
+    ]
+    assert (await records.insert(mine, changes, NOW)).verdicts == [
+        Verdict.CORRECTED,
+        Verdict.SECOND_FINAL_LEG,
+        Verdict.HELD,
+        Verdict.ACCEPTED,
+    ]
+    assert await rows("SELECT digest FROM record_revisions WHERE state = 'SUPERSEDED'") == [
+        (old[0].digest,)
+    ]
+
+
+async def _as_before(account_id: int, stored: list[calls.Record]) -> None:
+    values: list[tuple[Any, ...]] = [
+        (account_id, one.switch, one.call_id, one.leg, one.setup_at, one.customer_id, one.digest)
+        for one in stored
+    ]
+    async with db.transaction() as conn:
+        await conn.execute(_BEFORE)
+        await conn.executemany(
+            "INSERT INTO record_keys VALUES ($1, $2, $3, $4, $5, $6, 0, $7, true)", values
+        )
+        # Longer digests than ingest makes, of which the first 16 bytes are kept.
+        await conn.execute(
+            "INSERT INTO record_keys SELECT account_id + 1, switch, call_id, leg, setup_at,"
+            " customer_id, revision, digest || '\\x01', final FROM record_keys"
+        )
