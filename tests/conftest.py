@@ -6,7 +6,6 @@ import random
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from itertools import count, groupby
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -16,6 +15,7 @@ import pytest
 import redises
 from programs import Program
 from redis.asyncio import Redis
+from service_urls import TestServices
 
 from models import db
 from runtime import embedded
@@ -23,15 +23,6 @@ from runtime import embedded
 _SERVICE_FIXTURES = {"services", "database", "redis", "web", "worker"}
 _OWN_REDIS_NUMBER = 14  # on a Redis given by URL: this one is flushed, no other is touched
 _numbers = count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class TestServices:
-    """`database_url` names the server; each test gets a database of its own on it."""
-
-    __test__ = False
-    database_url: str
-    redis_url: str
 
 
 class Folder(pytest.Package):

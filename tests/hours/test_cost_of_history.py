@@ -9,8 +9,8 @@ from typing import Any, get_args
 import counted
 import databases
 import pytest
-from conftest import TestServices
 from counted import Plans
+from service_urls import TestServices
 
 from domain import callers, stats
 from domain.periods import Granularity

@@ -6,8 +6,8 @@ import backlog
 import days
 import pytest
 from backlog import CURRENT, LAST_WEEK, NOW, ONE, A, B, imported, rebuild
-from conftest import TestServices
 from redis.asyncio import Redis
+from service_urls import TestServices
 
 from models import db
 from models.hours import Hour
