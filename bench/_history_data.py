@@ -165,9 +165,10 @@ async def _fill_month(month: int, customers: int, end: datetime) -> None:
         await conn.execute(_SLOTS, ACCOUNT, customers, billed, end, 15)
         await conn.execute(
             "UPDATE hours SET posted_charge = 0, posted_version = 0"
-            " WHERE account_id = $1 AND hour = $2",
+            " WHERE account_id = $1 AND hour = $2 AND hour >= $3",  # in its own month
             ACCOUNT,
             HOUR,
+            start,
         )
         # Past the triggers that keep what is issued as it is.
         await conn.execute("SET LOCAL session_replication_role = replica")
