@@ -6,7 +6,7 @@ are committed with it.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from domain import periods, reconciliation, texts
@@ -43,6 +43,7 @@ def _store(into: Table, source: Table) -> str:
     """
 
 
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=62)  # the next month still has an end
 # In this order: a month is made from its days.
 _STORES = (
     (Granularity.DAILY, _store(DAYS, HOURS)),
@@ -110,8 +111,8 @@ async def differences(
 
 
 def _edges(granularity: Granularity, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Of the whole periods that touch the time."""
-    last = end - periods.HOUR
+    """Of the whole periods that touch the time, the last that Python can name an end of aside."""
+    last = min(end - periods.HOUR, _LAST)
     return (
         periods.containing(granularity, start).start,
         periods.containing(granularity, last).end,

@@ -144,7 +144,7 @@ one_leg = st.builds(
 async def test_every_row_equals_its_hours_and_its_records_whatever_comes_and_moves(
     batches: list[list[Leg]], seed: random.Random
 ) -> None:
-    await _empty()
+    await days.empty()
     now: list[Leg] = []
     for number, batch in enumerate(batches):
         gone = [leg for leg in now if seed.random() < 0.2]
@@ -186,14 +186,6 @@ async def assert_closed_hours_are_posted() -> None:
             NOW,
         )
     assert wrong == 0
-
-
-async def _empty() -> None:
-    async with db.connection() as conn:
-        await conn.execute(
-            "TRUNCATE call_records, hour_marks, hours, rollups, rollup_destinations, rollup_codes,"
-            " ledger_entries, day_sums, month_sums"
-        )
 
 
 async def test_a_rebuild_waits_for_one_of_its_customer_and_for_no_other(database: str) -> None:

@@ -229,7 +229,7 @@ some_legs = st.lists(one_leg | unrated, max_size=12)
 async def test_sums_equal_the_records_whatever_comes_and_is_corrected(
     batches: list[list[Leg]], seed: random.Random
 ) -> None:
-    await _empty()
+    await days.empty()
     now: list[Leg] = []
     for number, batch in enumerate(batches):
         before = _all(now), await _versions()
@@ -283,12 +283,3 @@ async def _assert_posted_equals_the_charge_of_closed_hours() -> None:
             HOUR + timedelta(hours=2),
         )
     assert wrong == 0
-
-
-async def _empty() -> None:
-    async with db.transaction() as conn:
-        await conn.execute("SET LOCAL session_replication_role = replica")  # past the guards
-        await conn.execute(
-            "TRUNCATE call_records, hour_marks, hours, rollups, rollup_destinations, rollup_codes,"
-            " ledger_entries, balances"
-        )
