@@ -1,4 +1,4 @@
-"""Calls that no rate matched: listed, rated by what the cards say by now, or waived.
+"""Calls that no rate matched: listed, rated by what the cards say by now, waived, or unwaived.
 
 A rate is ours and not the switch's: it is set in the record itself, which keeps its revision, and
 its hour is marked in the same transaction.
@@ -20,13 +20,25 @@ _COLUMNS = ", ".join(_FIELDS)
 # the account keeps is read.
 _UPDATE = """
 UPDATE call_records r SET rated_by = n.rated_by, prefix = n.prefix, rate_card_id = n.card,
-    billed_seconds = n.billed, charge = n.charge
-FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
-            $9::bigint[], $10::bigint[], $11::numeric[])
-    AS n (setup_at, switch, call_id, leg, rated_by, prefix, card, billed, charge)
+    rate_revision = n.revision, rate_per_minute = n.per_minute, billed_seconds = n.billed,
+    charge = n.charge
+FROM unnest($5::timestamptz[], $6::text[], $7::text[], $8::int[], $9::text[], $10::text[],
+            $11::bigint[], $12::bigint[], $13::numeric[], $14::bigint[], $15::numeric[])
+    AS n (setup_at, switch, call_id, leg, rated_by, prefix, card, revision, per_minute, billed,
+          charge)
 WHERE r.account_id = $1 AND r.customer_id = $2 AND r.setup_at = n.setup_at
   AND r.switch = n.switch AND r.call_id = n.call_id AND r.leg = n.leg
-  AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $12 AND $13
+  AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $3 AND $4
+"""
+# Waived, and as waived calls were stored before: rated by a card, but by none of its rates.
+_WAIVED = """final AND (rated_by = 'WAIVED'
+    OR (rated_by = 'CARD' AND rate_card_id IS NULL AND talk_us > 0))"""
+_UNWAIVE = """
+UPDATE call_records SET rated_by = NULL, prefix = NULL, charge = NULL
+WHERE account_id = $1 AND customer_id = $2 AND setup_at = ANY($5::timestamptz[])
+  AND (setup_at, switch, call_id, leg) IN (
+      SELECT * FROM unnest($5::timestamptz[], $6::text[], $7::text[], $8::int[]))
+  AND setup_at BETWEEN $3 AND $4
 """
 
 
@@ -94,7 +106,8 @@ async def rate(
     rows = [
         (
             *(record.setup_at, record.switch, record.call_id, record.leg),
-            *(by.by, by.prefix, by.rate_card_id, by.billed_seconds, by.charge),
+            *(by.by, by.prefix, by.rate_card_id, by.rate_revision, by.rate_per_minute),
+            *(by.billed_seconds, by.charge),
         )
         for record, by in rated
     ]
@@ -102,7 +115,33 @@ async def rate(
     async with db.connection() as conn:
         columns = list(zip(*rows, strict=True))
         span = (min(columns[0]), max(columns[0]))
-        await conn.execute(_UPDATE, account_id, customer_id, *columns, *span)
+        await conn.execute(_UPDATE, account_id, customer_id, *span, *columns)
+        await record_store.mark(conn, account_id, hours, set(), now)
+
+
+async def waived(account_id: int, wanted: Filter, limit: int) -> list[calls.Record]:
+    """The earliest of a customer's in a period, locked until the open transaction ends."""
+    conditions, values = lists.matching(account_id, wanted, _CONDITIONS)
+    where = " AND ".join([*conditions, _WAIVED])
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            f"SELECT {_COLUMNS} FROM call_records WHERE {where}"
+            f" ORDER BY setup_at LIMIT {limit} FOR UPDATE",
+            *values,
+        )
+    return [_record(row) for row in rows]
+
+
+async def unwaive(
+    account_id: int, customer_id: int, records: Sequence[calls.Record], now: datetime
+) -> None:
+    """They have no charge again. Of what `waived` has locked, in the same transaction."""
+    keys = [(one.setup_at, one.switch, one.call_id, one.leg) for one in records]
+    hours = {(customer_id, periods.hour_of(one.setup_at)) for one in records}
+    async with db.connection() as conn:
+        columns = list(zip(*keys, strict=True))
+        span = (min(columns[0]), max(columns[0]))
+        await conn.execute(_UNWAIVE, account_id, customer_id, *span, *columns)
         await record_store.mark(conn, account_id, hours, set(), now)
 
 

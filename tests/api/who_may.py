@@ -366,6 +366,13 @@ MUTATIONS: Mapping[str, Doing] = {
         behind=frozenset({"CHANGED_MEANWHILE"}),
         undone="it expects another number of calls than there are",
     ),
+    "unwaiveCalls": Doing(
+        C.RATE_CALLS,
+        account=True,
+        audited="not: every call here has a rate",
+        behind=frozenset({"CHANGED_MEANWHILE"}),
+        undone="it expects another number of calls than there are",
+    ),
     "createRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.create"),
     "addRates": Doing(C.MANAGE_CARRIERS, account=True, audited="card.rates"),
     "assignRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.assign"),
