@@ -26,10 +26,15 @@ class Pipeline:
     """One a process. `records_days`: how long call records are kept; None: any age is taken.
     `tries` counts wrong secrets of SIP users."""
 
-    def __init__(self, redis: Redis, records_days: int | None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        records_days: int | None,
+        rates: rate_cache.RateCache | None = None,
+    ) -> None:
         self.tries = throttle.Throttle(redis)
         self._live = live_side.LiveSide(redis)
-        self._rates = rate_cache.RateCache()
+        self._rates = rates or rate_cache.RateCache()
         self._kept = None if records_days is None else timedelta(days=records_days)
 
     async def close(self) -> None:

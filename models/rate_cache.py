@@ -55,6 +55,11 @@ class RateCache:
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._reading: dict[_Key, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(1)
+        self.rows_read = 0  # into memory, since the process began
+
+    @property
+    def is_reading(self) -> bool:
+        return bool(self._reading)
 
     @property
     def size(self) -> int:
@@ -123,7 +128,7 @@ class RateCache:
         old = None if kept is None else kept.rates
         after = 0 if kept is None or old is None else kept.version
         try:
-            rates = await _merged(old, key, after, head.version)
+            rates = await self._merged(old, key, after, head.version)
         except packed_rates.UnpackableError:
             rates = None
             _log.warning("rate card is not kept in memory", account=key[0], card=key[1])
@@ -132,25 +137,30 @@ class RateCache:
         while len(self._kept) > 1 and self.size > self._max_bytes:
             self._kept.popitem(last=False)
 
+    async def _merged(
+        self, old: packed_rates.PackedRates | None, key: _Key, after: int, version: int
+    ) -> packed_rates.PackedRates:
+        """The old rates and those of the revisions since, read and packed in small steps."""
+        packer = packed_rates.Packer(old)
+        async with db.connection() as conn, conn.transaction():
+            cursor = await conn.cursor(_READ, *key, after, version)
+            while rows := await cursor.fetch(_ROWS_AT_A_TIME):
+                self.rows_read += len(rows)
+                for _ in packer.add(map(_row, rows)):
+                    await asyncio.sleep(0)
+        for _ in packer.finish():
+            await asyncio.sleep(0)
+        return packer.rates
+
+    async def settled(self) -> None:
+        """Once nothing is being read."""
+        while self._reading:
+            await asyncio.wait(list(self._reading.values()))
+
     async def close(self) -> None:
         for reading in list(self._reading.values()):
             reading.cancel()
             await asyncio.wait([reading])
-
-
-async def _merged(
-    old: packed_rates.PackedRates | None, key: _Key, after: int, version: int
-) -> packed_rates.PackedRates:
-    """The old rates and those of the revisions since, read and packed in small steps."""
-    packer = packed_rates.Packer(old)
-    async with db.connection() as conn, conn.transaction():
-        cursor = await conn.cursor(_READ, *key, after, version)
-        while rows := await cursor.fetch(_ROWS_AT_A_TIME):
-            for _ in packer.add(map(_row, rows)):
-                await asyncio.sleep(0)
-    for _ in packer.finish():
-        await asyncio.sleep(0)
-    return packer.rates
 
 
 def _row(row: Any) -> packed_rates.Row:

@@ -4,10 +4,11 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from domain import money, rating
+from domain import calls, money, rating
 from models import db
 
 _NUMBERS_AT_A_TIME = 1_000
@@ -37,8 +38,9 @@ WHERE account_id = $1 AND rate_card_id = $2 AND prefix = ANY($3::text[]) AND eff
 ORDER BY prefix, effective_from DESC, revision DESC
 """
 _OF_REVISION = f"""
-SELECT prefix, {_RATE} FROM rates
-WHERE account_id = $1 AND rate_card_id = $2 AND prefix = $3 AND revision = $4
+SELECT prefix, {_RATE}, rounding, places FROM rates r, rate_cards c
+WHERE r.account_id = $1 AND r.rate_card_id = $2 AND r.prefix = $3 AND r.revision = $4
+  AND c.account_id = $1 AND c.id = $2
 """
 
 
@@ -139,13 +141,21 @@ async def of_prefixes(
     return {prefix: rate for prefix, rate in rates.items() if rate is not None}
 
 
-async def of_revision(
-    account_id: int, card_id: int, prefix: str, revision: int
-) -> rating.Rate | None:
-    """The rate that a record names."""
+async def reproduced(account_id: int, record: calls.Record) -> tuple[int, Decimal | None]:
+    """The billed seconds and the charge of a stored record, calculated again from what it keeps.
+
+    A charge of the switch has no other source. Records from before revisions name none: it is 1.
+    """
+    if record.rated_by != "CARD" or record.rate_card_id is None:
+        return record.billed_seconds, record.charge
+    names = (record.rate_card_id, record.prefix or "", record.rate_revision or 1)
     async with db.connection() as conn:
-        row = await conn.fetchrow(_OF_REVISION, account_id, card_id, prefix, revision)
-    return None if row is None else _rate(row)
+        row = await conn.fetchrow(_OF_REVISION, account_id, *names)
+    rate = None if row is None else _rate(row)
+    if row is None or rate is None:
+        raise LookupError(f"no rate {names}")
+    rounding = money.Rounding(row["rounding"])
+    return rating.billed_and_charge(record.talk_us, rate, row["places"], rounding)
 
 
 def _rate(row: Mapping[str, Any]) -> rating.Rate | None:
