@@ -9,11 +9,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from models import db
 from runtime import services
+from runtime.settings import Settings
 
 
 @asynccontextmanager
-async def database() -> AsyncIterator[None]:
-    """Opened, on the server that is configured or else an embedded one; dropped at the end."""
+async def database() -> AsyncIterator[Settings]:
+    """Opened, on the server that is configured or else an embedded one; dropped at the end.
+
+    The settings name the Redis beside it.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="cb-bench-") as folder,
         services.configured(Path(folder)) as settings,
@@ -24,7 +28,7 @@ async def database() -> AsyncIterator[None]:
         try:
             parts = urlsplit(settings.database_url)
             await db.open_database(urlunsplit(parts._replace(path=f"/{name}")))
-            yield
+            yield settings
         finally:
             await db.close_database()
             await _execute(settings.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')

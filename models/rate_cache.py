@@ -85,8 +85,8 @@ class RateCache:
             if rates is not None:
                 cards[head.id] = head.card(rates)
         missing = heads.keys() - cards.keys()
-        for id, looked_up in (await rate_look_up.look_up(account_id, missing, numbers)).items():
-            cards[id] = heads[id].card(looked_up)
+        looked_up = await rate_look_up.look_up(account_id, missing, numbers, since)
+        cards |= {id: heads[id].card(rates) for id, rates in looked_up.items()}
         return rate_look_up.InForce(known, cards)
 
     async def _rates(self, account_id: int, head: Head) -> packed_rates.PackedRates | None:

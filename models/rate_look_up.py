@@ -19,23 +19,32 @@ WHERE a.account_id = $1 AND c.account_id = $1 AND a.customer_id = ANY($2::bigint
 ORDER BY a.customer_id, a.valid_from, a.sequence
 """
 _RATE = "per_minute, connect_fee, minimum, increment, round_up_seconds, description"
-# OFFSET 0 keeps it a look-up by key for each prefix, whatever the planner knows of the arrays.
-_ROWS = f"""
+# The LIMIT and OFFSET keep it a look-up by key for each prefix, whatever the planner knows of the
+# arrays. First the row in force at $2, then all later ones.
+_OF_PREFIX = f"""
+CROSS JOIN LATERAL (
+    (SELECT effective_from, revision, {_RATE} FROM rates
+     WHERE account_id = $1 AND rate_card_id = k.card AND prefix = k.prefix AND effective_from <= $2
+     ORDER BY effective_from DESC, revision DESC LIMIT 1)
+    UNION ALL
+    (SELECT effective_from, revision, {_RATE} FROM rates
+     WHERE account_id = $1 AND rate_card_id = k.card AND prefix = k.prefix AND effective_from > $2
+     OFFSET 0)
+) AS r
+"""
+_OF_NUMBERS = f"""
 SELECT k.card, k.prefix, r.* FROM (
     SELECT DISTINCT card, left(number, length) AS prefix
-    FROM unnest($2::bigint[]) AS card, unnest($3::text[]) AS number,
+    FROM unnest($3::bigint[]) AS card, unnest($4::text[]) AS number,
          generate_series(0, {rating.PREFIX_DIGITS}) AS length
-) AS k
-CROSS JOIN LATERAL (
-    SELECT effective_from, revision, {_RATE} FROM rates
-    WHERE account_id = $1 AND rate_card_id = k.card AND prefix = k.prefix OFFSET 0
-) AS r
+) AS k {_OF_PREFIX}
 ORDER BY r.effective_from, r.revision
 """
 _OF_PREFIXES = f"""
-SELECT DISTINCT ON (prefix) prefix, {_RATE} FROM rates
-WHERE account_id = $1 AND rate_card_id = $2 AND prefix = ANY($3::text[]) AND effective_from <= $4
-ORDER BY prefix, effective_from DESC, revision DESC
+SELECT k.prefix, r.* FROM (
+    SELECT $3::bigint AS card, unnest($4::text[]) AS prefix
+) AS k {_OF_PREFIX}
+WHERE r.effective_from <= $2
 """
 _OF_REVISION = f"""
 SELECT prefix, {_RATE}, rounding, places FROM rates r, rate_cards c
@@ -112,19 +121,20 @@ async def in_force(
     """For calls of a customer to these numbers, set up at `since` or later."""
     known = await assignments(account_id, [customer_id])
     heads = known.cards(since)
-    rates = await look_up(account_id, heads, numbers)
+    rates = await look_up(account_id, heads, numbers, since)
     return InForce(known, {id: head.card(rates[id]) for id, head in heads.items()})
 
 
 async def look_up(
-    account_id: int, card_ids: Iterable[int], numbers: Collection[str]
+    account_id: int, card_ids: Iterable[int], numbers: Collection[str], since: datetime
 ) -> dict[int, rating.ListedRates]:
-    """By card, the rates of all prefixes of these numbers, with or without their plus sign."""
+    """By card, the rates in force at `since` or later of all prefixes of these numbers, which may
+    begin with a plus sign."""
     rows: dict[int, dict[str, list[rating.Revised]]] = {id: {} for id in card_ids}
     left = iter({number.removeprefix("+") for number in numbers})
     while rows and (batch := list(islice(left, _NUMBERS_AT_A_TIME))):
         async with db.connection() as conn:
-            for row in await conn.fetch(_ROWS, account_id, list(rows), batch):
+            for row in await conn.fetch(_OF_NUMBERS, account_id, since, list(rows), batch):
                 of_prefix = rows[row["card"]].setdefault(row["prefix"], [])
                 revised = rating.Revised(row["effective_from"], row["revision"], _rate(row))
                 if revised not in of_prefix:  # another batch had a number of this prefix
@@ -135,8 +145,8 @@ async def look_up(
 async def of_prefixes(
     conn: db.Connection, account_id: int, card_id: int, prefixes: Collection[str], at: datetime
 ) -> dict[str, rating.Rate]:
-    """What exactly these prefixes cost at an instant."""
-    rows = await conn.fetch(_OF_PREFIXES, account_id, card_id, list(prefixes), at)
+    """What these prefixes themselves cost at an instant."""
+    rows = await conn.fetch(_OF_PREFIXES, account_id, at, card_id, list(prefixes))
     rates = {row["prefix"]: _rate(row) for row in rows}
     return {prefix: rate for prefix, rate in rates.items() if rate is not None}
 

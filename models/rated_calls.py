@@ -25,31 +25,32 @@ SELECT customer_id, hour FROM hour_marks
 WHERE account_id = $1 AND customer_id = ANY($2::bigint[]) AND hour >= $3
 ORDER BY hour DESC
 """
-_OF_PREFIXES = "destination = ANY($4::text[])"
+_OF_PREFIXES = "destination IN (SELECT unnest($4::text[]))"
 _OF_ANY = "starts_with(destination, 'prefix:')"
 _LAST = """
 SELECT max(setup_at) FROM call_records
 WHERE account_id = $1 AND customer_id = $2 AND setup_at >= $3 AND setup_at < $4
   AND rated_by = 'CARD' AND rate_card_id IS NOT NULL {rates}
 """
-_LAST_OF_PREFIXES = _LAST.format(rates="AND rate_card_id = $5 AND prefix = ANY($6::text[])")
+_LAST_OF_PREFIXES = _LAST.format(
+    rates="AND rate_card_id = $5 AND prefix IN (SELECT unnest($6::text[]))"
+)
 _LAST_OF_ANY = _LAST.format(rates="")
 
 
 async def last_by_card(
     conn: db.Connection, account_id: int, card_id: int, prefixes: Collection[str], since: datetime
 ) -> datetime | None:
-    """The latest setup, at or after `since`, of a call rated by the card that new rates of these
-    prefixes could rate instead: its prefix is the beginning of one of them."""
+    """The latest setup, at or after `since`, of a call rated by the card's rate of one of these
+    prefixes."""
     rows = await conn.fetch(_CUSTOMERS, account_id, card_id)
-    beginnings = list({prefix[:n] for prefix in prefixes for n in range(len(prefix) + 1)})
-    names = [f"prefix:{prefix}" for prefix in beginnings]
+    names = [f"prefix:{prefix}" for prefix in prefixes]
     customer_ids = [row["customer_id"] for row in rows]
     hours = await conn.fetch(
         _HOURS.format(destinations=_OF_PREFIXES),
         *(account_id, customer_ids, periods.hour_of(since), names),
     )
-    return await _last(conn, account_id, hours, since, _LAST_OF_PREFIXES, card_id, beginnings)
+    return await _last(conn, account_id, hours, since, _LAST_OF_PREFIXES, card_id, list(prefixes))
 
 
 async def last_of_customer(

@@ -3,6 +3,7 @@
 Nothing here is ever overwritten: a change is a new row with the instant from which it is in force.
 """
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ _RATE_COLUMNS = (
     *("account_id", "rate_card_id", "revision", "effective_from", "prefix", "description"),
     *("per_minute", "connect_fee", "minimum", "increment", "round_up_seconds"),
 )
+_ENDED = ("", None, 0, 1, 1, True)  # in the columns after the prefix
+_SLICE = 1_000  # rates worked on before others get a turn
 _INSERT_CARD = """
 INSERT INTO rate_cards (account_id, name, currency, rounding, places, created_at)
 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
@@ -87,26 +90,38 @@ async def add_rates(
     which it replaces. Raises Refusal NOT_FOUND, BAD_PREFIX, BAD_AMOUNT, BAD_INCREMENT,
     EFFECTIVE_IN_PAST.
     """
-    for rate in rates:
-        _check(rate)
-    for prefix in ended:
-        _check_prefix(prefix)
-    prefixes = {rate.prefix for rate in rates} | set(ended)
+    prefixes = [rate.prefix for rate in rates] + list(ended)
+    beginnings = await _checked(rates, prefixes)
     async with db.transaction() as conn:
         await rate_versions.take(conn, account_id)
         card = (account_id, card_id)
         revision: int | None = await conn.fetchval(_RAISE_VERSION, *card, len(prefixes))
         if revision is None:
             raise refusals.no_such("RateCard", "rateCardId")
-        last = await rated_calls.last_by_card(conn, *card, prefixes, effective_from or now)
+        last = await rated_calls.last_by_card(conn, *card, beginnings, effective_from or now)
         at = _in_force_from(effective_from, now, last, "effectiveFrom")
-        earlier = await rate_look_up.of_prefixes(conn, *card, prefixes, at)
         await conn.execute(_INSERT_REVISION, *card, revision, at, len(prefixes), now)
-        key = (*card, revision, at)
-        rows = [(*key, *_values(rate)) for rate in rates]
-        rows += [(*key, prefix, "", None, 0, 1, 1, True) for prefix in ended]
-        await conn.copy_records_to_table("rates", records=rows, columns=_RATE_COLUMNS)
+        key, earlier = (*card, revision, at), dict[str, rating.Rate]()
+        for n in range(0, len(prefixes), _SLICE):
+            part = prefixes[n : n + _SLICE]
+            earlier |= await rate_look_up.of_prefixes(conn, *card, part, at)
+            rows = [(*key, *_values(rate)) for rate in rates[n : n + _SLICE]]
+            rows += [(*key, prefix, *_ENDED) for prefix in part[len(rows) :]]
+            await conn.copy_records_to_table("rates", records=rows, columns=_RATE_COLUMNS)
     return Added(revision, at, earlier)
+
+
+async def _checked(rates: Sequence[rating.Rate], prefixes: Sequence[str]) -> set[str]:
+    """The beginnings of the prefixes. Raises Refusal BAD_PREFIX, BAD_AMOUNT, BAD_INCREMENT."""
+    beginnings: set[str] = set()
+    for n in range(0, len(prefixes), _SLICE):
+        for rate in rates[n : n + _SLICE]:
+            _check(rate)
+        for prefix in prefixes[n : n + _SLICE]:
+            _check_prefix(prefix)
+            beginnings.update(prefix[:length] for length in range(len(prefix) + 1))
+        await asyncio.sleep(0)
+    return beginnings
 
 
 def _values(rate: rating.Rate) -> tuple[object, ...]:
@@ -134,7 +149,6 @@ def _in_force_from(
 
 
 def _check(rate: rating.Rate) -> None:
-    _check_prefix(rate.prefix)
     money.checked(rate.per_minute, "perMinute")
     money.checked(rate.connect_fee, "connectFee")
     if rate.minimum < 0 or not 1 <= rate.increment <= 86_400 or rate.minimum > 86_400:

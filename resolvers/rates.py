@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from domain import callers, money, people, rating, refusals
-from models import db, rates, records
+from models import db, rate_lists, rates, records
 from resolvers import access, audit
 from resolvers.access import Capability
 
@@ -107,6 +107,31 @@ async def assign(
             return at
 
     return await records.retried(store)
+
+
+async def get(caller: callers.Caller, card_id: int) -> rate_lists.Card:
+    """FORBIDDEN, NOT_FOUND."""
+    access.require_account(caller, Capability.MANAGE_CARRIERS)
+    card = await rate_lists.card(caller.account_id, card_id)
+    if card is None:
+        raise refusals.no_such("RateCard", "id")
+    return card
+
+
+async def revisions(
+    caller: callers.Caller, card_id: int, before: int | None, limit: int
+) -> list[rate_lists.Revision]:
+    """The newest first; FORBIDDEN."""
+    access.require_account(caller, Capability.MANAGE_CARRIERS)
+    return await rate_lists.revisions(caller.account_id, card_id, before, limit)
+
+
+async def rates_at(
+    caller: callers.Caller, card_id: int, at: datetime, after: str | None, limit: int
+) -> list[rate_lists.Rate]:
+    """Those in force at the instant, by prefix; FORBIDDEN."""
+    access.require_account(caller, Capability.MANAGE_CARRIERS)
+    return await rate_lists.rates(caller.account_id, card_id, at, after, limit)
 
 
 def _prices(of: Iterable[rating.Rate]) -> dict[str, str]:

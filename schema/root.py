@@ -83,6 +83,7 @@ class Query(
     switches.SwitchQuery,
     quarantine.QuarantineQuery,
     held.HeldQuery,
+    rates.RatesQuery,
     unrated.UnratedQuery,
     languages.LanguageQuery,
     alerts.AlertQuery,

@@ -34,10 +34,10 @@ ALTER TABLE rates
 ALTER TABLE rates
     ALTER COLUMN revision DROP DEFAULT,
     ALTER COLUMN effective_from DROP DEFAULT,
-    ADD PRIMARY KEY (account_id, rate_card_id, prefix, revision),
+    ADD PRIMARY KEY (account_id, rate_card_id, revision, prefix),        -- as records name it
     ADD FOREIGN KEY (account_id, rate_card_id, revision)
         REFERENCES rate_card_revisions (account_id, rate_card_id, revision);
-CREATE INDEX rates_revision ON rates (account_id, rate_card_id, revision);
+CREATE INDEX rates_in_force ON rates (account_id, rate_card_id, prefix, effective_from, revision);
 
 -- Of assignments with the same valid_from, the one with the highest sequence counts.
 ALTER TABLE rate_card_assignments

@@ -69,6 +69,7 @@ QUERY: Mapping[str, Line] = {
     "quarantine": Line(C.REVIEW_RECORDS, account=True),
     "heldRecords": Line(C.REVIEW_RECORDS, account=True),
     "unratedCalls": Line(C.RATE_CALLS, account=True),
+    "rateCard": Line(C.MANAGE_CARRIERS, account=True),
 }
 
 # What has an id that `node` finds: who is shown one at all.
