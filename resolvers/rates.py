@@ -109,12 +109,17 @@ async def assign(
     return await records.retried(store)
 
 
-async def get(caller: callers.Caller, card_id: int) -> rate_lists.Card:
-    """FORBIDDEN, NOT_FOUND."""
+async def get(caller: callers.Caller, card_id: int) -> rate_lists.Card | None:
+    """None if the account has no such card; FORBIDDEN."""
     access.require_account(caller, Capability.MANAGE_CARRIERS)
-    card = await rate_lists.card(caller.account_id, card_id)
+    return await rate_lists.card(caller.account_id, card_id)
+
+
+async def existing(caller: callers.Caller, card_id: int) -> rate_lists.Card:
+    """FORBIDDEN, NOT_FOUND."""
+    card = await get(caller, card_id)
     if card is None:
-        raise refusals.no_such("RateCard", "id")
+        raise refusals.no_such("RateCard", "rateCardId")
     return card
 
 

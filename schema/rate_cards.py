@@ -102,15 +102,16 @@ class RateCard:
 
 @strawberry.type
 class RatesQuery:
-    @strawberry.field(description="A rate card. NOT_FOUND if there is none. Owner and support.")
+    @strawberry.field(description="A rate card. Null if there is none. Owner and support.")
     async def rate_card(
         self,
         info: base.Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")],
-    ) -> RateCard:
+    ) -> RateCard | None:
         caller = info.context.signed_in()
-        card_id = base.decode_id(id, "RateCard", caller.account_id)
-        return shown(id, await rates.get(caller, card_id))
+        card_id = base.single(base.parts_of(id, "RateCard", caller.account_id))
+        row = await rates.get(caller, card_id)
+        return None if row is None else shown(id, row)
 
 
 def shown(id: strawberry.ID, row: rate_lists.Card) -> RateCard:

@@ -135,7 +135,7 @@ class RatesMutation:
             now=info.context.now,
         )
         id = base.encode_id("RateCard", caller.account_id, card_id)
-        return shown(id, await rates.get(caller, card_id))
+        return shown(id, await rates.existing(caller, card_id))
 
     @strawberry.mutation(
         description="Adds a revision to a card: new rates, and the end of others, from an instant."
@@ -154,7 +154,7 @@ class RatesMutation:
         await rates.add(
             *(caller, card_id, added, input.ended_prefixes, input.effective_from, info.context.now)
         )
-        return shown(input.rate_card_id, await rates.get(caller, card_id))
+        return shown(input.rate_card_id, await rates.existing(caller, card_id))
 
     @strawberry.mutation(
         description="Puts a card in force for a customer. Refused as EFFECTIVE_IN_PAST if a rated"

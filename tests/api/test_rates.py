@@ -107,7 +107,7 @@ async def test_a_cards_revisions_and_its_rates_at_an_instant_are_read(
     ]
     assert await _rates(carrier, card["id"], "2026-10-01T00:00:00Z") == []
     for id in (card["id"], "garbage"):
-        assert await other.owner.code(CARD, id=id) == "NOT_FOUND"
+        assert await other.owner.ask(CARD, id=id) == {"rateCard": None}
 
 
 async def _rates(carrier: Carrier, card: str, at: str | None) -> list[tuple[str, str, int]]:

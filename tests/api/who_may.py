@@ -152,7 +152,7 @@ PARTS: Mapping[str, str] = {
     "AuditEntry": "id at action actorKind actorId subjectKind subjectId customerId address"
     " changeCount actorName actingStaffName changes",
     "CallRecord": "switch callId leg revision final source destination setupAt answerAt endAt"
-    " talkTime sipCode releasedBy billedSeconds customer carrier charge cost",
+    " talkTime sipCode releasedBy billedSeconds ratedBy customer carrier charge cost",
     "CallSums": "calls charge",
     "CarrierChannels": "carrier inUse",
     "CarrierStats": "carrier points",
@@ -166,6 +166,10 @@ PARTS: Mapping[str, str] = {
     "InvoiceIssued": "number at invoice",
     "InvoiceLine": "kind description periodStart periodEnd calls billedSeconds amount",
     "Language": "code name",
+    "Rate": "prefix description perMinute connectFee minimum increment roundUpSeconds revision"
+    " effectiveFrom",
+    "RateCard": "id version name currency revisions rates",
+    "RateCardRevision": "number effectiveFrom rates createdAt",
     "LegStats": "offered answered pddMs",
     "LiveStats": "sequence asOf windowSeconds attempts answered asr acdSeconds pddMs cps",
     "Money": "amount currency",
@@ -199,7 +203,6 @@ ANSWERS: Mapping[str, str] = {
     "NotPermitted": "code message field",
     "PasswordChanged": "at",
     "Profile": "viewer",
-    "RateCard": "id version",
     "RateCardAssignment": "customerId rateCardId validFrom",
     "RatedCalls": "calls charge left goOnFrom",
     "RecoveryCodes": "codes",
@@ -211,6 +214,7 @@ ANSWERS: Mapping[str, str] = {
     "TwoFactorSetup": "secret uri qr",
     "VerificationRequested": "sentTo expiresAt againAt",
     "Verified": "address at",
+    "UnwaivedCalls": "calls",
     "WaivedCalls": "calls",
 }
 
@@ -458,6 +462,7 @@ KINDS: Mapping[str, str] = {
     "alertRule.id": "AlertRule",
     "customer.id": "Customer",
     "invoice.id": "Invoice",
+    "rateCard.id": "RateCard",
     "node.id": "Customer",
     "revokeApiKey.id": "ApiKey",
     "endSession.id": "Session",
