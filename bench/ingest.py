@@ -83,6 +83,8 @@ async def prepare(now: datetime) -> str:
         account.id,
         card,
         [rating.Rate(p, Decimal("0.012"), Decimal("0.001"), 30, 6) for p in prefixes],
+        effective_from=now - timedelta(days=400),
+        now=now,
     )
     for n in range(CUSTOMERS):
         customer = await customers.insert(
@@ -95,7 +97,7 @@ async def prepare(now: datetime) -> str:
             tax_percent=Decimal(0),
             now=now,
         )
-        await rates.assign(account.id, customer.id, card, now - timedelta(days=400))
+        await rates.assign(account.id, customer.id, card, now - timedelta(days=400), now)
     for n in range(CARRIERS):
         await carriers.insert(
             account.id,

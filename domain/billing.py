@@ -55,7 +55,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one destination (`prefix:<digits>`, `switch` or `unrated`) has of the hours."""
+    """Of the hours: one destination (`prefix:<digits>`, `switch`, `waived` or `unrated`)."""
 
     destination: str
     calls: int
@@ -271,6 +271,8 @@ def _destination(name: str) -> texts.Text:
     if prefix == name:
         if name == "switch":
             return texts.Text("Calls rated by the switch")
+        if name == "waived":
+            return texts.Text("Waived calls")
         return texts.Text("Calls without a charge")
     if not prefix:
         return texts.Text("Calls to any other number")

@@ -130,6 +130,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `revision` is 0, the number of a correction, or None for "a correction, whichever comes next".
     `talk_us` is answer to end in microseconds. `charge` is the customer's (None: unrated), `cost`
     the carrier's (None: not known). `currency` is what the customer was billed in when it was read.
+    (`rate_card_id`, `rate_revision`, `prefix`) is the rate that charged it. `rates_version` is that
+    of the customer's rates when it was rated by them; None: it was not, or long ago.
     """
 
     switch: str
@@ -155,13 +157,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     q850_cause: int | None
     released_by: str | None
     dtmf_digits: int
-    rated_by: Literal["SWITCH", "CARD"] | None
+    rated_by: Literal["SWITCH", "CARD", "WAIVED"] | None
     prefix: str | None
     rate_card_id: int | None
     billed_seconds: int
     charge: Decimal | None
     cost: Decimal | None
     currency: str | None = None
+    rate_revision: int | None = None
+    rate_per_minute: Decimal | None = None
+    rates_version: int | None = None
 
 
 def end_of(record: Record, lease_seconds: int, numbered: Numbered | None = None) -> LiveEvent:

@@ -118,6 +118,9 @@ def record(said: events.End, known: references.Known) -> calls.Record:
         charge=rated.charge,
         cost=said.cost,
         currency=customer.currency,
+        rate_revision=rated.rate_revision,
+        rate_per_minute=rated.rate_per_minute,
+        rates_version=_rates_version(said, customer.id, known),
     )
 
 
@@ -209,7 +212,18 @@ def _rated(
     if said.charge is not None:
         return rating.by_switch(times.talk_us, said.charge, said.billed_seconds)
     card = known.card_in_force(customer_id, times.setup)
-    return rating.by_card(times.talk_us, said.destination, card)
+    return rating.by_card(times.talk_us, said.destination, times.setup, card)
+
+
+def _rates_version(said: events.End, customer_id: int, known: references.Known) -> int | None:
+    if not is_rated_here(said):
+        return None
+    return known.rates_versions.get(customer_id)
+
+
+def is_rated_here(said: events.End) -> bool:
+    """Whether the customer's rates charge it: a final leg without a charge of the switch."""
+    return said.final and said.charge is None
 
 
 def digest(said: events.End, times: _Times) -> bytes:

@@ -3,16 +3,18 @@
 Source of the rules: docs/rules.md, "Rating and money".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 from domain import money
 
 PREFIX_DIGITS = 20
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)  # from when the first rates of a card are in force
 _SECOND_US = 1_000_000
 
 
@@ -34,6 +36,53 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """The rate of the longest prefix of a number, and the revision of its card that set it."""
+
+    prefix: str
+    rate: Rate
+    revision: int
+
+
+class Rates(Protocol):
+    """The rates of a card with all their revisions."""
+
+    def match(self, digits: str, at: datetime) -> Match | None:
+        """The longest prefix of `digits` that has a rate in force at the instant."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """A rate from `effective_from` on; None: from then on the prefix has none."""
+
+    effective_from: datetime
+    revision: int
+    rate: Rate | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRates:
+    """Rates by prefix, those of a prefix in the order of (effective_from, revision)."""
+
+    rows: Mapping[str, Sequence[Revised]]
+    lengths: tuple[int, ...] = field(init=False)  # of its prefixes, longest first
+
+    def __post_init__(self) -> None:
+        lengths = sorted({len(prefix) for prefix in self.rows}, reverse=True)
+        object.__setattr__(self, "lengths", tuple(lengths))
+
+    def match(self, digits: str, at: datetime) -> Match | None:
+        for length in self.lengths:
+            for row in reversed(self.rows.get(digits[:length], ())):
+                if row.effective_from <= at:
+                    if row.rate is not None:
+                        return Match(digits[:length], row.rate, row.revision)
+                    break
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Rates by prefix; `places` and `rounding` are those of a call's charge."""
 
@@ -41,43 +90,32 @@ class Card:
     currency: str
     rounding: money.Rounding
     places: int
-    rates: Mapping[str, Rate]
-    lengths: tuple[int, ...] = field(init=False)  # of its prefixes, longest first
+    rates: Rates
 
-    def __post_init__(self) -> None:
-        lengths = sorted({len(prefix) for prefix in self.rates}, reverse=True)
-        object.__setattr__(self, "lengths", tuple(lengths))
-
-    @classmethod
-    def of(
-        cls, id: int, currency: str, rounding: money.Rounding, places: int, rates: Iterable[Rate]
-    ) -> "Card":
-        return cls(id, currency, rounding, places, {rate.prefix: rate for rate in rates})
-
-    def match(self, number: str) -> Rate | None:
-        """The rate of the longest prefix of an E.164 number, with or without its plus sign."""
-        digits = number.removeprefix("+")
-        for length in self.lengths:
-            rate = self.rates.get(digits[:length])
-            if rate is not None:
-                return rate
-        return None
+    def match(self, number: str, at: datetime) -> Match | None:
+        """The rate of an E.164 number, with or without its plus sign, at an instant."""
+        return self.rates.match(number.removeprefix("+"), at)
 
 
 class Rated(msgspec.Struct, frozen=True, gc=False):
     """A leg's charge. `charge` None: the call is unrated, or its leg is not charged at all.
 
-    `prefix` is the one that matched; '' where an unanswered call matched none and so costs 0.
+    `prefix` is the one that matched; '' where an unanswered call matched none and so costs 0. The
+    card, the revision of it that set the rate, and the prefix identify the rate; `rate_per_minute`
+    is its price of a minute.
     """
 
-    by: Literal["SWITCH", "CARD"] | None
+    by: Literal["SWITCH", "CARD", "WAIVED"] | None
     billed_seconds: int
     charge: Decimal | None
     prefix: str | None = None
     rate_card_id: int | None = None
+    rate_revision: int | None = None
+    rate_per_minute: Decimal | None = None
 
 
 NOT_CHARGED = Rated(None, 0, None)
+WAIVED = Rated("WAIVED", 0, Decimal(0))
 
 
 def whole_seconds(talk_us: int) -> int:
@@ -110,14 +148,22 @@ def by_switch(talk_us: int, amount: Decimal, billed: int | None) -> Rated:
     return Rated("SWITCH", whole_seconds(talk_us) if billed is None else billed, amount)
 
 
-def by_card(talk_us: int, destination: str, card: Card | None) -> Rated:
-    """Rated by a card; unrated where someone talked and no prefix matches."""
-    rate = None if card is None else card.match(destination)
-    if rate is None or card is None:
-        # Nobody has to be asked for the price of a call that nobody answered.
+def by_card(talk_us: int, destination: str, setup_at: datetime, card: Card | None) -> Rated:
+    """Rated by a card; unrated if the call was answered and no prefix matches."""
+    match = None if card is None else card.match(destination, setup_at)
+    if match is None or card is None:
+        # An unanswered call costs nothing, whatever its rate would be.
         return NOT_CHARGED if talk_us else Rated("CARD", 0, Decimal(0), "")
+    billed, amount = billed_and_charge(talk_us, match.rate, card.places, card.rounding)
+    rate = (match.prefix, card.id, match.revision, match.rate.per_minute)
+    return Rated("CARD", billed, amount, *rate)
+
+
+def billed_and_charge(
+    talk_us: int, rate: Rate, places: int, rounding: money.Rounding
+) -> tuple[int, Decimal]:
+    """Seconds to pay for, and what they cost; also reproduces what a stored rate has charged."""
     if talk_us == 0:
-        return Rated("CARD", 0, Decimal(0), rate.prefix, card.id)
+        return 0, Decimal(0)
     billed = billed_seconds(talk_us, rate)
-    amount = charge(billed, rate, card.places, card.rounding)
-    return Rated("CARD", billed, amount, rate.prefix, card.id)
+    return billed, charge(billed, rate, places, rounding)

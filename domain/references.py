@@ -36,6 +36,7 @@ class Known:
     """
 
     customers: Mapping[str, Customer]
+    rates_versions: Mapping[int, int]  # by customer; it increases with every change of its rates
     carriers: Mapping[str, int]
     switches: Mapping[str, Switch]
     card_in_force: CardInForce

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from domain import calls, periods, refusals
+from domain import calls, kept_charges, periods, refusals
 from domain.texts import marked
 
 Key: TypeAlias = tuple[str, str, int]  # switch, call id, leg
@@ -156,7 +156,7 @@ class Book:
         if self._has_other_final(record):
             return Verdict.SECOND_FINAL_LEG
         self._keep(key, now.digest, now.revision, "SUPERSEDED", now.content)
-        self._put(key, record)
+        self._put(key, kept_charges.kept(now.content, record))
         return Verdict.CORRECTED
 
     def _is_frozen(self, content: Current | calls.Record) -> bool:
@@ -210,4 +210,5 @@ def number_of(record: calls.Record) -> int:
 
 
 def as_json(record: calls.Record) -> str:
-    return msgspec.json.encode(record).decode()
+    """Without the version of the rates, which is of use only while a record is stored."""
+    return msgspec.json.encode(msgspec.structs.replace(record, rates_version=None)).decode()

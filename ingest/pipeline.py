@@ -5,6 +5,7 @@ live; Redis may be away all the while.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from domain import calls, events, instants, intake, references, refusals, review
 from ingest import batch, body, live_side, refusal_log
 from ingest.switches import callboard
 from live import channels, throttle
-from models import faults, quarantine, rates, records, switches
+from models import faults, quarantine, rate_cache, records, switches
 from models import references as stored_references
 
 _SLICE = 250  # events worked on before other requests get a turn
@@ -25,12 +26,21 @@ class Pipeline:
     """One a process. `records_days`: how long call records are kept; None: any age is taken.
     `tries` counts wrong secrets of SIP users."""
 
-    def __init__(self, redis: Redis, records_days: int | None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        records_days: int | None,
+        rates: rate_cache.RateCache | None = None,
+    ) -> None:
         self.tries = throttle.Throttle(redis)
         self._live = live_side.LiveSide(redis)
-        self._cards = rates.Cards()
         self._refusals = refusal_log.RefusalLog()
+        self._rates = rates or rate_cache.RateCache()
         self._kept = None if records_days is None else timedelta(days=records_days)
+
+    async def close(self) -> None:
+        """Ends what is under way in the background."""
+        await self._rates.close()
 
     async def take_calls(
         self, account_id: int, raws: Sequence[body.Raw], now: datetime
@@ -40,7 +50,7 @@ class Pipeline:
         found = await self._check(account_id, taken, now)
         try:
             inserted = await records.insert(account_id, list(taken.records.values()), now)
-        except faults.CurrencyChangedError:  # until it has its first record, a customer's may
+        except faults.REFERENCES_CHANGED:  # a customer's currency or rates, since they were read
             return await self.take_calls(account_id, raws, now)
         taken.stored(inserted)
         await self._store_refused(account_id, taken, found, now)
@@ -139,12 +149,21 @@ class Pipeline:
         carriers = await stored_references.carriers(
             account_id, {one.carrier for one in said if one.carrier}
         )
-        cards = await self._cards.in_force(account_id, customers.values())
+        ends = [one for one in said if isinstance(one, events.End) and intake.is_rated_here(one)]
+        setups: list[datetime] = []
+        await _in_slices(range(len(ends)), lambda i: _note_setup(ends[i], found, setups))
+        rates = await self._rates.in_force(
+            account_id,
+            customers.values(),
+            {one.destination for one in ends},
+            min(setups, default=now),
+        )
         return references.Known(
             customers=customers,
             carriers=carriers,
             switches=found,
-            card_in_force=cards.at,
+            rates_versions=rates.assignments.versions,
+            card_in_force=rates.at,
             latest=now + references.AHEAD,
             oldest=None if self._kept is None else (received_at or now) - self._kept,
         )
@@ -190,3 +209,10 @@ async def _in_slices(indexes: Iterable[int], work: Callable[[int], None]) -> Non
         work(index)
         if count % _SLICE == 0:
             await asyncio.sleep(0)
+
+
+def _note_setup(
+    said: events.End, found: Mapping[str, references.Switch], setups: list[datetime]
+) -> None:
+    with contextlib.suppress(refusals.Refusal):  # it is refused when it is checked
+        setups.append(instants.parse(said.setup_at, found[said.switch].zone, "setup_at"))

@@ -41,6 +41,13 @@ class FrozenHoursError(Exception):
         self.hours = frozenset(hours)
 
 
+class RatesChangedError(Exception):
+    """Records were rated by rates that have changed since; rate them again."""
+
+
+# The records say what was true when their references were read: read those and check them again.
+REFERENCES_CHANGED: tuple[type[Exception], ...] = (CurrencyChangedError, RatesChangedError)
+
 # Two transactions were in each other's way: the whole transaction again.
 COLLISION: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,

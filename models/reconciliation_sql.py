@@ -100,7 +100,8 @@ _SLOT_SUMS = {
 }
 _CODE_SUMS = {"attempts": "count(*) FILTER (WHERE final)", "legs": "count(*)"}
 _DESTINATION = """CASE WHEN rated_by = 'SWITCH' THEN 'switch'
-    WHEN rated_by = 'CARD' THEN 'prefix:' || prefix ELSE 'unrated' END"""
+    WHEN rated_by = 'CARD' THEN 'prefix:' || prefix
+    WHEN rated_by = 'WAIVED' THEN 'waived' ELSE 'unrated' END"""
 
 
 def _unequal(table: str, time: str, keys: dict[str, str], sums: dict[str, str]) -> str:

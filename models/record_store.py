@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from domain import calls, periods, revisions
 from domain.revisions import Hour, Key
-from models import call_keys, customers, day_bounds, db, faults, record_sql
+from models import call_keys, customers, day_bounds, db, faults, rate_versions, record_sql
 
 T = TypeVar("T")
 
@@ -22,6 +22,7 @@ _FIELDS = (
     *("source", "destination", "direction", "offered_at", "ringing_at", "answer_at"),
     *("end_at", "talk_us", "sip_code", "sip_reason", "q850_cause", "released_by", "dtmf_digits"),
     *("rated_by", "prefix", "rate_card_id", "billed_seconds", "charge", "cost"),
+    *("rate_revision", "rate_per_minute", "currency"),
 )
 COLUMNS = ("account_id", "source_ip", *_FIELDS)
 _values = attrgetter(*_FIELDS)
@@ -85,12 +86,24 @@ async def put(
     """Stores records whose keys are claimed, with marks for their hours and those they `left`.
 
     Raises faults.CurrencyChangedError if a customer's currency is not the one they were read for,
-    and faults.FrozenHoursError.
+    faults.RatesChangedError if its rates are not those they were rated by, and
+    faults.FrozenHoursError.
     """
+    await _require_same_rates(conn, account_id, records)
     if await in_other_currency(conn, account_id, records):
         raise faults.CurrencyChangedError
     await _copy(conn, account_id, records)
     await mark(conn, account_id, _hours_of(records) | left, _ended(records), now)
+
+
+async def _require_same_rates(
+    conn: db.Connection, account_id: int, records: Collection[calls.Record]
+) -> None:
+    rated_at = {
+        one.customer_id: one.rates_version for one in records if one.rates_version is not None
+    }
+    if rated_at and rated_at != await rate_versions.hold(conn, account_id, rated_at):
+        raise faults.RatesChangedError
 
 
 async def in_other_currency(

@@ -39,7 +39,8 @@ class Inserted:
 async def insert(account_id: int, records: Sequence[calls.Record], now: datetime) -> Inserted:
     """Stores records durably and marks their hours; a repeat of any of it changes nothing.
 
-    faults.CurrencyChangedError where a customer's currency is not the one they were read for.
+    One of faults.REFERENCES_CHANGED if a customer's currency or rates are not those they were read
+    for.
     """
     if not records:
         return Inserted(())

@@ -40,7 +40,7 @@ LEGS = """
 _GRAINS = """
     SELECT carrier_id, slot, $3::timestamptz AS hour, sip_code,
            CASE rated_by WHEN 'SWITCH' THEN 'switch' WHEN 'CARD' THEN 'prefix:' || prefix
-                         ELSE 'unrated' END AS destination,
+                         WHEN 'WAIVED' THEN 'waived' ELSE 'unrated' END AS destination,
            final,
            CASE WHEN final THEN legs ELSE 0 END AS attempts,
            CASE WHEN final THEN answered ELSE 0 END AS answered,

@@ -1,4 +1,4 @@
-"""Calls that no rate matched: listed, rated by what the cards say by now, or waived.
+"""Calls that no rate matched: listed, rated by what the cards say by now, waived, or unwaived.
 
 A rate is ours and not the switch's: it is set in the record itself, which keeps its revision, and
 its hour is marked in the same transaction.
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from domain import calls, periods, rating, revisions
-from models import day_bounds, db, faults, lists, record_store
+from models import day_bounds, db, faults, lists, partitions, record_store
 
 # Of calls set up in the same microsecond: a 63-bit number.
 _TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
@@ -20,13 +20,15 @@ _COLUMNS = ", ".join(_FIELDS)
 # that the account keeps is read.
 _UPDATE = """
 UPDATE call_records r SET rated_by = n.rated_by, prefix = n.prefix, rate_card_id = n.card,
-    billed_seconds = n.billed, charge = n.charge
-FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
-            $9::bigint[], $10::bigint[], $11::numeric[])
-    AS n (setup_at, switch, call_id, leg, rated_by, prefix, card, billed, charge)
+    rate_revision = n.revision, rate_per_minute = n.per_minute, billed_seconds = n.billed,
+    charge = n.charge
+FROM unnest($5::timestamptz[], $6::text[], $7::text[], $8::int[], $9::text[], $10::text[],
+            $11::bigint[], $12::bigint[], $13::numeric[], $14::bigint[], $15::numeric[])
+    AS n (setup_at, switch, call_id, leg, rated_by, prefix, card, revision, per_minute, billed,
+          charge)
 WHERE r.account_id = $1 AND r.customer_id = $2 AND r.setup_at = n.setup_at
   AND r.switch = n.switch AND r.call_id = n.call_id AND r.leg = n.leg
-  AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $12 AND $13
+  AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $3 AND $4
   AND {days}
 """
 # That may have calls without a rate: a marked hour has not been summed yet.
@@ -38,6 +40,17 @@ SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day FROM (
 ) AS of_account
 WHERE ($2::bigint IS NULL OR customer_id = $2)
   AND ($3::timestamptz IS NULL OR hour >= $3) AND ($4::timestamptz IS NULL OR hour < $4)
+"""
+# Waived, and as waived calls were stored before: rated by a card, but by none of its rates.
+_WAIVED = """final AND (rated_by = 'WAIVED'
+    OR (rated_by = 'CARD' AND rate_card_id IS NULL AND talk_us > 0))"""
+_UNWAIVE = """
+UPDATE call_records SET rated_by = NULL, prefix = NULL, charge = NULL
+WHERE account_id = $1 AND customer_id = $2 AND setup_at = ANY($5::timestamptz[])
+  AND (setup_at, switch, call_id, leg) IN (
+      SELECT * FROM unnest($5::timestamptz[], $6::text[], $7::text[], $8::int[]))
+  AND setup_at BETWEEN $3 AND $4
+  AND {days}
 """
 
 
@@ -124,10 +137,7 @@ async def rate(
     async with db.connection() as conn:
         for span, of_span in day_bounds.grouped(rated, lambda one: one[0].setup_at):
             await _update(conn, account_id, customer_id, span, of_span)
-        try:
-            await record_store.mark(conn, account_id, hours, set(), now)
-        except faults.FrozenHoursError:
-            raise revisions.hour_frozen() from None
+        await _mark(conn, account_id, hours, now)
 
 
 async def _update(
@@ -140,14 +150,64 @@ async def _update(
     rows = [
         (
             *(record.setup_at, record.switch, record.call_id, record.leg),
-            *(by.by, by.prefix, by.rate_card_id, by.billed_seconds, by.charge),
+            *(by.by, by.prefix, by.rate_card_id, by.rate_revision, by.rate_per_minute),
+            *(by.billed_seconds, by.charge),
         )
         for record, by in rated
     ]
     columns = list(zip(*rows, strict=True))
     statement = _UPDATE.format(days=span.condition("r.setup_at"))
     first, last = columns[0][0], columns[0][-1]
-    await conn.execute(statement, account_id, customer_id, *columns, first, last)
+    await conn.execute(statement, account_id, customer_id, first, last, *columns)
+
+
+async def waived(account_id: int, wanted: Filter, limit: int) -> list[calls.Record]:
+    """The earliest of a customer's in a period, locked until the open transaction ends."""
+    assert wanted.start is not None
+    assert wanted.end is not None
+    conditions, values = lists.matching(account_id, wanted, _CONDITIONS)
+    where = " AND ".join([*conditions, _WAIVED])
+    found: list[Mapping[str, Any]] = []
+    async with db.connection() as conn:
+        for span in day_bounds.slices(wanted.start, wanted.end, await partitions.existing()):
+            found += await conn.fetch(
+                f"SELECT {_COLUMNS} FROM call_records WHERE {where} AND {span.condition()}"
+                f" ORDER BY setup_at LIMIT {limit - len(found)} FOR UPDATE",
+                *values,
+            )
+            if len(found) == limit:
+                break
+    return [_record(row) for row in found]
+
+
+async def unwaive(
+    account_id: int, customer_id: int, records: Sequence[calls.Record], now: datetime
+) -> None:
+    """They have no charge again. Of what `waived` has locked, in the same transaction.
+
+    Raises Refusal HOUR_FROZEN.
+    """
+    hours = {(customer_id, periods.hour_of(record.setup_at)) for record in records}
+    async with db.connection() as conn:
+        for span, of_span in day_bounds.grouped(records, lambda record: record.setup_at):
+            columns = zip(*map(_key, of_span), strict=True)
+            first, last = of_span[0].setup_at, of_span[-1].setup_at
+            statement = _UNWAIVE.format(days=span.condition())
+            await conn.execute(statement, account_id, customer_id, first, last, *columns)
+        await _mark(conn, account_id, hours, now)
+
+
+def _key(record: calls.Record) -> tuple[datetime, str, str, int]:
+    return record.setup_at, record.switch, record.call_id, record.leg
+
+
+async def _mark(
+    conn: db.Connection, account_id: int, hours: set[tuple[int, datetime]], now: datetime
+) -> None:
+    try:
+        await record_store.mark(conn, account_id, hours, set(), now)
+    except faults.FrozenHoursError:
+        raise revisions.hour_frozen() from None
 
 
 def _where(account_id: int, wanted: Filter) -> tuple[str, list[Any]]:

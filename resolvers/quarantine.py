@@ -75,7 +75,7 @@ async def replay(
 
     try:
         replayed, counted = await records.retried(store, _records(checked))
-    except faults.CurrencyChangedError:  # of a customer without records; checked anew
+    except faults.REFERENCES_CHANGED:  # since they were checked
         return await replay(caller, intake, ids, corrected, now)
     await intakes.tell(intake, caller.account_id, counted, now)
     return [replayed[id] for id in ids]

@@ -1,16 +1,17 @@
-"""Calls without a rate: listed, rated by what the cards in force then say now, or waived."""
+"""Calls without a rate: listed, rated by the card in force at their setup, waived, or unwaived."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from redis.asyncio import Redis
 
 from domain import callers, calls, money, rating, references, refusals
+from domain.texts import marked
 from live import wake
-from models import db, rates, records
+from models import db, rate_look_up, rate_versions, records
 from models import unrated as stored
 from models.unrated import Filter
 from resolvers import access, audit, customers
@@ -18,10 +19,7 @@ from resolvers.access import Capability
 
 MOST = 10_000  # calls looked at in one mutation
 _DIGITS = re.compile(r"\+?([0-9]{1,20})", re.ASCII)
-# As a call that nobody answered and no rate matches: it costs 0, by no card's prefix.
-_WAIVED = rating.Rated("CARD", 0, Decimal(0), "")
-
-_cards = rates.Cards()
+_LONGEST_PERIOD = timedelta(days=31)  # of waived calls that are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +47,10 @@ async def page(
 async def rate(caller: callers.Caller, redis: Redis, wanted: Filter, now: datetime) -> Rated:
     """The earliest `MOST` of a customer's. FORBIDDEN, NOT_FOUND."""
     customer = await _customer(caller, wanted)
-    cards = await _cards.in_force(caller.account_id, [customer])
 
     async def store() -> Rated:
         async with db.transaction():
-            return await _rate(caller, customer, cards, wanted, now)
+            return await _rate(caller, customer, wanted, now)
 
     rated = await records.retried(store)
     await wake.hint(redis, wake.For.MARKS)
@@ -63,11 +60,14 @@ async def rate(caller: callers.Caller, redis: Redis, wanted: Filter, now: dateti
 async def _rate(
     caller: callers.Caller,
     customer: references.Customer,
-    cards: rates.InForce,
     wanted: Filter,
     now: datetime,
 ) -> Rated:
     found = await stored.first(caller.account_id, wanted, MOST + 1)
+    numbers = {record.destination for record in found}
+    since = found[0].setup_at if found else now
+    await rate_versions.share(caller.account_id)
+    cards = await rate_look_up.in_force(caller.account_id, customer.id, numbers, since)
     rated = [
         (record, by)
         for record in found[:MOST]
@@ -91,9 +91,7 @@ async def waive(
     """
     customer = await _customer(caller, wanted)
     if not 1 <= expected <= MOST:
-        raise refusals.Refusal(
-            "INVALID", "Waive 1 to {most:,} calls at a time.", "expectedCalls", most=MOST
-        )
+        raise _too_many(marked("Waive 1 to {most:,} calls at a time."))
 
     async def store() -> None:
         async with db.transaction():
@@ -113,13 +111,8 @@ async def _waive(
 ) -> None:
     found = await stored.first(caller.account_id, wanted, expected + 1)
     if len(found) != expected:
-        raise refusals.Refusal(
-            "CHANGED_MEANWHILE",
-            "There are not {expected:,} such calls without a rate; look again, then waive.",
-            "expectedCalls",
-            expected=expected,
-        )
-    await stored.rate(caller.account_id, customer.id, [(one, _WAIVED) for one in found], now)
+        raise _other_number(_OTHER_UNRATED, expected)
+    await stored.rate(caller.account_id, customer.id, [(one, rating.WAIVED) for one in found], now)
     await _note(caller, "calls.waive", customer.id, wanted, found, Decimal(0), now)
 
 
@@ -142,9 +135,56 @@ async def _customer(caller: callers.Caller, wanted: Filter) -> references.Custom
     return references.Customer(row.id, row.currency)
 
 
-def _by_card(record: calls.Record, cards: rates.InForce) -> rating.Rated:
+def _by_card(record: calls.Record, cards: rate_look_up.InForce) -> rating.Rated:
     card = cards.at(record.customer_id, record.setup_at)
-    return rating.by_card(record.talk_us, record.destination, card)
+    return rating.by_card(record.talk_us, record.destination, record.setup_at, card)
+
+
+async def unwaive(
+    caller: callers.Caller, redis: Redis, wanted: Filter, expected: int, now: datetime
+) -> int:
+    """How many waived calls have no charge again: all that match, which are as many as expected.
+
+    FORBIDDEN, NOT_FOUND; INVALID for more than `MOST` or a period of more than 31 days;
+    CHANGED_MEANWHILE for another number.
+    """
+    customer = await _customer(caller, wanted)
+    if not 1 <= expected <= MOST:
+        raise _too_many(marked("Unwaive 1 to {most:,} calls at a time."))
+    assert wanted.start is not None
+    assert wanted.end is not None
+    if wanted.end - wanted.start > _LONGEST_PERIOD:
+        raise refusals.Refusal(
+            "INVALID", "The period is longer than 31 days. Set a later `from`.", "from"
+        )
+
+    async def store() -> None:
+        async with db.transaction():
+            found = await stored.waived(caller.account_id, wanted, expected + 1)
+            if len(found) != expected:
+                raise _other_number(_OTHER_WAIVED, expected)
+            await stored.unwaive(caller.account_id, customer.id, found, now)
+            await _note(caller, "calls.unwaive", customer.id, wanted, found, None, now)
+
+    await records.retried(store)
+    await wake.hint(redis, wake.For.MARKS)
+    return expected
+
+
+_OTHER_UNRATED = marked(
+    "There are not {expected:,} such calls without a rate; look again, then waive."
+)
+_OTHER_WAIVED = marked(
+    "The number of such waived calls is not {expected:,}. Check the selection, then try again."
+)
+
+
+def _too_many(message: str) -> refusals.Refusal:
+    return refusals.Refusal("INVALID", message, "expectedCalls", most=MOST)
+
+
+def _other_number(message: str, expected: int) -> refusals.Refusal:
+    return refusals.Refusal("CHANGED_MEANWHILE", message, "expectedCalls", expected=expected)
 
 
 async def _note(
@@ -153,19 +193,23 @@ async def _note(
     customer_id: int,
     wanted: Filter,
     of: Sequence[calls.Record],
-    charge: Decimal,
+    charge: Decimal | None,
     now: datetime,
 ) -> None:
+    """`charge`: what they cost now; None: they are without a rate again."""
     if not of:
         return
+    calls_before, calls_after = (len(of), 0) if charge is not None else (0, len(of))
     span = {"first_setup_at": of[0].setup_at, "last_setup_at": of[-1].setup_at}
+    after = {"unrated_calls": calls_after, "digits": wanted.digits or ""}
+    if charge is not None:
+        after["charge"] = money.plain(charge)
     await audit.write(
         caller,
         action,
         f"customer:{customer_id}",
         now,
         customer_id=customer_id,
-        before={"unrated_calls": len(of)},
-        after={"unrated_calls": 0, "charge": money.plain(charge), "digits": wanted.digits or ""}
-        | {name: at.isoformat() for name, at in span.items()},
+        before={"unrated_calls": calls_before},
+        after=after | {name: at.isoformat() for name, at in span.items()},
     )

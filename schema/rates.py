@@ -9,6 +9,7 @@ import strawberry
 from domain import money, people, rating
 from resolvers import rates
 from schema import base, checklist
+from schema.rate_cards import RateCard, shown
 
 strawberry.enum(
     money.Rounding,
@@ -16,12 +17,6 @@ strawberry.enum(
     description="How a call's charge is rounded, once. Half up and half even go to the nearest;"
     " up is away from zero, down is towards it.",
 )
-
-
-@strawberry.type(description="Prices by prefix; the longest prefix that matches rates a call.")
-class RateCard:
-    id: strawberry.ID = strawberry.field(description="Opaque and global.")
-    version: base.Long = strawberry.field(description="Rises with every change of its rates.")
 
 
 @strawberry.type(description="A card is in force for a customer.")
@@ -82,7 +77,18 @@ class RateInput:
 class AddRatesInput:
     rate_card_id: strawberry.ID = strawberry.field(description="The card.")
     rates: list[RateInput] = strawberry.field(
-        description=f"1 to {rates.MAX_RATES} rates; they replace those of the same prefixes."
+        description=f"1 to {rates.MAX_RATES} rates, with `endedPrefixes`. From `effectiveFrom` on"
+        " they replace those of the same prefixes."
+    )
+    ended_prefixes: list[str] = strawberry.field(
+        default_factory=list,
+        description="Prefixes whose rates end at `effectiveFrom`. A shorter prefix rates their"
+        " numbers from then on.",
+    )
+    effective_from: datetime | None = strawberry.field(
+        default=None,
+        description="Calls set up at this instant or later are rated by them. Null: from now."
+        " It may be in the past if no call set up since then has a rate that they replace.",
     )
 
 
@@ -91,7 +97,9 @@ class AssignRateCardInput:
     customer_id: strawberry.ID = strawberry.field(description="Whose calls.")
     rate_card_id: strawberry.ID = strawberry.field(description="By which card.")
     valid_from: datetime | None = strawberry.field(
-        default=None, description="Calls set up from here on; null: from now."
+        default=None,
+        description="Calls set up at this instant or later. Null: from now. It may be in the past"
+        " if no call of the customer set up since then has been rated by a card.",
     )
 
 
@@ -126,11 +134,14 @@ class RatesMutation:
             places=input.places,
             now=info.context.now,
         )
-        return RateCard(id=base.encode_id("RateCard", caller.account_id, card_id), version=1)
+        id = base.encode_id("RateCard", caller.account_id, card_id)
+        return shown(id, await rates.existing(caller, card_id))
 
     @strawberry.mutation(
-        description="Adds rates to a card; calls recorded from then on are rated by them, those"
-        " that had no rate by `rateCalls`. Owner and support."
+        description="Adds a revision to a card: new rates, and the end of others, from an instant."
+        " Calls that have a charge keep it. Calls without a rate are rated by `rateCalls`."
+        " Refused as EFFECTIVE_IN_PAST if a rated call would have to be rated again. Owner and"
+        " support."
     )
     async def add_rates(
         self,
@@ -140,10 +151,15 @@ class RatesMutation:
         caller = info.context.signed_in()
         card_id = base.decode_id(input.rate_card_id, "RateCard", caller.account_id)
         added = [rate.rate() for rate in input.rates]
-        version = await rates.add(caller, card_id, added, info.context.now)
-        return RateCard(id=input.rate_card_id, version=version)
+        await rates.add(
+            *(caller, card_id, added, input.ended_prefixes, input.effective_from, info.context.now)
+        )
+        return shown(input.rate_card_id, await rates.existing(caller, card_id))
 
-    @strawberry.mutation(description="Puts a card in force for a customer. Owner and support.")
+    @strawberry.mutation(
+        description="Puts a card in force for a customer. Refused as EFFECTIVE_IN_PAST if a rated"
+        " call would have to be rated again. Owner and support."
+    )
     async def assign_rate_card(
         self,
         info: base.Info,
@@ -152,8 +168,7 @@ class RatesMutation:
         caller, now = info.context.signed_in(), info.context.now
         customer_id = base.decode_id(input.customer_id, "Customer", caller.account_id)
         card_id = base.decode_id(input.rate_card_id, "RateCard", caller.account_id)
-        valid_from = input.valid_from or now
-        await rates.assign(caller, customer_id, card_id, valid_from, now)
+        valid_from = await rates.assign(caller, customer_id, card_id, input.valid_from, now)
         await checklist.settle(info, customer_id)
         return RateCardAssignment(
             customer_id=input.customer_id, rate_card_id=input.rate_card_id, valid_from=valid_from

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 import strawberry
 
@@ -12,6 +13,16 @@ from models import tables
 from schema import base, numbers
 from schema.carriers import Carrier
 from schema.customers import Customer
+
+
+@strawberry.enum(
+    description="Origin of a call's charge: the switch reported it, a rate of the customer's card"
+    " set it, or staff waived a call without a rate."
+)
+class RatedBy(StrEnum):
+    SWITCH = "SWITCH"
+    CARD = "CARD"
+    WAIVED = "WAIVED"
 
 
 @strawberry.type(description="What is said of one leg of a call.")
@@ -36,6 +47,9 @@ class CallRecord:
     sip_code: int | None = strawberry.field(description="The final SIP code; null: none was said.")
     released_by: str | None = strawberry.field(description="Who hung up; null: it was not said.")
     billed_seconds: base.Long = strawberry.field(description="Seconds the customer pays for.")
+    rated_by: RatedBy | None = strawberry.field(
+        description="Origin of the charge. Null if the call has no rate, or the leg no charge."
+    )
 
     @classmethod
     def of(cls, account_id: int, record: calls.Record) -> "CallRecord":
@@ -56,6 +70,7 @@ class CallRecord:
             sip_code=record.sip_code,
             released_by=record.released_by,
             billed_seconds=base.Long(record.billed_seconds),
+            rated_by=None if record.rated_by is None else RatedBy(record.rated_by),
         )
 
     @strawberry.field(description="Whose call it is.")

@@ -66,6 +66,7 @@ _TYPE_OF_CODE: dict[str, type[Refusal]] = {
     "TOO_SOON": Conflict,
     "NAME_TAKEN": Conflict,
     "OTHER_CURRENCY": Conflict,
+    "EFFECTIVE_IN_PAST": Conflict,
     "ROW_OPEN": Conflict,
     "SUBTOTAL_CHANGED": Conflict,
     "HOURS_ALREADY_INVOICED": Conflict,

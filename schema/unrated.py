@@ -45,6 +45,22 @@ class WaiveCallsInput:
     to: datetime | None = strawberry.field(default=None, description=_TO)
 
 
+@strawberry.input(description="Waived calls that are to be without a rate again.")
+class UnwaiveCallsInput:
+    customer_id: strawberry.ID = strawberry.field(description="The customer that made them.")
+    expected_calls: base.Long = strawberry.field(
+        description=f"Number of such calls, 1 to {resolve.MOST:,}. If it is another number, nothing"
+        " is changed (CHANGED_MEANWHILE)."
+    )
+    from_: datetime = strawberry.field(
+        name="from", description="Calls set up at this instant or later."
+    )
+    to: datetime = strawberry.field(
+        description="Calls set up before this instant, at most 31 days after `from`."
+    )
+    destination: str | None = strawberry.field(default=None, description=_DESTINATION)
+
+
 @strawberry.type(description="What became of calls without a rate.")
 class RatedCalls:
     calls: base.Long = strawberry.field(description="How many have a rate now.")
@@ -62,6 +78,11 @@ class WaivedCalls:
     calls: base.Long = strawberry.field(description="How many.")
 
 
+@strawberry.type(description="Waived calls that are without a rate again.")
+class UnwaivedCalls:
+    calls: base.Long = strawberry.field(description="Number of calls.")
+
+
 RateCallsResult: TypeAlias = Annotated[
     RatedCalls | base.Refused,
     strawberry.union("RateCallsResult", description="What became of them, or why nothing."),
@@ -69,6 +90,11 @@ RateCallsResult: TypeAlias = Annotated[
 WaiveCallsResult: TypeAlias = Annotated[
     WaivedCalls | base.Refused,
     strawberry.union("WaiveCallsResult", description="How many, or why nothing was done."),
+]
+
+UnwaiveCallsResult: TypeAlias = Annotated[
+    UnwaivedCalls | base.Refused,
+    strawberry.union("UnwaiveCallsResult", description="The number of calls, or a refusal."),
 ]
 
 
@@ -101,8 +127,8 @@ class UnratedQuery:
 @strawberry.type
 class UnratedMutation:
     @strawberry.mutation(
-        description="Rates calls that no rate matched, by the customer's card that was in force at"
-        f" their setup as it is now; {resolve.MOST:,} at a time, the earliest first. Staff."
+        description="Rates calls that no rate matched, by the customer's card and its rates in"
+        f" force at their setup; {resolve.MOST:,} at a time, the earliest first. Staff."
     )
     async def rate_calls(
         self,
@@ -119,8 +145,8 @@ class UnratedMutation:
         )
 
     @strawberry.mutation(
-        description="Lets calls that no rate matched cost nothing, for good; a correction of such a"
-        " call is rated anew. Staff."
+        description="Lets calls that no rate matched cost nothing, until `unwaiveCalls`. A"
+        " correction that changes what rating depends on is rated anew. Staff."
     )
     async def waive_calls(
         self,
@@ -132,9 +158,24 @@ class UnratedMutation:
         waived = await resolve.waive(caller, context.redis, wanted, expected, context.now)
         return WaivedCalls(calls=base.Long(waived))
 
+    @strawberry.mutation(
+        description="Undoes `waiveCalls`: the calls are without a rate again, to be rated or"
+        " waived. Staff."
+    )
+    async def unwaive_calls(
+        self,
+        info: base.Info,
+        input: Annotated[UnwaiveCallsInput, strawberry.argument(description="Which ones.")],
+    ) -> UnwaiveCallsResult:
+        caller, context = info.context.signed_in(), info.context
+        wanted, expected = _wanted(info, input), input.expected_calls
+        unwaived = await resolve.unwaive(caller, context.redis, wanted, expected, context.now)
+        return UnwaivedCalls(calls=base.Long(unwaived))
+
 
 def _wanted(
-    info: base.Info, asked: UnratedFilter | RateCallsInput | WaiveCallsInput | None
+    info: base.Info,
+    asked: UnratedFilter | RateCallsInput | WaiveCallsInput | UnwaiveCallsInput | None,
 ) -> stored.Filter:
     if asked is None:
         return stored.Filter()

@@ -61,6 +61,7 @@ def create_app(settings: Settings) -> Starlette:
             try:
                 yield
             finally:
+                await taking.close()
                 await used.close()
                 await watched.close()
                 await heard.close()

@@ -100,7 +100,7 @@ async def make(url: str, rated_from: datetime, now: datetime) -> Credentials:
 
 async def _customers(api: Api, rated_from: datetime) -> dict[str, str]:
     """Makes customers, a card a currency and a contact each; returns the first contact's login."""
-    cards = {currency: await _card(api, currency) for currency in ("EUR", "GBP", "USD")}
+    cards = {one: await _card(api, one, rated_from) for one in ("EUR", "GBP", "USD")}
     logins: list[dict[str, str]] = []
     for place, (reference, name, currency, channels, debit, tax) in enumerate(_CUSTOMERS):
         made = await api.do(
@@ -133,13 +133,19 @@ async def _customers(api: Api, rated_from: datetime) -> dict[str, str]:
     return logins[0]
 
 
-async def _card(api: Api, currency: str) -> str:
+async def _card(api: Api, currency: str, rated_from: datetime) -> str:
     made = await api.do(
         "createRateCard", "... on RateCard { id }", name=f"Standard {currency}", currency=currency
     )
     names = ("prefix", "perMinute", "connectFee", "minimum", "increment", "description")
     rates = [dict(zip(names, rate, strict=True)) for rate in _RATES]
-    await api.do("addRates", "... on RateCard { id }", rateCardId=made["id"], rates=rates)
+    await api.do(
+        "addRates",
+        "... on RateCard { id }",
+        rateCardId=made["id"],
+        rates=rates,
+        effectiveFrom=rated_from.isoformat(),
+    )
     card_id: str = made["id"]
     return card_id
 

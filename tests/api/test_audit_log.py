@@ -83,14 +83,13 @@ async def test_a_price_that_changes_says_what_it_was(carrier: Carrier) -> None:
         rates = [{"prefix": "44", "perMinute": price}, {"prefix": "1", "perMinute": "0.005"}]
         await carrier.owner.do("addRates", "RateCard", "id", rateCardId=card["id"], rates=rates)
     [second, first, _] = (await log(carrier.owner))[:3]
-    assert second["changes"] == [
-        {
-            "field": "+44",
-            "before": "0.01/min, 0 to connect, 1/1 s",
-            "after": "0.02/min, 0 to connect, 1/1 s",
-        }
-    ]
-    assert [change["before"] for change in first["changes"]] == [None, None]
+    assert second["changes"][0] == {
+        "field": "+44",
+        "before": "0.01/min, 0 to connect, 1/1 s",
+        "after": "0.02/min, 0 to connect, 1/1 s",
+    }
+    assert [change["field"] for change in second["changes"]] == ["+44", "effectiveFrom"]
+    assert [change["before"] for change in first["changes"]] == [None, None, None]
 
 
 async def test_a_contact_reads_what_concerns_its_customer_alone(carrier: Carrier) -> None:

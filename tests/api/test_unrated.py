@@ -16,12 +16,15 @@ from test_checklist_items import codes, of_account, of_customer
 from domain import money, rating
 from models import db
 from models import unrated as stored
+from models.tables import Account
 from runtime import clock
 
 UNRATED = """query Q($f: UnratedFilter, $first: Int! = 50, $after: String) {
   unratedCalls(filter: $f, first: $first, after: $after) {
     edges { node { callId destination setupAt talkTime charge { amount } customer { id } } }
     pageInfo { hasNextPage endCursor } } }"""
+RECONCILED = """query($c: ID!, $start: DateTime!, $end: DateTime!) {
+  reconciliation(customerId: $c, from: $start, to: $end) { balanced } }"""
 RATED = "calls charge { amount currency } left goOnFrom"
 
 
@@ -50,8 +53,11 @@ async def card(carrier: Carrier, customer: str) -> str:
 
 
 async def add(carrier: Carrier, card: str, prefix: str) -> None:
-    rate = {"prefix": prefix, "perMinute": "0.12"}
-    await carrier.owner.do("addRates", "RateCard", "id", rateCardId=card, rates=[rate])
+    """In force at the setup of every call here: none has been rated by a shorter prefix."""
+    rate, since = {"prefix": prefix, "perMinute": "0.12"}, days_ago(10).isoformat()
+    input = {"rateCardId": card, "rates": [rate], "effectiveFrom": since}
+    added = await carrier.owner.do("addRates", "RateCard", "id", **input)
+    assert added["__typename"] == "RateCard", added
 
 
 async def listed(caller: Caller, **filter: Any) -> list[str]:
@@ -117,16 +123,103 @@ async def test_calls_that_no_rate_matched_are_rated_once_there_is_one_and_can_be
     assert entries["calls.waive"]["actorName"] == "A person"
 
 
-async def test_a_correction_of_a_waived_call_is_rated_anew(
+async def test_a_correction_of_a_waived_call_is_rated_anew_if_rating_depends_on_it(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
     await send(switch, unrated(reference, "a"))
-    await carrier.owner.do(
-        "waiveCalls", "WaivedCalls", "calls", customerId=customer, expectedCalls=1
-    )
-    assert await listed(carrier.owner) == []
+    await waive(carrier, customer, 1)
     await send(switch, unrated(reference, "a", correction=True, sip_code=486))
+    assert await listed(carrier.owner) == []
+    later = (SETUP + timedelta(hours=2)).isoformat()
+    await send(switch, unrated(reference, "a", correction=True, end_at=later))
     assert await listed(carrier.owner) == ["a"]
+
+
+async def waive(carrier: Carrier, customer: str, calls: int) -> None:
+    done = await carrier.owner.do(
+        "waiveCalls", "WaivedCalls", "calls", customerId=customer, expectedCalls=calls
+    )
+    assert done["calls"] == calls, done
+
+
+async def test_waived_calls_are_told_from_those_of_the_default_rate(
+    carrier: Carrier, customer: str, reference: str, switch: Caller, card: str
+) -> None:
+    await send(switch, *(unrated(reference, f"us-{n}") for n in range(2)))
+    await waive(carrier, customer, 2)
+    await add(carrier, card, "")
+    await send(switch, unrated(reference, "fr", destination="33123456789"))
+    assert await summed(carrier.owner, customer) == [(3, "0.12")]
+    assert await destinations(carrier) == [("prefix:", 1, "0.12"), ("waived", 2, "0")]
+    await Account.filter(id=carrier.account_id).update(invoice_grouping="DESTINATION")
+    rows = (await carrier.owner.ask(SUMMARY, c=customer))["customer"]["summary"]["edges"]
+    invoice = await carrier.owner.do(
+        "generateInvoice",
+        "Invoice",
+        "lines { description calls amount { amount } }",
+        customerId=customer,
+        rowIds=[rows[0]["node"]["id"]],
+        idempotencyKey=carrier.unique("key"),
+    )
+    assert [(line["description"], line["calls"]) for line in invoice["lines"]] == [
+        ("Calls to any other number", 1),
+        ("Waived calls", 2),
+    ]
+
+
+async def destinations(carrier: Carrier) -> list[tuple[str, int, str]]:
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT destination, attempts, charge FROM rollup_destinations"
+            " WHERE account_id = $1 AND attempts > 0 ORDER BY 1",
+            carrier.account_id,
+        )
+    return [(row[0], row[1], money.plain(row[2])) for row in rows]
+
+
+async def unwaive(carrier: Carrier, customer: str, calls: int, **changes: Any) -> dict[str, Any]:
+    period = {"from": days_ago(10).isoformat(), "to": days_ago(0).isoformat()}
+    return await carrier.owner.do(
+        "unwaiveCalls",
+        "UnwaivedCalls",
+        "calls",
+        **{"customerId": customer, "expectedCalls": calls} | period | changes,
+    )
+
+
+async def test_waived_calls_can_be_unwaived_and_rated(
+    carrier: Carrier, customer: str, reference: str, switch: Caller, card: str
+) -> None:
+    await send(switch, *(unrated(reference, f"us-{n}") for n in range(2)))
+    await send(switch, unrated(reference, "gb", destination="441632960001"))
+    await send(switch, unrated(reference, "failed", answer_at=None))
+    await waive(carrier, customer, 2)
+    async with db.connection() as conn:  # as waived calls were stored before
+        await conn.execute(
+            "UPDATE call_records SET rated_by = 'CARD', prefix = '' WHERE call_id = 'us-1'"
+            " AND account_id = $1",
+            carrier.account_id,
+        )
+    await summed(carrier.owner, customer)
+    assert (await unwaive(carrier, customer, 3))["code"] == "CHANGED_MEANWHILE"
+    assert (await unwaive(carrier, customer, 0))["code"] == "INVALID"
+    assert (await unwaive(carrier, customer, 2, **{"from": days_ago(40).isoformat()}))[
+        "code"
+    ] == "INVALID"
+    assert (await unwaive(carrier, customer, 2))["calls"] == 2
+    assert sorted(await listed(carrier.owner)) == ["us-0", "us-1"]
+    assert await summed(carrier.owner, customer) == [(4, "0.12")]
+    assert ("unrated", 2, "0") in await destinations(carrier)
+    await add(carrier, card, "1")
+    rated = await carrier.owner.do("rateCalls", "RatedCalls", RATED, customerId=customer)
+    assert (rated["calls"], rated["charge"]["amount"]) == (2, "0.24")
+    [entry] = [one for one in await log(carrier.owner) if one["action"] == "calls.unwaive"]
+    [change] = [one for one in entry["changes"] if one["field"] == "unratedCalls"]
+    assert (change["before"], change["after"]) == ("0", "2")
+    days = {"start": days_ago(10).isoformat(), "end": days_ago(0).isoformat()}
+    await rebuilt()
+    answer = await carrier.owner.ask(RECONCILED, c=customer, **days)
+    assert answer["reconciliation"]["balanced"], answer
 
 
 async def test_nothing_is_waived_that_was_not_expected(
@@ -262,11 +355,6 @@ async def test_calls_are_rated_without_a_look_at_those_that_have_a_rate(
         )
     assert (len(found), await listed(carrier.owner)) == (500, [])
     assert looked_at < 5_000, looked_at
-
-
-def test_a_waived_call_costs_what_a_call_does_that_nobody_answered() -> None:
-    card = rating.Card.of(1, "EUR", money.Rounding.HALF_UP, 6, [])
-    assert rating.by_card(0, "+15550100", card) == rating.Rated("CARD", 0, Decimal(0), "")
 
 
 async def test_calls_are_rated_though_their_switch_corrects_them_at_the_same_time(

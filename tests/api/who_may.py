@@ -69,6 +69,7 @@ QUERY: Mapping[str, Line] = {
     "quarantine": Line(C.REVIEW_RECORDS, account=True),
     "heldRecords": Line(C.REVIEW_RECORDS, account=True),
     "unratedCalls": Line(C.RATE_CALLS, account=True),
+    "rateCard": Line(C.MANAGE_CARRIERS, account=True),
 }
 
 # What has an id that `node` finds: who is shown one at all.
@@ -151,7 +152,7 @@ PARTS: Mapping[str, str] = {
     "AuditEntry": "id at action actorKind actorId subjectKind subjectId customerId address"
     " changeCount actorName actingStaffName changes",
     "CallRecord": "switch callId leg revision final source destination setupAt answerAt endAt"
-    " talkTime sipCode releasedBy billedSeconds customer carrier charge cost",
+    " talkTime sipCode releasedBy billedSeconds ratedBy customer carrier charge cost",
     "CallSums": "calls charge",
     "CarrierChannels": "carrier inUse",
     "CarrierStats": "carrier points",
@@ -165,6 +166,10 @@ PARTS: Mapping[str, str] = {
     "InvoiceIssued": "number at invoice",
     "InvoiceLine": "kind description periodStart periodEnd calls billedSeconds amount",
     "Language": "code name",
+    "Rate": "prefix description perMinute connectFee minimum increment roundUpSeconds revision"
+    " effectiveFrom",
+    "RateCard": "id version name currency revisions rates",
+    "RateCardRevision": "number effectiveFrom rates createdAt",
     "LegStats": "offered answered pddMs",
     "LiveStats": "sequence asOf windowSeconds attempts answered asr acdSeconds pddMs cps",
     "Money": "amount currency",
@@ -199,7 +204,6 @@ ANSWERS: Mapping[str, str] = {
     "NotPermitted": "code message field",
     "PasswordChanged": "at",
     "Profile": "viewer",
-    "RateCard": "id version",
     "RateCardAssignment": "customerId rateCardId validFrom",
     "RatedCalls": "calls charge left goOnFrom",
     "RecoveryCodes": "codes",
@@ -211,6 +215,7 @@ ANSWERS: Mapping[str, str] = {
     "TwoFactorSetup": "secret uri qr",
     "VerificationRequested": "sentTo expiresAt againAt",
     "Verified": "address at",
+    "UnwaivedCalls": "calls",
     "WaivedCalls": "calls",
 }
 
@@ -367,6 +372,13 @@ MUTATIONS: Mapping[str, Doing] = {
         behind=frozenset({"CHANGED_MEANWHILE"}),
         undone="it expects another number of calls than there are",
     ),
+    "unwaiveCalls": Doing(
+        C.RATE_CALLS,
+        account=True,
+        audited="not: every call here has a rate",
+        behind=frozenset({"CHANGED_MEANWHILE"}),
+        undone="it expects another number of calls than there are",
+    ),
     "createRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.create"),
     "addRates": Doing(C.MANAGE_CARRIERS, account=True, audited="card.rates"),
     "assignRateCard": Doing(C.MANAGE_CARRIERS, account=True, audited="card.assign"),
@@ -451,6 +463,7 @@ KINDS: Mapping[str, str] = {
     "alertRule.id": "AlertRule",
     "customer.id": "Customer",
     "invoice.id": "Invoice",
+    "rateCard.id": "RateCard",
     "node.id": "Customer",
     "revokeApiKey.id": "ApiKey",
     "endSession.id": "Session",

@@ -1,5 +1,6 @@
 """Increments, connect fee, longest prefix and the one rounding of a call."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from domain import money, rating
 
 SECOND = 1_000_000
+AT = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def rate(
@@ -20,7 +22,8 @@ def rate(
 
 
 def card(*rates: rating.Rate, places: int = 6) -> rating.Card:
-    return rating.Card.of(1, "EUR", money.Rounding.HALF_UP, places, rates)
+    rows = {one.prefix: [rating.Revised(rating.ALWAYS, 1, one)] for one in rates}
+    return rating.Card(1, "EUR", money.Rounding.HALF_UP, places, rating.ListedRates(rows))
 
 
 @pytest.mark.parametrize(
@@ -92,26 +95,28 @@ def test_a_charge_is_the_exact_one_rounded_once(
 
 @given(st.sets(st.text("0123456789", max_size=6), max_size=30), st.text("0123456789", max_size=12))
 def test_the_longest_prefix_rates_a_number(prefixes: set[str], number: str) -> None:
-    found = card(*(rate(prefix=prefix) for prefix in prefixes)).match("+" + number)
+    found = card(*(rate(prefix=prefix) for prefix in prefixes)).match("+" + number, AT)
     matching = [prefix for prefix in prefixes if number.startswith(prefix)]
     assert (found.prefix if found else None) == (max(matching, key=len) if matching else None)
 
 
 def test_a_minute_and_a_fee_are_charged_together() -> None:
-    rated = rating.by_card(61 * SECOND, "+15550100", card(rate(30, 6, "0.10", "0.05", "1")))
-    assert rated == rating.Rated("CARD", 66, Decimal("0.160000"), "1", 1)
+    rated = rating.by_card(61 * SECOND, "+15550100", AT, card(rate(30, 6, "0.10", "0.05", "1")))
+    assert rated == rating.Rated("CARD", 66, Decimal("0.160000"), "1", 1, 1, Decimal("0.10"))
 
 
 def test_a_call_without_talk_costs_nothing_and_is_rated() -> None:
     rates_ = card(rate(30, 6, fee="1", prefix="1"))
-    assert rating.by_card(0, "15550100", rates_) == rating.Rated("CARD", 0, Decimal(0), "1", 1)
-    assert rating.by_card(0, "4416", rates_) == rating.Rated("CARD", 0, Decimal(0), "", None)
-    assert rating.by_card(0, "4416", None).charge == 0
+    assert rating.by_card(0, "15550100", AT, rates_) == rating.Rated(
+        "CARD", 0, Decimal(0), "1", 1, 1, Decimal("0.60")
+    )
+    assert rating.by_card(0, "4416", AT, rates_) == rating.Rated("CARD", 0, Decimal(0), "", None)
+    assert rating.by_card(0, "4416", AT, None).charge == 0
 
 
 def test_talk_that_no_prefix_matches_is_unrated() -> None:
-    assert rating.by_card(SECOND, "4416", card(rate(prefix="1"))) == rating.NOT_CHARGED
-    assert rating.by_card(SECOND, "4416", None).charge is None
+    assert rating.by_card(SECOND, "4416", AT, card(rate(prefix="1"))) == rating.NOT_CHARGED
+    assert rating.by_card(SECOND, "4416", AT, None).charge is None
 
 
 def test_a_charge_of_the_switch_is_kept_with_whole_seconds() -> None:

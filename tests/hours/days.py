@@ -51,7 +51,9 @@ class Leg:
     def destination(self) -> str:
         if self.rated_by is None:
             return "unrated"
-        return "switch" if self.rated_by == "SWITCH" else f"prefix:{self.prefix}"
+        if self.rated_by == "CARD":
+            return f"prefix:{self.prefix}"
+        return self.rated_by.lower()
 
 
 @dataclass(slots=True)

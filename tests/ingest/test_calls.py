@@ -186,9 +186,11 @@ async def test_the_card_in_force_at_setup_rates_a_final_leg_and_the_switch_overr
         switch.account_id,
         card,
         [rating.Rate("1", Decimal("0.10"), Decimal("0.01"), 30, 6), rating.Rate("15", Decimal(1))],
+        effective_from=switch.now - timedelta(days=1),
+        now=switch.now,
     )
     since = switch.now - timedelta(hours=1)
-    await rates.assign(switch.account_id, switch.customer_id, card, since)
+    await rates.assign(switch.account_id, switch.customer_id, card, since, switch.now)
     await switch.send(
         switch.end("card", destination="+1600"),
         switch.end("longer"),
@@ -214,9 +216,16 @@ async def test_rates_added_later_hold_for_the_next_batch(switch: Switch) -> None
     card = await rates.create(
         switch.account_id, name="A", currency="EUR", rounding=money.Rounding.UP, now=switch.now
     )
-    await rates.assign(switch.account_id, switch.customer_id, card, made.SETUP.replace(year=2020))
+    since = made.SETUP.replace(year=2020)
+    await rates.assign(switch.account_id, switch.customer_id, card, since, switch.now)
     await switch.send(switch.end("first"))
-    await rates.add_rates(switch.account_id, card, [rating.Rate("", Decimal("0.6"))])
+    await rates.add_rates(
+        switch.account_id,
+        card,
+        [rating.Rate("", Decimal("0.6"))],
+        effective_from=since,
+        now=switch.now,
+    )
     await switch.send(switch.end("second"))
     charges = await made.rows("SELECT charge FROM call_records ORDER BY call_id")
     assert charges == [(None,), (Decimal("0.5"),)]

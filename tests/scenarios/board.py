@@ -126,7 +126,13 @@ class Board:
             }
             for rate in card.rates
         ]
-        await self.made("addRates", "... on RateCard { id }", rateCardId=made["id"], rates=rates)
+        await self.made(
+            "addRates",
+            "... on RateCard { id }",
+            rateCardId=made["id"],
+            rates=rates,
+            effectiveFrom="2000-01-01T00:00:00Z",
+        )
         card_id: str = made["id"]
         return card_id
 
