@@ -19,6 +19,7 @@ KNOWN = references.Known(
     customers={"acme": references.Customer(1, "EUR")},
     carriers={},
     switches={"edge-1": references.Switch(None, 60)},
+    rates_versions={},
     card_in_force=lambda customer_id, at: None,
     latest=SECOND + timedelta(days=1),
     oldest=None,
