@@ -1,38 +1,19 @@
-"""Two months of awkward call records, made from a seed. Nothing of Callboard's is imported here.
+"""Two months of awkward call records, made from a seed. Nothing of Callboard's is imported here."""
 
-The messages are what switches would post, in four phases that are posted one after the other; the
-order within a phase does not matter, and several clients share it:
-
-BULK    first contents, numbered corrections (in any order) and repeated messages
-SECOND  unmarked second ends (held, never counted), corrections "whichever comes next", repeats
-LATE    after the invoices: new calls and corrections of hours that are already billed
-"""
-
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from random import Random
 from typing import Any
 
-from worlds import Customer, World
+from call_messages import BULK, FRESH, LATE, SECOND, Message, instant, microseconds
+from worlds import Customer, World, edges
 
-BULK, SECOND, LATE = range(3)
 _MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Where roundings and increments change over.
 _EDGES = (0, 1, 999_999, 29_999_999, 30_000_000, 30_000_001, 60_000_000, 60_000_001, 3_600_000_000)
 _BUSY_HOURS = (0, 6, 11, 15, 23)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """`revision` None: a correction after whatever is there. `held`: never to be counted."""
-
-    phase: int
-    revision: int | None
-    held: bool
-    event: dict[str, Any]
 
 
 # Reserved for fiction: +44 1632 96xxxx and +1 555 01xx. How many digits follow.
@@ -49,7 +30,7 @@ class Generator:
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
         self.random = Random(seed)
-        self.carriers = dict(world.carriers)
+        self.edges = edges(world)
         self.made = 0
 
     def messages(self, calls: int) -> list[Message]:
@@ -60,13 +41,22 @@ class Generator:
         self.random.shuffle(messages)
         return sorted(messages, key=lambda message: message.phase)
 
-    def _call(self) -> Iterator[Message]:
-        """One attempt: its legs, each with the corrections, repeats and second ends it has."""
+    def fresh(self, calls: int, at: datetime) -> list[Message]:
+        """Calls set up just before the instant, at it, and just after it."""
+        self.world = replace(self.world, now=at + timedelta(minutes=2))  # they talk until then
+        found = []
+        for n in range(calls):
+            setup = at + n % 3 * _MICROSECOND - _MICROSECOND
+            customer, base = self._pick_customer(), self._base()
+            content = self._content(customer, setup, setup, self._pick_carrier(), True)
+            found.append(Message(FRESH, 0, False, base | {"leg": 0} | content))
+        return found
+
+    def _base(self) -> dict[str, Any]:
+        """What all legs of a new attempt say."""
         random = self.random
         self.made += 1
-        late = random.random() < 0.01
-        customer = self._pick_customer()
-        base: dict[str, Any] = {
+        return {
             "type": "end",
             "call_id": f"{self.made}-{random.getrandbits(40):x}@10.0.0.{self.made % 7}",
             "switch": f"edge-{self.made % 3}",
@@ -74,6 +64,12 @@ class Generator:
             "destination": self._destination(),
             "direction": "outbound",
         }
+
+    def _call(self) -> Iterator[Message]:
+        """One attempt: its legs, each with the corrections, repeats and second ends it has."""
+        random = self.random
+        late = random.random() < 0.01
+        customer, base = self._pick_customer(), self._base()
         setup = self._billed_setup() if late else self._setup()
         failovers = random.choices((0, 1, 2), (90, 8, 2))[0]
         at, carriers = setup, random.sample(self.world.carriers, 3)
@@ -107,21 +103,25 @@ class Generator:
     def _corrected(
         self, first: dict[str, Any], final: bool, number: int | bool, *, late: bool = False
     ) -> dict[str, Any]:
-        """Another content: perhaps another customer, hour or carrier, surely another talk time."""
+        """Another content: one that costs the same, or perhaps another customer, hour, carrier or
+        destination, and surely another talk time."""
         random = self.random
+        why = {"correction": number, "sip_reason": f"corrected {random.getrandbits(40):x}"}
+        if random.random() < 0.3:
+            return first | why | random.choice(({}, {"sip_code": 488}, self._carrier_of(first)))
         customer = self._pick_customer()
         if random.random() < 0.6:
             customer = next(c for c in self.world.customers if c.reference == first["customer"])
-        setup = _instant(first["setup_at"])
+        setup = instant(first["setup_at"])
         if random.random() < 0.4:
             setup = self._billed_setup() if late else self._setup()
-        carrier = random.choice(self.world.carriers)[0]
-        kept = {key: first[key] for key in ("type", "call_id", "switch", "source", "leg")}
-        return (
-            kept
-            | {"destination": first["destination"], "direction": "outbound", "correction": number}
-            | self._content(customer, setup, setup, carrier, final)
-        )
+        changed = {"destination": self._destination()} if random.random() < 0.3 else {}
+        names = ("type", "call_id", "switch", "source", "destination", "direction", "leg")
+        content = self._content(customer, setup, setup, self._pick_carrier(), final)
+        return {name: first[name] for name in names} | changed | why | content
+
+    def _carrier_of(self, first: dict[str, Any]) -> dict[str, Any]:
+        return {"carrier": self._pick_carrier()} if "carrier" in first else {}
 
     def _content(
         self, customer: Customer, setup: datetime, offered: datetime, carrier: str, final: bool
@@ -187,6 +187,9 @@ class Generator:
     def _pick_customer(self) -> Customer:
         return self.random.choices(self.world.customers, (8, 6, 4, 3, 2))[0]
 
+    def _pick_carrier(self) -> str:
+        return self.random.choice(self.world.carriers)[0]
+
     def _setup(self) -> datetime:
         """Any day until now: in a few busy hours, or on the last day in all of them."""
         random, world = self.random, self.world
@@ -202,7 +205,11 @@ class Generator:
         return self._busy(self.world.start, month)
 
     def _busy(self, start: datetime, end: datetime) -> datetime:
+        """In a few hours of a day, or about the instant of a change of prices."""
         random = self.random
+        if random.random() < 0.03:
+            edge = random.choice([at for at in self.edges if start < at < end])
+            return edge + random.choice((-1, 0, 1)) * _MICROSECOND
         while True:
             at = start + timedelta(
                 days=random.randrange((end - start).days + 1),
@@ -213,50 +220,13 @@ class Generator:
                 return at
 
     def _later(self, said: object) -> object:
-        return self._said(_instant(said) + timedelta(microseconds=self.random.randrange(1, 10**6)))
+        return self._said(instant(said) + timedelta(microseconds=self.random.randrange(1, 10**6)))
 
     def _said(self, at: datetime) -> str | int:
         """The instant as some switch writes it."""
         way = self.random.randrange(3)
         if way == 0:
-            return (at - _EPOCH) // _MICROSECOND
+            return microseconds(at)
         if way == 1:
             return at.astimezone(timezone(timedelta(hours=5, minutes=45))).isoformat()
         return at.isoformat().replace("+00:00", "Z")
-
-
-def _instant(said: object) -> datetime:
-    if isinstance(said, int):
-        return _EPOCH + said * _MICROSECOND
-    return datetime.fromisoformat(str(said)).astimezone(UTC)
-
-
-def rows(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The messages as plain rows, instants in microseconds: the input of the independent sums."""
-    return [_row(message) for message in messages]
-
-
-def _row(message: Message) -> dict[str, Any]:
-    event = message.event
-
-    def us(name: str) -> int | None:
-        return (_instant(event[name]) - _EPOCH) // _MICROSECOND if name in event else None
-
-    return {
-        "phase": message.phase,
-        "revision": message.revision,
-        "held": message.held,
-        **{name: event[name] for name in ("switch", "call_id", "leg", "customer", "final")},
-        "destination": event["destination"].lstrip("+"),
-        "carrier": event.get("carrier"),
-        "setup_us": us("setup_at"),
-        "offered_us": us("offered_at"),
-        "ringing_us": us("ringing_at"),
-        "answer_us": us("answer_at"),
-        "end_us": us("end_at"),
-        "sip_code": event["sip_code"],
-        "dtmf": event.get("dtmf_digits", 0),
-        "charge": event.get("charge"),
-        "billed": event.get("billed_seconds"),
-        "cost": event.get("cost"),
-    }
