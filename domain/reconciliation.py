@@ -46,7 +46,7 @@ class Hour:
     `billed_charge` is from the live invoices; `billed` is whether the head says that they bill its
     charge.
     `counts` of rows and head: attempts, answered, talk µs, billed seconds, unrated, in this order.
-    `records` are of final legs, `legs` counts all.
+    `records` are of final legs, `legs` counts all, and `row_legs` those of the rows.
     """
 
     hour: datetime
@@ -54,6 +54,7 @@ class Hour:
     legs: int
     rows: Sums
     row_counts: Sequence[int]
+    row_legs: int
     head: Sums
     head_counts: Sequence[int]
     version: int
@@ -75,6 +76,11 @@ class Hour:
         """Whether its records have to agree with its rows: those of a marked hour may differ for a
         while, and those of a frozen hour are removed all at once."""
         return bool(self.legs) if self.frozen else not self.marked
+
+    @property
+    def has_no_records_left(self) -> bool:
+        """Whether its records were removed: their keys, which stay, are compared with its rows."""
+        return self.frozen and not self.legs
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ def _hour(row: Any, now: datetime) -> rules.Hour:
         records=rules.Sums(row["record_calls"], row["record_charge"]),
         legs=row["record_legs"],
         rows=rules.Sums(int(row["row_calls"]), row["row_charge"]),
+        row_legs=int(row["row_legs"]),
         row_counts=[int(row[f"row_{name}"]) for name in _COUNTS],
         head=rules.Sums(row["head_calls"], row["head_charge"]),
         head_counts=[row[f"head_{name}"] for name in _COUNTS],
@@ -140,22 +141,28 @@ async def _unequal(part: _Part, found: Sequence[rules.Hour]) -> list[rules.Diffe
 
 
 async def _keys(part: _Part, found: Sequence[rules.Hour]) -> list[rules.Difference]:
-    """Record keys and records without each other; the keys outlive the records of frozen hours."""
-    frozen = {hour.hour for hour in found if hour.frozen}
-    rows = await part.rows(sql.ALONE)
-    alone = [
-        rules.Difference(
-            row["hour"], texts.Text("{keys} record keys have no record", {"keys": row["keys"]})
-        )
-        for row in rows
-        if row["keys"] and row["hour"] not in frozen
-    ]
-    return alone + [
-        rules.Difference(
-            row["hour"], texts.Text("{records} records have no key", {"records": row["records"]})
-        )
-        for row in rows
-        if row["records"]
+    """Record keys and records without each other. The keys outlive the records of frozen hours: one
+    for each leg of their rows."""
+    removed = {hour.hour: hour.row_legs for hour in found if hour.has_no_records_left}
+    alone = await part.rows(sql.ALONE)
+    keys = {row["hour"]: row["keys"] for row in alone if row["keys"]}
+    records = {row["hour"]: row["records"] for row in alone if row["records"]}
+    counts = {hour: {"keys": keys.pop(hour, 0), "legs": legs} for hour, legs in removed.items()}
+    unlike = {
+        texts.marked("the frozen hour has {keys} record keys, its rows {legs} legs"): {
+            hour: count for hour, count in counts.items() if count["keys"] != count["legs"]
+        },
+        texts.marked("{keys} record keys have no record"): {
+            hour: {"keys": count} for hour, count in keys.items()
+        },
+        texts.marked("{records} records have no key"): {
+            hour: {"records": count} for hour, count in records.items()
+        },
+    }
+    return [
+        rules.Difference(hour, texts.Text(template, values))
+        for template, hours in unlike.items()
+        for hour, values in hours.items()
     ]
 
 

@@ -19,7 +19,7 @@ WITH records AS (
 ), rows AS (
     SELECT date_trunc('hour', slot) AS hour, sum(attempts) AS attempts, sum(answered) AS answered,
            sum(talk_us) AS talk_us, sum(billed_seconds) AS billed_seconds,
-           sum(unrated) AS unrated, sum(charge) AS charge
+           sum(unrated) AS unrated, sum(charge) AS charge, sum(legs) AS legs
     FROM rollups WHERE {_OF} AND slot >= $3 AND slot < $4 GROUP BY 1
 ), heads AS (
     SELECT * FROM hours WHERE {_OF} AND hour >= $3 AND hour < $4
@@ -52,7 +52,7 @@ SELECT hour,
        coalesce(rows.attempts, 0) AS row_calls, coalesce(rows.charge, 0) AS row_charge,
        coalesce(rows.answered, 0) AS row_answered, coalesce(rows.talk_us, 0) AS row_talk_us,
        coalesce(rows.billed_seconds, 0) AS row_billed_seconds,
-       coalesce(rows.unrated, 0) AS row_unrated,
+       coalesce(rows.unrated, 0) AS row_unrated, coalesce(rows.legs, 0) AS row_legs,
        coalesce(heads.attempts, 0) AS head_calls, coalesce(heads.charge, 0) AS head_charge,
        coalesce(heads.answered, 0) AS head_answered, coalesce(heads.talk_us, 0) AS head_talk_us,
        coalesce(heads.billed_seconds, 0) AS head_billed_seconds,

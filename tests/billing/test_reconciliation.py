@@ -289,6 +289,29 @@ async def test_frozen_hours_agree_without_their_records_and_are_counted(books: B
     assert (proof.records.calls, proof.rows.calls) == (8, 13)
 
 
+@pytest.mark.parametrize(
+    ("statement", "keys"),
+    [
+        ("DELETE FROM record_keys WHERE setup_at = '2026-11-02 06:00Z'", 0),
+        (
+            "INSERT INTO record_keys SELECT (jsonb_populate_record(k, jsonb_build_object("
+            "'call_key', gen_random_uuid()))).* FROM record_keys k"
+            " WHERE setup_at = '2026-11-02 06:00Z'",
+            2,
+        ),
+    ],
+)
+async def test_a_frozen_hour_has_a_record_key_for_each_leg_of_its_rows(
+    books: Books, statement: str, keys: int
+) -> None:
+    await billed_books(books)
+    assert await partitions.drop_before(at(3).date()) == [at(2).date()]
+    await books.sql(statement)
+    assert [(one.hour, str(one.detail)) for one in (await prove(books)).differences] == [
+        (at(2, 6), f"the frozen hour has {keys} record keys, its rows 1 legs")
+    ]
+
+
 async def test_a_reconciliation_reads_one_snapshot_while_calls_come_and_are_rebuilt(
     books: Books,
 ) -> None:

@@ -14,7 +14,7 @@ from runtime import clock
 _KEPT_RATES = """
 SELECT r.switch, r.call_id, r.leg, r.rate_revision AS revision, r.prefix,
        r.rate_per_minute AS per_minute, r.charge
-FROM call_records r WHERE r.rated_by = 'CARD' AND r.talk_us > 0
+FROM call_records r WHERE r.rated_by = 'CARD' AND r.talk_us > 0 AND r.setup_at >= $1
 """
 _RATES = """
 SELECT switch, call_id, leg, rate.revision AS revision, rate.prefix AS prefix,
@@ -107,11 +107,11 @@ async def check_balances(board: Board, truth: Truth, world: worlds.World) -> Non
         assert await board.balance(customer.reference) == -owed[customer.reference]
 
 
-async def check_kept_rates(truth: Truth, since: datetime | None) -> None:
+async def check_kept_rates(truth: Truth, since: datetime) -> None:
     """Each record's revision, prefix, price of a minute and charge, of setups from `since` on."""
     async with db.connection() as conn:
-        rows = await conn.fetch(_KEPT_RATES)
-    start = (since or worlds.ALWAYS).replace(tzinfo=None)
+        rows = await conn.fetch(_KEPT_RATES, since)
+    start = since.replace(tzinfo=None)
     found = {tuple(row)[:3]: tuple(row)[3:] for row in rows}
     wanted = {
         tuple(row.values())[:3]: tuple(row.values())[3:] for row in truth.query(_RATES, start)

@@ -171,8 +171,8 @@ def _of_records(place: Place) -> Iterator[Change]:
     yield _more("call_records", setup, other, "1 records have no key")
     yield _update("rollups", place.within("slot"), "legs = legs + 1", "from the records in legs")
     yield _remove("record_keys", setup, "records have no key")
-    yield _update("record_keys", setup, "final = NOT final", "records have no key")
-    key = """jsonb_build_object('call_key', gen_random_uuid())"""
+    yield _update("record_keys", setup, "final = false", "records have no key")
+    key = "jsonb_build_object('call_key', gen_random_uuid())"
     yield _more("record_keys", setup, key, "1 record keys have no record")
 
 
@@ -186,6 +186,10 @@ def _of_frozen_hours(place: Place, end: datetime) -> Iterator[Change]:
     leg = f"{moved} || '{{\"final\": false}}'"
     yield _more("call_records", setup, leg, "from the records in", later)
     yield _update("hours", hour, "frozen = false", "records have 0 calls, rows")
+    key = "jsonb_build_object('call_key', gen_random_uuid())"
+    yield _remove("record_keys", setup, "the frozen hour has 0 record keys")
+    yield _more("record_keys", setup, key, "record keys, its rows")
+    yield _update("rollups", place.within("slot"), "legs = legs + 1", "record keys, its rows")
     yield Change(
         "hour_marks",
         hour,
