@@ -160,7 +160,8 @@ class Run:
         assert +counts == answers
         assert await hours.marked(1) == []
         await self.check_frozen()
-        empty = archive.of_empty_hours(self.world.start, 30)
+        start = self.world.start
+        empty = archive.of_empty_hours(start, (middle(self.world) - start).days)
         self.truth.add(empty)
         self.truth.at(phases.FROZEN)
         await self.post(empty)
