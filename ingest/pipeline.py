@@ -16,7 +16,7 @@ from domain import calls, events, instants, intake, references, refusals, review
 from ingest import batch, body, live_side, refusal_log
 from ingest.switches import callboard
 from live import channels, throttle
-from models import faults, quarantine, rate_cache, records, switches
+from models import db, faults, quarantine, rate_cache, rate_versions, records, switches
 from models import references as stored_references
 
 _SLICE = 250  # events worked on before other requests get a turn
@@ -36,6 +36,7 @@ class Pipeline:
         self._live = live_side.LiveSide(redis)
         self._refusals = refusal_log.RefusalLog()
         self._rates = rates or rate_cache.RateCache()
+        self._undisturbed = asyncio.Lock()
         self._kept = None if records_days is None else timedelta(days=records_days)
 
     async def close(self) -> None:
@@ -46,19 +47,41 @@ class Pipeline:
         self, account_id: int, raws: Sequence[body.Raw], now: datetime
     ) -> dict[str, Any]:
         """The answer to `/ingest/calls`, once all of it is durable."""
-        taken = batch.Batch(raws)
-        found = await self._check(account_id, taken, now)
         try:
-            inserted = await records.insert(account_id, list(taken.records.values()), now)
+            taken, found = await self._store(account_id, raws, now)
         except faults.REFERENCES_CHANGED:  # a customer's currency or rates, since they were read
-            return await self.take_calls(account_id, raws, now)
-        taken.stored(inserted)
+            taken, found = await self._store_undisturbed(account_id, raws, now)
         await self._store_refused(account_id, taken, found, now)
         counted = [taken.live[index] for index in sorted(taken.live)]
         wanted = await self._count_live(account_id, counted, found, now)
         if taken.records:
             await self._live.wake_worker(now)
         return taken.answer(sorted(wanted))
+
+    async def _store(
+        self, account_id: int, raws: Sequence[body.Raw], now: datetime
+    ) -> tuple[batch.Batch, switches.Known]:
+        """Raises one of faults.REFERENCES_CHANGED."""
+        taken = batch.Batch(raws)
+        found = await self._check(account_id, taken, now)
+        taken.stored(await records.insert(account_id, list(taken.records.values()), now))
+        return taken, found
+
+    async def _store_undisturbed(
+        self, account_id: int, raws: Sequence[body.Raw], now: datetime
+    ) -> tuple[batch.Batch, switches.Known]:
+        """Keeps changes of rates waiting meanwhile: one after another they would never let the
+        batch be stored. In turn, since each holds a connection while others may be needed."""
+
+        async def store() -> tuple[batch.Batch, switches.Known]:
+            async with db.transaction():
+                await rate_versions.share(account_id)
+                return await self._store(account_id, raws, now)
+
+        async with self._undisturbed:
+            while True:
+                with contextlib.suppress(*faults.REFERENCES_CHANGED):  # a currency again
+                    return await records.retried(store)
 
     async def check(
         self, account_id: int, payloads: Sequence[bytes], received_at: datetime, now: datetime

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain import periods
-from models import db
+from models import day_bounds, db
 
 _HOUR = timedelta(hours=1)
 _CUSTOMERS = """
@@ -30,7 +30,7 @@ _OF_ANY = "starts_with(destination, 'prefix:')"
 _LAST = """
 SELECT max(setup_at) FROM call_records
 WHERE account_id = $1 AND customer_id = $2 AND setup_at >= $3 AND setup_at < $4
-  AND rated_by = 'CARD' AND rate_card_id IS NOT NULL {rates}
+  AND rated_by = 'CARD' AND rate_card_id IS NOT NULL AND {{days}} {rates}
 """
 _LAST_OF_PREFIXES = _LAST.format(
     rates="AND rate_card_id = $5 AND prefix IN (SELECT unnest($6::text[]))"
@@ -76,7 +76,8 @@ async def _last(
         if last is not None and last >= hour + _HOUR:
             break
         span = (max(hour, since), hour + _HOUR)
-        setup_at = await conn.fetchval(statement, account_id, customer_id, *span, *rates)
+        of_day = statement.format(days=day_bounds.Span(*span).condition())
+        setup_at = await conn.fetchval(of_day, account_id, customer_id, *span, *rates)
         if setup_at is not None and (last is None or setup_at > last):
             last = setup_at
     return last

@@ -53,7 +53,8 @@ CONTENTS = """
             AS content
         FROM call_records r
         WHERE r.account_id = $1 AND r.customer_id = k.customer_id AND r.setup_at = k.setup_at
-        AND r.switch = k.switch AND r.call_id = k.call_id AND r.leg = k.leg AND {days} LIMIT 1
+        AND r.switch = k.switch AND r.call_id = k.call_id AND r.leg = k.leg AND {days}
+        LIMIT 1 {lock}
     ) AS found
 """
 DELETE = """

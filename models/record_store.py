@@ -187,7 +187,7 @@ async def load(
     locked = await conn.fetch(record_sql.LOCK_CALLS, account_id, list(called))
     current = {(*called[row["call_key"]], row["leg"]): _current(row) for row in locked}
     of_wanted = {key: current[key] for key in wanted if key in current}
-    for key, content in (await contents(conn, account_id, of_wanted)).items():
+    for key, content in (await contents(conn, account_id, of_wanted, lock=True)).items():
         current[key] = replace(current[key], content=content)
     seen: dict[Key, dict[bytes, int]] = {}
     for row in await conn.fetch(record_sql.SEEN, account_id, *_columns(wanted)):
@@ -196,16 +196,22 @@ async def load(
 
 
 async def contents(
-    conn: db.Connection, account_id: int, current: Mapping[Key, revisions.Current]
+    conn: db.Connection,
+    account_id: int,
+    current: Mapping[Key, revisions.Current],
+    *,
+    lock: bool = False,
 ) -> dict[Key, str]:
-    """Of those that have not been archived, as JSON."""
+    """Of those that have not been archived, as JSON. Locked, so that nobody rates or waives what is
+    about to be replaced, they stay until the transaction ends."""
     found: dict[Key, str] = {}
     for span, keys in _by_span(current):
         places = [
             (*key, current[key].customer_id, current[key].setup_at, current[key].digest)
             for key in keys
         ]
-        statement = record_sql.CONTENTS.format(days=span.condition("r.setup_at"))
+        locked = "FOR UPDATE" if lock else ""
+        statement = record_sql.CONTENTS.format(days=span.condition("r.setup_at"), lock=locked)
         for row in await conn.fetch(statement, account_id, *_columns(places)):
             found[row[0], row[1], row[2]] = row["content"]
     return found

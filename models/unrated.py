@@ -168,8 +168,9 @@ async def waived(account_id: int, wanted: Filter, limit: int) -> list[calls.Reco
     conditions, values = lists.matching(account_id, wanted, _CONDITIONS)
     where = " AND ".join([*conditions, _WAIVED])
     found: list[Mapping[str, Any]] = []
+    days = await partitions.existing()  # first: the transaction has one connection
     async with db.connection() as conn:
-        for span in day_bounds.slices(wanted.start, wanted.end, await partitions.existing()):
+        for span in day_bounds.slices(wanted.start, wanted.end, days):
             found += await conn.fetch(
                 f"SELECT {_COLUMNS} FROM call_records WHERE {where} AND {span.condition()}"
                 f" ORDER BY setup_at LIMIT {limit - len(found)} FOR UPDATE",

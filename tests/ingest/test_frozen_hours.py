@@ -28,7 +28,7 @@ from domain import rating
 from domain.refusals import Refusal
 from domain.revisions import Verdict
 from live import channels
-from models import db, held, partitions, reconciliation, records, unrated
+from models import call_keys, db, held, partitions, reconciliation, records, unrated
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -42,7 +42,8 @@ async def test_a_new_record_of_a_frozen_hour_is_refused_and_the_others_are_taken
     assert await verdicts(mine, *batch) == [Verdict.HOUR_FROZEN, Verdict.ACCEPTED]
     assert await verdicts(mine, *batch) == [Verdict.HOUR_FROZEN, Verdict.DUPLICATE]
     assert await rows("SELECT call_id FROM call_records") == [("today",)]
-    assert await rows("SELECT call_id FROM record_keys ORDER BY 1") == [("first",), ("today",)]
+    claimed = [(call_keys.compute("edge-1", call),) for call in ("first", "today")]
+    assert await rows("SELECT call_key FROM record_keys ORDER BY 1") == sorted(claimed)
     assert await marked(mine) == [(1, LATER.replace(minute=0))]
 
 

@@ -74,8 +74,8 @@ async def test_a_held_record_keeps_the_days_it_would_move_its_call_between() -> 
     await records.insert(mine, [record("a", 99, setup_at=LATER)], NOW)
     await rebuild()
     assert await partitions.drop_before(TOMORROW + timedelta(days=1), NOW) == []
+    [waiting] = await held.page(mine, held.Filter(), None, 10)
     async with db.transaction():
-        [waiting] = await held.page(mine, held.Filter(), None, 10)
         assert await held.accept(mine, [waiting], NOW) == {waiting.id: Verdict.CORRECTED}
     await rebuild()
     assert len(await partitions.drop_before(TOMORROW + timedelta(days=1), NOW)) == 2
