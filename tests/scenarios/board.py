@@ -125,7 +125,7 @@ class Board:
     async def revise(
         self, card_id: str, revision: Revision, effective_from: datetime | None
     ) -> Answer:
-        """Adds the revision to the card, from the instant on (None: from now); the newest one."""
+        """The newest revision of the card: this one, from the instant on (None: from now)."""
         rates = [
             {
                 "prefix": rate.prefix,
@@ -145,9 +145,7 @@ class Board:
             endedPrefixes=list(revision.ended),
             effectiveFrom=effective_from and effective_from.isoformat(),
         )
-        if "code" in made:
-            return made
-        newest: Answer = made["revisions"]["edges"][0]["node"]
+        newest: Answer = made if "code" in made else made["revisions"]["edges"][0]["node"]
         return newest
 
     async def balance(self, customer: str) -> Decimal:

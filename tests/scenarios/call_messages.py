@@ -1,7 +1,7 @@
 """Messages that switches post, and the same as plain rows. Nothing of Callboard's is imported here.
 
-They are posted in phases, one after the other; the order
-within a phase does not matter, and several clients share it:
+They are posted in phases, one after the other; the order within a phase does not matter, and
+several clients share it:
 
 BULK    first contents, numbered corrections (in any order) and repeated messages
 SECOND  unmarked second ends (held, never counted), corrections "whichever comes next", repeats
