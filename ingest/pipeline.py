@@ -48,11 +48,9 @@ class Pipeline:
         """The answer to `/ingest/calls`, once all of it is durable."""
         taken = batch.Batch(raws)
         found = await self._check(account_id, taken, now)
-        try:
-            inserted = await records.insert(account_id, list(taken.records.values()), now)
-        except faults.REFERENCES_CHANGED:  # a customer's currency or rates, since they were read
-            return await self.take_calls(account_id, raws, now)
-        taken.stored(inserted)
+        await _in_slices(taken.records, taken.put_in_part)
+        for part in taken.parts:
+            await self._store(account_id, taken, part, found, now)
         await self._store_refused(account_id, taken, found, now)
         counted = [taken.live[index] for index in sorted(taken.live)]
         wanted = await self._count_live(account_id, counted, found, now)
@@ -105,6 +103,27 @@ class Pipeline:
         applied = await self._live.apply_snapshot(account_id, snapshot, now)
         wanted = await self._settle(account_id, {said.switch}, found, applied, now)
         return taken.answer(sorted(wanted))
+
+    async def _store(
+        self,
+        account_id: int,
+        taken: batch.Batch,
+        part: Sequence[int],
+        found: switches.Known,
+        now: datetime,
+    ) -> None:
+        """Stores a part's records, checked again where a customer's currency or rates are no longer
+        those that were read."""
+        while part:
+            try:
+                stored = await records.insert(account_id, [taken.records[i] for i in part], now)
+            except faults.REFERENCES_CHANGED:
+                said = [one for i in part if isinstance(one := taken.said[i], events.End)]
+                known = await self._known(account_id, said, found.switches, now)
+                part = taken.check_again(part, known)
+            else:
+                taken.stored(part, stored)
+                return
 
     async def _store_refused(
         self, account_id: int, taken: batch.Batch, found: switches.Known, now: datetime
