@@ -15,7 +15,7 @@ from ingest.switches import callboard
 from models import quarantine
 from models import records as stored_records
 
-PART = 1_000  # records stored in one transaction: what takes the event loop a few milliseconds
+PART = 500  # records stored in one transaction: what takes the event loop a few milliseconds
 
 # Of an event that reports the present: repeated later, it would say nothing.
 _NO_RECORDS = ("start", "ringing", "answer", "beat")
@@ -38,6 +38,7 @@ class Batch:
     duplicates: int = 0
     corrected: int = 0
     parts: list[list[int]] = field(default_factory=list)  # what is stored at once
+    _told: list[dict[str, Any]] = field(default_factory=list)
     _part_of: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # by call
 
     def refuse(self, index: int, refusal: refusals.Refusal) -> None:
@@ -148,8 +149,14 @@ class Batch:
         # Its number among the switch's events would make holes, or an earlier start, of the past.
         return review.Checked(record, replace(ended, numbered=None))
 
+    def tell_refused(self, index: int) -> None:
+        """Puts it into the answer; in the order of the indexes."""
+        refusal = self.refused[index]
+        self._told.append({"index": index, "code": refusal.code, "message": refusal.message})
+
     def answer(self, snapshot_wanted: Sequence[str]) -> dict[str, Any]:
-        """What the reporter is told, as JSON values. Every event is counted once."""
+        """What the reporter is told, as JSON values, after `tell_refused` of each that is. Every
+        event is counted once."""
         return {
             "accepted": self.accepted,
             "duplicates": self.duplicates,
@@ -157,10 +164,7 @@ class Batch:
             "held": [
                 {"index": index, "code": "HELD", "message": _HELD} for index in sorted(self.held)
             ],
-            "refused": [
-                {"index": index, "code": refusal.code, "message": refusal.message}
-                for index, refusal in sorted(self.refused.items())
-            ],
+            "refused": self._told,
             "snapshotWanted": snapshot_wanted,
         }
 

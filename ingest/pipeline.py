@@ -56,7 +56,7 @@ class Pipeline:
         wanted = await self._count_live(account_id, counted, found, now)
         if taken.records:
             await self._live.wake_worker(now)
-        return taken.answer(sorted(wanted))
+        return await _answer(taken, wanted)
 
     async def check(
         self, account_id: int, payloads: Sequence[bytes], received_at: datetime, now: datetime
@@ -102,7 +102,7 @@ class Pipeline:
         )
         applied = await self._live.apply_snapshot(account_id, snapshot, now)
         wanted = await self._settle(account_id, {said.switch}, found, applied, now)
-        return taken.answer(sorted(wanted))
+        return await _answer(taken, wanted)
 
     async def _store(
         self,
@@ -228,6 +228,11 @@ async def _in_slices(indexes: Iterable[int], work: Callable[[int], None]) -> Non
         work(index)
         if count % _SLICE == 0:
             await asyncio.sleep(0)
+
+
+async def _answer(taken: batch.Batch, wanted: frozenset[str]) -> dict[str, Any]:
+    await _in_slices(sorted(taken.refused), taken.tell_refused)
+    return taken.answer(sorted(wanted))
 
 
 def _note_setup(

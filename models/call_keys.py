@@ -18,7 +18,7 @@ SQL = r"""encode(substring(sha256(
 ) FOR 16), 'hex')::uuid"""
 
 
-@lru_cache(maxsize=5_000)  # records are sorted by it, then stored with it, 1,000 at a time
+@lru_cache(maxsize=5_000)  # records are sorted by it, then stored with it, 500 at a time
 def compute(switch: str, call_id: str) -> Any:
     """A UUID: asyncpg sends it as it is."""
     return UUID(sha256(f"{switch}\0{call_id}".encode()).digest()[:16])

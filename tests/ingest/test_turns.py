@@ -37,12 +37,12 @@ async def transactions() -> dict[str, set[str]]:
     return found
 
 
-async def test_a_batch_of_2500_records_is_stored_in_transactions_of_at_most_1000(
+async def test_a_batch_of_1200_records_is_stored_in_transactions_of_at_most_500(
     switch: Switch,
 ) -> None:
-    answer = await switch.send(*ends(switch, 2_500))
-    assert answer["accepted"] == 2_500
-    assert sorted(map(len, (await transactions()).values())) == [500, 1_000, 1_000]
+    answer = await switch.send(*ends(switch, 1_200))
+    assert answer["accepted"] == 1_200
+    assert sorted(map(len, (await transactions()).values())) == [200, 500, 500]
 
 
 async def test_a_correction_far_behind_in_the_batch_still_frees_the_place_of_a_final_leg(
