@@ -102,7 +102,10 @@ class Batch:
         return [index for index in part if index in self.records]
 
     def stored(self, part: Sequence[int], inserted: stored_records.Inserted) -> None:
-        """Counts what became of a part; its records were inserted in its order."""
+        """Counts what became of a part; its records were inserted in its order.
+
+        Lets go of them: to free those of a whole batch at once takes long.
+        """
         self.accepted += inserted.count(Verdict.ACCEPTED) + inserted.count(Verdict.STALE)
         self.duplicates += inserted.count(Verdict.DUPLICATE)
         self.corrected += inserted.count(Verdict.CORRECTED)
@@ -114,6 +117,7 @@ class Batch:
             event = self.live[index]
             if isinstance(event, calls.LiveEvent):
                 self.live[index] = revisions.counted(event, verdict)
+            del self.said[index], self.records[index]
 
     def switches(self) -> set[str]:
         return {said.switch for said in self.said.values()}

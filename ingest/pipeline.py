@@ -54,7 +54,7 @@ class Pipeline:
         await self._store_refused(account_id, taken, found, now)
         counted = [taken.live[index] for index in sorted(taken.live)]
         wanted = await self._count_live(account_id, counted, found, now)
-        if taken.records:
+        if taken.parts:
             await self._live.wake_worker(now)
         return await _answer(taken, wanted)
 
