@@ -11,18 +11,17 @@ import json
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from redis.asyncio import Redis
 
 from bench import _scratch as scratch
+from bench import _stalls
 from domain import rating, references
 from ingest import pipeline
 from models import accounts, customers, db, rate_cache, rate_look_up, rates
@@ -117,51 +116,6 @@ async def prepare(now: datetime) -> World:
     return World(account.id, references.Customer(customer.id, "EUR"), card_id, now)
 
 
-@dataclass
-class Stalls:
-    """Milliseconds between two turns of a timer of 1 ms: those that this thread worked, and all.
-
-    The second is longer where other programs have the core.
-    """
-
-    worked: list[float] = field(default_factory=list)
-    passed: list[float] = field(default_factory=list)
-    peak: int = 0  # bytes of memory meanwhile
-
-    async def watch(self) -> None:
-        while True:
-            passed, worked = time.perf_counter(), time.thread_time()
-            await asyncio.sleep(0.001)
-            self.worked.append((time.thread_time() - worked) * 1000)
-            self.passed.append((time.perf_counter() - passed) * 1000 - 1)
-            if len(self.passed) % 20 == 0:
-                self.peak = max(self.peak, memory())
-
-    def __str__(self) -> str:
-        ordered = sorted(self.worked)
-        most = ordered[-len(ordered) // 1000 - 1]
-        return (
-            f"the loop worked at most {ordered[-1]:.1f} ms at a stretch (99.9 %: {most:.1f}),"
-            f" {max(self.passed):.0f} ms passed"
-        )
-
-
-def memory() -> int:
-    """Bytes that the process has resident."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
-@asynccontextmanager
-async def watched() -> AsyncIterator[Stalls]:
-    stalls = Stalls()
-    task = asyncio.create_task(stalls.watch())
-    try:
-        yield stalls
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
 async def timed(work: Awaitable[Any]) -> float:
     start = time.perf_counter()
     await work
@@ -180,13 +134,14 @@ async def ingest(world: World, taking: pipeline.Pipeline, until: "asyncio.Task[A
 
 async def alone(world: World) -> rate_cache.RateCache:
     gc.collect()
-    before, cache = memory(), rate_cache.RateCache()
-    async with watched() as stalls:
+    before, cache = _stalls.memory(), rate_cache.RateCache()
+    async with _stalls.watched() as stalls:
         seconds = await timed(world.load(cache))
     gc.collect()
     print(
         f"alone: loaded in {seconds:.1f} s, {stalls}; {cache.size / 1e6:.0f} MB counted,"
-        f" {(memory() - before) / 1e6:.0f} MB resident, peak {(stalls.peak - before) / 1e6:.0f} MB"
+        f" {(_stalls.memory() - before) / 1e6:.0f} MB resident,"
+        f" peak {(stalls.peak - before) / 1e6:.0f} MB"
     )
     return cache
 
@@ -195,13 +150,13 @@ async def beside_ingest(world: World, redis: Redis) -> None:
     cache = rate_cache.RateCache()
     taking = pipeline.Pipeline(redis, None, cache)
     await taking.take_calls(world.account_id, await world.batch(), world.now)  # it starts loading
-    async with watched() as stalls:
+    async with _stalls.watched() as stalls:
         loading = asyncio.create_task(cache.settled())
         start = time.perf_counter()
         speed = await ingest(world, taking, loading)
         seconds = time.perf_counter() - start
     print(f"beside ingest: loaded in {seconds:.1f} s, {stalls}; {speed:,.0f} events/s")
-    async with watched() as stalls:
+    async with _stalls.watched() as stalls:
         speed = await ingest(world, taking, asyncio.create_task(asyncio.sleep(seconds)))
     print(f"ingest with the card in memory: {stalls}; {speed:,.0f} events/s")
     await taking.close()
@@ -241,8 +196,8 @@ async def many_revisions(now: datetime, redis: Redis) -> None:
     """The same 10,000 prefixes get new prices 100 times."""
     world = await prepare(now)
     cache, adding, merging = rate_cache.RateCache(), [], []
-    taking, before = pipeline.Pipeline(redis, None, cache), memory()
-    async with watched() as stalls:
+    taking, before = pipeline.Pipeline(redis, None, cache), _stalls.memory()
+    async with _stalls.watched() as stalls:
         for revision in range(REVISIONS):
             added = await new_rates(Decimal(1 + revision).scaleb(-4))
             at = world.now + timedelta(days=1, seconds=revision)
@@ -255,7 +210,7 @@ async def many_revisions(now: datetime, redis: Redis) -> None:
     print(
         f"{REVISIONS} revisions of {RATES_EACH:,}: each added in {median(adding) * 1000:.0f} ms and"
         f" read in {median(merging) * 1000:.0f} ms, {stalls}; {cache.size / 1e6:.0f} MB counted,"
-        f" {(memory() - before) / 1e6:.0f} MB resident"
+        f" {(_stalls.memory() - before) / 1e6:.0f} MB resident"
     )
     await taking.close()
 
@@ -267,6 +222,8 @@ async def run(prefixes: int) -> None:
         redis = Redis.from_url(settings.redis_url)
         world = await prepare(clock.now())
         print(f"{prefixes:,} prefixes, {PRICES:,} prices")
+        gc.collect()
+        gc.freeze()  # as the web process does: else garbage is looked for in all modules
         await world.fill(prefixes)
         cache = await alone(world)
         await cost_of_a_call(world, cache)

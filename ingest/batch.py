@@ -15,6 +15,8 @@ from ingest.switches import callboard
 from models import quarantine
 from models import records as stored_records
 
+PART = 500  # records stored in one transaction: what takes the event loop a few milliseconds
+
 # Of an event that reports the present: repeated later, it would say nothing.
 _NO_RECORDS = ("start", "ringing", "answer", "beat")
 _HELD = "Another content is stored under this key and revision; this one is kept for review."
@@ -35,12 +37,20 @@ class Batch:
     accepted: int = 0
     duplicates: int = 0
     corrected: int = 0
+    parts: list[list[int]] = field(default_factory=list)  # what is stored at once
+    _told: list[dict[str, Any]] = field(default_factory=list)
+    _part_of: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # by call
+
+    def refuse(self, index: int, refusal: refusals.Refusal) -> None:
+        """Kept without its traceback, whose frames the garbage collector would look through."""
+        refusal.__context__ = None
+        self.refused[index] = refusal.with_traceback(None)
 
     def parse(self, index: int) -> None:
         try:
             self.said[index] = callboard.event(self.raws[index])
         except refusals.Refusal as refusal:
-            self.refused[index] = refusal
+            self.refuse(index, refusal)
 
     def check(self, index: int, known: references.Known) -> None:
         said = self.said[index]
@@ -56,13 +66,13 @@ class Batch:
                 self.live[index] = intake.live_event(said, known)
                 self.accepted += 1
         except refusals.Refusal as refusal:
-            self.refused[index] = refusal
+            self.refuse(index, refusal)
 
     def parse_listed(self, index: int) -> None:
         try:
             self.listed[index] = callboard.listed(self.raws[index])
         except refusals.Refusal as refusal:
-            self.refused[index] = refusal
+            self.refuse(index, refusal)
 
     def check_listed(
         self, index: int, at: datetime, zone: ZoneInfo | None, known: references.Known
@@ -71,22 +81,43 @@ class Batch:
             self.up[index] = intake.listed(self.listed[index], at, zone, known)
             self.accepted += 1
         except refusals.Refusal as refusal:
-            self.refused[index] = refusal
+            self.refuse(index, refusal)
 
-    def stored(self, inserted: stored_records.Inserted) -> None:
-        """Counts what became of the records; they were inserted in the order of `records`."""
+    def put_in_part(self, index: int) -> None:
+        """Every leg of a call is put in the same part: others say nothing of it."""
+        record = self.records[index]
+        call = (record.switch, record.call_id)
+        part = self._part_of.get(call)
+        if part is None:
+            if not self.parts or len(self.parts[-1]) >= PART:
+                self.parts.append([])
+            part = self._part_of[call] = self.parts[-1]
+        part.append(index)
+
+    def check_again(self, part: Sequence[int], known: references.Known) -> list[int]:
+        """What is left of a part that has not been stored: the others are refused by now."""
+        for index in part:
+            del self.records[index], self.live[index]
+            self.check(index, known)
+        return [index for index in part if index in self.records]
+
+    def stored(self, part: Sequence[int], inserted: stored_records.Inserted) -> None:
+        """Counts what became of a part; its records were inserted in its order.
+
+        Lets go of them: to free those of a whole batch at once takes long.
+        """
         self.accepted += inserted.count(Verdict.ACCEPTED) + inserted.count(Verdict.STALE)
-        self.duplicates = inserted.count(Verdict.DUPLICATE)
-        self.corrected = inserted.count(Verdict.CORRECTED)
-        places = list(self.records)
-        self.held = [places[n] for n in inserted.indexes(Verdict.HELD)]
-        for n, verdict in enumerate(inserted.verdicts):
+        self.duplicates += inserted.count(Verdict.DUPLICATE)
+        self.corrected += inserted.count(Verdict.CORRECTED)
+        self.held += [part[n] for n in inserted.indexes(Verdict.HELD)]
+        for index, verdict in zip(part, inserted.verdicts, strict=True):
             refusal = revisions.refusal(verdict)
             if refusal is not None:
-                self.refused[places[n]] = refusal
-            event = self.live[places[n]]
+                self.refused[index] = refusal
+            event = self.live[index]
             if isinstance(event, calls.LiveEvent):
-                self.live[places[n]] = revisions.counted(event, verdict)
+                self.live[index] = revisions.counted(event, verdict)
+            del self.said[index], self.records[index]
 
     def switches(self) -> set[str]:
         return {said.switch for said in self.said.values()}
@@ -122,8 +153,14 @@ class Batch:
         # Its number among the switch's events would make holes, or an earlier start, of the past.
         return review.Checked(record, replace(ended, numbered=None))
 
+    def tell_refused(self, index: int) -> None:
+        """Puts it into the answer; in the order of the indexes."""
+        refusal = self.refused[index]
+        self._told.append({"index": index, "code": refusal.code, "message": refusal.message})
+
     def answer(self, snapshot_wanted: Sequence[str]) -> dict[str, Any]:
-        """What the reporter is told, as JSON values. Every event is counted once."""
+        """What the reporter is told, as JSON values, after `tell_refused` of each that is. Every
+        event is counted once."""
         return {
             "accepted": self.accepted,
             "duplicates": self.duplicates,
@@ -131,10 +168,7 @@ class Batch:
             "held": [
                 {"index": index, "code": "HELD", "message": _HELD} for index in sorted(self.held)
             ],
-            "refused": [
-                {"index": index, "code": refusal.code, "message": refusal.message}
-                for index, refusal in sorted(self.refused.items())
-            ],
+            "refused": self._told,
             "snapshotWanted": snapshot_wanted,
         }
 

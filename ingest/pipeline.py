@@ -47,41 +47,17 @@ class Pipeline:
         self, account_id: int, raws: Sequence[body.Raw], now: datetime
     ) -> dict[str, Any]:
         """The answer to `/ingest/calls`, once all of it is durable."""
-        try:
-            taken, found = await self._store(account_id, raws, now)
-        except faults.REFERENCES_CHANGED:  # a customer's currency or rates, since they were read
-            taken, found = await self._store_undisturbed(account_id, raws, now)
+        taken = batch.Batch(raws)
+        found = await self._check(account_id, taken, now)
+        await _in_slices(taken.records, taken.put_in_part)
+        for part in taken.parts:
+            await self._store(account_id, taken, part, found, now)
         await self._store_refused(account_id, taken, found, now)
         counted = [taken.live[index] for index in sorted(taken.live)]
         wanted = await self._count_live(account_id, counted, found, now)
-        if taken.records:
+        if taken.parts:
             await self._live.wake_worker(now)
-        return taken.answer(sorted(wanted))
-
-    async def _store(
-        self, account_id: int, raws: Sequence[body.Raw], now: datetime
-    ) -> tuple[batch.Batch, switches.Known]:
-        """Raises one of faults.REFERENCES_CHANGED."""
-        taken = batch.Batch(raws)
-        found = await self._check(account_id, taken, now)
-        taken.stored(await records.insert(account_id, list(taken.records.values()), now))
-        return taken, found
-
-    async def _store_undisturbed(
-        self, account_id: int, raws: Sequence[body.Raw], now: datetime
-    ) -> tuple[batch.Batch, switches.Known]:
-        """Keeps changes of rates waiting meanwhile: one after another they would never let the
-        batch be stored. In turn, since each holds a connection while others may be needed."""
-
-        async def store() -> tuple[batch.Batch, switches.Known]:
-            async with db.transaction():
-                await rate_versions.share(account_id)
-                return await self._store(account_id, raws, now)
-
-        async with self._undisturbed:
-            while True:
-                with contextlib.suppress(*faults.REFERENCES_CHANGED):  # a currency again
-                    return await records.retried(store)
+        return await _answer(taken, wanted)
 
     async def check(
         self, account_id: int, payloads: Sequence[bytes], received_at: datetime, now: datetime
@@ -127,7 +103,52 @@ class Pipeline:
         )
         applied = await self._live.apply_snapshot(account_id, snapshot, now)
         wanted = await self._settle(account_id, {said.switch}, found, applied, now)
-        return taken.answer(sorted(wanted))
+        return await _answer(taken, wanted)
+
+    async def _store(
+        self,
+        account_id: int,
+        taken: batch.Batch,
+        part: Sequence[int],
+        found: switches.Known,
+        now: datetime,
+    ) -> None:
+        """Stores a part's records, checked again if a customer's currency or rates have changed
+        since they were read."""
+        try:
+            stored = await _insert(account_id, taken, part, now)
+        except faults.REFERENCES_CHANGED:
+            part, stored = await self._store_undisturbed(account_id, taken, part, found, now)
+        taken.stored(part, stored)
+
+    async def _store_undisturbed(
+        self,
+        account_id: int,
+        taken: batch.Batch,
+        part: Sequence[int],
+        found: switches.Known,
+        now: datetime,
+    ) -> tuple[Sequence[int], records.Inserted]:
+        """Keeps changes of rates waiting meanwhile: one after another they would never let the
+        part be stored. In turn, since each holds a connection while others may be needed.
+
+        Returns what is left of the part: the others are refused by now.
+        """
+
+        async def store() -> tuple[Sequence[int], records.Inserted]:
+            async with db.transaction():
+                await rate_versions.share(account_id)
+                left = [index for index in part if index in taken.records]
+                said = [one for i in left if isinstance(one := taken.said[i], events.End)]
+                left = taken.check_again(
+                    left, await self._known(account_id, said, found.switches, now)
+                )
+                return left, await _insert(account_id, taken, left, now)
+
+        async with self._undisturbed:
+            while True:
+                with contextlib.suppress(*faults.REFERENCES_CHANGED):  # a currency again
+                    return await records.retried(store)
 
     async def _store_refused(
         self, account_id: int, taken: batch.Batch, found: switches.Known, now: datetime
@@ -227,11 +248,22 @@ class Pipeline:
         return (found.wanted | reasons.keys()) - settled
 
 
+async def _insert(
+    account_id: int, taken: batch.Batch, part: Sequence[int], now: datetime
+) -> records.Inserted:
+    return await records.insert(account_id, [taken.records[index] for index in part], now)
+
+
 async def _in_slices(indexes: Iterable[int], work: Callable[[int], None]) -> None:
     for count, index in enumerate(indexes, 1):
         work(index)
         if count % _SLICE == 0:
             await asyncio.sleep(0)
+
+
+async def _answer(taken: batch.Batch, wanted: frozenset[str]) -> dict[str, Any]:
+    await _in_slices(sorted(taken.refused), taken.tell_refused)
+    return taken.answer(sorted(wanted))
 
 
 def _note_setup(

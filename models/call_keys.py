@@ -18,7 +18,7 @@ SQL = r"""encode(substring(sha256(
 ) FOR 16), 'hex')::uuid"""
 
 
-@lru_cache(maxsize=20_000)  # a batch of 10,000 is sorted by it, then stored with it
+@lru_cache(maxsize=5_000)  # records are sorted by it, then stored with it, 500 at a time
 def compute(switch: str, call_id: str) -> Any:
     """A UUID: asyncpg sends it as it is."""
     return UUID(sha256(f"{switch}\0{call_id}".encode()).digest()[:16])

@@ -4,7 +4,8 @@ Queries are raw SQL on asyncpg or Tortoise models, freely mixed: inside `transac
 the same connection and commit together.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -29,6 +30,7 @@ _APP = {
 }
 _MIGRATION_LOCK = 0x43616C6C  # any number that nobody else uses: "Call"
 
+_COPY_SLICE = 250  # rows, 2 to 4 ms
 ANSWER_WITHIN = 60.0  # seconds a statement may take: a rebuild, an invoice of many rows
 
 
@@ -127,6 +129,20 @@ async def connection() -> AsyncIterator[Connection]:
     client: Any = get_connection("default")
     async with client.acquire_connection() as conn:
         yield conn
+
+
+async def copy(
+    conn: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """COPYs rows into a table; others have a turn after every 250, made and encoded."""
+    await conn.copy_records_to_table(table, records=_in_slices(rows), columns=columns)
+
+
+async def _in_slices(rows: Iterable[tuple[Any, ...]]) -> AsyncIterator[tuple[Any, ...]]:
+    for count, row in enumerate(rows, 1):
+        yield row
+        if count % _COPY_SLICE == 0:
+            await asyncio.sleep(0)
 
 
 async def removed(statement: str, *arguments: object) -> int:

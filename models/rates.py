@@ -18,7 +18,7 @@ _RATE_COLUMNS = (
     *("per_minute", "connect_fee", "minimum", "increment", "round_up_seconds"),
 )
 _ENDED = ("", None, 0, 1, 1, True)  # in the columns after the prefix
-_SLICE = 1_000  # rates worked on before others get a turn
+_SLICE = 500  # rates worked on before others get a turn
 _INSERT_CARD = """
 INSERT INTO rate_cards (account_id, name, currency, rounding, places, created_at)
 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
@@ -107,7 +107,7 @@ async def add_rates(
             earlier |= await rate_look_up.of_prefixes(conn, *card, part, at)
             rows = [(*key, *_values(rate)) for rate in rates[n : n + _SLICE]]
             rows += [(*key, prefix, *_ENDED) for prefix in part[len(rows) :]]
-            await conn.copy_records_to_table("rates", records=rows, columns=_RATE_COLUMNS)
+            await db.copy(conn, "rates", _RATE_COLUMNS, rows)
     return Added(revision, at, earlier)
 
 

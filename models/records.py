@@ -20,7 +20,6 @@ from models import call_keys, db, faults, partitions, record_store
 T = TypeVar("T")
 
 _ATTEMPTS = 8
-_SLICE = 1_000  # keys computed until others have their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ async def insert(account_id: int, records: Sequence[calls.Record], now: datetime
     """
     if not records:
         return Inserted(())
-    by_key = await _in_key_order(records)
+    by_key = _in_key_order(records)
     firsts = [indexes[0] for indexes in by_key.values()]
     claimed = await record_store.without_frozen(
         lambda frozen: retried(
@@ -79,17 +78,12 @@ def _outside(frozen: frozenset[Hour], records: list[calls.Record]) -> list[calls
     ]
 
 
-async def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
+def _in_key_order(records: Sequence[calls.Record]) -> dict[Key, list[int]]:
     """Indexes by key, the keys in the order of their locks, the records of a key as they came."""
     by_key: dict[Key, list[int]] = {}
     for index, key in enumerate(map(_key, records)):
         by_key.setdefault(key, []).append(index)
-    order: dict[Key, bytes] = {}
-    for count, key in enumerate(by_key, 1):
-        order[key] = call_keys.lock_order(key)
-        if count % _SLICE == 0:
-            await asyncio.sleep(0)
-    return {key: by_key[key] for key in sorted(by_key, key=order.__getitem__)}
+    return {key: by_key[key] for key in sorted(by_key, key=call_keys.lock_order)}
 
 
 async def retried(work: Callable[[], Awaitable[T]], records: Sequence[calls.Record] = ()) -> T:
