@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from domain import rebuild_order
 from domain.rebuild_order import Place
-from models import hours
+from models import rebuild_lock
 from models.hours import Hour
 from workers import jobs, rebuilding
 
@@ -40,10 +40,10 @@ async def test_what_is_marked_while_an_import_is_rebuilt_does_not_wait_for_its_e
     late = [Hour(B, 1, CURRENT), Hour(A, 3, CURRENT), Hour(A, 3, LAST_WEEK), Hour(B, 1, LAST_WEEK)]
     rebuilds = iter(range(10**6))
 
-    async def meanwhile(of: int, place: Place) -> rebuilding.Outcome:
+    async def meanwhile(of: int, place: Place, with_day: bool) -> dict[Place, bool] | None:
         if next(rebuilds) == 100:
             await backlog.store(late, NOW)
-        return await jobs._rebuild(tools, of, place)
+        return await jobs._rebuild(tools, of, place, with_day)
 
     await rebuilding.run_rounds(tools.turns, tools.clock, meanwhile, seconds=60)
     order = await backlog.rebuilt()
@@ -69,7 +69,7 @@ async def test_an_hour_that_another_worker_rebuilds_is_left_to_it(
 ) -> None:
     taken = Hour(A, 1, CURRENT)
     await backlog.store([taken, Hour(A, 2, CURRENT), *imported(50)], NOW)
-    async with days.session(database) as other, hours._locked(other, taken, wait=True):
+    async with days.session(database) as other, rebuild_lock.held(other, A, 1, wait=True):
         await rebuild(tools)
         assert taken in await backlog.waiting()
         assert Hour(A, 2, CURRENT) in await backlog.rebuilt()
@@ -84,8 +84,8 @@ async def test_rounds_tell_whether_hours_are_left_for_want_of_time(tools: jobs.T
     async def rounds(seconds: float) -> bool:
         return await rebuilding.run_rounds(tools.turns, tools.clock, _rebuild, seconds)
 
-    async def _rebuild(account: int, place: Place) -> rebuilding.Outcome:
-        return await jobs._rebuild(tools, account, place)
+    async def _rebuild(account: int, place: Place, with_day: bool) -> dict[Place, bool] | None:
+        return await jobs._rebuild(tools, account, place, with_day)
 
     assert await rounds(seconds=-1)
     assert not await rounds(seconds=60)
