@@ -79,7 +79,7 @@ async def _rebuild(
 async def _rebuild_day(tools: Tools, account_id: int, place: Place) -> dict[Place, bool] | None:
     customer_id = place.customer_id
     try:
-        together = [place.hour, *await marks.earlier_of_day(account_id, place, tools.clock())]
+        together = [place.hour, *await marks.others_of_day(account_id, place, tools.clock())]
         rebuilt = await hours.try_rebuild_all(account_id, customer_id, together, tools.clock())
     except Exception as error:
         log.warning("hours not rebuilt together", error=repr(error), of=account_id, last=str(place))

@@ -1,7 +1,7 @@
 """Rounds of rebuilds, in the order of `domain/rebuild_order.py`.
 
 A recent hour is rebuilt alone, so that it waits for no other. An older hour is rebuilt together
-with the earlier hours of its customer and day: one transaction, one partition of records.
+with the others of its customer and day: one transaction, one partition of records.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _CUSTOMERS_AT_ONCE = 3  # in one worker; the database does the work
 Clock = Callable[[], datetime]
 
 
-# Rebuilds an hour of an account, with the earlier ones of its day if so asked. Returns, for each
+# Rebuilds an hour of an account, with the others of its day if so asked. Returns, for each
 # hour that was rebuilt or set aside, whether it was rebuilt: no hour if the customer has to wait,
 # None if they cannot be rebuilt together.
 Rebuild = Callable[[int, Place, bool], Awaitable[Mapping[Place, bool] | None]]
@@ -49,7 +49,7 @@ class _Round:
     async def _rebuild_group(self, group: Sequence[tuple[int, Place]]) -> None:
         with_day = self.with_day
         for account, place in group:
-            if (account, place) in self.tried:  # with a later hour of its day
+            if (account, place) in self.tried:  # with another hour of its day
                 continue
             if self.tried and asyncio.get_running_loop().time() > self.ends_at:
                 return
@@ -93,7 +93,7 @@ async def _rebuild_recent(
         after = turns.walks[account].recent.after or marks.BEFORE_ALL
         parts[account] = await marks.walk(account, after, until, now, share)
     queues = [[(account, place) for place in part.due] for account, part in parts.items()]
-    work = await _run(rebuild, queues, with_day=False)
+    work = await _run(turns, rebuild, queues, with_day=False)
     for account, part in parts.items():
         _advance(turns.walks[account].recent, account, part, work)
 
@@ -111,16 +111,23 @@ async def _rebuild_older(
         parts[account] = part
         places = rebuild_order.take_turns([newest, part.due])
         queues.append([(account, place) for place in places])
-    work = await _run(rebuild, queues, with_day=True)
+    work = await _run(turns, rebuild, queues, with_day=True)
     for account, part in parts.items():
         _advance(turns.walks[account].older, account, part, work)
 
 
 async def _run(
-    rebuild: Rebuild, queues: Sequence[Sequence[tuple[int, Place]]], *, with_day: bool
+    turns: rebuild_order.Turns,
+    rebuild: Rebuild,
+    queues: Sequence[Sequence[tuple[int, Place]]],
+    *,
+    with_day: bool,
 ) -> _Round:
     work = _Round(rebuild, with_day, asyncio.get_running_loop().time() + _ROUND_SECONDS)
     await work.run(rebuild_order.take_turns(queues))
+    skipped = [queue for queue in queues if queue and work.tried.isdisjoint(queue)]
+    if skipped:
+        turns.put_first(skipped[0][0][0])
     return work
 
 

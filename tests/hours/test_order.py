@@ -21,34 +21,35 @@ async def tools(database: str, redis: Redis) -> jobs.Tools:
 async def test_live_hours_and_late_corrections_come_before_the_bulk_of_an_import(
     tools: jobs.Tools,
 ) -> None:
-    await backlog.store(imported(150), NOW - ONE)
+    await backlog.store(imported(1_000), NOW - ONE)
     live = [Hour(A, 1, CURRENT), Hour(B, 1, CURRENT), Hour(B, 1, CURRENT - ONE)]
     corrected = [Hour(A, 3, LAST_WEEK), Hour(B, 1, LAST_WEEK), Hour(A, 1, LAST_WEEK)]
     await backlog.store([*live, *corrected], NOW)
     await rebuild(tools)
     order = await backlog.rebuilt()
-    assert len(order) == 156
+    assert len(order) == 1_006
     assert set(order[:3]) == set(live)
-    assert max(map(order.index, corrected)) < 3 + rebuild_order.OLDER_SHARE.total
+    positions = [await backlog.position(hour) for hour in corrected]
+    assert max(positions) < 3 + rebuild_order.OLDER_SHARE.total < len(await backlog.transactions())
     assert not await backlog.waiting()
 
 
 async def test_what_is_marked_while_an_import_is_rebuilt_does_not_wait_for_its_end(
     tools: jobs.Tools,
 ) -> None:
-    await backlog.store(imported(300), NOW - ONE)
+    await backlog.store(imported(1_000), NOW - ONE)
     late = [Hour(B, 1, CURRENT), Hour(A, 3, CURRENT), Hour(A, 3, LAST_WEEK), Hour(B, 1, LAST_WEEK)]
     rebuilds = iter(range(10**6))
 
     async def meanwhile(of: int, place: Place, with_day: bool) -> dict[Place, bool] | None:
-        if next(rebuilds) == 100:
+        if next(rebuilds) == 20:
             await backlog.store(late, NOW)
         return await jobs._rebuild(tools, of, place, with_day)
 
     await rebuilding.run_rounds(tools.turns, tools.clock, meanwhile, seconds=60)
-    order = await backlog.rebuilt()
     a_round = rebuild_order.OLDER_SHARE.total
-    assert max(map(order.index, late)) < 100 + 2 * a_round + len(late)
+    positions = [await backlog.position(hour) for hour in late]
+    assert max(positions) < 20 + a_round + len(late) < len(await backlog.transactions())
     assert not await backlog.waiting()
 
 
@@ -60,8 +61,8 @@ async def test_an_account_with_few_older_hours_is_served_beside_one_with_many(
     await backlog.store(few, NOW)
     await backlog.store(backlog.before(LAST_WEEK, 100, (1, 2, 3), A), NOW)  # newer than B's
     await rebuild(tools)
-    order = await backlog.rebuilt()
-    assert max(map(order.index, few)) < 2 * rebuild_order.OLDER_SHARE.total
+    positions = [await backlog.position(hour) for hour in few]
+    assert max(positions) < rebuild_order.OLDER_SHARE.total
 
 
 async def test_an_hour_that_another_worker_rebuilds_is_left_to_it(
@@ -99,4 +100,34 @@ async def test_two_workers_share_the_work_and_rebuild_each_hour_once(
     await asyncio.gather(rebuild(tools), rebuild(backlog.worker(redis)))
     await rebuild(tools)  # what each had left to the other
     assert not await backlog.waiting()
+    assert await backlog.versions() == {1}
+
+
+async def test_the_older_hours_of_a_customer_and_day_are_rebuilt_in_one_transaction(
+    tools: jobs.Tools,
+) -> None:
+    midnight = LAST_WEEK.replace(hour=0)
+    day = backlog.before(midnight, 24, (1,), A)
+    others = [*backlog.before(midnight, 24, (2,), A), *backlog.before(midnight, 24, (1,), B)]
+    await backlog.store([*day, *others, Hour(A, 1, midnight)], NOW)
+    await rebuild(tools)
+    done = await backlog.transactions()
+    assert len(done) == 4
+    assert set(day) in done
+
+
+async def test_a_recent_hour_is_rebuilt_in_a_transaction_of_its_own(tools: jobs.Tools) -> None:
+    await backlog.store(backlog.before(CURRENT + ONE, 4, (1,), A), NOW)
+    await rebuild(tools)
+    assert [len(hours) for hours in await backlog.transactions()] == [1] * 4
+
+
+async def test_no_hour_joins_a_transaction_that_has_taken_long(tools: jobs.Tools) -> None:
+    day = backlog.before(LAST_WEEK.replace(hour=0), 24, (1,), A)
+    await backlog.slow_down(day[3])
+    await backlog.store(day, NOW)
+    await rebuild(tools)
+    [slow] = [hours for hours in await backlog.transactions() if day[3] in hours]
+    assert not slow & set(day[4:])
+    assert set(await backlog.rebuilt()) == set(day)
     assert await backlog.versions() == {1}
