@@ -125,7 +125,7 @@ async def test_a_recent_hour_is_rebuilt_in_a_transaction_of_its_own(tools: jobs.
 async def test_no_hour_joins_a_transaction_that_has_taken_long(tools: jobs.Tools) -> None:
     day = backlog.before(LAST_WEEK.replace(hour=0), 24, (1,), A)
     await backlog.slow_down(day[3])
-    await backlog.store(day, NOW)
+    await backlog.store(day[::-1], NOW)
     await rebuild(tools)
     [slow] = [hours for hours in await backlog.transactions() if day[3] in hours]
     assert not slow & set(day[4:])
