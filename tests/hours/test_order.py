@@ -103,7 +103,7 @@ async def test_two_workers_share_the_work_and_rebuild_each_hour_once(
     assert await backlog.versions() == {1}
 
 
-async def test_the_older_hours_of_a_customer_and_day_are_rebuilt_in_one_transaction(
+async def test_older_hours_of_one_customer_and_day_are_rebuilt_together(
     tools: jobs.Tools,
 ) -> None:
     midnight = LAST_WEEK.replace(hour=0)
@@ -112,8 +112,9 @@ async def test_the_older_hours_of_a_customer_and_day_are_rebuilt_in_one_transact
     await backlog.store([*day, *others, Hour(A, 1, midnight)], NOW)
     await rebuild(tools)
     done = await backlog.transactions()
-    assert len(done) == 4
-    assert set(day) in done
+    assert len(done) < 73 / 3  # a slow machine cuts a day into several
+    for together in done:
+        assert len({(*which[:2], which.hour.date()) for which in together}) == 1
 
 
 async def test_a_recent_hour_is_rebuilt_in_a_transaction_of_its_own(tools: jobs.Tools) -> None:
