@@ -104,6 +104,10 @@ class Turns:
             self._last = accounts[-1]
         return accounts
 
+    def put_first(self, account: int) -> None:
+        """In the next round, since this one had no time for any hour of it."""
+        self._last = account - 1
+
     def are_idle(self) -> bool:
         """Whether every account's hours were all walked by, and none could be rebuilt."""
         return all(walks.recent.is_idle and walks.older.is_idle for walks in self.walks.values())

@@ -8,26 +8,30 @@ writes both in one transaction.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
 from domain import periods
-from models import day_bounds, db, hour_failures, ledger, period_sums, rollup_sql
+from models import day_bounds, db, hour_failures, ledger, period_sums, rebuild_lock, rollup_sql
 
 _RETRIES = 20
 # Seconds between two tries: random, so that rebuilds that met once do not meet again.
 _FIRST_PAUSE, _MAX_PAUSE = 0.005, 0.5
+# After which no further hour joins the transaction, so that no rebuild of the customer waits long.
+_SECONDS_TOGETHER = 0.5
 _UNMARK = """
 WITH succeeded AS (
-    DELETE FROM hour_failures WHERE account_id = $1 AND customer_id = $2 AND hour = $3
+    DELETE FROM hour_failures WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3)
+), removed AS (
+    DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = ANY($3)
+    RETURNING hour
 )
-DELETE FROM hour_marks WHERE account_id = $1 AND customer_id = $2 AND hour = $3
+SELECT hour, count(*) AS marks FROM removed GROUP BY hour ORDER BY hour
 """
 
 
@@ -103,9 +107,8 @@ async def rebuild(account_id: int, customer_id: int, hour: datetime, now: dateti
     Not inside `db.transaction()`: it needs a transaction and a snapshot of its own.
     """
     whose = Customer(account_id, customer_id)
-    async with db.connection() as conn, _locked(conn, whose, wait=True):
-        (rebuilt,) = await _rebuild(conn, whose, [hour], now)
-    return rebuilt
+    async with db.connection() as conn, rebuild_lock.held(conn, *whose, wait=True):
+        return (await _rebuild(conn, whose, [hour], now))[hour]
 
 
 async def try_rebuild(
@@ -117,11 +120,11 @@ async def try_rebuild(
     answer, for which no hour is to wait.
     """
     whose = Customer(account_id, customer_id)
-    async with db.connection() as conn, _locked(conn, whose, wait=False) as got:
+    async with db.connection() as conn, rebuild_lock.held(conn, *whose, wait=False) as got:
         if not got:
             return None
         try:
-            return (await _rebuild(conn, whose, [hour], now))[0]
+            return (await _rebuild(conn, whose, [hour], now))[hour]
         except Exception as error:
             cause = error
     raise NotRebuiltError(await _set_aside(Hour(*whose, hour), cause, now)) from cause
@@ -129,22 +132,23 @@ async def try_rebuild(
 
 async def try_rebuild_all(
     account_id: int, customer_id: int, hours: Sequence[datetime], now: datetime
-) -> list[Rebuilt] | None:
-    """Several hours in one transaction, so all or none, oldest hour first; None at once if another
-    rebuild of the customer is under way.
+) -> dict[datetime, Rebuilt] | None:
+    """The first of the hours, as many as there is time for, in one transaction, so all or none;
+    None at once if another rebuild of the customer is under way.
 
-    Saves the cost of a transaction for each, and sums a day once for all of its hours.
+    Saves the cost of a transaction for each, and sums a day once for all of its hours. If it fails,
+    no hour is set aside.
     """
     whose = Customer(account_id, customer_id)
-    async with db.connection() as conn, _locked(conn, whose, wait=False) as got:
-        return await _rebuild(conn, whose, sorted(hours), now) if got else None
+    async with db.connection() as conn, rebuild_lock.held(conn, *whose, wait=False) as got:
+        return await _rebuild(conn, whose, hours, now) if got else None
 
 
 async def _set_aside(which: Hour, cause: Exception, now: datetime) -> hour_failures.Failure | None:
     """On another connection, since the rebuild may have cost its own. Not if another rebuild of the
     customer is under way: that rebuild may be the hour's."""
     whose = Customer(which.account_id, which.customer_id)
-    async with db.connection() as conn, _locked(conn, whose, wait=False) as got:
+    async with db.connection() as conn, rebuild_lock.held(conn, *whose, wait=False) as got:
         return await hour_failures.record(conn, *which, cause, now) if got else None
 
 
@@ -162,38 +166,9 @@ async def lock(
     return [Head(*row) for row in rows]
 
 
-@asynccontextmanager
-async def _locked(conn: db.Connection, whose: Customer, *, wait: bool) -> AsyncIterator[bool]:
-    """A lock of the session, since a transaction's first query already takes its snapshot."""
-    take = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
-    key = f"hours:{whose.account_id}:{whose.customer_id}"
-    got = await _or_closed(conn, f"SELECT {take}(hashtextextended($1, 0))", key)
-    try:
-        yield wait or got
-    finally:
-        if (wait or got) and _is_open(conn):
-            await _or_closed(conn, "SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
-
-
-def _is_open(conn: db.Connection) -> bool:
-    try:
-        return not conn.is_closed()
-    except asyncpg.InterfaceError:  # it was lost during a statement, and the pool has it back
-        return False
-
-
-async def _or_closed(conn: db.Connection, statement: str, key: str) -> Any:
-    """Closes a connection of which it is no longer sure whether it holds the lock."""
-    try:
-        return await conn.fetchval(statement, key)
-    except BaseException:
-        conn.terminate()
-        raise
-
-
 async def _rebuild(
     conn: db.Connection, whose: Customer, hours: Sequence[datetime], now: datetime
-) -> list[Rebuilt]:
+) -> dict[datetime, Rebuilt]:
     for attempt in range(_RETRIES):
         try:
             async with conn.transaction(isolation="repeatable_read"):
@@ -207,34 +182,46 @@ async def _rebuild(
 
 async def _rebuild_once(
     conn: db.Connection, whose: Customer, hours: Sequence[datetime], now: datetime
-) -> list[Rebuilt]:
+) -> dict[datetime, Rebuilt]:
     """Locks the heads in the order of their hours, as invoicing does, and posts after that: another
     transaction that holds a head may hold what posting waits for."""
+    time = asyncio.get_running_loop().time
+    end = time() + _SECONDS_TOGETHER
     await conn.execute(rollup_sql.LIMITS)
-    rebuilt = [await _sum(conn, Hour(*whose, hour), now) for hour in hours]
-    changed = [hour for hour, done in zip(hours, rebuilt, strict=True) if done.changed]
-    await period_sums.store(conn, *whose, changed)
-    if len(hours) > 1:
-        await lock(conn, *whose, hours)  # those too that did not change, which posting would lock
+    heads = {head.hour: head for head in await lock(conn, *whose, hours)}
+    rebuilt: dict[datetime, Rebuilt] = {}
     for hour in hours:
-        await ledger.post_hour(conn, *whose, hour, now)
+        if not rebuilt or time() < end:
+            rebuilt[hour] = await _sum(conn, Hour(*whose, hour), heads.get(hour), now)
+    await _unmark(conn, whose, [head for head in heads.values() if head.frozen], rebuilt, now)
+    await period_sums.store(conn, *whose, [hour for hour, of in rebuilt.items() if of.changed])
+    await ledger.post_hours(conn, *whose, rebuilt, now)
     return rebuilt
 
 
-async def _sum(conn: db.Connection, which: Hour, now: datetime) -> Rebuilt:
-    """Makes the sums and the version of the hour, and removes the marks it saw."""
-    version, frozen = await conn.fetchrow(rollup_sql.HEAD, *which) or (0, False)
+async def _sum(conn: db.Connection, which: Hour, head: Head | None, now: datetime) -> Rebuilt:
+    """Makes the sums and the version of the hour equal its records."""
     changed = None
-    if not frozen:
+    if head is None or not head.frozen:
         span = day_bounds.Span(which.hour, which.hour + periods.HOUR)
         statement = rollup_sql.REBUILD.format(days=span.condition())
         changed = await conn.fetchrow(statement, *which, span.end, now)
-    removed: str = await conn.execute(_UNMARK, *which)
-    if frozen:
-        await _note_frozen(conn, which, int(removed.split()[-1]), now)
     if changed is None:
-        return Rebuilt(version, False)
+        return Rebuilt(head.version if head else 0, False)
     return Rebuilt(changed[0], True, unrated_changed=changed[1])
+
+
+async def _unmark(
+    conn: db.Connection,
+    whose: Customer,
+    frozen: Sequence[Head],
+    hours: Collection[datetime],
+    now: datetime,
+) -> None:
+    """Removes the marks of the hours that the transaction sees."""
+    marks = {row["hour"]: row["marks"] for row in await conn.fetch(_UNMARK, *whose, list(hours))}
+    for head in frozen:
+        await _note_frozen(conn, Hour(*whose, head.hour), marks.get(head.hour, 0), now)
 
 
 async def _note_frozen(conn: db.Connection, which: Hour, marks: int, now: datetime) -> None:

@@ -26,7 +26,7 @@ WITH due AS (
 UPDATE hours h SET posted_charge = due.charge, posted_version = due.version
 FROM due WHERE h.account_id = $1 AND h.customer_id = due.customer_id AND h.hour = due.hour
 """
-_POST_HOUR = _POST.format(which="h.customer_id = $3 AND h.hour = $4 FOR UPDATE OF h")
+_POST_HOURS = _POST.format(which="h.customer_id = $3 AND h.hour = ANY($4) FOR UPDATE OF h")
 _POST_CLOSED = _POST.format(
     which="h.hour <= $3 ORDER BY h.hour LIMIT $4 FOR UPDATE OF h SKIP LOCKED"
 )
@@ -51,15 +51,21 @@ WHERE amount <> 0
 """
 
 
-async def post_hour(
-    conn: db.Connection, account_id: int, customer_id: int, hour: datetime, now: datetime
+async def post_hours(
+    conn: db.Connection,
+    account_id: int,
+    customer_id: int,
+    hours: Collection[datetime],
+    now: datetime,
 ) -> None:
-    """Posts what the hour's charge differs from what was posted of it, if the hour has closed.
+    """Posts what the charges of those hours that have closed differ from what was posted of them.
 
-    In the caller's transaction. An hour whose charge has not changed posts nothing.
+    In the caller's transaction, which holds their heads. An hour whose charge has not changed posts
+    nothing.
     """
-    if periods.closed(hour, now):
-        await conn.execute(_POST_HOUR, account_id, now, customer_id, hour)
+    closed = [hour for hour in hours if periods.closed(hour, now)]
+    if closed:
+        await conn.execute(_POST_HOURS, account_id, now, customer_id, closed)
 
 
 async def post_closed(account_id: int, now: datetime, limit: int = 1_000) -> int:

@@ -6,10 +6,11 @@ of the index (account, hour, customer), however many marks the hours have.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from domain import rebuild_order
 from domain.rebuild_order import Place, Step
-from models import db
+from models import day_bounds, db
 
 _STEPS = 500  # that a walk takes at most, past hours that wait
 _MARKS = 40  # that are read for the newest
@@ -61,6 +62,16 @@ WHERE m.hour < $3 AND NOT EXISTS (
 )
 GROUP BY 1, 2 ORDER BY max(m.id) DESC LIMIT $5
 """
+# By the index (account, customer, hour).
+_OF_DAY = """
+SELECT DISTINCT m.hour FROM hour_marks m
+WHERE m.account_id = $1 AND m.customer_id = $2 AND m.hour >= $3 AND m.hour < $4 AND m.hour <> $5
+AND NOT EXISTS (
+    SELECT 1 FROM hour_failures f
+    WHERE f.account_id = $1 AND f.customer_id = $2 AND f.hour = m.hour AND f.retry_at > $6
+)
+ORDER BY m.hour DESC
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +108,12 @@ async def newest(account_id: int, before: datetime, now: datetime, limit: int) -
     async with db.connection() as conn:
         rows = await conn.fetch(_NEWEST, account_id, _MARKS, before, now, limit)
     return [Place(*row) for row in rows]
+
+
+async def others_of_day(account_id: int, place: Place, now: datetime) -> list[datetime]:
+    """The other hours of the customer and UTC day that are due and not recent, newest first."""
+    start = day_bounds.midnight(place.hour)
+    end = min(start + timedelta(days=1), rebuild_order.recent_from(now))
+    async with db.connection() as conn:
+        rows = await conn.fetch(_OF_DAY, account_id, place.customer_id, start, end, place.hour, now)
+    return [row["hour"] for row in rows]

@@ -108,5 +108,3 @@ RETURNING version, unrated IS DISTINCT FROM coalesce((
 # Lets the planner hash the records whatever it believes the number of groups to be; there are few
 # groups, so that the memory is not used. An hour that takes longer than the time fails.
 LIMITS = "SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '15s'"
-
-HEAD = "SELECT version, frozen FROM hours WHERE account_id = $1 AND customer_id = $2 AND hour = $3"

@@ -6,7 +6,7 @@ its hour is marked in the same transaction.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from domain import calls, periods, rating, revisions
@@ -31,16 +31,24 @@ WHERE r.account_id = $1 AND r.customer_id = $2 AND r.setup_at = n.setup_at
   AND r.final AND r.charge IS NULL AND r.setup_at BETWEEN $3 AND $4
   AND {days}
 """
-# That may have calls without a rate: a marked hour has not been summed yet.
+# Days that may have calls without a rate: a marked hour has not been summed yet. It steps from one
+# marked day to the day before by one descent of an index, however many marks a day has.
 _DAYS = """
-SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day FROM (
-    SELECT customer_id, hour FROM hours WHERE account_id = $1 AND unrated > 0 AND NOT frozen
+WITH RECURSIVE marked (day) AS (
+    SELECT $4::timestamptz
     UNION ALL
-    SELECT customer_id, hour FROM hour_marks WHERE account_id = $1
-) AS of_account
-WHERE ($2::bigint IS NULL OR customer_id = $2)
-  AND ($3::timestamptz IS NULL OR hour >= $3) AND ($4::timestamptz IS NULL OR hour < $4)
+    SELECT (
+        SELECT date_trunc('day', hour, 'UTC') FROM hour_marks
+        WHERE account_id = $1 AND {whose} AND hour >= $3 AND hour < marked.day
+        ORDER BY hour DESC LIMIT 1
+    ) FROM marked WHERE day IS NOT NULL
+)
+SELECT day FROM marked WHERE day < $4
+UNION
+SELECT date_trunc('day', hour, 'UTC') FROM hours
+WHERE account_id = $1 AND {whose} AND hour >= $3 AND hour < $4 AND unrated > 0 AND NOT frozen
 """
+_EVER, _NEVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 # Waived, and as waived calls were stored before: rated by a card, but by none of its rates.
 _WAIVED = """final AND (rated_by = 'WAIVED'
     OR (rated_by = 'CARD' AND rate_card_id IS NULL AND talk_us > 0))"""
@@ -119,8 +127,10 @@ async def first(account_id: int, wanted: Filter, limit: int) -> list[calls.Recor
 
 async def _spans(conn: db.Connection, account_id: int, wanted: Filter) -> list[day_bounds.Span]:
     """The days that may have such calls, in order."""
-    start = None if wanted.start is None else periods.hour_of(wanted.start)
-    rows = await conn.fetch(_DAYS, account_id, wanted.customer_id, start, wanted.end)
+    start = _EVER if wanted.start is None else periods.hour_of(wanted.start)
+    whose = "$2::bigint IS NULL" if wanted.customer_id is None else "customer_id = $2"
+    values = (account_id, wanted.customer_id, start, wanted.end or _NEVER)
+    rows = await conn.fetch(_DAYS.format(whose=whose), *values)
     return [span for span, _ in day_bounds.grouped(rows, lambda row: row["day"])]
 
 

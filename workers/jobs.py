@@ -4,7 +4,7 @@ A job that is lost or fails loses nothing: the next tick finds what is left.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +21,7 @@ from models import (
     checklists,
     hours,
     ledger,
+    marks,
     outbox,
     partitions,
     proofs,
@@ -29,7 +30,6 @@ from models import (
 )
 from models import sessions as stored_sessions
 from workers import alerting, rebuilding, sending
-from workers.rebuilding import Outcome
 
 _REMOVE_BATCH = 1_000  # rows a statement removes
 _SECONDS = 40
@@ -68,26 +68,54 @@ async def rebuild_marked(ctx: dict[str, Any]) -> None:
         await wake.hint(tools.redis, wake.For.MARKS)
 
 
-async def _rebuild(tools: Tools, account_id: int, place: Place) -> Outcome:
-    """One hour that fails does not keep the others."""
+async def _rebuild(
+    tools: Tools, account_id: int, place: Place, with_day: bool
+) -> dict[Place, bool] | None:
+    """See `rebuilding.Rebuild`."""
+    work = _rebuild_day if with_day else _rebuild_alone
+    return await work(tools, account_id, place)
+
+
+async def _rebuild_day(tools: Tools, account_id: int, place: Place) -> dict[Place, bool] | None:
+    customer_id = place.customer_id
+    try:
+        together = [place.hour, *await marks.others_of_day(account_id, place, tools.clock())]
+        rebuilt = await hours.try_rebuild_all(account_id, customer_id, together, tools.clock())
+    except Exception as error:
+        log.warning("hours not rebuilt together", error=repr(error), of=account_id, last=str(place))
+        return None
+    await _publish(tools, account_id, customer_id, rebuilt or {})
+    return {Place(hour, customer_id): True for hour in rebuilt or ()}
+
+
+async def _rebuild_alone(tools: Tools, account_id: int, place: Place) -> dict[Place, bool]:
+    """An hour that fails does not keep the others."""
     which = hours.Hour(account_id, place.customer_id, place.hour)
     try:
         rebuilt = await hours.try_rebuild(*which, tools.clock())
     except hours.NotRebuiltError as error:
         if error.failure:
             log.error("hour not rebuilt", **which._asdict(), **asdict(error.failure))
-        return Outcome.FAILED
+        return {place: False}
     except Exception:
         log.exception("hour neither rebuilt nor set aside", **which._asdict())
-        return Outcome.NOT_NOW
+        return {}
     if rebuilt is None:
-        return Outcome.NOT_NOW
-    if rebuilt.changed:
-        topic = topics.rows(account_id, place.customer_id)
-        await bus.publish(tools.redis, topic, rebuilt.version)
-    if rebuilt.unrated_changed:
-        await _settle(tools, account_id, [place.customer_id, checklists.ACCOUNT])
-    return Outcome.REBUILT
+        return {}
+    await _publish(tools, account_id, place.customer_id, {place.hour: rebuilt})
+    return {place: True}
+
+
+async def _publish(
+    tools: Tools, account_id: int, customer_id: int, rebuilt: Mapping[datetime, hours.Rebuilt]
+) -> None:
+    """After the commit: each changed hour, and once what it makes of the checklists."""
+    topic = topics.rows(account_id, customer_id)
+    for hour in rebuilt.values():
+        if hour.changed:
+            await bus.publish(tools.redis, topic, hour.version)
+    if any(hour.unrated_changed for hour in rebuilt.values()):
+        await _settle(tools, account_id, [customer_id, checklists.ACCOUNT])
 
 
 async def post_closed(ctx: dict[str, Any]) -> None:

@@ -1,10 +1,13 @@
-"""Rounds of rebuilds, in the order of `domain/rebuild_order.py`."""
+"""Rounds of rebuilds, in the order of `domain/rebuild_order.py`.
+
+A recent hour is rebuilt alone, so that it waits for no other. An older hour is rebuilt together
+with the others of its customer and day: one transaction, one partition of records.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
 
 from domain import rebuild_order
 from domain.rebuild_order import Place
@@ -16,13 +19,10 @@ _CUSTOMERS_AT_ONCE = 3  # in one worker; the database does the work
 Clock = Callable[[], datetime]
 
 
-class Outcome(Enum):
-    REBUILT = auto()
-    FAILED = auto()  # set aside
-    NOT_NOW = auto()  # another worker has the customer, or the database is away
-
-
-Rebuild = Callable[[int, Place], Awaitable[Outcome]]
+# Rebuilds an hour of an account, with the others of its day if so asked. Returns, for each
+# hour that was rebuilt or set aside, whether it was rebuilt: no hour if the customer has to wait,
+# None if they cannot be rebuilt together.
+Rebuild = Callable[[int, Place, bool], Awaitable[Mapping[Place, bool] | None]]
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class _Round:
     """The hours of one round that are all recent or all older."""
 
     rebuild: Rebuild
+    with_day: bool
     ends_at: float
     tried: set[tuple[int, Place]] = field(default_factory=set)
     rebuilt: set[int] = field(default_factory=set)  # accounts
@@ -46,16 +47,22 @@ class _Round:
                 tasks.create_task(next_groups())
 
     async def _rebuild_group(self, group: Sequence[tuple[int, Place]]) -> None:
+        with_day = self.with_day
         for account, place in group:
+            if (account, place) in self.tried:  # with another hour of its day
+                continue
             if self.tried and asyncio.get_running_loop().time() > self.ends_at:
                 return
-            self.tried.add((account, place))
-            outcome = await self.rebuild(account, place)
-            if outcome is Outcome.REBUILT:
-                self.rebuilt.add(account)
-            elif outcome is Outcome.NOT_NOW:
+            done = await self.rebuild(account, place, with_day)
+            if done is None:  # an hour fails: alone, it is set aside and the others are rebuilt
+                with_day = False
+                done = await self.rebuild(account, place, with_day)
+            if not done:
                 self.tried.update(group)
                 return
+            self.tried.update((account, of) for of in done)
+            if any(done.values()):
+                self.rebuilt.add(account)
 
 
 async def run_rounds(
@@ -86,7 +93,7 @@ async def _rebuild_recent(
         after = turns.walks[account].recent.after or marks.BEFORE_ALL
         parts[account] = await marks.walk(account, after, until, now, share)
     queues = [[(account, place) for place in part.due] for account, part in parts.items()]
-    work = await _run(rebuild, queues)
+    work = await _run(turns, rebuild, queues, with_day=False)
     for account, part in parts.items():
         _advance(turns.walks[account].recent, account, part, work)
 
@@ -104,14 +111,23 @@ async def _rebuild_older(
         parts[account] = part
         places = rebuild_order.take_turns([newest, part.due])
         queues.append([(account, place) for place in places])
-    work = await _run(rebuild, queues)
+    work = await _run(turns, rebuild, queues, with_day=True)
     for account, part in parts.items():
         _advance(turns.walks[account].older, account, part, work)
 
 
-async def _run(rebuild: Rebuild, queues: Sequence[Sequence[tuple[int, Place]]]) -> _Round:
-    work = _Round(rebuild, asyncio.get_running_loop().time() + _ROUND_SECONDS)
+async def _run(
+    turns: rebuild_order.Turns,
+    rebuild: Rebuild,
+    queues: Sequence[Sequence[tuple[int, Place]]],
+    *,
+    with_day: bool,
+) -> _Round:
+    work = _Round(rebuild, with_day, asyncio.get_running_loop().time() + _ROUND_SECONDS)
     await work.run(rebuild_order.take_turns(queues))
+    skipped = [queue for queue in queues if queue and work.tried.isdisjoint(queue)]
+    if skipped:
+        turns.put_first(skipped[0][0][0])
     return work
 
 

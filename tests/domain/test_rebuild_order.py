@@ -57,6 +57,20 @@ def test_no_account_waits_longer_than_it_takes_to_visit_all(size: int, data: st.
         assert waited <= rounds
 
 
+@given(st.integers(2, 100), st.data())
+def test_no_account_is_always_the_one_that_a_round_has_no_time_for(
+    size: int, data: st.DataObject
+) -> None:
+    turns, marked, served = Turns(), list(range(1, size + 1)), set[int]()
+    for _ in range(size):
+        accounts = turns.next_accounts(marked)
+        count = data.draw(st.integers(1, len(accounts)))
+        served |= set(accounts[:count])
+        if count < len(accounts):
+            turns.put_first(accounts[count])
+    assert served == set(marked)
+
+
 @given(st.integers(1, rebuild_order.ACCOUNTS_PER_ROUND))
 def test_a_round_is_short_and_gives_each_account_a_share(accounts: int) -> None:
     for share in (RECENT_SHARE, OLDER_SHARE):

@@ -91,6 +91,21 @@ async def rebuilt() -> list[Hour]:
     return [Hour(*row) for row in rows]
 
 
+async def transactions() -> list[set[Hour]]:
+    """The hours by the transaction in which they were rebuilt last, in its order."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT array_agg(account_id), array_agg(customer_id), array_agg(hour) FROM hours"
+            " GROUP BY xmin::text ORDER BY min(rebuilt_at)"
+        )
+    return [{Hour(*hour) for hour in zip(*row, strict=True)} for row in rows]
+
+
+async def position(which: Hour) -> int:
+    """How many transactions rebuilt only other hours before it."""
+    return [which in hours for hours in await transactions()].index(True)
+
+
 async def versions() -> set[int]:
     async with db.connection() as conn:
         return {row["version"] for row in await conn.fetch("SELECT version FROM hours")}
@@ -105,6 +120,11 @@ async def fail(which: Hour, state: str = "P0001") -> None:
     await _on_heads(
         f"IF {_is(which)} THEN RAISE EXCEPTION 'this hour fails' USING ERRCODE = '{state}'; END IF;"
     )
+
+
+async def slow_down(which: Hour) -> None:
+    """Makes rebuilds of the hour take a second, until `mend`."""
+    await _on_heads(f"IF {_is(which)} THEN PERFORM pg_sleep(1); END IF;")
 
 
 async def fail_account(account: int) -> None:

@@ -47,6 +47,35 @@ async def test_a_failing_hour_keeps_no_other_waiting_and_is_rebuilt_once_its_cau
     assert (await backlog.rebuilt())[-1] == failing
 
 
+async def test_an_hour_that_fails_among_those_of_its_day_is_set_aside_and_no_other_is(
+    tools: jobs.Tools,
+) -> None:
+    day = backlog.before(LAST_WEEK.replace(hour=0), 24, (1,), A)
+    failing = day[11]
+    await backlog.fail(failing)
+    await backlog.store(day, NOW)
+    await rebuild(tools)
+    assert set(await failures()) == await backlog.waiting() == {failing}
+    assert set(await backlog.rebuilt()) == set(day) - {failing}
+    assert await day_sums() == [(23, 23)]
+    await backlog.mend()
+    tools.clock = backlog.clock(NOW + timedelta(seconds=16))
+    await rebuild(tools)
+    assert not await backlog.waiting()
+    assert await day_sums() == [(24, 24)]
+    assert await backlog.versions() == {1}
+
+
+async def day_sums() -> list[tuple[int, int]]:
+    """The attempts of each day and of its hours."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT d.attempts, (SELECT sum(h.attempts) FROM hours h"
+            " WHERE h.hour >= d.day AND h.hour < d.day + interval '1 day') FROM day_sums d"
+        )
+    return [tuple(row) for row in rows]
+
+
 async def test_an_account_whose_hours_all_fail_keeps_no_other_account_waiting(
     tools: jobs.Tools,
 ) -> None:

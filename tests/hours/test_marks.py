@@ -1,12 +1,14 @@
 import json
+from math import ceil
 from typing import Any
 
 import backlog
 import pytest
 from backlog import CURRENT, NOW, ONE, A, B
 
+from domain import rebuild_order
 from domain.rebuild_order import Place
-from models import db, marks
+from models import db, frozen_hours, marks, unrated
 from models.hours import Hour
 
 
@@ -52,6 +54,43 @@ async def test_a_thousand_failing_hours_are_passed_in_a_few_steps() -> None:
     assert max(place.hour for place in due) < CURRENT - 400 * ONE
 
 
+async def test_the_other_hours_of_a_day_are_found_by_the_marks_of_that_day() -> None:
+    place = Place(CURRENT - 200 * ONE, 2)
+    midnight = place.hour.replace(hour=0)
+    day = [midnight + n * ONE for n in range(23, -1, -1)]
+    others = await marks.others_of_day(A, place, NOW)
+    assert others == [hour for hour in day if hour != place.hour]
+    values = (A, 2, midnight, midnight + 24 * ONE, place.hour, NOW)
+    assert await marks_read(marks._OF_DAY, *values) == 3 * 24
+
+
+async def test_no_recent_hour_is_among_the_other_hours_of_an_older_one() -> None:
+    older = rebuild_order.recent_from(NOW) - ONE
+    others = await marks.others_of_day(A, Place(older, 1), NOW)
+    assert others == [older - n * ONE for n in range(1, older.hour + 1)]
+
+
+@pytest.mark.parametrize(
+    ("whose", "customer"), [("$2::bigint IS NULL", None), ("customer_id = $2", 1)]
+)
+async def test_the_days_with_calls_without_a_rate_take_one_mark_of_each_day(
+    whose: str, customer: int | None
+) -> None:
+    ever, never = unrated._EVER, unrated._NEVER
+    assert await marks_read(unrated._DAYS.format(whose=whose), A, customer, ever, never) <= 402
+    start = CURRENT - 100 * ONE
+    period = (A, customer, start, start + ONE)
+    assert await marks_read(unrated._DAYS.format(whose=whose), *period) == 1
+
+
+@pytest.mark.parametrize("statement", [frozen_hours._OPEN, frozen_hours.IS_OPEN])
+async def test_a_day_is_dropped_without_a_look_at_the_marks_of_other_days(statement: str) -> None:
+    midnight = (CURRENT - 1000 * ONE).replace(hour=0)
+    day = (midnight, midnight + 24 * ONE)
+    assert 1 <= await marks_read(statement, [A, B], *day) <= 24 * 3 * 3
+    assert 1 <= await marks_read(frozen_hours.NEEDED, A, *day, None) <= 24 * 3 * 3
+
+
 async def mark_a_year() -> None:
     """28,800 hours of A's three customers, three marks each."""
     async with db.connection() as conn:
@@ -65,7 +104,24 @@ async def mark_a_year() -> None:
 
 
 async def buffers(statement: str, *values: Any) -> int:
+    plan = await _plan(statement, *values)
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def marks_read(statement: str, *values: Any) -> int:
+    """Rows or index entries."""
+    return _marks_read(await _plan(statement, *values))
+
+
+def _marks_read(plan: dict[str, Any]) -> int:
+    own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    reads = plan.get("Relation Name") == "hour_marks"
+    below = sum(map(_marks_read, plan.get("Plans", [])))
+    return below + (ceil(own * plan["Actual Loops"]) if reads else 0)
+
+
+async def _plan(statement: str, *values: Any) -> dict[str, Any]:
     async with db.connection() as conn:
         found = await conn.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
-    plan = json.loads(found)[0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+    plan: dict[str, Any] = json.loads(found)[0]["Plan"]
+    return plan

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from domain import rebuild_order
 from domain.rebuild_order import Place
-from models import hours
+from models import rebuild_lock
 from models.hours import Hour
 from workers import jobs, rebuilding
 
@@ -21,34 +21,35 @@ async def tools(database: str, redis: Redis) -> jobs.Tools:
 async def test_live_hours_and_late_corrections_come_before_the_bulk_of_an_import(
     tools: jobs.Tools,
 ) -> None:
-    await backlog.store(imported(150), NOW - ONE)
+    await backlog.store(imported(1_000), NOW - ONE)
     live = [Hour(A, 1, CURRENT), Hour(B, 1, CURRENT), Hour(B, 1, CURRENT - ONE)]
     corrected = [Hour(A, 3, LAST_WEEK), Hour(B, 1, LAST_WEEK), Hour(A, 1, LAST_WEEK)]
     await backlog.store([*live, *corrected], NOW)
     await rebuild(tools)
     order = await backlog.rebuilt()
-    assert len(order) == 156
+    assert len(order) == 1_006
     assert set(order[:3]) == set(live)
-    assert max(map(order.index, corrected)) < 3 + rebuild_order.OLDER_SHARE.total
+    positions = [await backlog.position(hour) for hour in corrected]
+    assert max(positions) < 3 + rebuild_order.OLDER_SHARE.total < len(await backlog.transactions())
     assert not await backlog.waiting()
 
 
 async def test_what_is_marked_while_an_import_is_rebuilt_does_not_wait_for_its_end(
     tools: jobs.Tools,
 ) -> None:
-    await backlog.store(imported(300), NOW - ONE)
+    await backlog.store(imported(1_000), NOW - ONE)
     late = [Hour(B, 1, CURRENT), Hour(A, 3, CURRENT), Hour(A, 3, LAST_WEEK), Hour(B, 1, LAST_WEEK)]
     rebuilds = iter(range(10**6))
 
-    async def meanwhile(of: int, place: Place) -> rebuilding.Outcome:
-        if next(rebuilds) == 100:
+    async def meanwhile(of: int, place: Place, with_day: bool) -> dict[Place, bool] | None:
+        if next(rebuilds) == 20:
             await backlog.store(late, NOW)
-        return await jobs._rebuild(tools, of, place)
+        return await jobs._rebuild(tools, of, place, with_day)
 
     await rebuilding.run_rounds(tools.turns, tools.clock, meanwhile, seconds=60)
-    order = await backlog.rebuilt()
     a_round = rebuild_order.OLDER_SHARE.total
-    assert max(map(order.index, late)) < 100 + 2 * a_round + len(late)
+    positions = [await backlog.position(hour) for hour in late]
+    assert max(positions) < 20 + a_round + len(late) < len(await backlog.transactions())
     assert not await backlog.waiting()
 
 
@@ -60,8 +61,8 @@ async def test_an_account_with_few_older_hours_is_served_beside_one_with_many(
     await backlog.store(few, NOW)
     await backlog.store(backlog.before(LAST_WEEK, 100, (1, 2, 3), A), NOW)  # newer than B's
     await rebuild(tools)
-    order = await backlog.rebuilt()
-    assert max(map(order.index, few)) < 2 * rebuild_order.OLDER_SHARE.total
+    positions = [await backlog.position(hour) for hour in few]
+    assert max(positions) < rebuild_order.OLDER_SHARE.total
 
 
 async def test_an_hour_that_another_worker_rebuilds_is_left_to_it(
@@ -69,7 +70,7 @@ async def test_an_hour_that_another_worker_rebuilds_is_left_to_it(
 ) -> None:
     taken = Hour(A, 1, CURRENT)
     await backlog.store([taken, Hour(A, 2, CURRENT), *imported(50)], NOW)
-    async with days.session(database) as other, hours._locked(other, taken, wait=True):
+    async with days.session(database) as other, rebuild_lock.held(other, A, 1, wait=True):
         await rebuild(tools)
         assert taken in await backlog.waiting()
         assert Hour(A, 2, CURRENT) in await backlog.rebuilt()
@@ -84,8 +85,8 @@ async def test_rounds_tell_whether_hours_are_left_for_want_of_time(tools: jobs.T
     async def rounds(seconds: float) -> bool:
         return await rebuilding.run_rounds(tools.turns, tools.clock, _rebuild, seconds)
 
-    async def _rebuild(account: int, place: Place) -> rebuilding.Outcome:
-        return await jobs._rebuild(tools, account, place)
+    async def _rebuild(account: int, place: Place, with_day: bool) -> dict[Place, bool] | None:
+        return await jobs._rebuild(tools, account, place, with_day)
 
     assert await rounds(seconds=-1)
     assert not await rounds(seconds=60)
@@ -99,4 +100,35 @@ async def test_two_workers_share_the_work_and_rebuild_each_hour_once(
     await asyncio.gather(rebuild(tools), rebuild(backlog.worker(redis)))
     await rebuild(tools)  # what each had left to the other
     assert not await backlog.waiting()
+    assert await backlog.versions() == {1}
+
+
+async def test_older_hours_of_one_customer_and_day_are_rebuilt_together(
+    tools: jobs.Tools,
+) -> None:
+    midnight = LAST_WEEK.replace(hour=0)
+    day = backlog.before(midnight, 24, (1,), A)
+    others = [*backlog.before(midnight, 24, (2,), A), *backlog.before(midnight, 24, (1,), B)]
+    await backlog.store([*day, *others, Hour(A, 1, midnight)], NOW)
+    await rebuild(tools)
+    done = await backlog.transactions()
+    assert len(done) < 73 / 3  # a slow machine cuts a day into several
+    for together in done:
+        assert len({(*which[:2], which.hour.date()) for which in together}) == 1
+
+
+async def test_a_recent_hour_is_rebuilt_in_a_transaction_of_its_own(tools: jobs.Tools) -> None:
+    await backlog.store(backlog.before(CURRENT + ONE, 4, (1,), A), NOW)
+    await rebuild(tools)
+    assert [len(hours) for hours in await backlog.transactions()] == [1] * 4
+
+
+async def test_no_hour_joins_a_transaction_that_has_taken_long(tools: jobs.Tools) -> None:
+    day = backlog.before(LAST_WEEK.replace(hour=0), 24, (1,), A)
+    await backlog.slow_down(day[3])
+    await backlog.store(day[::-1], NOW)
+    await rebuild(tools)
+    [slow] = [hours for hours in await backlog.transactions() if day[3] in hours]
+    assert not slow & set(day[4:])
+    assert set(await backlog.rebuilt()) == set(day)
     assert await backlog.versions() == {1}

@@ -18,8 +18,9 @@ from starlette.applications import Starlette
 
 from domain import alerts, callers
 from domain.callers import Kind, Role
+from domain.rebuild_order import Place
 from domain.revisions import Verdict
-from models import db, ended, held, hours, partitions, reconciliation, record_store, records
+from models import db, ended, held, hours, marks, partitions, reconciliation, record_store, records
 from models import quarantine as stored_quarantine
 from models import unrated as stored_unrated
 from resolvers import held as review_held
@@ -227,6 +228,32 @@ async def _locks() -> int:
     async with db.connection() as conn:
         number: int = await conn.fetchval(_LOCKS)
     return number
+
+
+async def test_a_rebuild_of_older_hours_locks_the_partition_of_one_day(
+    database: str, outside: Any
+) -> None:
+    account, now = await made.account(), made.NOW
+    customer = await made.customer(account, "acme")
+    setups = [made.SETUP - timedelta(days=2, hours=n * 2) for n in range(20)]
+    await partitions.make(partitions.days_of(setups))
+    batch = [
+        made.record(f"call-{n}", setup_at=setup, customer_id=customer)
+        for n, setup in enumerate(setups)
+    ]
+    await records.insert(account, batch, now)
+    place = Place(sorted(which.hour for which in await hours.marked(20))[10], customer)
+    together = [place.hour, *await marks.others_of_day(account, place, now)]
+    work = hours.try_rebuild_all(account, customer, together, now)
+
+    async def look() -> int:
+        async with db.connection() as conn:
+            return await locked_partitions(conn)
+
+    waiting = "LOCK TABLE day_sums IN EXCLUSIVE MODE"
+    rebuilt, locked = await beside.held_up(outside, waiting, work, look())
+    assert len(rebuilt) > 1
+    assert locked == 1
 
 
 @pytest.mark.usefixtures("days")
