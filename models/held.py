@@ -1,16 +1,16 @@
 """Contents that contradict what is known under their key and revision: held until staff decide."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 
-from domain import calls
+from domain import calls, rating
 from domain.review import HeldState as State
 from domain.revisions import Hour, Key, Verdict
-from models import db, record_store
+from models import db, rate_look_up, rate_versions, record_store
 
 _SELECT = """
 SELECT id, switch, call_id, leg, state, received_at, content
@@ -84,6 +84,33 @@ async def _read(account_id: int, chosen: str, *values: Any) -> list[Held]:
         current = await record_store.current(conn, account_id, {_key(row) for row in rows})
         counts = await record_store.contents(conn, account_id, current)
     return [_held(row, counts.get(_key(row))) for row in rows]
+
+
+async def rated_by_now(account_id: int, chosen: Sequence[Held]) -> list[Held]:
+    """With the charges of the rates in force at their setups as the cards are by now; these stay
+    until the open transaction ends."""
+    await rate_versions.share(account_id)
+    return [replace(one, content=await _rated(account_id, one.content)) for one in chosen]
+
+
+async def _rated(account_id: int, said: calls.Record) -> calls.Record:
+    """A charge of the switch stays."""
+    if said.rated_by == "SWITCH" or not said.final:
+        return said
+    numbers, setup_at = [said.destination], said.setup_at
+    cards = await rate_look_up.in_force(account_id, said.customer_id, numbers, setup_at)
+    card = cards.at(said.customer_id, setup_at)
+    by = rating.by_card(said.talk_us, said.destination, setup_at, card)
+    return msgspec.structs.replace(
+        said,
+        rated_by=by.by,
+        prefix=by.prefix,
+        rate_card_id=by.rate_card_id,
+        rate_revision=by.rate_revision,
+        rate_per_minute=by.rate_per_minute,
+        billed_seconds=by.billed_seconds,
+        charge=by.charge,
+    )
 
 
 async def accept(account_id: int, chosen: Sequence[Held], now: datetime) -> dict[int, Verdict]:

@@ -57,6 +57,7 @@ async def accept(
 async def _accept(
     caller: callers.Caller, chosen: Sequence[Held], now: datetime
 ) -> dict[int, Verdict]:
+    chosen = await stored.rated_by_now(caller.account_id, chosen)
     verdicts = await stored.accept(caller.account_id, chosen, now)
     for one in chosen:
         if verdicts.get(one.id) is Verdict.CORRECTED:
