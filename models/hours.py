@@ -208,14 +208,15 @@ async def _rebuild(
 async def _rebuild_once(
     conn: db.Connection, whose: Customer, hours: Sequence[datetime], now: datetime
 ) -> list[Rebuilt]:
-    """Locks the heads in the order of their hours, as invoicing does, and posts after that: another
-    transaction that holds a head may hold what posting waits for."""
+    """Locks the heads in the order of their hours, as invoicing does, those too that will not
+    change, and posts after that: another transaction that holds a head may hold what posting waits
+    for."""
     await conn.execute(rollup_sql.LIMITS)
+    if len(hours) > 1:
+        await lock(conn, *whose, hours)
     rebuilt = [await _sum(conn, Hour(*whose, hour), now) for hour in hours]
     changed = [hour for hour, done in zip(hours, rebuilt, strict=True) if done.changed]
     await period_sums.store(conn, *whose, changed)
-    if len(hours) > 1:
-        await lock(conn, *whose, hours)  # those too that did not change, which posting would lock
     for hour in hours:
         await ledger.post_hour(conn, *whose, hour, now)
     return rebuilt

@@ -227,9 +227,22 @@ async def test_a_rebuild_of_several_hours_posts_once_it_has_locked_all_of_them(
         assert await session.fetchval(
             "SELECT count(*) FILTER (WHERE relation = 'hours'::regclass) > 0"
             " AND count(*) FILTER (WHERE relation = 'ledger_entries'::regclass) = 0"
-            " FROM pg_locks WHERE mode = 'RowExclusiveLock'"
+            " FROM pg_locks WHERE mode IN ('RowShareLock', 'RowExclusiveLock')"
         )
     assert await held_up == [hours.Rebuilt(2, True)] * 2
+
+
+async def test_a_rebuild_that_waits_for_an_hour_holds_no_later_one(database: str) -> None:
+    """Who holds an hour, such as an invoice that is issued, locks the later ones after it."""
+    await days.put([Leg("a-1"), Leg("b-1", setup=NEXT)])
+    await rebuild_together(await hours.marked(9))
+    await days.put([Leg("b-2", setup=NEXT)])
+    async with days.session(database) as session, session.transaction():
+        await session.execute("SELECT 1 FROM hours WHERE hour = $1 FOR UPDATE", HOUR)
+        held_up = asyncio.create_task(hours.try_rebuild_all(ACCOUNT, 1, [HOUR, NEXT], NOW))
+        await _until_waiting(session)
+        await session.execute("SELECT 1 FROM hours WHERE hour = $1 FOR UPDATE NOWAIT", NEXT)
+    assert await held_up == [hours.Rebuilt(1, False), hours.Rebuilt(2, True)]
 
 
 async def test_two_that_change_hours_of_one_month_at_once_cannot_both_commit(database: str) -> None:
