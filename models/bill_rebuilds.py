@@ -4,7 +4,8 @@ A request rebuilds at most `MAX_HOURS` hours. If more of the selected ones are m
 and the worker does them. A marked hour that an earlier invoice billed is rebuilt only if all marked
 hours of the customer are that few; otherwise its change is adjusted on a later invoice.
 
-One after another: rebuilds of a customer wait for each other, each on a connection of its own.
+They are rebuilt one after another on one connection: rebuilds of a customer would wait for each
+other.
 """
 
 from collections.abc import Sequence
@@ -33,8 +34,9 @@ async def rebuild(
     account_id: int, customer_id: int, selected: Sequence[datetime], now: datetime, field: str
 ) -> None:
     """Refuses HOURS_PENDING, of the input's `field`."""
-    for hour in await _due(account_id, customer_id, selected, field):
-        await hours.rebuild(account_id, customer_id, hour, now)
+    due = await _due(account_id, customer_id, selected, field)
+    if due:
+        await hours.rebuild_each(account_id, customer_id, due, now)
 
 
 async def _due(

@@ -102,10 +102,16 @@ async def rebuild(account_id: int, customer_id: int, hour: datetime, now: dateti
 
     Not inside `db.transaction()`: it needs a transaction and a snapshot of its own.
     """
+    return (await rebuild_each(account_id, customer_id, [hour], now))[0]
+
+
+async def rebuild_each(
+    account_id: int, customer_id: int, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt]:
+    """`rebuild` of one hour after another, with no other rebuild of the customer between them."""
     whose = Customer(account_id, customer_id)
     async with db.connection() as conn, _locked(conn, whose, wait=True):
-        (rebuilt,) = await _rebuild(conn, whose, [hour], now)
-    return rebuilt
+        return [(await _rebuild(conn, whose, [hour], now))[0] for hour in hours]
 
 
 async def try_rebuild(
