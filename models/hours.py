@@ -221,8 +221,7 @@ async def _rebuild_once(
     if len(hours) > 1:
         await lock(conn, *whose, hours)
     rebuilt = [await _sum(conn, Hour(*whose, hour), now) for hour in hours]
-    changed = [hour for hour, done in zip(hours, rebuilt, strict=True) if done.changed]
-    await period_sums.store(conn, *whose, changed)
+    await period_sums.store(conn, *whose, hours)  # if none changed too: that corrects wrong ones
     for hour in hours:
         await ledger.post_hour(conn, *whose, hour, now)
     return rebuilt

@@ -274,6 +274,18 @@ async def test_a_rebuild_without_a_difference_writes_no_row_of_a_day() -> None:
     assert await _written() == written
 
 
+async def test_a_rebuild_without_a_difference_corrects_the_day_and_the_month() -> None:
+    """They are wrong where a worker of an earlier release rebuilt an hour after the upgrade."""
+    await days.put([Leg("a")])
+    await hours.rebuild(ACCOUNT, 1, HOUR, CLOSED)
+    async with db.transaction() as conn:
+        await conn.execute("UPDATE day_sums SET charge = 9")
+        await conn.execute("DELETE FROM month_sums")
+        await days.mark(conn, [Leg("a")])
+    assert await hours.rebuild(ACCOUNT, 1, HOUR, CLOSED) == hours.Rebuilt(1, False)
+    await assert_rows_are_their_hours()
+
+
 async def _written() -> list[Any]:
     async with db.connection() as conn:
         return [
