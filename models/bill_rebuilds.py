@@ -3,16 +3,17 @@
 A request rebuilds at most `MAX_HOURS` hours. If more of the selected ones are marked, it is refused
 and the worker does them. A marked hour that an earlier invoice billed is rebuilt only if all marked
 hours of the customer are that few; otherwise its change is adjusted on a later invoice.
+
+They are rebuilt one after another on one connection: rebuilds of a customer would wait for each
+other.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
 from models import bill_refusals, db, hours
 
 MAX_HOURS = 48
-_AT_ONCE = 3  # rebuilds of one request; each has a connection of its own
 
 _MARKED = """
 SELECT DISTINCT hour FROM hour_marks
@@ -33,19 +34,9 @@ async def rebuild(
     account_id: int, customer_id: int, selected: Sequence[datetime], now: datetime, field: str
 ) -> None:
     """Refuses HOURS_PENDING, of the input's `field`."""
-    places = asyncio.Semaphore(_AT_ONCE)
-
-    async def rebuild_hour(hour: datetime) -> None:
-        async with places:
-            await hours.rebuild(account_id, customer_id, hour, now)
-
     due = await _due(account_id, customer_id, selected, field)
-    try:
-        async with asyncio.TaskGroup() as group:
-            for hour in due:
-                group.create_task(rebuild_hour(hour))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from failed
+    if due:
+        await hours.rebuild_each(account_id, customer_id, due, now)
 
 
 async def _due(

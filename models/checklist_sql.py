@@ -4,7 +4,7 @@ from domain import checklist
 
 _PROFILE = ", ".join(f"coalesce(c.{column}, '') <> '' AS {column}" for column in checklist.PROFILE)
 
-# Of some customers, or ($2 null) of all.
+# Of some customers, or ($2 null) of all. Nothing is overdue for a customer that owes nothing.
 CUSTOMERS = f"""
 SELECT c.id, {_PROFILE}, coalesce(p.emails, 0) AS unverified_emails,
        coalesce(p.mobiles, 0) AS unverified_mobiles, r.customer_id IS NOT NULL AS has_rate_card,
@@ -25,6 +25,7 @@ LEFT JOIN (
 LEFT JOIN (
     SELECT i.customer_id, count(*) AS invoices
     FROM invoices i JOIN customers c ON c.account_id = i.account_id AND c.id = i.customer_id
+    JOIN balances b ON b.account_id = $1 AND b.customer_id = i.customer_id AND b.posted < 0
     WHERE i.account_id = $1 AND i.kind = 'INVOICE' AND i.status = 'ISSUED' AND i.total > 0
       AND i.issued_at + make_interval(days => c.payment_days) < $3
       AND ($2::bigint[] IS NULL OR i.customer_id = ANY($2))

@@ -106,9 +106,16 @@ async def rebuild(account_id: int, customer_id: int, hour: datetime, now: dateti
 
     Not inside `db.transaction()`: it needs a transaction and a snapshot of its own.
     """
+    return (await rebuild_each(account_id, customer_id, [hour], now))[0]
+
+
+async def rebuild_each(
+    account_id: int, customer_id: int, hours: Sequence[datetime], now: datetime
+) -> list[Rebuilt]:
+    """`rebuild` of one hour after another, with no other rebuild of the customer between them."""
     whose = Customer(account_id, customer_id)
     async with db.connection() as conn, rebuild_lock.held(conn, *whose, wait=True):
-        return (await _rebuild(conn, whose, [hour], now))[hour]
+        return [(await _rebuild(conn, whose, [hour], now))[hour] for hour in hours]
 
 
 async def try_rebuild(
@@ -189,12 +196,16 @@ async def _rebuild_once(
     end = time() + _SECONDS_TOGETHER
     await conn.execute(rollup_sql.LIMITS)
     heads = {head.hour: head for head in await lock(conn, *whose, hours)}
+    if any(periods.closed(hour, now) for hour in hours):
+        await ledger.lock_balance(conn, *whose)
     rebuilt: dict[datetime, Rebuilt] = {}
     for hour in hours:
         if not rebuilt or time() < end:
             rebuilt[hour] = await _sum(conn, Hour(*whose, hour), heads.get(hour), now)
     await _unmark(conn, whose, [head for head in heads.values() if head.frozen], rebuilt, now)
-    await period_sums.store(conn, *whose, [hour for hour, of in rebuilt.items() if of.changed])
+    await period_sums.store(
+        conn, *whose, list(rebuilt)
+    )  # unchanged ones too: it corrects wrong sums
     await ledger.post_hours(conn, *whose, rebuilt, now)
     return rebuilt
 

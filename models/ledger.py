@@ -26,6 +26,7 @@ WITH due AS (
 UPDATE hours h SET posted_charge = due.charge, posted_version = due.version
 FROM due WHERE h.account_id = $1 AND h.customer_id = due.customer_id AND h.hour = due.hour
 """
+_LOCK_BALANCE = "SELECT 1 FROM balances WHERE account_id = $1 AND customer_id = $2 FOR UPDATE"
 _POST_HOURS = _POST.format(which="h.customer_id = $3 AND h.hour = ANY($4) FOR UPDATE OF h")
 _POST_CLOSED = _POST.format(
     which="h.hour <= $3 ORDER BY h.hour LIMIT $4 FOR UPDATE OF h SKIP LOCKED"
@@ -49,6 +50,15 @@ SELECT $1, $2, upper(what), format('invoice:%s:%s', $3::bigint, what), $3, amoun
 FROM (VALUES ('tax', $4::numeric), ('rounding', $5::numeric)) AS post (what, amount)
 WHERE amount <> 0
 """
+
+
+async def lock_balance(conn: db.Connection, account_id: int, customer_id: int) -> None:
+    """Until the transaction ends, nobody else posts for the customer.
+
+    A rebuild that is to post takes it before it sums: another posting meanwhile would have it sum
+    again. Whoever holds heads of hours locks the balance after them.
+    """
+    await conn.execute(_LOCK_BALANCE, account_id, customer_id)
 
 
 async def post_hours(

@@ -33,13 +33,15 @@ MONTHS = Table("month_sums", "month", "month")
 def _store(into: Table, source: Table) -> str:
     """$1 account, $2 customer, $3 the period's start, $4 its end."""
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
+    stored = ", ".join(f"{into.name}.{name}" for name in SUMS)
+    made = ", ".join(f"EXCLUDED.{name}" for name in SUMS)
     return f"""
     INSERT INTO {into.name} (account_id, customer_id, {into.time}, {", ".join(SUMS)})
     SELECT account_id, customer_id, $3::timestamptz, {sums} FROM {source.name}
     WHERE {_OF} AND {source.time} >= $3 AND {source.time} < $4
     GROUP BY account_id, customer_id
     ON CONFLICT (account_id, customer_id, {into.time}) DO UPDATE
-    SET ({", ".join(SUMS)}) = ROW ({", ".join(f"EXCLUDED.{name}" for name in SUMS)})
+    SET ({", ".join(SUMS)}) = ROW ({made}) WHERE ({stored}) IS DISTINCT FROM ({made})
     """
 
 

@@ -35,6 +35,8 @@ WITH records AS (
     WHERE {_OF} AND kind = 'CHARGE' AND hour >= $3 AND hour < $4 GROUP BY 1
 ), marks AS (
     SELECT DISTINCT hour FROM hour_marks WHERE {_OF} AND hour >= $3 AND hour < $4
+), void AS (
+    SELECT id FROM invoices WHERE {_OF} AND status = 'VOID'
 ), billed AS (
     SELECT p.hour, coalesce(a.to_version, p.version) AS version,
            coalesce(a.charge, p.charge) AS charge
@@ -42,9 +44,11 @@ WITH records AS (
     LEFT JOIN LATERAL (
         SELECT to_version, charge FROM invoice_adjustments a
         WHERE a.account_id = $1 AND a.customer_id = $2 AND a.hour = p.hour AND a.freed_at IS NULL
+          AND a.invoice_id NOT IN (TABLE void)
         ORDER BY to_version DESC LIMIT 1
     ) a ON true
     WHERE {_OF} AND p.version IS NOT NULL AND p.freed_at IS NULL AND p.hour >= $3 AND p.hour < $4
+      AND p.invoice_id NOT IN (TABLE void)
 )
 SELECT hour,
        coalesce(records.calls, 0) AS record_calls, coalesce(records.charge, 0) AS record_charge,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 strawberry.enum(
     billing.Kind,
     name="DocumentKind",
-    description="INVOICE: a total of 0 or more. CREDIT_NOTE: a document in the customer's favor,"
-    " numbered in the same series; its amounts are negative.",
+    description="INVOICE: a document with a total of 0 or more. CREDIT_NOTE: a document with a"
+    " negative total, in the customer's favor; numbered in the same series.",
 )
 strawberry.enum(
     billing.Status,

@@ -243,7 +243,8 @@ def number(customer: str) -> int:
 
 
 async def put_issued(account_id: int, customer_id: int, total: int, at: datetime) -> int:
-    """An invoice without parts, issued then."""
+    """An invoice without parts, issued then, to a customer that owes 5 more."""
+    await post(account_id, customer_id, "CHARGE", 5)
     async with db.transaction() as conn:
         id: int = await conn.fetchval(
             "INSERT INTO invoices (account_id, customer_id, kind, status, granularity,"
@@ -258,6 +259,31 @@ async def put_issued(account_id: int, customer_id: int, total: int, at: datetime
             *(account_id, id, at),
         )
     return id
+
+
+async def post(account_id: int, customer_id: int, kind: str, amount: int) -> None:
+    """An entry of the ledger."""
+    await execute(
+        "INSERT INTO ledger_entries (account_id, customer_id, kind, cause, amount, currency, at)"
+        " VALUES ($1, $2, $3, gen_random_uuid()::text, $4, 'EUR', $5)",
+        *(account_id, customer_id, kind, amount, clock.now()),
+    )
+
+
+async def test_no_payment_is_overdue_once_the_customer_owes_nothing(carrier: Carrier) -> None:
+    customer = await carrier.customer()
+    of, since = (carrier.account_id, number(customer)), clock.now() - timedelta(days=60)
+    await put_issued(*of, 5, since)
+    await post(*of, "PAYMENT", 4)
+    assert "PAYMENT_OVERDUE" in codes(await of_customer(carrier.owner, customer))
+    await checklists.settle(of[0], [of[1]], clock.now())
+    assert of[1] not in await checklists.changed(of[0], clock.now())
+    await post(*of, "PAYMENT", 1)
+    assert "PAYMENT_OVERDUE" not in codes(await of_customer(carrier.owner, customer))
+    assert of[1] in await checklists.changed(of[0], clock.now())
+    await checklists.settle(of[0], [of[1]], clock.now())
+    told = await facts.since(*of, Kind.CHECKLIST_CHANGED, 0, 100)
+    assert ["PAYMENT_OVERDUE" in fact.detail["open"] for fact in told[-2:]] == [True, False]
 
 
 async def test_an_item_waits_for_one_person_alone_and_comes_back(carrier: Carrier) -> None:
@@ -373,6 +399,7 @@ async def _put_contact(conn: Any, login: int, verified: tuple[bool, bool], now: 
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(INVOICE, max_size=6),
+    st.integers(-1, 1),
     st.integers(0, 30),
     st.lists(st.integers(0, 3), max_size=5),
     st.lists(st.tuples(st.booleans(), st.booleans()), max_size=4),
@@ -380,6 +407,7 @@ async def _put_contact(conn: Any, login: int, verified: tuple[bool, bool], now: 
 async def test_what_is_looked_at_is_what_python_counts(
     api_database: str,
     invoices: list[tuple[str, str, int, int]],
+    balance: int,
     payment_days: int,
     unrated: list[int],
     people: list[tuple[bool, bool]],
@@ -390,13 +418,17 @@ async def test_what_is_looked_at_is_what_python_counts(
             await _put(conn, payment_days, now)
             for place, invoice in enumerate(invoices):
                 await _put_invoice(conn, place, invoice, now)
+            if balance:
+                await conn.execute(
+                    "INSERT INTO balances VALUES ($1, 1, 'EUR', $2)", ACCOUNT, balance
+                )
             for place, calls in enumerate(unrated):
                 await _put_hour(conn, place, calls, now)
             for place, verified in enumerate(people):
                 await _put_contact(conn, place, verified, now)
             facts = await checklists.of_customers(ACCOUNT, [1, 2], now)
             found, other = facts[1], facts[2]
-            assert found.overdue == sum(
+            assert found.overdue == (balance < 0) * sum(
                 kind == "INVOICE" and status == "ISSUED" and total > 0 and days >= payment_days
                 for kind, status, days, total in invoices
             )

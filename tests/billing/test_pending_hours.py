@@ -1,5 +1,6 @@
 """How many marked hours a request rebuilds before it bills them, and which."""
 
+import beside
 import pytest
 from asking import ask, owner
 from books import NOW, Books, at
@@ -9,7 +10,7 @@ from test_api import GENERATE, customer, row
 from domain import billing
 from domain.refusals import Refusal
 from live import wake
-from models import bill_rebuilds, invoicing
+from models import bill_rebuilds, hours, invoicing
 
 DAYS = (2, 3, 4)
 REBUILT = "SELECT count(*) FROM hours"
@@ -83,3 +84,21 @@ async def test_as_many_marked_hours_as_a_request_rebuilds_are_rebuilt_at_once(
     await mark_three_days(books)
     assert bill_rebuilds.MAX_HOURS == 48
     assert (await books.generate(2, 3)).subtotal == 48
+
+
+async def test_a_request_that_waits_for_a_rebuild_of_its_customer_takes_one_connection(
+    books: Books, database: str
+) -> None:
+    await mark_three_days(books)
+    async with beside.connection(database) as outside:
+        await beside.held_up(
+            outside,
+            "LOCK TABLE call_records IN ACCESS EXCLUSIVE MODE",
+            hours.rebuild(books.account_id, books.customer_id, at(4, 0), NOW),
+            books.generate(2, 3),
+        )
+        opened = await outside.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'callboard'"
+        )
+    assert opened == 2

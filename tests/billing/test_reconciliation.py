@@ -218,6 +218,16 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
             "its charge of 0.0003 is noted as billed, and invoices bill 0",
         ),
         (
+            "UPDATE invoices SET status = 'VOID' WHERE position = 1",
+            at(2, 0),
+            "its charge of 0.5001 is noted as billed, and invoices bill 0",
+        ),
+        (
+            "UPDATE invoices SET status = 'VOID' WHERE position = 2",
+            at(2, 0),
+            "its charge of 0.5001 is noted as billed, and invoices bill 0.0001",
+        ),
+        (
             "UPDATE invoice_lines SET amount = amount + 1 WHERE kind = 'USAGE'",
             at(2, 0),
             "INV-000001: its lines do not sum to its subtotal",

@@ -231,6 +231,19 @@ async def test_a_rebuild_of_several_hours_posts_once_it_has_locked_all_of_them(
     assert await held_up == dict.fromkeys([NEXT, HOUR], hours.Rebuilt(2, True))
 
 
+async def test_a_rebuild_that_waits_for_an_hour_holds_no_later_one(database: str) -> None:
+    """Who holds an hour, such as an invoice that is issued, locks the later ones after it."""
+    await days.put([Leg("a-1"), Leg("b-1", setup=NEXT)])
+    await rebuild_together(await hours.marked(9))
+    await days.put([Leg("b-2", setup=NEXT)])
+    async with days.session(database) as session, session.transaction():
+        await session.execute("SELECT 1 FROM hours WHERE hour = $1 FOR UPDATE", HOUR)
+        held_up = asyncio.create_task(hours.try_rebuild_all(ACCOUNT, 1, [HOUR, NEXT], NOW))
+        await _until_waiting(session)
+        await session.execute("SELECT 1 FROM hours WHERE hour = $1 FOR UPDATE NOWAIT", NEXT)
+    assert await held_up == {HOUR: hours.Rebuilt(1, False), NEXT: hours.Rebuilt(2, True)}
+
+
 async def test_two_that_change_hours_of_one_month_at_once_cannot_both_commit(database: str) -> None:
     """Where the advisory lock is lost, as behind a pooler that mixes sessions."""
     await days.put([Leg("a"), Leg("b", setup=NEXT)])
@@ -258,6 +271,18 @@ async def test_a_rebuild_without_a_difference_writes_no_row_of_a_day() -> None:
         await days.mark(conn, [Leg("a")])
     await hours.rebuild(ACCOUNT, 1, HOUR, CLOSED)
     assert await _written() == written
+
+
+async def test_a_rebuild_without_a_difference_corrects_the_day_and_the_month() -> None:
+    """They are wrong where a worker of an earlier release rebuilt an hour after the upgrade."""
+    await days.put([Leg("a")])
+    await hours.rebuild(ACCOUNT, 1, HOUR, CLOSED)
+    async with db.transaction() as conn:
+        await conn.execute("UPDATE day_sums SET charge = 9")
+        await conn.execute("DELETE FROM month_sums")
+        await days.mark(conn, [Leg("a")])
+    assert await hours.rebuild(ACCOUNT, 1, HOUR, CLOSED) == hours.Rebuilt(1, False)
+    await assert_rows_are_their_hours()
 
 
 async def _written() -> list[Any]:
