@@ -17,6 +17,11 @@ import asyncpg
 from models import db, quarantine
 
 LOCK_TIMEOUT_MS = 1_000
+_IN_USE: tuple[type[Exception], ...] = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UndefinedTableError,
+)
 
 
 class Day(NamedTuple):
@@ -60,10 +65,7 @@ FREEZE = """
 UPDATE hours SET frozen = true
 WHERE account_id = $1 AND hour >= $2 AND hour < $3 AND NOT frozen
 """
-_FROZEN_CUSTOMERS = """
-SELECT DISTINCT customer_id FROM hours
-WHERE account_id = $1 AND hour >= $2 AND hour < $3 AND frozen
-"""
+_CUSTOMERS = "SELECT DISTINCT customer_id FROM {partition} WHERE account_id = $1"
 # A customer at a time: reconciliation sees all records of a frozen hour or none.
 _REMOVE = """
 DELETE FROM {partition} r USING hours h
@@ -98,16 +100,16 @@ async def freeze(account_id: int, day: Day, received_since: datetime | None) -> 
                 return False
             await conn.execute(FREEZE, account_id, day.start, day.end)
             await quarantine.refuse_day(account_id, day.start, day.end)
-    except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError):
-        return False  # in use, or dropped by another worker; the next run looks again
+    except _IN_USE:
+        return False  # or dropped by another worker; the next run looks again
     return True
 
 
 async def remove_records(account_id: int, day: Day) -> None:
     """Removes the records of the account's frozen hours, where others still need the partition."""
-    span = (day.start, day.end)
+    partition = day.partition
     async with db.connection() as conn:
-        customers = await conn.fetch(_FROZEN_CUSTOMERS, account_id, *span)
-        for row in customers:
-            statement = _REMOVE.format(partition=day.partition)
-            await conn.execute(statement, account_id, row["customer_id"], *span)
+        # Only those that still have records: a day that is kept for long is looked at every night.
+        for row in await conn.fetch(_CUSTOMERS.format(partition=partition), account_id):
+            statement = _REMOVE.format(partition=partition)
+            await conn.execute(statement, account_id, row["customer_id"], day.start, day.end)
