@@ -27,12 +27,12 @@ INSERT INTO quarantine (account_id, received_at, digest, payload, code, message,
 SELECT $1, $2, n.* FROM {_VALUES}
 """
 REMOVE = """
-DELETE FROM quarantine WHERE account_id = $1 AND id IN (
+DELETE FROM quarantine WHERE account_id = $1 AND id = ANY(ARRAY(
     SELECT id FROM quarantine
     WHERE account_id = $1 AND state = ANY($2) AND received_at < $3
       AND coalesce(last_received_at, received_at) < $3
     LIMIT $4 FOR UPDATE SKIP LOCKED
-) RETURNING octet_length(payload) AS bytes
+)) RETURNING octet_length(payload) AS bytes
 """
 REFUSE_DAY = """
 UPDATE quarantine SET code = $4, message = $5, field = NULL, said = $6

@@ -80,7 +80,8 @@ async def test_the_days_with_calls_without_a_rate_take_one_mark_of_each_day(
     assert await marks_read(unrated._DAYS.format(whose=whose), A, customer, ever, never) <= 402
     start = CURRENT - 100 * ONE
     period = (A, customer, start, start + ONE)
-    assert await marks_read(unrated._DAYS.format(whose=whose), *period) == 1
+    # PostgreSQL before 18 rounds one row in two loops to none.
+    assert await marks_read(unrated._DAYS.format(whose=whose), *period) <= 1
 
 
 @pytest.mark.parametrize("statement", [frozen_hours._OPEN, frozen_hours.IS_OPEN])
