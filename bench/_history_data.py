@@ -155,10 +155,10 @@ async def _fill_month(month: int, customers: int, end: datetime) -> None:
     billed = min(end, midnight - timedelta(days=UNBILLED_DAYS))
     closed = min(end, HOUR)
     async with db.transaction() as conn:
-        noted = {"column": "", "value": ""}
+        billed_parts = {"column": "", "value": ""}
         if await conn.fetchval(_NOTES_BILLED):
-            noted = {"column": ", billed", "value": ", h < $5"}
-        await conn.execute(_HOURS.format(**noted), ACCOUNT, customers, start, end, billed)
+            billed_parts = {"column": ", billed", "value": ", h < $5"}
+        await conn.execute(_HOURS.format(**billed_parts), ACCOUNT, customers, start, end, billed)
         await conn.execute(_LEDGER, ACCOUNT, customers, start, closed)
         await conn.execute(_PAYMENTS, ACCOUNT, customers, start, end, month)
         await conn.execute(_SLOTS, ACCOUNT, customers, start, billed, 24 * 60)

@@ -177,15 +177,15 @@ def _usage(pins: Sequence[Row]) -> list[Row]:
         parts = [pin for pin in pins if day <= pin[0] < day + DAY]
         calls, seconds, amount = (sum(pin[n] for pin in parts) for n in (2, 3, 4))
         if calls:
-            told = f"Calls on {day:%Y-%m-%d}"
-            lines.append(("USAGE", told, day, day + DAY, calls, seconds, Decimal(amount)))
+            description = f"Calls on {day:%Y-%m-%d}"
+            lines.append(("USAGE", description, day, day + DAY, calls, seconds, Decimal(amount)))
     return lines
 
 
 def _adjustment(change: Row, billed_on: int) -> Row:
     hour = change[0]
-    told = f"Adjustment of {hour:%Y-%m-%d %H:%M} UTC, billed on INV-{billed_on:06d}"
-    return ("ADJUSTMENT", told, hour, hour + timedelta(hours=1), 0, 0, Decimal("0.01"))
+    description = f"Adjustment of {hour:%Y-%m-%d %H:%M} UTC, billed on INV-{billed_on:06d}"
+    return ("ADJUSTMENT", description, hour, hour + timedelta(hours=1), 0, 0, Decimal("0.01"))
 
 
 def _sums(lines: Sequence[Row]) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:

@@ -212,10 +212,10 @@ async def measure_choice() -> None:
         )
     ours = await _timed(lambda: choose(turns))
     former = await _timed(former_choice)
-    found = await _timed(marks.accounts)
+    accounts_ms = await _timed(marks.accounts)
     print(
         f"choice with a year marked and {IDLE_ACCOUNTS:,} idle accounts: {ours:.1f} ms a round,"
-        f" of which {found:.1f} ms to find the accounts; former {former:.1f} ms for 200 hours"
+        f" of which {accounts_ms:.1f} ms to find the accounts; former {former:.1f} ms for 200 hours"
     )
 
 

@@ -63,11 +63,11 @@ class History:
         return 1 + number % self.customers
 
     def measures(self) -> list[Measure]:
-        one = 1
+        customer = 1
         everyone = range(1, self.customers + 1)
         return [
             *(
-                Measure(f"customer's page, {kind}, {first} rows", _page(one, kind, first))
+                Measure(f"customer's page, {kind}, {first} rows", _page(customer, kind, first))
                 for kind, first in _PAGES
             ),
             *(
@@ -77,10 +77,10 @@ class History:
             Measure(
                 "account's page, MONTHLY, 36 rows", _page(None, Granularity.MONTHLY, 36), False
             ),
-            Measure("changed rows of 2 minutes", _changes(one)),
-            Measure("graph of a day, customer", _graph(one)),
+            Measure("changed rows of 2 minutes", _changes(customer)),
+            Measure("graph of a day, customer", _graph(customer)),
             Measure("graph of a day, account", _graph(None)),
-            Measure("balance of one customer", lambda _: ledger.balance(data.ACCOUNT, one)),
+            Measure("balance of one customer", lambda _: ledger.balance(data.ACCOUNT, customer)),
             Measure(
                 f"balances of {self.customers} customers",
                 lambda _: ledger.balances(data.ACCOUNT, everyone),
@@ -181,7 +181,7 @@ async def _meter() -> AsyncIterator[Callable[[], Awaitable[int]]]:
 
 
 async def measure(history: History, rounds: int) -> list[tuple[Measure, Cost]]:
-    found = []
+    costs = []
     async with _meter() as buffers:
         for item in history.measures():
             times, touched = [], []
@@ -194,8 +194,8 @@ async def measure(history: History, rounds: int) -> list[tuple[Measure, Cost]]:
             cost = Cost(
                 statistics.median(times[_WARM_UP:]), int(statistics.median(touched[_WARM_UP:]))
             )
-            found.append((item, cost))
-    return found
+            costs.append((item, cost))
+    return costs
 
 
 async def costs(months: int, customers: int, rounds: int) -> list[tuple[Measure, Cost]]:
@@ -231,5 +231,5 @@ async def run(months: int, customers: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    given = [int(value) for value in sys.argv[1:]]
-    asyncio.run(run(*(given + [36, 100, 9][len(given) :])))
+    arguments = [int(value) for value in sys.argv[1:]]
+    asyncio.run(run(*(arguments + [36, 100, 9][len(arguments) :])))
