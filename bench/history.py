@@ -181,7 +181,7 @@ async def _meter() -> AsyncIterator[Callable[[], Awaitable[int]]]:
 
 
 async def measure(history: History, rounds: int) -> list[tuple[Measure, Cost]]:
-    costs = []
+    results = []
     async with _meter() as buffers:
         for item in history.measures():
             times, touched = [], []
@@ -194,8 +194,8 @@ async def measure(history: History, rounds: int) -> list[tuple[Measure, Cost]]:
             cost = Cost(
                 statistics.median(times[_WARM_UP:]), int(statistics.median(touched[_WARM_UP:]))
             )
-            costs.append((item, cost))
-    return costs
+            results.append((item, cost))
+    return results
 
 
 async def costs(months: int, customers: int, rounds: int) -> list[tuple[Measure, Cost]]:
