@@ -1,11 +1,13 @@
-"""How long records of one account wait for their summary while another account imports a year.
+"""Measures how long records of one account wait for their summary while another imports a year.
 
-Account A has marked hours of a year, some calls in each. Account B posts a call every fifth of a
-second to the real web process, in turn a live one and a late one of last week. A worker process
-rebuilds. Measured for B: from the acknowledgement until the hour's row has the call; for A: until
-no mark is left. The baseline is the former order, which took the oldest marks of all accounts
-first, in a worker of its own on a copy of the same database. Goal: B never waits longer than 60 s.
-Then: what the choice of the next hours costs, beside the former one, with 1,000 idle accounts.
+Account A has marked hours of a year with some calls each. Account B posts a call every fifth of
+a second to the real web process, alternating between live calls and late calls of last week. A
+worker process rebuilds the hours. For B it measures the time from the acknowledgement until the
+hour's row has the call; for A the time until no mark is left. The baseline is the former order
+(oldest marks of all accounts first), in its own worker on a copy of the same database. Goal: B
+never waits longer than 60 s. It also compares the time of selecting the next hours with the
+former selection, with 1,000 idle accounts.
+
 Run: `./callboard bench backfill [hours]`.
 """
 
@@ -27,15 +29,18 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from bench import ingest
-from domain import periods, rebuild_order
-from domain.rebuild_order import Place
+from domain import periods
+from domain.summaries import rebuild_order
+from domain.summaries.rebuild_order import Place
 from live import wake
-from models import db, hours, marks, partitions
+from models import db
+from models.records import partitions
+from models.summaries import hours, marks
 from runtime import clock, embedded, services
 
 A, B = 1, 2
 HOURS = 28_800
-CUSTOMERS, CALLS = 10, 3  # of A, and in each of its hours
+CUSTOMERS, CALLS = 10, 3  # of A; calls in each of its hours
 IDLE_ACCOUNTS = 1_000
 _EVERY_SECONDS = 0.2
 _WEEK = timedelta(days=7)
@@ -68,7 +73,7 @@ _NONE_LEFT = "SELECT NOT EXISTS (SELECT 1 FROM hour_marks WHERE account_id = $1)
 
 @dataclass(slots=True)
 class Waits:
-    """B's calls: those acknowledged and not yet summed, and how long the others took."""
+    """B's calls that are acknowledged and not yet summed, and the waits of the others."""
 
     posted: dict[datetime, int] = field(default_factory=dict)
     pending: list[tuple[datetime, int, float, bool]] = field(default_factory=list)
@@ -104,7 +109,7 @@ async def post(port: int, key: str, waits: Waits) -> None:
 
 
 async def watch(conn: Any, waits: Waits) -> None:
-    """Until A is done, and then until B's last call is summed."""
+    """Watches until A is done and B's last call is summed."""
     while waits.pending or not await conn.fetchval(_NONE_LEFT, A):
         waits.see({row[0]: row[1] for row in await conn.fetch(_VERSIONS, B)})
         await asyncio.sleep(0.01)
@@ -133,7 +138,7 @@ async def process(*arguments: str, urls: dict[str, str]) -> AsyncIterator[None]:
 
 
 async def measure(name: str, worker: str, url: str, redis_url: str, key: str) -> None:
-    """From the worker's first rebuild to the last of A's marked hours, and of B's calls."""
+    """From the worker's first rebuild to the last of A's marked hours and of B's calls."""
     urls = {"CALLBOARD_DATABASE_URL": url, "CALLBOARD_REDIS_URL": redis_url}
     waits = Waits()
     async with (
@@ -171,7 +176,7 @@ def _told(what: str, seconds: list[float]) -> str:
 
 
 async def prepare(count: int) -> str:
-    """A with its marked hours, and B; the key of B."""
+    """Creates A with its marked hours, and B. Returns the key of B."""
     now = clock.now()
     await db.migrate()
     await ingest.prepare(now)
@@ -179,7 +184,7 @@ async def prepare(count: int) -> str:
     start = periods.hour_of(now) - timedelta(days=1)
     each = count // CUSTOMERS
     first = (start - (each + 1) * timedelta(hours=3)).date()
-    await partitions.ensure(first, now.date() + timedelta(days=2))
+    await partitions.ensure_period(first, now.date() + timedelta(days=2))
     async with db.connection() as conn:
         await conn.execute(_RECORDS, A, CUSTOMERS, each, CALLS, start, timeout=600)
         await conn.execute(_MARKS, A, now, timeout=600)
@@ -188,10 +193,10 @@ async def prepare(count: int) -> str:
 
 
 async def choose(turns: rebuild_order.Turns) -> None:
-    """What a round reads before its rebuilds."""
+    """The reads of a round before its rebuilds."""
     now = clock.now()
     recent = rebuild_order.recent_from(now)
-    for account in turns.next_accounts(await marks.accounts()):
+    for account in turns.next_accounts(await marks.accounts_with_marks()):
         await marks.walk(account, marks.BEFORE_ALL, recent, now, 48)
         await marks.newest(account, recent, now, 6)
         await marks.walk(account, Place(recent, 0), marks.AFTER_ALL, now, 6)
@@ -212,7 +217,7 @@ async def measure_choice() -> None:
         )
     ours = await _timed(lambda: choose(turns))
     former = await _timed(former_choice)
-    accounts_ms = await _timed(marks.accounts)
+    accounts_ms = await _timed(marks.accounts_with_marks)
     print(
         f"choice with a year marked and {IDLE_ACCOUNTS:,} idle accounts: {ours:.1f} ms a round,"
         f" of which {accounts_ms:.1f} ms to find the accounts; former {former:.1f} ms for 200 hours"
@@ -229,7 +234,7 @@ async def _timed(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def former_worker() -> None:
-    """The former job, with its order; the other jobs of a worker do not run beside it."""
+    """The former job with its order. The other jobs of a worker do not run."""
     url, redis_url = (os.environ[f"CALLBOARD_{name}_URL"] for name in ("DATABASE", "REDIS"))
     async with services.open_services(url, redis_url) as opened:
         places = asyncio.Semaphore(3)
@@ -241,7 +246,7 @@ async def former_worker() -> None:
         while True:
             while waiting := await former_choice():
                 await asyncio.gather(*map(rebuild, waiting))
-            await wake.woken(opened.redis, 3)
+            await wake.wait_for(opened.redis, 3)
 
 
 def _credentials(url: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Time to refuse a hostile document, beside what graphql-core alone takes for the same text.
+"""Measures the time to refuse a hostile document, and that of graphql-core for the same text.
 
-Each is refused by the schema as a request reaches it, never seen before. Beside it in the same run:
-parsing it (`parse`), and parsing and validating it with graphql-core's own rules (`naive`), which
-is what comes before the first field is resolved where nothing bounds documents.
+The schema refuses each document as in a request, without a cached parse. For comparison, the
+same run parses it (`parse`), and parses and validates it with graphql-core's own rules
+(`naive`): the work before execution if documents had no limits.
+
 Run: `./callboard bench documents [rounds]`.
 """
 
@@ -18,12 +19,13 @@ from typing import Any, cast
 import graphql
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
-from domain import callers
+from domain.identity import callers
 from runtime import clock
-from schema import base, root
+from schema import root
+from schema.engine import base, services
 
-SIZE = 10_000  # characters of the large ones
-_BUDGET = 500_000  # graphql-core's own, for comparing fields that overlap
+SIZE = 10_000  # characters of the large documents
+_BUDGET = 500_000  # graphql-core's own limit for comparing overlapping fields
 _INVALID = "GRAPHQL_VALIDATION_FAILED"
 STAFF = callers.Caller(1, callers.Kind.STAFF, 1, callers.Role.OWNER)
 
@@ -31,7 +33,7 @@ STAFF = callers.Caller(1, callers.Kind.STAFF, 1, callers.Role.OWNER)
 @dataclass(frozen=True, slots=True)
 class Hostile:
     text: str
-    code: str  # what it is refused with to staff, who may ask for the most
+    code: str  # of the refusal for staff, who have the highest limits
 
 
 def _filled(start: str, unit: Callable[[int], str], end: str = "") -> str:
@@ -45,7 +47,7 @@ def _filled(start: str, unit: Callable[[int], str], end: str = "") -> str:
 
 
 def _chain(count: int, spread: str, last: str) -> str:
-    """Fragments of which each spreads the next; `spread` has `{}` for its name."""
+    """Fragments, each of which spreads the next; `spread` has `{}` for its name."""
     chain = "".join(
         f"fragment F{n} on Query {{ {spread.format(f'F{n + 1}')} }} " for n in range(count)
     )
@@ -53,7 +55,7 @@ def _chain(count: int, spread: str, last: str) -> str:
 
 
 def _tree(count: int) -> str:
-    """Fragments of which each spreads two others."""
+    """Fragments, each of which spreads two others."""
     return "{ ...F0 } " + " ".join(
         f"fragment F{n} on Query {{ __typename "
         + " ".join(f"...F{m}" for m in (2 * n + 1, 2 * n + 2) if m < count)
@@ -65,7 +67,7 @@ def _tree(count: int) -> str:
 _CUSTOMERS = "customers(first: 100) { edges { node { "
 _SUMMARY = "summary(granularity: DAILY, first: 100) { edges { node { charge { amount } } } }"
 
-# What fills 10 kB: the text alone tells.
+# Documents of 10 kB, refused by their text.
 LARGE: Mapping[str, Hostile] = MappingProxyType(
     {
         "nested fragments": Hostile(_chain(227, "...{0} ...{0}", "a"), "TOO_MANY_TOKENS"),
@@ -94,7 +96,7 @@ LARGE: Mapping[str, Hostile] = MappingProxyType(
     }
 )
 
-# What the text does not tell: refused once parsed and measured, or by validation.
+# Documents that are refused only after parsing and measuring, or by validation.
 SMALL: Mapping[str, Hostile] = MappingProxyType(
     {
         "fragments nested 2^14 times": Hostile(
@@ -138,9 +140,9 @@ SMALL: Mapping[str, Hostile] = MappingProxyType(
 
 
 async def refuse(text: str, caller: callers.Caller | None = STAFF) -> Any:
-    """The schema's answer; nothing is there that a field could be resolved from."""
+    """The schema's response. No field can be resolved."""
     nothing = cast(Any, None)
-    context = base.Context(caller, clock.now, nothing, nothing, nothing)
+    context = base.Context(caller, clock.now, services.Services(nothing, nothing, nothing))
     return await root.api.execute(text, context_value=context)
 
 
@@ -160,7 +162,7 @@ async def main(rounds: int) -> None:
 
 
 async def _measured(work: Callable[[int], Awaitable[Any]], rounds: int) -> float:
-    """Milliseconds of the fastest round. Each gets a number: a text with so many spaces is new."""
+    """Milliseconds of the fastest round. Each round has its own number, so that its text is new."""
     taken = []
     gc.disable()
     for number in range(rounds):

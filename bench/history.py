@@ -1,9 +1,10 @@
-"""What reads and writes cost with 1 and with 36 months of history of 100 customers.
+"""Measures reads and writes with 1 and with 36 months of history of 100 customers.
 
-Each line is one call of the code's own functions: the median time, and the buffers that PostgreSQL
-touched for it (those found in memory included). The ratio compares the long history with the short
-one. Goal: at most 1.2 times the buffers, or 5 more, because an index may be a level deeper. A line
-without a goal shows more rows with more history.
+Each line is one call of the code's own functions: the median time, and the buffers that
+PostgreSQL accessed (including those in memory). The ratio compares the long history with the
+short one. Goal: at most 1.2 times the buffers, or 5 more, because an index may be one level
+deeper. Lines without a goal show more rows with more history.
+
 Run: `./callboard bench history [MONTHS] [CUSTOMERS] [ROUNDS]`.
 """
 
@@ -19,14 +20,17 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench import _history_data as data
-from bench import _scratch as scratch
-from domain import callers, periods, stats
+from bench.support import history_data as data
+from bench.support import scratch
+from domain import periods
+from domain.identity import callers
 from domain.periods import Granularity
-from models import db, hours, invoicing, ledger, partitions
-from models import summaries as stored_summaries
-from resolvers import stats as graphs
-from resolvers import summaries
+from domain.summaries import intervals
+from models import db
+from models.billing import invoicing, ledger
+from models.records import partitions
+from models.summaries import hours, summary_rows
+from resolvers.summaries import graphs, summaries
 from workers import alerting
 
 GOAL = 1.2
@@ -106,7 +110,7 @@ class History:
     async def _generate(self, number: int) -> None:
         """Of one day of a customer that has no invoice yet."""
         back = 2 + number // self.customers
-        day = periods.containing(Granularity.DAILY, data.HOUR - timedelta(days=back))
+        day = periods.period_containing(Granularity.DAILY, data.HOUR - timedelta(days=back))
         customer = self.customer(number)
         selection = invoicing.Selection(customer, Granularity.DAILY, [day])
         await invoicing.generate(
@@ -114,7 +118,6 @@ class History:
             selection,
             key=f"{customer}-{back}",
             issue=True,
-            expected=None,
             now=data.NOW,
         )
 
@@ -136,7 +139,7 @@ _PAGES = (
 def _page(customer_id: int | None, kind: Granularity, first: int) -> Work:
     async def read(_: int) -> None:
         page = await summaries.page(STAFF, customer_id, kind, first, None, data.NOW)
-        await summaries.holders([row.key for row in page.rows[:first]])
+        await summaries.invoicing([row.key for row in page.rows[:first]])
 
     return read
 
@@ -145,7 +148,7 @@ def _changes(customer_id: int) -> Work:
     since = data.NOW - timedelta(minutes=2)
 
     async def read(_: int) -> None:
-        await stored_summaries.changed_since(data.ACCOUNT, customer_id, since)
+        await summary_rows.changed_since(data.ACCOUNT, customer_id, since)
 
     return read
 
@@ -155,7 +158,9 @@ def _graph(customer_id: int | None) -> Work:
 
     async def read(_: int) -> None:
         graph = await graphs.graph(
-            STAFF, customer_id, start, data.HOUR, stats.Interval.HOUR, carrier_ids=None
+            *(STAFF, customer_id, start, data.HOUR, intervals.Interval.HOUR),
+            carrier_ids=None,
+            now=data.HOUR,
         )
         await graphs.codes(graph)
 
@@ -164,7 +169,7 @@ def _graph(customer_id: int | None) -> Work:
 
 @asynccontextmanager
 async def _meter() -> AsyncIterator[Callable[[], Awaitable[int]]]:
-    """Reads the buffers touched so far by the pool, all of whose connections it first opens."""
+    """Reads the buffers accessed so far by the pool, after opening all of its connections."""
 
     async def flushed(conn: Any) -> None:
         await conn.execute(_FLUSH)
@@ -199,7 +204,7 @@ async def measure(history: History, rounds: int) -> list[tuple[Measure, Cost]]:
 
 
 async def costs(months: int, customers: int, rounds: int) -> list[tuple[Measure, Cost]]:
-    async with scratch.database(answer_within=None) as settings:
+    async with scratch.database(statement_timeout=None) as settings:
         await db.migrate()
         start = time.perf_counter()
         await data.fill(months, customers)

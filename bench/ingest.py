@@ -1,10 +1,12 @@
-"""Events a second through HTTP, durable, against a bare staged COPY of the same records.
+"""Measures durable events per second over HTTP, compared with a staged COPY of the same
+records.
 
-The web process is the real one, on loopback, with its live picture; several clients post `end`
-events in batches of 500, 1,000 and 10,000. The baseline has the records ready in memory and, over
-as many connections and in the same batches, copies them to a staging table and inserts them from
-there ON CONFLICT into one table with the same key. Goal: at least 30 % of it.
-Both run in turn, several rounds of each; medians are printed.
+Several clients post `end` events to the real web process, with its live state, in batches of
+500, 1,000 and 10,000. The baseline has the records in memory. Over as many connections and in
+the same batches, it copies them to a staging table and inserts them from there ON CONFLICT into
+one table with the same key. Goal: at least 30 % of it. Both alternate for several rounds; it
+prints medians.
+
 Run: `./callboard bench ingest [events]`.
 """
 
@@ -14,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,9 +27,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from domain import rating, tokens
-from models import accounts, carriers, credentials, customers, db, rates
-from models.record_store import COLUMNS
+from domain.billing import rating
+from domain.identity import tokens
+from models import db
+from models.billing import rate_cards
+from models.directory import carriers, customers
+from models.identity import accounts, credentials
+from models.records.record_store import COLUMNS
 from runtime import clock, embedded
 
 CLIENTS = 4
@@ -42,7 +48,7 @@ W = TypeVar("W")
 
 
 def event(n: int, now: datetime, run: str) -> dict[str, Any]:
-    """A call of the last day as Kamailio's configuration reports it, three in five answered."""
+    """A call of the last day as Kamailio's configuration reports it; three in five are answered."""
     setup = now - timedelta(seconds=n % 80_000, microseconds=n * 7 % 1_000_000)
 
     def at(seconds: float) -> str:
@@ -75,11 +81,11 @@ def event(n: int, now: datetime, run: str) -> dict[str, Any]:
 
 
 async def prepare(now: datetime) -> str:
-    """An account with customers, carriers and a rate card; its key."""
+    """Creates an account with customers, carriers and a rate card. Returns its key."""
     account = await accounts.insert("Bench", now)
-    card = await rates.create(account.id, name="Bench", currency="EUR", now=now)
+    card = await rate_cards.create(account.id, name="Bench", currency="EUR", now=now)
     prefixes = ("1", "1555", "15550", "44", "49")
-    await rates.add_rates(
+    await rate_cards.add_rates(
         account.id,
         card,
         [rating.Rate(p, Decimal("0.012"), Decimal("0.001"), 30, 6) for p in prefixes],
@@ -89,15 +95,17 @@ async def prepare(now: datetime) -> str:
     for n in range(CUSTOMERS):
         customer = await customers.insert(
             account.id,
-            reference=f"customer-{n}",
-            name="Bench",
-            currency="EUR",
-            channel_limit=None,
-            debit_limit=Decimal(0),
-            tax_percent=Decimal(0),
-            now=now,
+            customers.NewCustomer(
+                reference=f"customer-{n}",
+                name="Bench",
+                currency="EUR",
+                channel_limit=None,
+                debit_limit=Decimal(0),
+                tax_percent=Decimal(0),
+            ),
+            now,
         )
-        await rates.assign(account.id, customer.id, card, now - timedelta(days=400), now)
+        await rate_cards.assign(account.id, customer.id, card, now - timedelta(days=400), now)
     for n in range(CARRIERS):
         await carriers.insert(
             account.id,
@@ -109,17 +117,16 @@ async def prepare(now: datetime) -> str:
         )
     key = await credentials.insert_key(
         account.id,
-        name="bench",
-        scopes=["INGEST"],
-        customer_id=None,
-        secret_hash=tokens.digest(_SECRET),
-        now=now,
+        credentials.NewKey(
+            name="bench", scopes=["INGEST"], customer_id=None, secret_hash=tokens.digest(_SECRET)
+        ),
+        now,
     )
-    return str(tokens.Token(account.id, tokens.Of.KEY, key.id, _SECRET))
+    return str(tokens.Token(account.id, tokens.TokenKind.KEY, key.id, _SECRET))
 
 
 async def rows_of(conn: Any, run: str, size: int) -> list[Rows]:
-    """The very records that were stored of a run, in batches, ready to copy."""
+    """The stored records of a run, in batches, ready to copy."""
     rows = [
         tuple(row)
         for row in await conn.fetch(
@@ -133,7 +140,7 @@ async def rows_of(conn: Any, run: str, size: int) -> list[Rows]:
 async def shared(
     do: Callable[[T, W], Awaitable[None]], work: Sequence[W], tools: Sequence[T]
 ) -> float:
-    """Seconds that the tools (connections) take to do the work between them."""
+    """Seconds that the connections need to do the work together."""
     left = iter(work)
 
     async def with_one(tool: T) -> None:
@@ -146,7 +153,7 @@ async def shared(
 
 
 class Client:
-    """One keep-alive connection, as lean as can be: it shares the cores with what is measured."""
+    """A minimal keep-alive connection, because it shares the cores with the measured process."""
 
     def __init__(self, port: int, key: str) -> None:
         self.port = port
@@ -208,10 +215,12 @@ async def measure(database_url: str, redis_url: str, events: int) -> None:
     key = await prepare(now)
     async with web(database_url, redis_url) as port, AsyncExitStack() as stack:
         options = db.config(database_url)["connections"]["default"]["credentials"]
-        wanted = {name: options[name] for name in ("host", "port", "user", "password", "database")}
+        credentials = {
+            name: options[name] for name in ("host", "port", "user", "password", "database")
+        }
         connections = []
         for _ in range(CLIENTS):
-            connections.append(await asyncpg.connect(**wanted))
+            connections.append(await asyncpg.connect(**credentials))
             stack.push_async_callback(connections[-1].close)
         warm = _bodies(2_000, 500, now, "warm")
         await through_http(port, key, warm)
@@ -240,24 +249,38 @@ def _bodies(events: int, size: int, now: datetime, run: str) -> list[tuple[bytes
 
 @asynccontextmanager
 async def web(database_url: str, redis_url: str) -> AsyncIterator[int]:
-    """The real web process on a free port."""
-    probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port: int = probe.sockets[0].getsockname()[1]
-    probe.close()
+    """The port of the real web process."""
+    async with web_process(database_url, redis_url, {}) as (port, _):
+        yield port
+
+
+@asynccontextmanager
+async def web_process(
+    database_url: str, redis_url: str, settings: Mapping[str, str]
+) -> AsyncIterator[tuple[int, int]]:
+    """The real web process on a free port: its port and its process id."""
+    port = await free_port()
     urls = {"CALLBOARD_DATABASE_URL": database_url, "CALLBOARD_REDIS_URL": redis_url}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server.cli", "serve", "--port", str(port)),
-        env=os.environ | urls | {"CALLBOARD_SECRET_KEY": "a key for measuring alone, long enough"},
+        env=os.environ | urls | {"CALLBOARD_SECRET_KEY": _SECRET} | settings,
     )
     try:
-        await asyncio.wait_for(_listening(port), 30)
-        yield port
+        await asyncio.wait_for(listening(port), 30)
+        yield port, process.pid
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _listening(port: int) -> None:
+async def free_port() -> int:
+    probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port: int = probe.sockets[0].getsockname()[1]
+    probe.close()
+    return port
+
+
+async def listening(port: int) -> None:
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -271,8 +294,8 @@ async def _listening(port: int) -> None:
 async def in_own_database(server_url: str, redis_url: str, events: int) -> None:
     name = f"bench_ingest_{os.getpid()}"
     options = db.config(server_url)["connections"]["default"]["credentials"]
-    wanted = {part: options[part] for part in ("host", "port", "user", "password")}
-    admin = await asyncpg.connect(**wanted, database="postgres")
+    credentials = {part: options[part] for part in ("host", "port", "user", "password")}
+    admin = await asyncpg.connect(**credentials, database="postgres")
     await admin.execute(f"CREATE DATABASE {name}")
     try:
         url = urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))

@@ -1,8 +1,10 @@
-"""Assigning a number block, and picking usernames, as an account fills up.
+"""Measures assigning number blocks and picking usernames while an account fills up.
 
-A block is assigned with 100 blocks and with 100,000 there; a page of usernames is picked from an
-empty range of 1,000,000 numbers and from one whose first 999,990 are used. Each pair alternates in
-one run, its ratio is of the medians. Run: `./callboard bench numbers [BLOCKS] [USERS]`.
+It assigns a block with 100 and with 100,000 existing blocks, and picks a page of usernames from
+an empty range of 1,000,000 numbers and from one with 999,990 numbers in use. Each pair
+alternates in one run; the ratio is that of the medians.
+
+Run: `./callboard bench numbers [BLOCKS] [USERS]`.
 """
 
 import asyncio
@@ -12,12 +14,13 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from bench import _scratch as scratch
-from domain import callers, numbers
-from models import db, number_gaps
-from models.number_gaps import Kind
-from resolvers import numbers as blocks
-from resolvers import sip_users
+from bench.support import scratch
+from domain.identity import callers
+from domain.numbering import number_ranges
+from models import db
+from models.numbering import number_gaps
+from models.numbering.number_gaps import Kind
+from resolvers.numbering import block_assignment, sip_users
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FEW = 100
@@ -52,7 +55,7 @@ def staff(account_id: int) -> callers.Caller:
 
 
 async def assign(account_id: int) -> None:
-    await blocks.assign(staff(account_id), 1, None, None, NOW)
+    await block_assignment.assign(staff(account_id), 1, None, None, NOW)
 
 
 async def pick(account_id: int) -> int:
@@ -66,17 +69,17 @@ async def prepare(many: int, users: int) -> None:
             await conn.execute(_CUSTOMER, account_id, NOW)
         whole = account_id in (FEW_BLOCKS, MANY_BLOCKS)
         end = 2_000_000 if whole else users - 1
-        await blocks.set_range(staff(account_id), 1000 if whole else 0, end, 10, NOW)
+        await block_assignment.set_range(staff(account_id), 1000 if whole else 0, end, 10, NOW)
     for account_id, count in ((FEW_BLOCKS, FEW), (MANY_BLOCKS, many)):
         async with db.transaction() as conn:
             await conn.execute(_BLOCKS, account_id, count, NOW)
-            span = numbers.Span(1000, 1000 + count * 10 - 1)
+            span = number_ranges.Span(1000, 1000 + count * 10 - 1)
             await number_gaps.take(conn, account_id, Kind.BLOCK, span)
     async with db.transaction() as conn:
         await conn.execute(_USERS, FULL, users - 10, NOW, 1)
-        await number_gaps.take(conn, FULL, Kind.USER, numbers.Span(0, users - 11))
+        await number_gaps.take(conn, FULL, Kind.USER, number_ranges.Span(0, users - 11))
         await conn.execute(_USERS, SPREAD, users // 2, NOW, 2)
-        await number_gaps.take(conn, SPREAD, Kind.USER, numbers.EVERY)
+        await number_gaps.take(conn, SPREAD, Kind.USER, number_ranges.ALL_NUMBERS)
         await conn.execute(_GAPS, SPREAD, users // 2, 2)
     async with db.connection() as conn:
         await conn.execute("VACUUM ANALYZE number_blocks, sip_users, number_gaps")
@@ -107,7 +110,7 @@ async def measure(many: int, users: int) -> None:
     await compare(f"{of} and every second one used", pick, EMPTY, SPREAD)
 
     async def counted(account_id: int) -> None:
-        await blocks.range_of(staff(account_id))
+        await block_assignment.range_of(staff(account_id))
 
     await compare(f"counts of {users:,}, empty and every second one used", counted, EMPTY, SPREAD)
 
@@ -118,5 +121,5 @@ async def run(many: int, users: int) -> None:
 
 
 if __name__ == "__main__":
-    given = [int(argument) for argument in sys.argv[1:]]
-    asyncio.run(run(*(given + [100_000, 1_000_000][len(given) :])))
+    counts = [int(argument) for argument in sys.argv[1:]]
+    asyncio.run(run(*(counts + [100_000, 1_000_000][len(counts) :])))

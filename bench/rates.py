@@ -20,12 +20,15 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench import _scratch as scratch
-from bench import _stalls
-from domain import rating, references
+from bench.support import scratch, stall_meter
+from domain.billing import rating
+from domain.records import references
 from ingest import pipeline
-from models import accounts, customers, db, rate_cache, rate_look_up, rates
-from runtime import clock
+from models import db
+from models.billing import rate_cache, rate_cards, rate_lookup
+from models.directory import customers
+from models.identity import accounts
+from runtime import clock, garbage
 
 BATCH = 500
 PRICES = 5_000
@@ -93,26 +96,30 @@ class World:
         }
 
     async def load(self, cache: rate_cache.RateCache) -> None:
-        numbers = self.numbers(1)
-        await cache.in_force(self.account_id, [self.customer], numbers, self.now)
-        await cache.settled()
+        await cache.in_force(self.account_id, [self.customer], self.a_number, self.now)
+        await cache.wait_until_idle()
+
+    async def a_number(self) -> list[str]:
+        return self.numbers(1)
 
 
 async def prepare(now: datetime) -> World:
     account = await accounts.insert("Bench", now)
     customer = await customers.insert(
         account.id,
-        reference="bench",
-        name="Bench",
-        currency="EUR",
-        channel_limit=None,
-        debit_limit=Decimal(0),
-        tax_percent=Decimal(0),
-        now=now,
+        customers.NewCustomer(
+            reference="bench",
+            name="Bench",
+            currency="EUR",
+            channel_limit=None,
+            debit_limit=Decimal(0),
+            tax_percent=Decimal(0),
+        ),
+        now,
     )
-    card_id = await rates.create(account.id, name="Bench", currency="EUR", now=now)
+    card_id = await rate_cards.create(account.id, name="Bench", currency="EUR", now=now)
     since = now - timedelta(days=30)
-    await rates.assign(account.id, customer.id, card_id, since, now)
+    await rate_cards.assign(account.id, customer.id, card_id, since, now)
     return World(account.id, references.Customer(customer.id, "EUR"), card_id, now)
 
 
@@ -122,11 +129,15 @@ async def timed(work: Awaitable[Any]) -> float:
     return time.perf_counter() - start
 
 
-async def ingest(world: World, taking: pipeline.Pipeline, until: "asyncio.Task[Any]") -> float:
+async def ingest(
+    world: World, ingest_pipeline: pipeline.Pipeline, until: "asyncio.Task[Any]"
+) -> float:
     """Events a second, batch after batch, until the task has ended."""
     start, batches = time.perf_counter(), 0
     while not until.done():
-        answer = await taking.take_calls(world.account_id, await world.batch(), world.now)
+        answer = await ingest_pipeline.ingest_calls(
+            world.account_id, await world.batch(), world.now
+        )
         assert answer["accepted"] == BATCH, answer
         batches += 1
     return batches * BATCH / (time.perf_counter() - start)
@@ -134,13 +145,13 @@ async def ingest(world: World, taking: pipeline.Pipeline, until: "asyncio.Task[A
 
 async def alone(world: World) -> rate_cache.RateCache:
     gc.collect()
-    before, cache = _stalls.memory(), rate_cache.RateCache()
-    async with _stalls.watched() as stalls:
+    before, cache = stall_meter.memory(), rate_cache.RateCache()
+    async with stall_meter.watched() as stalls:
         seconds = await timed(world.load(cache))
     gc.collect()
     print(
         f"alone: loaded in {seconds:.1f} s, {stalls}; {cache.size / 1e6:.0f} MB counted,"
-        f" {(_stalls.memory() - before) / 1e6:.0f} MB resident,"
+        f" {(stall_meter.memory() - before) / 1e6:.0f} MB resident,"
         f" peak {(stalls.peak - before) / 1e6:.0f} MB"
     )
     return cache
@@ -148,33 +159,36 @@ async def alone(world: World) -> rate_cache.RateCache:
 
 async def beside_ingest(world: World, redis: Redis) -> None:
     cache = rate_cache.RateCache()
-    taking = pipeline.Pipeline(redis, None, cache)
-    await taking.take_calls(world.account_id, await world.batch(), world.now)  # it starts loading
-    async with _stalls.watched() as stalls:
-        loading = asyncio.create_task(cache.settled())
+    ingest_pipeline = pipeline.Pipeline(redis, None, cache)
+    await ingest_pipeline.ingest_calls(
+        world.account_id, await world.batch(), world.now
+    )  # it starts loading
+    async with stall_meter.watched() as stalls:
+        loading = asyncio.create_task(cache.wait_until_idle())
         start = time.perf_counter()
-        speed = await ingest(world, taking, loading)
+        speed = await ingest(world, ingest_pipeline, loading)
         seconds = time.perf_counter() - start
     print(f"beside ingest: loaded in {seconds:.1f} s, {stalls}; {speed:,.0f} events/s")
-    async with _stalls.watched() as stalls:
-        speed = await ingest(world, taking, asyncio.create_task(asyncio.sleep(seconds)))
+    async with stall_meter.watched() as stalls:
+        speed = await ingest(world, ingest_pipeline, asyncio.create_task(asyncio.sleep(seconds)))
     print(f"ingest with the card in memory: {stalls}; {speed:,.0f} events/s")
-    await taking.close()
+    await ingest_pipeline.close()
 
 
 async def cost_of_a_call(world: World, cache: rate_cache.RateCache) -> None:
     numbers = world.numbers(50_000)
-    found = await cache.in_force(world.account_id, [world.customer], numbers[:1], world.now)
+    found = await cache.in_force(world.account_id, [world.customer], world.a_number, world.now)
     card = found.at(world.customer.id, world.now)
     start = time.perf_counter()
     rated = sum(
-        rating.by_card(60_000_000, number, world.now, card).charge is not None for number in numbers
+        rating.charge_by_card(60_000_000, number, world.now, card).charge is not None
+        for number in numbers
     )
     packed = (time.perf_counter() - start) / len(numbers) * 1e6
     account, times = world.account_id, []
     for at in range(0, 20 * BATCH, BATCH):
         batch = numbers[at : at + BATCH]
-        times.append(await timed(rate_look_up.look_up(account, [world.card_id], batch, world.now)))
+        times.append(await timed(rate_lookup.look_up(account, [world.card_id], batch, world.now)))
     looked_up = median(times) / BATCH * 1e6
     print(
         f"a call: {packed:.1f} µs rated from memory ({rated / len(numbers):.0%} match),"
@@ -196,23 +210,23 @@ async def many_revisions(now: datetime, redis: Redis) -> None:
     """The same 10,000 prefixes get new prices 100 times."""
     world = await prepare(now)
     cache, adding, merging = rate_cache.RateCache(), [], []
-    taking, before = pipeline.Pipeline(redis, None, cache), _stalls.memory()
-    async with _stalls.watched() as stalls:
+    ingest_pipeline, before = pipeline.Pipeline(redis, None, cache), stall_meter.memory()
+    async with stall_meter.watched() as stalls:
         for revision in range(REVISIONS):
             added = await new_rates(Decimal(1 + revision).scaleb(-4))
             at = world.now + timedelta(days=1, seconds=revision)
-            work = rates.add_rates(
+            work = rate_cards.add_rates(
                 world.account_id, world.card_id, added, effective_from=at, now=world.now
             )
             adding.append(await timed(work))
-            await taking.take_calls(world.account_id, await world.batch(), world.now)
-            merging.append(await timed(cache.settled()))
+            await ingest_pipeline.ingest_calls(world.account_id, await world.batch(), world.now)
+            merging.append(await timed(cache.wait_until_idle()))
     print(
         f"{REVISIONS} revisions of {RATES_EACH:,}: each added in {median(adding) * 1000:.0f} ms and"
         f" read in {median(merging) * 1000:.0f} ms, {stalls}; {cache.size / 1e6:.0f} MB counted,"
-        f" {(_stalls.memory() - before) / 1e6:.0f} MB resident"
+        f" {(stall_meter.memory() - before) / 1e6:.0f} MB resident"
     )
-    await taking.close()
+    await ingest_pipeline.close()
 
 
 async def run(prefixes: int) -> None:
@@ -222,8 +236,7 @@ async def run(prefixes: int) -> None:
         redis = Redis.from_url(settings.redis_url)
         world = await prepare(clock.now())
         print(f"{prefixes:,} prefixes, {PRICES:,} prices")
-        gc.collect()
-        gc.freeze()  # as the web process does: else garbage is looked for in all modules
+        garbage.configure()  # as the web process does
         await world.fill(prefixes)
         cache = await alone(world)
         await cost_of_a_call(world, cache)

@@ -1,9 +1,11 @@
-"""Bytes that the key of a leg takes, heap and each index, and the time to bring keys of the layout
-before migration 0013 to this one.
+"""Measures the bytes of a leg's key (heap and each index), and the time to migrate keys from
+the layout before migration 0013.
 
-Keys are stored as ingest does, in batches of 500, each sorted: B-trees are filled as they are in
-use, and their share varies by 2 % with their size. One call in ten has a second leg. Call ids are
-of 59 characters. Run: `./callboard bench record_keys [LEGS]`.
+Keys are stored as in ingest, in sorted batches of 500. So B-trees are filled as in use; their
+share varies by 2 % with their size. One call in ten has a second leg. Call ids have 59
+characters.
+
+Run: `./callboard bench record_keys [LEGS]`.
 """
 
 import asyncio
@@ -16,8 +18,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from bench import _scratch as scratch
-from models import call_keys, db
+from bench.support import scratch
+from models import db
+from models.records import call_keys
 
 BATCH = 500
 ACCOUNT = 1

@@ -1,7 +1,9 @@
-"""A dirty hour of 100,000 records: the rebuild against the bare INSERT … SELECT … GROUP BY.
+"""Compares the rebuild of a dirty hour of 100,000 records with a plain INSERT … SELECT … GROUP
+BY.
 
-Both run alternately in one run on the same data; the baseline makes the rebuild's finest grouping
-into one table and keeps nothing else. Prints the medians and their ratio (goal: at most 2).
+Both alternate in one run on the same data. The baseline computes the rebuild's finest grouping
+into one table and stores nothing else. Prints the medians and their ratio (goal: at most 2).
+
 Run: `./callboard bench rollup [RECORDS]`.
 """
 
@@ -12,8 +14,10 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from bench import _scratch as scratch
-from models import day_bounds, db, hours, rollup_sql
+from bench.support import scratch
+from models import db
+from models.records import day_bounds
+from models.summaries import hours, rollup_sql
 
 HOUR = datetime(2026, 11, 22, 3, tzinfo=UTC)
 NOW = HOUR + timedelta(hours=2)
@@ -80,7 +84,7 @@ async def rebuild() -> None:
 
 
 async def dirty() -> None:
-    """A late record's worth of change, and the mark that tells of it."""
+    """The change of a late record, and its mark."""
     async with db.connection() as conn:
         await conn.execute("TRUNCATE bench_bare")
         await conn.execute(

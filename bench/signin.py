@@ -1,10 +1,11 @@
-"""Whether the time of a refusal tells a known e-mail from an unknown one, and how many wrong
-passwords get through.
+"""Measures whether the time of a refusal reveals a known e-mail address, and how many wrong
+passwords are compared.
 
-The web process is the real one, on loopback; addresses are told as a trusted proxy tells them.
-Known and unknown e-mails are tried in turn, first the one, then the other, each try from an address
-of its own; medians and their ratio are printed (goal: 0.9 to 1.1). Then attackers send wrong
-passwords as fast as they are answered, and the owner signs in meanwhile from where it has before.
+The web process is the real one; the client addresses are those of a trusted proxy. Known and
+unknown e-mail addresses alternate, each try from a different address. It prints medians and
+their ratio (goal: 0.9 to 1.1). Then attackers send wrong passwords, each right after the
+previous response, while the owner signs in from a known address.
+
 Run: `./callboard bench signin [PAIRS]`.
 """
 
@@ -23,9 +24,10 @@ from typing import Any
 import httpx2
 
 from bench import ingest
-from domain import callers
-from models import accounts, db, logins, staff
-from resolvers import sign_in
+from domain.identity import callers
+from models import db
+from models.identity import accounts, logins, staff
+from resolvers.identity import sign_in
 from runtime import clock, embedded
 
 LOGINS = 50
@@ -92,7 +94,7 @@ async def in_turn(
 async def attack(
     name: str, portal: Portal, tries: list[tuple[str, str]], owner: tuple[str, str]
 ) -> None:
-    """Eight senders at once; the owner signs in a second after they began."""
+    """Eight concurrent senders; the owner signs in a second after they started."""
     answers: Counter[str] = Counter()
     left = iter(tries)
 

@@ -1,9 +1,10 @@
-"""An upgrade from the schema of the last release, on a database full of its data.
+"""Measures the upgrade from the schema of the last release on a full database.
 
-Makes a million records of 10 customers with their hours, ledger entries and invoices as that
-release stored them, then runs each migration since by itself. Prints how long each took, and for
-how long it held which lock that others wait behind. In the end every issued invoice must have the
-hash that it had, and `reconcile` must find no difference.
+Creates a million records of 10 customers with their hours, ledger entries and invoices as that
+release stored them. Then runs each later migration separately, and prints how long each took
+and for how long it held locks for which others wait. In the end every issued invoice must have
+its original hash, and `reconcile` must find no difference.
+
 Run: `./callboard bench upgrade [--records N] [--customers N] [--days N]`.
 """
 
@@ -14,11 +15,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bench import _last_release as last_release
-from bench import _scratch as scratch
-from models import db, invoices, reconciliation
+from bench.support import last_release, scratch
+from models import db
+from models.billing import invoice_queries, reconciliation
 
-_LOOK_EVERY = 0.01  # seconds
+_POLL_SECONDS = 0.01  # seconds
 
 # Locks that a reader or a writer waits behind, on tables and indexes that others see.
 _LOCKS = """
@@ -41,7 +42,7 @@ class Step:
 
 
 async def upgrade() -> list[Step]:
-    """Runs what is pending, one migration after another."""
+    """Runs the pending migrations one after another."""
     return [await _measured(name) for name in await db.pending_migrations()]
 
 
@@ -62,7 +63,7 @@ async def _watched(step: Step) -> AsyncIterator[None]:
             while True:
                 for name, mode in await conn.fetch(_LOCKS):
                     seen.setdefault((name, mode), time.perf_counter())
-                await asyncio.sleep(_LOOK_EVERY)
+                await asyncio.sleep(_POLL_SECONDS)
 
     looking = asyncio.create_task(look())
     try:
@@ -75,8 +76,10 @@ async def _watched(step: Step) -> AsyncIterator[None]:
 
 
 async def faults(shape: last_release.Shape, documents: list[last_release.Document]) -> list[str]:
-    """What is no longer as it was; `reconcile` computes each invoice's hash anew."""
-    stored = await invoices.by_ids(last_release.ACCOUNT, [document.id for document in documents])
+    """Differences to the original state; `reconcile` recomputes each invoice's hash."""
+    stored = await invoice_queries.by_ids(
+        last_release.ACCOUNT, [document.id for document in documents]
+    )
     found = [
         f"invoice {document.id} has another hash than it had"
         for document in documents
@@ -87,7 +90,7 @@ async def faults(shape: last_release.Shape, documents: list[last_release.Documen
             last_release.ACCOUNT, customer_id, last_release.START, shape.end, shape.now
         )
         found += [
-            f"customer {customer_id}, {one.hour}: {one.detail.said('en')}"
+            f"customer {customer_id}, {one.hour}: {one.detail.translate('en')}"
             for one in proof.differences
         ]
     return found
@@ -124,7 +127,7 @@ async def measure(shape: last_release.Shape) -> None:
 
 
 async def run(shape: last_release.Shape) -> None:
-    async with scratch.database(answer_within=None):
+    async with scratch.database(statement_timeout=None):
         await measure(shape)
 
 

@@ -1,4 +1,7 @@
-"""What is told once, numbered and kept; of a gauge only the latest state counts."""
+"""Facts: events that are published once, numbered and stored.
+
+Of a gauge, only the latest state is published.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,16 +11,16 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """Every kind there is; another is one more name here and one more subscription."""
+    """All kinds. A new kind needs an entry here and a subscription."""
 
     INVOICE_ISSUED = "INVOICE_ISSUED"  # subject: the invoice
-    CHECKLIST_CHANGED = "CHECKLIST_CHANGED"  # detail: {"open": {code: how many}}
+    CHECKLIST_CHANGED = "CHECKLIST_CHANGED"  # detail: {"open": {code: count}}
     ALERT = "ALERT"  # subject: its rule; detail: {"kind": …, "value": a decimal, or null}
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`number` is its place in the stream it was read from, consecutive from 1."""
+    """`number` is its position in its stream, consecutive from 1."""
 
     number: int
     at: datetime

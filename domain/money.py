@@ -1,5 +1,6 @@
-"""Exact amounts: Decimal in and out, never a float, rounded only where a rule says so."""
+"""Exact amounts: Decimal, never float, rounded only by a named rule."""
 
+import re
 from collections.abc import Iterable
 from decimal import (
     ROUND_DOWN,
@@ -18,9 +19,11 @@ from enum import StrEnum
 
 from domain import refusals
 
-# What an amount on the wire may have; sums may have more.
+# Limits of an amount in a request or event; sums may have more digits.
 WHOLE_DIGITS = 18
 FRACTION_DIGITS = 12
+_PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_MAX_LENGTH = 1_000  # characters, including insignificant zeros
 
 _ZERO = Decimal(0)
 _TRAPS = [InvalidOperation, DivisionByZero, Overflow, Clamped]
@@ -30,7 +33,7 @@ _EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN, traps=_TRAPS)
 
 
 class Rounding(StrEnum):
-    """How a number between two representable ones is settled; UP and DOWN as seen from zero."""
+    """The rounding rule. UP is away from zero, DOWN towards zero."""
 
     HALF_UP = "HALF_UP"
     HALF_EVEN = "HALF_EVEN"
@@ -60,14 +63,12 @@ _MINOR_UNITS = {
 }
 
 
-def checked(amount: Decimal, field: str) -> Decimal:
-    """The amount, if it is finite, not negative and no longer than the wire allows.
-
-    Raises Refusal BAD_AMOUNT.
-    """
+def validate(amount: Decimal, field: str, *, is_signed: bool = False) -> Decimal:
+    """The amount. Refuses BAD_AMOUNT if it is not finite, too long, or negative without
+    `is_signed`."""
     if not amount.is_finite():
         raise refusals.Refusal("BAD_AMOUNT", "{name} has to be a finite number.", field, name=field)
-    if amount < 0:
+    if amount < 0 and not is_signed:
         raise refusals.Refusal("BAD_AMOUNT", "{name} may not be negative.", field, name=field)
     try:
         if amount.adjusted() >= WHOLE_DIGITS:  # the power of ten of its first digit
@@ -87,24 +88,26 @@ def checked(amount: Decimal, field: str) -> Decimal:
     return amount
 
 
-def parse(text: str, field: str) -> Decimal:
-    """An amount written as a decimal number. Raises Refusal BAD_AMOUNT."""
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
+def parse(text: str, field: str, *, is_signed: bool = False) -> Decimal:
+    """The only parser of amounts, in plain digits. Refuses BAD_AMOUNT."""
+    if len(text) > _MAX_LENGTH or not _PLAIN.fullmatch(text):
         raise refusals.Refusal(
-            "BAD_AMOUNT", "{name} has to be a decimal number.", field, name=field
-        ) from None
-    return checked(amount, field)
+            "BAD_AMOUNT",
+            "{name} has to be a decimal number such as {example}, without an exponent.",
+            field,
+            name=field,
+            example="12.50",
+        )
+    return validate(Decimal(text), field, is_signed=is_signed)
 
 
-def rounded(amount: Decimal, places: int, rounding: Rounding) -> Decimal:
+def round_to(amount: Decimal, places: int, rounding: Rounding) -> Decimal:
     """To `places` (0 to 12) digits after the point."""
     return amount.quantize(_STEPS[places], context=_CONTEXTS[rounding])
 
 
 def add(amounts: Iterable[Decimal]) -> Decimal:
-    """The exact sum; 0 of none."""
+    """The exact sum; 0 if there are no amounts."""
     total = _ZERO
     for amount in amounts:
         total = _EXACT.add(total, amount)
@@ -119,8 +122,13 @@ def multiply(amount: Decimal, by: Decimal | int) -> Decimal:
     return _EXACT.multiply(amount, by)
 
 
+def multiply_add(amount: Decimal, by: Decimal | int, more: Decimal) -> Decimal:
+    """amount x by + more, exact."""
+    return _EXACT.fma(amount, by, more)
+
+
 def divide(amount: Decimal, by: Decimal | int) -> Decimal:
-    """To 120 digits: round what comes out."""
+    """The quotient to 120 digits. Round the result."""
     return _EXACT.divide(amount, by)
 
 
@@ -136,7 +144,7 @@ def minor_digits(currency: str) -> int:
 
 def to_minor_unit(amount: Decimal, currency: str) -> Decimal:
     """Rounded half up to the currency's smallest unit."""
-    return rounded(amount, minor_digits(currency), Rounding.HALF_UP)
+    return round_to(amount, minor_digits(currency), Rounding.HALF_UP)
 
 
 def plain(amount: Decimal) -> str:

@@ -1,30 +1,30 @@
-"""From a batch of events to durable records, the live picture and the answer.
+"""Processes a batch of events: stores its records, updates the live state, returns the answer.
 
-Refused events are in the quarantine and records stored before anything is answered or counted
-live; Redis may be away all the while.
+Records and refused events are stored before the live state changes and before the answer. Redis may
+be unavailable throughout.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
-from domain import calls, events, instants, intake, references, refusals, review
-from ingest import batch, body, live_side, refusal_log
-from ingest.switches import callboard
-from live import channels, throttle
-from models import db, faults, quarantine, rate_cache, rate_versions, records, switches
-from models import references as stored_references
-
-_SLICE = 250  # events worked on before other requests get a turn
+from domain import instants, refusals
+from domain.records import calls, events, live_events, references, review
+from ingest import adapters, batches, body, known_references, live_updates, refusal_log
+from live import throttle
+from models import db, faults
+from models.billing import rate_cache, rate_versions
+from models.directory import switches
+from models.records import call_records, quarantine_store
 
 
 class Pipeline:
-    """One a process. `records_days`: how long call records are kept; None: any age is taken.
-    `tries` counts wrong secrets of SIP users."""
+    """One per process. `records_days`: the days for which call records are stored; None: any age is
+    accepted. `tries` counts wrong secrets of SIP users."""
 
     def __init__(
         self,
@@ -33,241 +33,207 @@ class Pipeline:
         rates: rate_cache.RateCache | None = None,
     ) -> None:
         self.tries = throttle.Throttle(redis)
-        self._live = live_side.LiveSide(redis)
+        self._live = live_updates.LiveUpdates(redis)
         self._refusals = refusal_log.RefusalLog()
         self._rates = rates or rate_cache.RateCache()
-        self._undisturbed = asyncio.Lock()
-        self._kept = None if records_days is None else timedelta(days=records_days)
+        self._rates_lock = asyncio.Lock()
+        self._retention = None if records_days is None else timedelta(days=records_days)
 
     async def close(self) -> None:
-        """Ends what is under way in the background."""
+        """Ends the background tasks."""
+        await self._live.close()
         await self._rates.close()
 
-    async def take_calls(
-        self, account_id: int, raws: Sequence[body.Raw], now: datetime
+    async def ingest_calls(
+        self,
+        account_id: int,
+        raws: Sequence[body.Raw],
+        now: datetime,
+        adapter: adapters.Adapter = adapters.NATIVE,
     ) -> dict[str, Any]:
-        """The answer to `/ingest/calls`, once all of it is durable."""
-        taken = batch.Batch(raws)
-        found = await self._check(account_id, taken, now)
-        await _in_slices(taken.records, taken.put_in_part)
-        for part in taken.parts:
-            await self._store(account_id, taken, part, found, now)
-        await self._store_refused(account_id, taken, found, now)
-        counted = [taken.live[index] for index in sorted(taken.live)]
-        wanted = await self._count_live(account_id, counted, found, now)
-        if taken.parts:
+        """Stores the events of a request. Returns the answer once they are durable."""
+        batch = batches.Batch(raws, adapter)
+        switch_states = await self._check(account_id, batch, now)
+        await batches.run_in_slices(batch.records, batch.assign_part)
+        for part in batch.parts:
+            await self._store(account_id, batch, part, switch_states, now)
+        await self._store_refused(account_id, batch, switch_states, now)
+        events_in_order = [batch.live_events[index] for index in sorted(batch.live_events)]
+        snapshot_wanted = await self._live.apply(account_id, events_in_order, switch_states, now)
+        if batch.parts:
             await self._live.wake_worker(now)
-        return await _answer(taken, wanted)
+        return await _answer(batch, snapshot_wanted)
 
     async def check(
         self, account_id: int, payloads: Sequence[bytes], received_at: datetime, now: datetime
-    ) -> list[review.Checked | refusals.Refusal]:
-        """What `take_calls` would store of each, or why it refuses it; nothing is stored. Records
-        that were not too old when they were received are not too old now."""
-        taken = batch.Batch(payloads)
-        await self._check(account_id, taken, now, received_at)
-        return [taken.checked(index) for index in range(len(payloads))]
+    ) -> list[review.ValidRecord | refusals.Refusal]:
+        """The record that `ingest_calls` would store for each payload, or its refusal. Stores
+        nothing. The age of a record is calculated at `received_at`."""
+        batch = batches.Batch(payloads)
+        await self._check(account_id, batch, now, received_at)
+        return [batch.replay_result(index) for index in range(len(payloads))]
 
-    async def tell(
-        self, account_id: int, counted: Sequence[calls.LiveEvent], now: datetime
+    async def update_live(
+        self, account_id: int, ends: Sequence[calls.LiveEvent], now: datetime
     ) -> None:
-        """After records were stored: what the live picture and the worker have to know of them."""
-        found = await switches.known(account_id, {event.switch for event in counted}, now)
-        await self._count_live(account_id, counted, found, now)
+        """Updates the live state and wakes the worker after records were stored elsewhere."""
+        switch_states = await switches.find_or_register(
+            account_id, {event.switch for event in ends}, now
+        )
+        await self._live.apply(account_id, ends, switch_states, now)
         await self._live.wake_worker(now)
 
-    async def take_snapshot(self, account_id: int, raw: bytes, now: datetime) -> dict[str, Any]:
-        """The answer to `/ingest/snapshot`, its calls counted as events of `/ingest/calls` are.
-
-        Raises Refusal where it is not a snapshot.
+    async def ingest_snapshot(self, account_id: int, raw: bytes, now: datetime) -> dict[str, Any]:
+        """Applies a snapshot. Returns the answer to `/ingest/snapshot`, which counts calls as that
+        of `/ingest/calls` counts events. Raises Refusal if it is not a snapshot.
         """
-        said = callboard.snapshot(raw)
-        found = await switches.known(account_id, {said.switch}, now)
-        switch = found.switches[said.switch]
-        at = instants.parse(said.at, switch.zone, "at")
-        taken = batch.Batch(said.calls)
-        await _in_slices(range(len(said.calls)), taken.parse_listed)
-        known = await self._known(account_id, list(taken.listed.values()), found.switches, now)
-        known.timely(at, "at")
-        await _in_slices(taken.listed, lambda i: taken.check_listed(i, at, switch.zone, known))
-        await _in_slices(
-            taken.refused,
-            lambda i: self._refusals.add([(account_id, said.switch, taken.refused[i].code)], now),
+        received = await body.run_in_steps(adapters.NATIVE.parse_snapshot(raw))
+        name = received.switch
+        switch_states = await switches.find_or_register(account_id, {name}, now)
+        switch = switch_states.switches[name]
+        at = instants.parse(received.at, switch.zone, "at", now)
+        batch = batches.Batch(received.calls)
+        await _parse_in_slices(batch, batch.parse_listed_call)
+        lookup = await self._look_up(
+            account_id, list(batch.listed_calls.values()), switch_states, now
         )
+        lookup.require_timely(at, "at")
+        await batches.run_in_slices(
+            batch.listed_calls,
+            lambda index: batch.check_listed_call(index, at, switch.zone, lookup),
+        )
+        await batches.run_in_slices(
+            batch.event_refusals.values(),
+            lambda refusal: self._refusals.add([(account_id, name, refusal.code)], now),
+        )
+        await batches.run_in_slices(batch.event_refusals, batch.keep_refused_call)
         snapshot = calls.Snapshot(
-            switch=said.switch,
+            switch=name,
             at=at,
-            numbered=intake.numbered(said),
-            calls=list(taken.up.values()),
+            event_number=live_events.event_number(received),
+            calls=list(batch.snapshot_calls.values()),
             lease_seconds=switch.lease_seconds,
+            refused_call_ids=frozenset(batch.refused_call_ids),
+            calls_without_id=batch.calls_without_id,
         )
-        applied = await self._live.apply_snapshot(account_id, snapshot, now)
-        wanted = await self._settle(account_id, {said.switch}, found, applied, now)
-        return await _answer(taken, wanted)
+        snapshot_wanted = await self._live.apply_snapshot(account_id, snapshot, switch_states, now)
+        return await _answer(batch, snapshot_wanted)
 
     async def _store(
         self,
         account_id: int,
-        taken: batch.Batch,
+        batch: batches.Batch,
         part: Sequence[int],
-        found: switches.Known,
+        switch_states: switches.SwitchStates,
         now: datetime,
     ) -> None:
-        """Stores a part's records, checked again if a customer's currency or rates have changed
-        since they were read."""
+        """Stores the records of a part. Checks them again if a customer's currency or rates have
+        changed since they were read."""
         try:
-            stored = await _insert(account_id, taken, part, now)
-        except faults.REFERENCES_CHANGED:
-            part, stored = await self._store_undisturbed(account_id, taken, part, found, now)
-        taken.stored(part, stored)
+            result = await _insert(account_id, batch, part, now)
+        except faults.REFERENCES_CHANGED_ERRORS:
+            part, result = await self._recheck_and_store(
+                account_id, batch, part, switch_states, now
+            )
+        batch.add_result(part, result)
 
-    async def _store_undisturbed(
+    async def _recheck_and_store(
         self,
         account_id: int,
-        taken: batch.Batch,
+        batch: batches.Batch,
         part: Sequence[int],
-        found: switches.Known,
+        switch_states: switches.SwitchStates,
         now: datetime,
-    ) -> tuple[Sequence[int], records.Inserted]:
-        """Keeps changes of rates waiting meanwhile: one after another they would never let the
-        part be stored. In turn, since each holds a connection while others may be needed.
+    ) -> tuple[Sequence[int], call_records.InsertResult]:
+        """Locks out changes of rates, because repeated changes would prevent the storing. One part
+        at a time, because each holds a connection while it may need a second one.
 
-        Returns what is left of the part: the others are refused by now.
+        Returns the indexes of the stored events; the others of the part are now refused.
         """
 
-        async def store() -> tuple[Sequence[int], records.Inserted]:
+        async def store() -> tuple[Sequence[int], call_records.InsertResult]:
             async with db.transaction():
-                await rate_versions.share(account_id)
-                left = [index for index in part if index in taken.records]
-                said = [one for i in left if isinstance(one := taken.said[i], events.End)]
-                left = taken.check_again(
-                    left, await self._known(account_id, said, found.switches, now)
-                )
-                return left, await _insert(account_id, taken, left, now)
+                await rate_versions.lock_shared(account_id)
+                indexes = [index for index in part if index in batch.records]
+                ends = [
+                    end for i in indexes if isinstance(end := batch.parsed_events[i], events.End)
+                ]
+                lookup = await self._look_up(account_id, ends, switch_states, now)
+                indexes = batch.recheck(indexes, lookup)
+                return indexes, await _insert(account_id, batch, indexes, now)
 
-        async with self._undisturbed:
+        async with self._rates_lock:
             while True:
-                with contextlib.suppress(*faults.REFERENCES_CHANGED):  # a currency again
-                    return await records.retried(store)
+                with contextlib.suppress(*faults.REFERENCES_CHANGED_ERRORS):  # a currency again
+                    return await call_records.retry(store)
 
     async def _store_refused(
-        self, account_id: int, taken: batch.Batch, found: switches.Known, now: datetime
+        self,
+        account_id: int,
+        batch: batches.Batch,
+        switch_states: switches.SwitchStates,
+        now: datetime,
     ) -> None:
-        """Stores what may be a record in quarantine; counts in the log what is not stored."""
-        indexes = list(taken.refused)
-        for start in range(0, len(indexes), _SLICE):
-            part = indexes[start : start + _SLICE]
-            may_be_records, others = taken.refused_records(part, found.switches)
-            lost = await quarantine.add(account_id, may_be_records, now)
-            kinds = [(account_id, one.switch, one.refusal.code) for one in others]
-            kinds += [(account_id, one.switch, "QUARANTINE_FULL") for one in lost]
+        """Quarantines events that may be records. Counts the others in the log."""
+        for indexes in batch.slices(list(batch.event_refusals)):
+            records, others = batch.quarantine_items(indexes, switch_states.switches)
+            not_stored = await quarantine_store.add(account_id, records, now)
+            kinds = [(account_id, item.switch, item.refusal.code) for item in others]
+            kinds += [(account_id, item.switch, "QUARANTINE_FULL") for item in not_stored]
             self._refusals.add(kinds, now)
             await asyncio.sleep(0)
 
     async def _check(
         self,
         account_id: int,
-        taken: batch.Batch,
+        batch: batches.Batch,
         now: datetime,
         received_at: datetime | None = None,
-    ) -> switches.Known:
-        """`received_at`: when the events were first received, by default now."""
-        await _in_slices(range(len(taken.raws)), taken.parse)
-        found = await switches.known(account_id, taken.switches(), now)
-        said = [one for one in taken.said.values() if not isinstance(one, events.Beat)]
-        known = await self._known(account_id, said, found.switches, now, received_at)
-        await _in_slices(taken.said, lambda index: taken.check(index, known))
-        return found
+    ) -> switches.SwitchStates:
+        """Parses and checks the events. `received_at`: when they were first received (default:
+        now)."""
+        await _parse_in_slices(batch, batch.parse)
+        switch_states = await switches.find_or_register(account_id, batch.switch_names(), now)
+        with_references = [
+            event for event in batch.parsed_events.values() if not isinstance(event, events.Beat)
+        ]
+        lookup = await self._look_up(account_id, with_references, switch_states, now, received_at)
+        await batches.run_in_slices(batch.parsed_events, lambda index: batch.check(index, lookup))
+        await batches.run_in_slices(
+            batch.refused_ends, lambda index: batch.close_refused_end(index, lookup)
+        )
+        return switch_states
 
-    async def _known(
+    async def _look_up(
         self,
         account_id: int,
-        said: Collection[
-            events.Start | events.Ringing | events.Answer | events.End | events.Listed
-        ],
-        found: Mapping[str, references.Switch],
+        with_references: Collection[known_references.ReferencingEvent],
+        switch_states: switches.SwitchStates,
         now: datetime,
         received_at: datetime | None = None,
-    ) -> references.Known:
-        customers = await stored_references.customers(account_id, {one.customer for one in said})
-        carriers = await stored_references.carriers(
-            account_id, {one.carrier for one in said if one.carrier}
+    ) -> references.Lookup:
+        oldest = None if self._retention is None else (received_at or now) - self._retention
+        return await known_references.read(
+            account_id, with_references, switch_states.switches, self._rates, (now, oldest)
         )
-        ends = [one for one in said if isinstance(one, events.End) and intake.is_rated_here(one)]
-        setups: list[datetime] = []
-        await _in_slices(range(len(ends)), lambda i: _note_setup(ends[i], found, setups))
-        rates = await self._rates.in_force(
-            account_id,
-            customers.values(),
-            {one.destination for one in ends},
-            min(setups, default=now),
-        )
-        return references.Known(
-            customers=customers,
-            carriers=carriers,
-            switches=found,
-            rates_versions=rates.assignments.versions,
-            card_in_force=rates.at,
-            latest=now + references.AHEAD,
-            oldest=None if self._kept is None else (received_at or now) - self._kept,
-        )
-
-    async def _count_live(
-        self,
-        account_id: int,
-        counted: Sequence[calls.LiveEvent | calls.Beat],
-        found: switches.Known,
-        now: datetime,
-    ) -> frozenset[str]:
-        if not counted:
-            return found.wanted
-        applied = await self._live.apply(account_id, counted, now)
-        spoke = {event.switch for event in counted}
-        return await self._settle(account_id, spoke, found, applied, now)
-
-    async def _settle(
-        self,
-        account_id: int,
-        spoke: set[str],
-        found: switches.Known,
-        applied: channels.Applied | None,
-        now: datetime,
-    ) -> frozenset[str]:
-        """Keeps in PostgreSQL of which switches a snapshot is wanted now, and returns them."""
-        if applied is None:
-            reasons = dict.fromkeys(spoke, "REDIS_AWAY")
-            settled: frozenset[str] = frozenset()
-        else:
-            reasons = dict(applied.snapshot_wanted)
-            settled = (applied.settled & found.wanted) - reasons.keys()
-            await switches.note_lost(account_id, applied.lost, now)
-            await switches.snapshots_settled(account_id, settled)
-        await switches.want_snapshots(
-            account_id, {name: reasons[name] for name in reasons.keys() - found.wanted}, now
-        )
-        return (found.wanted | reasons.keys()) - settled
 
 
 async def _insert(
-    account_id: int, taken: batch.Batch, part: Sequence[int], now: datetime
-) -> records.Inserted:
-    return await records.insert(account_id, [taken.records[index] for index in part], now)
+    account_id: int, batch: batches.Batch, part: Sequence[int], now: datetime
+) -> call_records.InsertResult:
+    return await call_records.insert(account_id, [batch.records[index] for index in part], now)
 
 
-async def _in_slices(indexes: Iterable[int], work: Callable[[int], None]) -> None:
-    for count, index in enumerate(indexes, 1):
-        work(index)
-        if count % _SLICE == 0:
-            await asyncio.sleep(0)
+async def _parse_in_slices(batch: batches.Batch, parse: Callable[[int], None]) -> None:
+    for indexes in batch.slices(range(len(batch.raws)), batches.PARSE_SLICE_EVENTS):
+        for index in indexes:
+            parse(index)
+        await asyncio.sleep(0)
 
 
-async def _answer(taken: batch.Batch, wanted: frozenset[str]) -> dict[str, Any]:
-    await _in_slices(sorted(taken.refused), taken.tell_refused)
-    return taken.answer(sorted(wanted))
-
-
-def _note_setup(
-    said: events.End, found: Mapping[str, references.Switch], setups: list[datetime]
-) -> None:
-    with contextlib.suppress(refusals.Refusal):  # it is refused when it is checked
-        setups.append(instants.parse(said.setup_at, found[said.switch].zone, "setup_at"))
+async def _answer(batch: batches.Batch, snapshot_wanted: frozenset[str]) -> dict[str, Any]:
+    await batches.run_in_slices(sorted(batch.event_refusals), batch.add_refused_item)
+    await batches.run_in_slices(
+        sorted(batch.ignored_fields), batch.add_ignored_items, batches.PARSE_SLICE_EVENTS // 2
+    )
+    return batch.build_answer(sorted(snapshot_wanted))

@@ -1,4 +1,4 @@
-"""Log lines about refused events that are not stored, however many a switch sends."""
+"""Logs refused events that are not stored, with a limited number of lines."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import TypeAlias
 import structlog
 
 PERIOD = timedelta(minutes=1)  # between two lines about the same switch and code
-_KEYS_MAX = 1_000  # names of switches come from outside
+_MAX_KEYS = 1_000  # limited because senders choose the names of switches
 
 log = structlog.get_logger("ingest")
 
@@ -19,21 +19,23 @@ Kind: TypeAlias = tuple[int, str | None, str]  # account, switch, code of the re
 @dataclass(slots=True)
 class _Count:
     logged_at: datetime
-    events: int = 0  # since then
+    events: int = 0  # since `logged_at`
 
 
 class RefusalLog:
-    """One per process. The first event of its kind is logged at once, later ones with their number
-    when an event of the kind arrives `PERIOD` after the last line."""
+    """One per process. Logs the first event of a kind immediately.
+
+    Logs the number of later ones with the first event that arrives `PERIOD` after the last line.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[Kind, _Count] = {}
 
-    def add(self, refused: Iterable[Kind], now: datetime) -> None:
-        for kind, events in Counter(refused).items():
+    def add(self, kinds: Iterable[Kind], now: datetime) -> None:
+        for kind, events in Counter(kinds).items():
             count = self._counts.get(kind)
             if count is None:
-                self._make_space()
+                self._drop_oldest()
                 self._counts[kind] = _Count(now)
                 _write(kind, events)
             elif now - count.logged_at < PERIOD:
@@ -42,8 +44,8 @@ class RefusalLog:
                 _write(kind, count.events + events)
                 self._counts[kind] = _Count(now)
 
-    def _make_space(self) -> None:
-        if len(self._counts) >= _KEYS_MAX:
+    def _drop_oldest(self) -> None:
+        if len(self._counts) >= _MAX_KEYS:
             kind = next(iter(self._counts))
             events = self._counts.pop(kind).events
             if events:

@@ -1,50 +1,58 @@
-"""What each account may spend on operations: a leaky bucket in Redis, and nobody waits for it."""
+"""The budgets of operations: leaky buckets in Redis. An operation never waits for its budget."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from live import scripts
+from domain.budgets import Budget
+from live import circuit_breaker, scripts
 
-PATIENCE = 0.25  # seconds an operation waits for Redis
-PAUSE = 2.0  # seconds Redis is left alone after it failed
+TIMEOUT_SECONDS = 0.25  # for an answer of Redis
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """`remaining`: what is left to spend, None where Redis is away. `wait`: 0, or it was too much
-    and there is room for it after so many seconds."""
+class SpendResult:
+    """The result of spending a cost.
+
+    - `remaining`: the cost that can still be spent.
+    - `wait_seconds`: 0 if the cost was spent, otherwise the time after which it can be.
+    - `decisive`: the budget that decides both.
+
+    `remaining` and `decisive` are None if Redis is unavailable.
+    """
 
     remaining: int | None
-    wait: float = 0.0
+    wait_seconds: float = 0.0
+    decisive: Budget | None = None
 
 
-class Bucket:
-    """Of every account: `capacity` at most at once, of which `per_second` comes back."""
+class Buckets:
+    """The budgets of all accounts."""
 
-    def __init__(self, redis: Redis, capacity: int, per_second: int) -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._capacity, self._per_second = capacity, per_second
-        self._left_alone_until = 0.0
+        self._breaker = circuit_breaker.CircuitBreaker()
 
-    async def take(self, account_id: int, cost: int) -> Taken:
-        """Spends `cost` if there is room for it. Without Redis everything is free."""
-        now = asyncio.get_running_loop().time()
-        if now < self._left_alone_until:
-            return Taken(None)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._take(account_id, cost)
-        except (RedisError, OSError, TimeoutError):
-            self._left_alone_until = now + PAUSE
-            return Taken(None)
+    async def spend(self, account_id: int, budgets: Sequence[Budget], cost: int) -> SpendResult:
+        """Spends `cost` from all of the budgets if each of them allows it, in one round trip.
 
-    async def _take(self, account_id: int, cost: int) -> Taken:
-        answer = await scripts.BUCKET.run(
-            self._redis, account_id, cost, self._capacity, self._per_second
+        Allows every operation if Redis is unavailable.
+        """
+        result = await self._breaker.run(
+            lambda: self._spend(account_id, budgets, cost),
+            TIMEOUT_SECONDS,
+            asyncio.get_running_loop().time(),
         )
-        remaining, milliseconds = msgspec.msgpack.decode(answer, type=tuple[int, int])
-        return Taken(remaining, milliseconds / 1000)
+        return result or SpendResult(None)
+
+    async def _spend(self, account_id: int, budgets: Sequence[Budget], cost: int) -> SpendResult:
+        arguments: list[str | int] = [cost]
+        for budget in budgets:
+            allowance = budget.allowance
+            arguments += (budget.name, allowance.capacity, allowance.per_second, budget.reserve)
+        answer = await scripts.BUCKET.run(self._redis, account_id, *arguments)
+        remaining, wait_ms, decisive = msgspec.msgpack.decode(answer, type=tuple[int, int, int])
+        return SpendResult(remaining, wait_ms / 1000, budgets[decisive - 1])

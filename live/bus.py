@@ -1,101 +1,63 @@
-"""Publish and subscribe: one Redis connection a process, however many listen."""
+"""Publish and subscribe over one Redis connection per process, for any number of listeners."""
 
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import hiredis
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, InvalidResponse, RedisError, ResponseError
 
+from live.listeners import Callback, Listener
+
 PING_SECONDS = 5.0
-SILENCE_SECONDS = 12.0  # no answer to two pings: the connection is dead
-_CONNECT_SECONDS = 5.0
-_CONFIRM_SECONDS = 1.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+SILENCE_SECONDS = 12.0  # without an answer to two pings, the connection is lost
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_CONFIRM_TIMEOUT_SECONDS = 1.0
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 1.0
 
 log = structlog.get_logger()
 
 
 async def publish(redis: Redis, topic: str, sequence: int) -> None:
-    """Says that the topic's state has changed. What it is now, listeners read for themselves."""
+    """Notifies that the topic's state has changed. Listeners read the state themselves."""
     await redis.publish(topic, sequence)
 
 
-class Listener:
-    """Iterates over "read the state now": at once, then after changes, the last one always.
-
-    Gives what was said of the last change; None where nobody has said it. Ends when the bus is
-    closed.
-    """
-
-    def __init__(self, min_interval: float, max_interval: float) -> None:
-        self._min_interval = min_interval
-        self.max_interval = max_interval  # seconds; may be changed while listening
-        self._changed = asyncio.Event()
-        self._changed.set()
-        self._said: bytes | None = None
-        self._closed = False
-        self._last = float("-inf")
-
-    def wake(self, said: bytes | None = None) -> None:
-        self._said = said
-        self._changed.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self._changed.set()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes | None:
-        loop = asyncio.get_running_loop()
-        if not self._changed.is_set():
-            alarm = loop.call_later(self.max_interval, self.wake)
-            try:
-                await self._changed.wait()
-            finally:
-                alarm.cancel()
-        rest = self._last + self._min_interval - loop.time()
-        if rest > 0 and not self._closed:
-            await asyncio.sleep(rest)
-        if self._closed:
-            raise StopAsyncIteration
-        self._changed.clear()  # a change from here on is another one
-        self._last = loop.time()
-        return self._said
+_L = TypeVar("_L", Listener, Callback)
 
 
 class _Topic:
     def __init__(self) -> None:
-        self.listeners: set[Listener] = set()
+        self.listeners: set[Listener | Callback] = set()
         self.confirmed = asyncio.Event()
 
-    def wake(self, said: bytes | None = None) -> None:
+    def wake(self, payload: bytes | None = None) -> None:
         for listener in self.listeners:
-            listener.wake(said)
+            listener.wake(payload)
 
 
-class _Hearing(asyncio.Protocol):
-    """Hands on what Redis says in the turn it arrives in: a task that reads would cost more than
-    most messages. `ended`: why the connection is of no use any more."""
+class _Receiver(asyncio.Protocol):
+    """Passes on replies as they arrive, because a task that reads costs more than most messages.
 
-    def __init__(self, hear: Callable[[object], None]) -> None:
+    `ended`: the error after which the connection is no longer usable.
+    """
+
+    def __init__(self, receive: Callable[[object], None]) -> None:
         self.ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        self.has_heard = False
-        self._hear = hear
+        self.has_received = False
+        self._receive = receive
         self._reader = hiredis.Reader(InvalidResponse, ResponseError)
 
     def data_received(self, data: bytes) -> None:
-        self.has_heard = True
+        self.has_received = True
         self._reader.feed(data)
         try:
-            while (said := self._reader.gets()) is not False:
-                self._hear(said)
+            while (reply := self._reader.gets()) is not False:
+                self._receive(reply)
         except RedisError as error:
             self._end(error)
 
@@ -108,10 +70,10 @@ class _Hearing(asyncio.Protocol):
 
 
 class Bus:
-    """Listens to Redis on behalf of a process. Start it in the loop that uses it.
+    """The subscriptions of a process to Redis. Start it in the event loop that uses it.
 
-    While Redis is away listeners wait; when it is back all of them are woken, since nobody knows
-    what they have missed.
+    While Redis is unavailable, listeners wait. After a reconnect it wakes all of them, because they
+    may have missed messages.
     """
 
     def __init__(
@@ -125,14 +87,14 @@ class Bus:
         self._first_connected = asyncio.Event()
 
     async def start(self) -> None:
-        """Waits a second for Redis at most, and goes on trying afterwards."""
+        """Waits for Redis for one second at most, and keeps trying in the background."""
         self._task = asyncio.create_task(self._run(), name="bus")
         with suppress(TimeoutError):
-            async with asyncio.timeout(_CONFIRM_SECONDS):
+            async with asyncio.timeout(_CONFIRM_TIMEOUT_SECONDS):
                 await self._first_connected.wait()
 
     async def close(self) -> None:
-        """Ends all listening."""
+        """Ends all subscriptions."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -147,13 +109,19 @@ class Bus:
     ) -> AbstractAsyncContextManager[Listener]:
         """`async with bus.listen(topic) as changes: async for _ in changes: read the state`.
 
-        Wakes at once, after every change, at most every `min_interval` seconds and at least every
-        `max_interval`: a Redis that was emptied tells nobody what has gone.
+        Iterates immediately and after changes: at most every `min_interval` seconds, and at least
+        every `max_interval` seconds, because a Redis that was emptied publishes nothing.
         """
         return self._listen(topic, Listener(min_interval, max_interval))
 
+    def call(
+        self, topic: str, on_change: Callable[[], None]
+    ) -> AbstractAsyncContextManager[object]:
+        """Calls `on_change` for every message, and whenever one may have been missed."""
+        return self._listen(topic, Callback(on_change))
+
     @asynccontextmanager
-    async def _listen(self, name: str, listener: Listener) -> AsyncIterator[Listener]:
+    async def _listen(self, name: str, listener: _L) -> AsyncIterator[_L]:
         topic = self._topics.get(name)
         if topic is None:
             topic = self._topics[name] = _Topic()
@@ -161,11 +129,11 @@ class Bus:
         try:
             if len(topic.listeners) == 1:
                 self._send("SUBSCRIBE", name)
-            # A state read before the subscription stands might miss the change after it. Without
-            # Redis there is nothing to wait for: once it is back everybody is woken.
+            # A state that is read before the subscription is active may miss the next change.
+            # Without Redis, it does not wait, because a reconnect wakes all listeners.
             if self._connection is not None:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_CONFIRM_SECONDS):
+                    async with asyncio.timeout(_CONFIRM_TIMEOUT_SECONDS):
                         await topic.confirmed.wait()
             yield listener
         finally:
@@ -175,76 +143,78 @@ class Bus:
                 self._send("UNSUBSCRIBE", name)
 
     def _send(self, *command: str) -> None:
-        """What fails to get there is made good on connecting anew."""
+        """Sends a command once. If it is lost, the next connection subscribes to all topics."""
         if self._connection is None:
             return
         transport = self._connection._writer.transport
-        if not transport.is_closing():  # else uvloop's would raise, in place of a cancellation too
+        if not transport.is_closing():  # uvloop's would raise, and hide a cancellation
             transport.write(b"".join(self._connection.pack_command(*command)))
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = _FIRST_PAUSE
+        pause = _FIRST_PAUSE_SECONDS
         pool: Any = self._redis.connection_pool
         while True:
             connection: Any = pool.make_connection()
             connected = math.inf
             try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
+                async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
                     await connection.connect()
                 connected = loop.time()
                 await self._serve(connection)
             except (RedisError, OSError) as error:
-                if loop.time() - connected > _LONGEST_PAUSE:  # else it may be refused at each try
-                    pause = _FIRST_PAUSE
-                if pause == _FIRST_PAUSE:  # once, not at every try
+                if loop.time() - connected > _MAX_PAUSE_SECONDS:  # otherwise Redis may refuse each
+                    pause = _FIRST_PAUSE_SECONDS
+                if pause == _FIRST_PAUSE_SECONDS:  # once, not for each attempt
                     log.warning("listening interrupted", error=str(error))
             finally:
-                self._connection = None
+                was_connected, self._connection = self._connection is not None, None
                 for topic in self._topics.values():
                     topic.confirmed.clear()
+                    if was_connected:
+                        topic.wake()  # the last state may no longer be complete
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
     async def _serve(self, connection: Any) -> None:
         transport = connection._writer.transport
-        hearing = _Hearing(self._hear)
-        transport.set_protocol(hearing)
+        receiver = _Receiver(self._receive)
+        transport.set_protocol(receiver)
         self._connection = connection
         self._first_connected.set()
         try:
             if self._topics:
                 self._send("SUBSCRIBE", *self._topics)
-            await self._ping(hearing)
+            await self._ping(receiver)
         finally:
-            transport.abort()  # to close it would wait until Redis takes what was sent
+            transport.abort()  # close() would wait until Redis has read all commands
 
-    async def _ping(self, hearing: _Hearing) -> None:
-        """Until the connection ends, or Redis has said nothing for too long."""
+    async def _ping(self, receiver: _Receiver) -> None:
+        """Sends pings until the connection ends. Raises ConnectionError."""
         try:
-            async with asyncio.timeout(self._silence) as patience:
-                while not hearing.ended.done():
-                    hearing.has_heard = False
+            async with asyncio.timeout(self._silence) as timeout:
+                while not receiver.ended.done():
+                    receiver.has_received = False
                     self._send("PING")
-                    await asyncio.wait([hearing.ended], timeout=self._ping_every)
-                    if hearing.has_heard and not patience.expired():
-                        patience.reschedule(asyncio.get_running_loop().time() + self._silence)
+                    await asyncio.wait([receiver.ended], timeout=self._ping_every)
+                    if receiver.has_received and not timeout.expired():
+                        timeout.reschedule(asyncio.get_running_loop().time() + self._silence)
         except TimeoutError:
             raise ConnectionError("Redis is silent") from None
-        raise hearing.ended.result()
+        raise receiver.ended.result()
 
-    def _hear(self, said: object) -> None:
-        """A message, or the confirmation of a subscription: either way the state may be new."""
-        if isinstance(said, RedisError):
-            raise said
-        if not isinstance(said, list) or said[0] not in (b"message", b"subscribe"):
+    def _receive(self, reply: object) -> None:
+        """Wakes the listeners for a message, or for the confirmation of a subscription."""
+        if isinstance(reply, RedisError):
+            raise reply
+        if not isinstance(reply, list) or reply[0] not in (b"message", b"subscribe"):
             return
-        topic = self._topics.get(said[1].decode())
+        topic = self._topics.get(reply[1].decode())
         if topic is None:
             return
-        if said[0] == b"message":
-            topic.wake(said[2])
+        if reply[0] == b"message":
+            topic.wake(reply[2])
         else:
             topic.confirmed.set()
             topic.wake()

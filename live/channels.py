@@ -1,41 +1,51 @@
-"""Live channels: what switches say goes in, how many calls are up comes out.
+"""Live channels: applies the events of switches, and reads the active calls.
 
-Events may come in any order and more than once. Every change of a scope (a customer, or the whole
-account) raises its sequence and is published in the same step. All functions raise
-`redis.exceptions.RedisError` where Redis is away; repeating them is harmless.
+Events may arrive in any order and more than once. Each change of a scope (a customer, or the whole
+account) increases its sequence and is published in the same step. All functions are idempotent and
+raise `redis.exceptions.RedisError` if Redis is unavailable.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import asyncio
+import enum
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 from redis.asyncio import Redis
 
-from domain import calls
-from live import keys, micros, scripts
+from domain import epoch
+from domain.directory import switch_activity
+from domain.records import calls
+from live import event_rows, keys, scripts
 
-_CHUNK = 1_000  # events a script may take; Redis does nothing else meanwhile
-_IS_UP, _END, _BEAT = 1, 2, 3  # as apply.lua knows them
+_MAX_EVENTS = 1_000  # per call, because a script blocks Redis
 CPS_SECONDS = 10
-NO_PDD = -1  # as window.lua knows it
 
-_Outcome = tuple[int | None, int, int, bool]
-_Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None, *_Outcome]
-_NO_OUTCOME: _Outcome = (None, 0, 0, False)
 _Lost = tuple[str, str, int, int]
 _encode = msgspec.msgpack.Encoder().encode
-# Sequence, instant, attempts, calls by carrier, and the database's number, as `told` of common.lua.
-_state = msgspec.msgpack.Decoder(tuple[int, int, int, list[tuple[int, int]], int]).decode
+# Sequence, time, attempts, calls by carrier, number of the database, completeness: the answer of
+# read.lua, and what common.lua publishes.
+_state = msgspec.msgpack.Decoder(tuple[int, int, int, list[tuple[int, int]], int, int]).decode
+
+
+class Completeness(enum.IntEnum):
+    """INCOMPLETE: a switch has yet to report after a loss, or a switch with calls is silent. LOST:
+    Redis was emptied or restarted with an old state, and has not been seeded since (`recovery`)."""
+
+    COMPLETE = 0
+    INCOMPLETE = 1
+    LOST = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Calls up in a scope; `by_carrier` always adds up to `in_use`.
+    """Active calls of a scope; `by_carrier` always adds up to `in_use`.
 
-    A call stands under the carrier of its highest leg that is up, under None between carriers.
-    `cps` is attempts per second over the last 10 full seconds. `sequence` rises with every change.
+    A call counts for the carrier of its highest active leg, or for None between carriers. `cps`:
+    attempts per second over the last 10 full seconds. `sequence` increases with every change.
+    Unless the state is complete, none of its numbers may be shown.
     """
 
     sequence: int
@@ -43,80 +53,135 @@ class Channels:
     in_use: int
     cps: float
     by_carrier: tuple[tuple[int | None, int], ...]
+    completeness: Completeness = Completeness.COMPLETE
+
+    @property
+    def complete(self) -> bool:
+        return self.completeness is Completeness.COMPLETE
+
+    def as_incomplete(self, sequence: int) -> "Channels":
+        """The same figures, which may be outdated."""
+        return replace(self, sequence=sequence, completeness=Completeness.INCOMPLETE)
 
     @property
     def carriers(self) -> list[int | None]:
         return [carrier for carrier, _ in self.by_carrier]
 
 
-LostCall: TypeAlias = calls.LostCall
-
-
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """`snapshot_wanted` gives, for each switch that spoke and owes a snapshot, the reason:
+class ApplyResult:
+    """The effect of events or of a snapshot on the live state.
 
-    UNKNOWN (nothing, or no longer anything, is known of it), RESTARTED, HOLE (numbers missing for
-    5 s or by more than 1,000) or DIFFERS (its number of calls). It stays until a snapshot is
-    applied; `settled` names the switch whose snapshot was.
+    `snapshot_wanted`: for each switch that reported and has to send a snapshot, the reason:
+
+    - UNKNOWN: Redis has no state of the switch
+    - RESTARTED: the switch has begun new numbers
+    - HOLE: numbers have been missing for 5 s, or more than 1,000 of them
+    - DIFFERS: the switch counts another number of calls
+    - REDIS_LOST or REDIS_AWAY: Redis has lost or missed events
+
+    A reason remains until a snapshot is applied; `settled_switches` is the switch of that snapshot.
+    `is_lost`: Redis has lost the live state and has not been seeded since.
     """
 
     snapshot_wanted: dict[str, str]
-    settled: frozenset[str] = frozenset()
-    lost: tuple[LostCall, ...] = ()
+    settled_switches: frozenset[str] = frozenset()
+    lost_calls: tuple[calls.LostCall, ...] = ()
+    is_lost: bool = False
 
 
 async def apply(
-    redis: Redis, account_id: int, events: Sequence[calls.LiveEvent | calls.Beat], now: datetime
-) -> Applied:
-    """Applies events in steps of 1,000; each step leaves a state that adds up."""
-    now_us, wanted = micros.of(now), dict[str, str]()
-    for first in range(0, len(events), _CHUNK):
-        groups = _grouped(events[first : first + _CHUNK])
-        answer = await scripts.APPLY.run(redis, account_id, _encode((now_us, groups)))
-        wanted.update(msgspec.msgpack.decode(answer, type=list[tuple[str, str]]))
-    return Applied(wanted)
+    redis: Redis,
+    account_id: int,
+    events: Sequence[calls.LiveEvent | calls.Beat],
+    now: datetime,
+    missed: Sequence[switch_activity.MissedEvents] = (),
+) -> ApplyResult:
+    """Applies events in steps of 1,000; the numbers add up after each step.
+
+    `missed`: switches with events that have not reached Redis. The state is incomplete until a
+    snapshot of each awaited switch is applied, and the sliding window has to be filled again.
+    """
+    now_us, wanted, is_lost = epoch.to_microseconds(now), dict[str, str](), False
+    missed_rows = [event_rows.missed_row(switch) for switch in missed]
+    for first in range(0, max(len(events), 1 if missed else 0), _MAX_EVENTS):
+        groups = event_rows.group_by_switch(events[first : first + _MAX_EVENTS])
+        answer = await scripts.APPLY.run(redis, account_id, _encode((now_us, groups, missed_rows)))
+        reasons, is_lost = msgspec.msgpack.decode(answer, type=tuple[list[tuple[str, str]], bool])
+        wanted.update(reasons)
+    return ApplyResult(wanted, is_lost=is_lost)
+
+
+async def is_lost(redis: Redis, account_id: int) -> bool:
+    """Whether Redis has lost the live state and has not been seeded since."""
+    answer = await scripts.IS_LOST.run(redis, account_id)
+    return msgspec.msgpack.decode(answer, type=bool)
+
+
+async def seed(
+    redis: Redis, account_id: int, awaited: Collection[switch_activity.AwaitedSwitch]
+) -> list[str]:
+    """Stores, after a loss, which switches were active before it. Does nothing without a loss.
+
+    The state is complete as soon as each of them has sent a snapshot or is no longer awaited.
+    Returns the names of the switches that have yet to report.
+    """
+    expected = [event_rows.awaited_row(switch) for switch in awaited]
+    answer = await scripts.SEED.run(redis, account_id, _encode(expected))
+    return msgspec.msgpack.decode(answer, type=list[str])
 
 
 async def apply_snapshot(
     redis: Redis, account_id: int, snapshot: calls.Snapshot, now: datetime
-) -> Applied:
-    """Makes the count what the switch lists, but for calls with news since the list was taken.
+) -> ApplyResult:
+    """Replaces the calls of the switch by the listed ones, except calls with later events.
 
-    One of an earlier start of the switch is left aside, and not `settled`.
+    An old snapshot of an earlier start of the switch is ignored and settles nothing.
     """
-    number = snapshot.numbered
-    listed = [
-        (call.call_id, call.leg, call.customer_id, call.carrier_id, micros.of(call.setup_at))
-        for call in snapshot.calls
-    ]
+    number = snapshot.event_number
+    listed: list[tuple[str, int, int, int, int]] = []
+    for first in range(0, len(snapshot.calls), _MAX_EVENTS):
+        listed += [
+            (
+                call.call_id,
+                call.leg,
+                call.customer_id,
+                call.carrier_id,
+                epoch.to_microseconds(call.setup_at),
+            )
+            for call in snapshot.calls[first : first + _MAX_EVENTS]
+        ]
+        await asyncio.sleep(0)
     numbers = (False, False) if number is None else (number.boot, number.seq)
-    said = (
-        micros.of(now),
+    header = (
+        epoch.to_microseconds(now),
         snapshot.switch,
         snapshot.lease_seconds * 1_000_000,
-        micros.of(snapshot.at),
+        epoch.to_microseconds(snapshot.at),
     )
-    answer = await scripts.SNAPSHOT.run(redis, account_id, _encode((*said, *numbers, listed)))
-    applied, wanted, lost = msgspec.msgpack.decode(
-        answer, type=tuple[bool, str | Literal[False], list[_Lost]]
+    refused = (list(snapshot.refused_call_ids), snapshot.calls_without_id)
+    arguments = _encode((*header, *numbers, listed, *refused))
+    answer = await scripts.SNAPSHOT.run(redis, account_id, arguments)
+    applied, wanted, lost, is_lost = msgspec.msgpack.decode(
+        answer, type=tuple[bool, str | Literal[False], list[_Lost], bool]
     )
-    return Applied(
+    return ApplyResult(
         {snapshot.switch: wanted} if wanted else {},
         frozenset({snapshot.switch}) if applied else frozenset(),
-        tuple(_lost(lost, "SNAPSHOT")),
+        tuple(_lost_calls(lost, "SNAPSHOT")),
+        is_lost,
     )
 
 
-async def sweep(redis: Redis, account_id: int, now: datetime) -> tuple[LostCall, ...]:
-    """Takes out the calls whose lease nobody renewed, and forgets old tombstones."""
-    swept: list[LostCall] = []
+async def sweep(redis: Redis, account_id: int, now: datetime) -> tuple[calls.LostCall, ...]:
+    """Removes calls whose lease has expired, and old tombstones. Returns the removed calls."""
+    removed: list[calls.LostCall] = []
     more = True
     while more:
-        answer = await scripts.SWEEP.run(redis, account_id, micros.of(now))
+        answer = await scripts.SWEEP.run(redis, account_id, epoch.to_microseconds(now))
         more, lost = msgspec.msgpack.decode(answer, type=tuple[bool, list[_Lost]])
-        swept.extend(_lost(lost, "LEASE"))
-    return tuple(swept)
+        removed.extend(_lost_calls(lost, "LEASE"))
+    return tuple(removed)
 
 
 async def read(
@@ -128,102 +193,52 @@ async def read(
 ) -> Channels:
     """The state of a customer, or (None) of the account, as of `now` (default: Redis's time).
 
-    Its sequence is no lower than `floor`: what the reader has shown before Redis came back with an
-    old state, or on a host whose clock is behind.
+    `floor`: the last sequence that the reader has shown. The new sequence is not lower, even if
+    Redis restarted with an old state or on a host whose clock is behind.
     """
-    at = "" if now is None else micros.of(now)
+    at = "" if now is None else epoch.to_microseconds(now)
     answer = await scripts.READ.run(redis, account_id, keys.scope(customer_id), at, floor)
-    return said(answer)
+    return decode_state(answer)
 
 
-def told(redis: Redis, news: bytes) -> Channels | None:
-    """The state that came with a change; None: a process of an older version told it, without, or
-    it is of another database of the Redis server: what is published is heard in all of them."""
+def decode_published(redis: Redis, payload: bytes) -> Channels | None:
+    """Decodes the state in a published message.
+
+    Returns None if a process of an older version published it without a state, or if it is from
+    another database of the Redis server, because all databases share their topics.
+    """
     try:
-        state, database = _decoded(news)
+        state, database = _decode(payload)
     except msgspec.DecodeError:
         return None
     return state if database == scripts.database(redis) else None
 
 
-def said(answer: bytes) -> Channels:
-    """The state that `read` is answered with, or that was told with a change of it."""
-    state, _ = _decoded(answer)
+def decode_state(answer: bytes) -> Channels:
+    """Decodes the state in an answer of read.lua."""
+    state, _ = _decode(answer)
     return state
 
 
-def _decoded(answer: bytes) -> tuple[Channels, int]:
-    """A state, and the number of the database that it is of."""
-    sequence, as_of, attempts, counts, database = _state(answer)
+def _decode(answer: bytes) -> tuple[Channels, int]:
+    """Decodes a state and the number of its database."""
+    sequence, as_of, attempts, counts, database, completeness = _state(answer)
     by_carrier = [(carrier or None, count) for carrier, count in sorted(counts)]
     state = Channels(
         sequence=sequence,
-        as_of=micros.instant(as_of),
+        as_of=epoch.from_microseconds(as_of),
         in_use=sum([count for _, count in counts]),
         cps=attempts / CPS_SECONDS,
         by_carrier=tuple(by_carrier),
+        completeness=Completeness(completeness),
     )
     return state, database
 
 
-async def kept_since(redis: Redis, account_id: int, now: datetime) -> datetime:
-    """Since when Redis has kept the picture: `now` where this is asked first after it was emptied
-    or started. What was up before is known again when each switch has sent a snapshot."""
-    answer = await scripts.KEPT.run(redis, account_id, micros.of(now))
-    return micros.instant(msgspec.msgpack.decode(answer, type=int))
-
-
-def _grouped(
-    events: Sequence[calls.LiveEvent | calls.Beat],
-) -> list[tuple[str, int, list[_Row]]]:
-    """By switch, each in the order of its numbers: then only what is missing is a hole."""
-    groups: dict[str, tuple[str, int, list[_Row]]] = {}
-    for event in events:
-        group = groups.get(event.switch)
-        if group is None:
-            group = (event.switch, event.lease_seconds * 1_000_000, [])
-            groups[event.switch] = group
-        group[2].append(_row(event))
-    for _, _, rows in groups.values():
-        boot = rows[0][8]
-        if boot is not None and all(row[8] == boot for row in rows):
-            rows.sort(key=_seq)
-    return list(groups.values())
-
-
-def _seq(row: _Row) -> int:
-    return row[9] or 0
-
-
-def _row(event: calls.LiveEvent | calls.Beat) -> _Row:
-    number = event.numbered
-    boot, seq = (None, None) if number is None else (number.boot, number.seq)
-    if isinstance(event, calls.Beat):
-        return _BEAT, "", event.active, 0, 0, micros.of(event.at), 0, True, boot, seq, *_NO_OUTCOME
-    return (
-        _END if event.type is calls.EventType.END else _IS_UP,
-        event.call_id,
-        event.leg,
-        event.customer_id,
-        event.carrier_id,
-        micros.of(event.at),
-        0 if event.setup_at is None else micros.of(event.setup_at),
-        event.final,
-        boot,
-        seq,
-        *_outcome(event.outcome),
-    )
-
-
-def _outcome(outcome: calls.Outcome | None) -> _Outcome:
-    if outcome is None:
-        return _NO_OUTCOME
-    pdd_us = NO_PDD if outcome.pdd_us is None else outcome.pdd_us
-    return int(outcome.answered), outcome.talk_us, pdd_us, outcome.corrects
-
-
-def _lost(lost: Iterable[_Lost], reason: Literal["SNAPSHOT", "LEASE"]) -> Iterable[LostCall]:
+def _lost_calls(
+    lost: Iterable[_Lost], reason: Literal["SNAPSHOT", "LEASE"]
+) -> Iterable[calls.LostCall]:
     for switch, call_id, customer_id, setup in lost:
-        yield LostCall(
-            switch, call_id, customer_id, micros.instant(setup) if setup else None, reason
+        yield calls.LostCall(
+            switch, call_id, customer_id, epoch.from_microseconds(setup) if setup else None, reason
         )

@@ -1,4 +1,5 @@
-"""How often something may be tried: leaky buckets in Redis, or in this process while it is away."""
+"""Limits how often an action can be tried: leaky buckets in Redis, or in this process if Redis is
+unavailable."""
 
 import asyncio
 import math
@@ -6,22 +7,22 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from live import keys
+from live import circuit_breaker, keys
 
-PATIENCE = 0.25  # seconds a try waits for Redis
-PAUSE = 2.0  # seconds Redis is left alone after it failed
-_MOST_HERE = 10_000  # buckets held while Redis is away, the oldest forgotten
+TIMEOUT_SECONDS = 0.25  # for an answer of Redis
+_MAX_LOCAL_BUCKETS = 10_000  # while Redis is unavailable; then the oldest are dropped
 _SCRIPT = (Path(__file__).parent / "scripts" / "tries.lua").read_text()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """`capacity` tries at once, one more every `seconds`."""
+    """Allows `capacity` tries at once, and one more every `seconds`."""
 
     name: str
     capacity: int
@@ -29,14 +30,16 @@ class Bucket:
 
 
 class Throttle:
-    """Counts tries. Without Redis (None) in this process alone."""
+    """Counts tries in Redis; in this process only if `redis` is None."""
 
-    def __init__(self, redis: Redis | None = None, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, redis: Redis | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self._redis = redis
-        self._patience = patience
+        self._timeout_seconds = timeout_seconds
         self._script: Any = None if redis is None else redis.register_script(_SCRIPT)
-        self._left_alone_until = 0.0
-        self._here = _Here()
+        self._breaker = circuit_breaker.CircuitBreaker()
+        self._local = _LocalBuckets()
 
     async def enter(
         self,
@@ -45,12 +48,15 @@ class Throttle:
         unless_trusted: Sequence[Bucket] = (),
         trusted: str = "",
     ) -> float:
-        """Counts a try in every bucket and gives 0; or counts it nowhere and gives the seconds
-        after which there is room. Those of `unless_trusted` do not hold for a `trusted` name."""
+        """Counts a try in every bucket and returns 0. If a bucket is full, counts it in none of
+        them and returns the seconds to wait.
+
+        The buckets of `unless_trusted` do not apply if the name `trusted` is trusted.
+        """
         return await self._count(1, buckets, unless_trusted, trusted)
 
     async def wait(self, buckets: Sequence[Bucket]) -> float:
-        """The seconds after which there is room for a try in every bucket; 0: now. Counts none."""
+        """The seconds until every bucket allows a try; 0 if all of them do now. Counts none."""
         return await self._count(0, buckets, (), "")
 
     async def give_back(
@@ -60,11 +66,11 @@ class Throttle:
         unless_trusted: Sequence[Bucket] = (),
         trusted: str = "",
     ) -> None:
-        """The try was none that counts."""
+        """Reverses a try that does not count, such as a correct password."""
         await self._count(-1, buckets, unless_trusted, trusted)
 
     async def trust(self, name: str, seconds: int) -> None:
-        """Lost with Redis; then the buckets hold for the name as for others."""
+        """Trusts the name for `seconds`. If Redis loses its data, the trust is lost."""
 
         async def mark(redis: Redis) -> None:
             await redis.set(keys.tries(name), b"1", ex=seconds)
@@ -75,33 +81,29 @@ class Throttle:
         self, tries: int, always: Sequence[Bucket], others: Sequence[Bucket], trusted: str
     ) -> float:
         buckets = [*always, *others]
-        named = [keys.tries(name) for name in [*(one.name for one in buckets), trusted]]
-        numbers = [(one.capacity, math.ceil(one.seconds * 1000)) for one in buckets]
+        names = [keys.tries(name) for name in [*(bucket.name for bucket in buckets), trusted]]
+        limits = [(bucket.capacity, math.ceil(bucket.seconds * 1000)) for bucket in buckets]
 
         async def count(_: Redis) -> int:
-            arguments = [tries, len(others), *(number for pair in numbers for number in pair)]
-            return int(await cast(Awaitable[int], self._script(keys=named, args=arguments)))
+            arguments = [tries, len(others), *(number for pair in limits for number in pair)]
+            return int(await cast(Awaitable[int], self._script(keys=names, args=arguments)))
 
-        wait = await self._with_redis(count)
-        if wait is None:
-            return self._here.count(tries, buckets)
-        return float(wait) / 1000
+        wait_ms = await self._with_redis(count)
+        if wait_ms is None:
+            return self._local.count(tries, buckets)
+        return wait_ms / 1000
 
-    async def _with_redis(self, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
-        """Its answer; None where Redis is away."""
+    async def _with_redis(self, command: Callable[[Redis], Awaitable[T]]) -> T | None:
+        """Returns the command's result; None if Redis is unavailable."""
+        redis = self._redis
+        if redis is None:
+            return None
         now = asyncio.get_running_loop().time()
-        if self._redis is None or now < self._left_alone_until:
-            return None
-        try:
-            async with asyncio.timeout(self._patience):
-                return await ask(self._redis)
-        except (RedisError, OSError, TimeoutError):
-            self._left_alone_until = now + PAUSE
-            return None
+        return await self._breaker.run(lambda: command(redis), self._timeout_seconds, now)
 
 
-class _Here:
-    """The same in this process."""
+class _LocalBuckets:
+    """Leaky buckets in this process, with the rules of tries.lua."""
 
     def __init__(self) -> None:
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -110,7 +112,9 @@ class _Here:
         now = asyncio.get_running_loop().time()
         levels = {bucket: self._level(bucket, now) + tries for bucket in buckets}
         more = 1 if tries == 0 else 0
-        waits = [(level + more - one.capacity) * one.seconds for one, level in levels.items()]
+        waits = [
+            (level + more - bucket.capacity) * bucket.seconds for bucket, level in levels.items()
+        ]
         if tries >= 0 and max(waits, default=0.0) > 0:
             return max(waits)
         if tries == 0:
@@ -118,7 +122,7 @@ class _Here:
         for bucket, level in levels.items():
             self._levels[bucket.name] = (max(0.0, level), now)
             self._levels.move_to_end(bucket.name)
-        while len(self._levels) > _MOST_HERE:
+        while len(self._levels) > _MAX_LOCAL_BUCKETS:
             self._levels.popitem(last=False)
         return 0.0
 

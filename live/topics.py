@@ -1,4 +1,4 @@
-"""Names of what can be listened to."""
+"""Names of the topics of `live.bus`."""
 
 from domain.facts import Kind
 from live import keys
@@ -19,6 +19,16 @@ def rows(account_id: int, customer_id: int) -> str:
     return f"{keys.prefix(account_id)}rows:{customer_id}"
 
 
+def channel_minutes(account_id: int) -> str:
+    """Minutes of the history of active calls, of all customers."""
+    return f"{keys.prefix(account_id)}channel-minutes"
+
+
 def facts(account_id: int, customer_id: int | None, kind: Kind) -> str:
-    """A kind of facts of a customer, or (None) of the whole account."""
+    """Facts of one kind, of a customer, or (None) of the whole account."""
     return f"{keys.prefix(account_id)}facts:{kind}:{keys.scope(customer_id)}"
+
+
+def captions(account_id: int) -> str:
+    """Names of carriers and channel limits of customers, which clients see with live channels."""
+    return f"{keys.prefix(account_id)}captions"

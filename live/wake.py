@@ -1,4 +1,4 @@
-"""Wakes a worker after a commit: there is work. A hint only; the truth is the table of it."""
+"""Wakes a worker after a commit. A wake-up may be lost, because the work is in a table."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -9,40 +9,40 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-_PATIENCE = 1.0  # seconds
+_TIMEOUT_SECONDS = 1.0
 
 _log = structlog.get_logger("live")
 
 
-class For(StrEnum):
-    """What there is to do."""
+class Work(StrEnum):
+    """The kinds of work a worker can be woken for."""
 
     MARKS = "marks"
     MESSAGES = "messages"
 
 
-async def wake(redis: Redis, what: For = For.MARKS) -> None:
-    """Leaves one token, however often it is called before a worker takes it."""
+async def wake(redis: Redis, work: Work = Work.MARKS) -> None:
+    """Leaves one token, even if it is called several times before a worker takes the token."""
     pipe = redis.pipeline(transaction=True)
-    pipe.lpush(_key(what), b"1")
-    pipe.ltrim(_key(what), 0, 0)
+    pipe.lpush(_key(work), b"1")
+    pipe.ltrim(_key(work), 0, 0)
     await pipe.execute()
 
 
-async def hint(redis: Redis, what: For) -> None:
-    """`wake`, where a Redis that is away or hangs keeps nobody: the worker looks by itself."""
+async def hint(redis: Redis, work: Work) -> None:
+    """Wakes a worker. Ignores that Redis is unavailable or hangs, because the worker also polls."""
     try:
-        async with asyncio.timeout(_PATIENCE):
-            await wake(redis, what)
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            await wake(redis, work)
     except (RedisError, OSError, TimeoutError) as error:
-        _log.warning("worker not woken", what=what, error=repr(error))
+        _log.warning("worker not woken", work=work, error=repr(error))
 
 
-async def woken(redis: Redis, timeout_seconds: int, what: For = For.MARKS) -> bool:
-    """Waits for a token and takes it; False where none came in time."""
-    token = await cast("Awaitable[object]", redis.blpop([_key(what)], timeout=timeout_seconds))
+async def wait_for(redis: Redis, timeout_seconds: int, work: Work = Work.MARKS) -> bool:
+    """Waits for a token and takes it. Returns False if none arrives in time."""
+    token = await cast("Awaitable[object]", redis.blpop([_key(work)], timeout=timeout_seconds))
     return token is not None
 
 
-def _key(what: For) -> str:
-    return f"cb:wake:{what}"
+def _key(work: Work) -> str:
+    return f"cb:wake:{work}"

@@ -1,50 +1,71 @@
-"""Changes of a row, under its lock, with what was before and after."""
+"""Changes of a transaction that have follow-ups, passed on after its commit.
 
-from collections.abc import Mapping
+The statements record them, so that the author of a mutation need not. A rollback has no follow-ups,
+nor has a change outside `follow_with`: workers and commands find pending work in the tables.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
 
-from tortoise.models import Model
 
-from domain import refusals
+class Work(StrEnum):
+    """Rows that a worker has to process."""
 
-Row = TypeVar("Row", bound=Model)
+    MARKS = "marks"
+    MESSAGES = "messages"
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[Row]):
-    """`row` as it is now. `before` and `after` hold what differs, nothing where nothing does."""
+class AuditedChange:
+    """A change with an audit log entry. `customer_id` is None if it concerns no customer."""
 
-    row: Row
-    before: dict[str, Any]
-    after: dict[str, Any]
+    account_id: int
+    customer_id: int | None
+    at: datetime
 
 
-async def change(
-    table: type[Row],
-    key: Mapping[str, int],
-    wanted: Mapping[str, Any],
-    expected_version: int | None = None,
-) -> Change[Row] | None:
-    """Sets columns in the open transaction and raises the row's version; None where there is no
-    such row. Who only refers to the row meanwhile waits for nothing, and is not waited for.
+Change: TypeAlias = Work | AuditedChange
+Follow: TypeAlias = Callable[[Set[Change]], Awaitable[None]]
 
-    CHANGED_MEANWHILE where the version is not the expected one; None: whatever it is.
-    """
-    row = await table.filter(**key).select_for_update(no_key=True).get_or_none()
-    if row is None:
-        return None
-    version: int = row.version  # type: ignore[attr-defined]  # of every table changed here
-    if expected_version not in (None, version):
-        raise refusals.Refusal(
-            "CHANGED_MEANWHILE",
-            "This has been changed since you read it: read it again, then change it.",
-            "expectedVersion",
-        )
-    before = {name: getattr(row, name) for name in wanted}
-    after = {name: value for name, value in wanted.items() if value != before[name]}
-    if after:
-        raised = {**after, "version": version + 1}
-        await table.filter(**key).update(**raised)
-        row.update_from_dict(raised)
-    return Change(row, {name: before[name] for name in after}, after)
+_follow: ContextVar[Follow | None] = ContextVar("follow", default=None)
+_recorded: ContextVar[set[Change] | None] = ContextVar("recorded_changes", default=None)
+
+
+@contextmanager
+def follow_with(follow: Follow) -> Iterator[None]:
+    """Calls `follow` with the changes of each transaction of the block, after its commit."""
+    token = _follow.set(follow)
+    try:
+        yield
+    finally:
+        _follow.reset(token)
+
+
+def record(change: Change) -> None:
+    """Raises RuntimeError if `follow_with` applies and no transaction is open."""
+    recorded = _recorded.get()
+    if recorded is not None:
+        recorded.add(change)
+    elif _follow.get() is not None:
+        raise RuntimeError(f"no transaction is open for {change!r}")
+
+
+@asynccontextmanager
+async def collect() -> AsyncIterator[None]:
+    """Collects the changes of a transaction. An inner one adds its changes to the outer one unless
+    it was rolled back."""
+    outer, inner = _recorded.get(), set[Change]()
+    token = _recorded.set(inner)
+    try:
+        yield
+    finally:
+        _recorded.reset(token)
+    if outer is not None:
+        outer.update(inner)
+    elif inner and (follow := _follow.get()):
+        await follow(inner)

@@ -1,18 +1,19 @@
 """Writes that a client may repeat: (account, mutation, key) -> digest of the input and the result.
 
-The key is claimed in the effect's own transaction, so that a refused or failed write leaves
-nothing behind, and a second one at the same time waits for the first.
+The effect's own transaction claims the key, so a refused or failed write leaves no key behind, and
+a simultaneous request waits for the first one.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from domain.refusals import Refusal
 from models import db
 
-MAX_KEY = 200  # characters
+MAX_KEY_CHARACTERS = 200  # characters
 
 _CLAIM = """
 INSERT INTO idempotency_keys (account_id, mutation, key, digest, result_id, created_at)
@@ -27,26 +28,37 @@ WHERE account_id = $1 AND mutation = $2 AND key = $3
 
 
 def digest(content: Mapping[str, object]) -> bytes:
-    """Of a mutation's input: numbers, strings, booleans, nulls and lists of them."""
+    """The digest of a mutation's input: numbers, strings, booleans, nulls and lists of them."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()
 
 
-async def find(
-    conn: db.Connection, account_id: int, mutation: str, key: str, digest: bytes
-) -> int | None:
-    """The id of the result this key had, or None. Refuses a key that had another input."""
-    if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`digest` is that of the input."""
+
+    mutation: str
+    key: str
+    digest: bytes
+
+
+async def find(conn: db.Connection, account_id: int, request: Request) -> int | None:
+    """The id of the result of an earlier request with this key, or None.
+
+    Refuses INVALID_IDEMPOTENCY_KEY, and IDEMPOTENCY_KEY_REUSED if the earlier input differs.
+    """
+    key = request.key
+    if not 0 < len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
         raise Refusal(
             "INVALID_IDEMPOTENCY_KEY",
-            "Give an idempotencyKey of 1 to {most} printable characters, a new one each time.",
+            "Set idempotencyKey to 1 to {most} printable characters, a new value for each request.",
             "idempotencyKey",
-            most=MAX_KEY,
+            most=MAX_KEY_CHARACTERS,
         )
-    row = await conn.fetchrow(_FIND, account_id, mutation, key)
+    row = await conn.fetchrow(_FIND, account_id, request.mutation, key)
     if row is None:
         return None
-    if row["digest"] != digest:
+    if row["digest"] != request.digest:
         raise Refusal(
             "IDEMPOTENCY_KEY_REUSED",
             "This idempotencyKey was used with other input. Use a new key for a new request.",
@@ -57,18 +69,12 @@ async def find(
 
 
 async def claim(
-    conn: db.Connection,
-    account_id: int,
-    mutation: str,
-    key: str,
-    digest: bytes,
-    result_id: int,
-    now: datetime,
+    conn: db.Connection, account_id: int, request: Request, result_id: int, now: datetime
 ) -> int | None:
-    """Claims the key for `result_id` until the transaction ends, and returns None; or returns the
-    id of the result that another request with this key had. Waits for one that is under way.
+    """Claims the key for `result_id` and returns None; or returns the id of the result of an
+    earlier request with this key. Waits for a request with this key that is still running.
     """
-    claimed = await conn.fetchval(_CLAIM, account_id, mutation, key, digest, result_id, now)
-    if claimed is not None:
+    columns = (request.mutation, request.key, request.digest, result_id, now)
+    if await conn.fetchval(_CLAIM, account_id, *columns) is not None:
         return None
-    return await find(conn, account_id, mutation, key, digest)
+    return await find(conn, account_id, request)

@@ -13,7 +13,7 @@ from tortoise.models import Model
 
 
 class NumericField(fields.DecimalField[Decimal]):
-    """PostgreSQL's unbounded numeric: unlike its parent it rounds nothing on the way."""
+    """PostgreSQL's unbounded numeric: unlike its parent it does not round."""
 
     SQL_TYPE = "NUMERIC"
 
@@ -172,7 +172,7 @@ class Session(Model):
 
 
 class AlertRule(Model):
-    """Its state is in models/alerts.py's hands; `raised_at` is part of it."""
+    """models/alerting/alert_states.py reads and writes its state, such as `raised_at`."""
 
     id = fields.BigIntField(primary_key=True)
     account_id = fields.BigIntField()

@@ -1,4 +1,4 @@
-"""Processes that never outlive the one that started them, even if that is killed."""
+"""Child processes that end with their parent, even if the parent is killed."""
 
 import ctypes
 import os
@@ -9,15 +9,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 def command(*arguments: str) -> list[str]:
-    """The command line that runs `arguments` as a child of this process, killed with it.
+    """The command line that runs `arguments` as a child of this process, which is killed with it.
 
-    Started from the main thread: Linux ties the child to the thread that made it.
+    Start it from the main thread, because Linux ties a child to the thread that created it.
     """
     return [sys.executable, "-P", "-S", __file__, str(os.getpid()), *arguments]
 
 
-def die_with(parent: int, signum: int) -> None:
-    """Has this process get the signal when its parent ends (Linux only)."""
+def exit_with_parent(parent: int, signum: int) -> None:
+    """Sends the signal to this process as soon as its parent ends (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum, 0, 0, 0)
     if os.getppid() != parent:
@@ -25,5 +25,5 @@ def die_with(parent: int, signum: int) -> None:
 
 
 if __name__ == "__main__":
-    die_with(int(sys.argv[1]), signal.SIGKILL)
-    os.execv(sys.argv[2], sys.argv[2:])  # the same process goes on: same id, same signal
+    exit_with_parent(int(sys.argv[1]), signal.SIGKILL)
+    os.execv(sys.argv[2], sys.argv[2:])  # replaces this process: same id, same signal

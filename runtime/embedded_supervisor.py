@@ -1,8 +1,8 @@
 """The process that owns the embedded servers of one data folder.
 
 `python -m runtime.embedded_supervisor DATA_DIR DESCRIPTOR DURABLE`, started by the first command
-that needs them (`runtime.embedded`). Every command holds a connection to it; when the last one
-drops, even by kill -9, it stops the servers and ends. Killed itself, its servers die with it.
+that needs them (`runtime.embedded`). Every command holds a connection to it. When the last one
+closes, even by kill -9, it stops the servers and ends. If it is killed, its servers end with it.
 """
 
 import fcntl
@@ -22,21 +22,23 @@ from pathlib import Path
 from runtime import unprivileged
 from runtime.embedded_processes import Postgres, Server, ServerError, Valkey
 
-RECORD = "embedded.json"
+RECORD_FILE = "embedded.json"
 _TICK_SECONDS = 0.25
 _BACKOFF_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
-_SETTLED_SECONDS = 10.0
+_STABLE_SECONDS = 10.0
 
 
 class Supervisor:
+    """Runs the servers of a data folder for its clients, the connected commands."""
+
     def __init__(self, data_dir: Path, first: socket.socket, *, durable: bool) -> None:
         self.data_dir = data_dir
-        self.users = {first}
+        self.clients = {first}
         self.sockets = _private_folder(data_dir)
         self.postgres = Postgres(data_dir, self.sockets, durable=durable)
         self.servers: tuple[Server, ...] = (Valkey(data_dir, self.sockets), self.postgres)
         self.failures = dict.fromkeys(self.servers, 0)
-        self.due: dict[Server, float] = {}
+        self.restart_at: dict[Server, float] = {}
         self.started = dict.fromkeys(self.servers, time.monotonic())
         self.selector = selectors.DefaultSelector()
         self.listener = self._listen()
@@ -51,31 +53,31 @@ class Supervisor:
 
     def start(self) -> None:
         self.servers[0].start()
-        self.postgres.initialise()
+        self.postgres.initialize()
         self.postgres.start()
         for server in self.servers:
-            server.wait_ready()
+            server.wait_until_ready()
 
     def run(self) -> None:
-        """Serves until the last user is gone or a signal asks for the end."""
+        """Serves until the last client disconnects or a signal arrives."""
         signal.signal(signal.SIGTERM, self._on_signal)
-        for user in list(self.users):
-            self._greet(user)
+        for client in list(self.clients):
+            self._send_urls(client)
         self.selector.register(self.listener, selectors.EVENT_READ)
-        while self.users and not self.stopping:
+        while self.clients and not self.stopping:
             for key, _ in self.selector.select(_TICK_SECONDS):
                 if key.fileobj is self.listener:
                     self._accept()
                 elif isinstance(key.fileobj, socket.socket):
-                    self._dropped(key.fileobj)
-            self._mend()
+                    self._on_disconnect(key.fileobj)
+            self._restart_ended()
 
     def close(self) -> None:
-        """Refuses new users first, so that they start anew; then stops what runs."""
+        """Refuses new clients, so that they start another supervisor; then stops the servers."""
         self.listener.close()
         for server in reversed(self.servers):
             server.stop()
-        (self.data_dir / RECORD).unlink(missing_ok=True)
+        (self.data_dir / RECORD_FILE).unlink(missing_ok=True)
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _on_signal(self, *_: object) -> None:
@@ -92,60 +94,60 @@ class Supervisor:
 
     def _accept(self) -> None:
         try:
-            user, _ = self.listener.accept()
+            client, _ = self.listener.accept()
         except BlockingIOError:
             return
-        self.users.add(user)
-        self._greet(user)
+        self.clients.add(client)
+        self._send_urls(client)
 
-    def _greet(self, user: socket.socket) -> None:
-        self.selector.register(user, selectors.EVENT_READ)
+    def _send_urls(self, client: socket.socket) -> None:
+        self.selector.register(client, selectors.EVENT_READ)
         try:
-            user.sendall(self.urls())
+            client.sendall(self.urls())
         except OSError:
-            self._dropped(user)
+            self._on_disconnect(client)
 
-    def _dropped(self, user: socket.socket) -> None:
-        """A user says nothing more after joining: anything readable is its end."""
-        self.selector.unregister(user)
-        if len(self.users) > 1:
-            self.users.discard(user)
-            user.close()
+    def _on_disconnect(self, client: socket.socket) -> None:
+        """A client sends nothing, so a readable connection is a closed one."""
+        self.selector.unregister(client)
+        if len(self.clients) > 1:
+            self.clients.discard(client)
+            client.close()
         else:
-            # The last one may wait for the end: its side stays open until all is stopped.
+            # The last client may wait: its connection stays open until the servers stop.
             self.stopping = True
 
-    def _mend(self) -> None:
-        """Starts a server that ended, soon the first time, then ever later up to 3 s."""
+    def _restart_ended(self) -> None:
+        """Restarts servers that have ended, after a growing delay of up to 3 s."""
         now = time.monotonic()
         for server in self.servers:
             if server.is_running():
-                if now - self.started[server] > _SETTLED_SECONDS:
+                if now - self.started[server] > _STABLE_SECONDS:
                     self.failures[server] = 0
                 continue
-            if server not in self.due:
+            if server not in self.restart_at:
                 wait = _BACKOFF_SECONDS[min(self.failures[server], len(_BACKOFF_SECONDS) - 1)]
-                self.due[server] = now + wait
+                self.restart_at[server] = now + wait
                 self.failures[server] += 1
-                print(f"{server.name} ended; starting it again in {wait} s", flush=True)
-            if now >= self.due[server]:
-                del self.due[server]
+                print(f"{server.name} ended; restarting it in {wait} s", flush=True)
+            if now >= self.restart_at[server]:
+                del self.restart_at[server]
                 self.started[server] = now
                 server.start()
 
 
 def _private_folder(data_dir: Path) -> Path:
-    """The folder of the sockets: the recorded one if it is still there and ours, else a new one.
+    """The folder of the sockets: the recorded one if it still exists and is private, or a new one.
 
-    Reused after a killed supervisor, so that the URLs its users hold stay true.
+    Reused if a supervisor was killed, so that the URLs of its clients stay valid.
     """
     user = unprivileged.user_for(data_dir) or (os.getuid(), os.getgid())
-    record = data_dir / RECORD
+    record = data_dir / RECORD_FILE
     if record.exists():
-        known = Path(json.loads(record.read_text())["sockets"])
-        if _is_private(known, user[0]):
-            return known
-    folder = Path(tempfile.mkdtemp(prefix="cb-", dir=_short_base()))
+        folder = Path(json.loads(record.read_text())["sockets"])
+        if _is_private(folder, user[0]):
+            return folder
+    folder = Path(tempfile.mkdtemp(prefix="cb-", dir=_short_temporary_folder()))
     os.chown(folder, *user)
     fresh = record.with_suffix(".new")
     fresh.write_text(json.dumps({"sockets": str(folder), "supervisor": os.getpid()}))
@@ -153,25 +155,25 @@ def _private_folder(data_dir: Path) -> Path:
     return folder
 
 
-def _short_base() -> str:
-    """Where a socket's path stays under 107 bytes whatever TMPDIR says."""
+def _short_temporary_folder() -> str:
+    """A folder for which the path of a socket stays below 107 bytes, whatever TMPDIR is."""
     base = tempfile.gettempdir()
     return base if len(base) < 60 else "/tmp"
 
 
 def _is_private(folder: Path, uid: int) -> bool:
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return False
-    mode = stat.S_IMODE(found.st_mode)
-    return stat.S_ISDIR(found.st_mode) and mode == 0o700 and found.st_uid in (uid, os.getuid())
+    mode = stat.S_IMODE(status.st_mode)
+    return stat.S_ISDIR(status.st_mode) and mode == 0o700 and status.st_uid in (uid, os.getuid())
 
 
 def main() -> None:
     data_dir, descriptor, durable = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "durable"
     first = socket.socket(fileno=descriptor)
-    # Nobody's child: the command that started us may end while others go on.
+    # Detach, because the command that started it may end while others still run.
     if os.fork() > 0:
         os._exit(0)
     os.setsid()
@@ -179,7 +181,7 @@ def main() -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return  # another one owns this folder; the caller joins that
+            return  # another supervisor owns this folder; the caller connects to it
         supervise(data_dir, first, durable=durable)
 
 

@@ -8,19 +8,19 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from domain import messages
+from domain.messaging import messages
 
 if TYPE_CHECKING:
-    import aiosmtplib  # imported where it is used: commands that send nothing start sooner
+    import aiosmtplib  # imported on use, so that commands that send nothing start faster
 
-_SECONDS = 10.0  # for a step of the conversation
+_STEP_TIMEOUT_SECONDS = 10.0  # for one SMTP command
 _PORTS = {"smtp": 587, "smtps": 465}
 _STARTTLS = {"auto": None, "required": True, "never": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where mail is handed in. `starttls` None: where the server offers it."""
+    """An SMTP server. `starttls` None: only if the server offers it."""
 
     host: str
     port: int
@@ -31,18 +31,18 @@ class Server:
 
     @classmethod
     def of(cls, url: str) -> "Server":
-        """Of `smtp://user:password@host:587?starttls=required` or `smtps://…`. ValueError, which
-        says what is wrong and nothing of the URL.
+        """From `smtp://user:password@host:587?starttls=required` or `smtps://…`.
 
-        With a password, TLS is required unless the URL says otherwise.
+        With a password, TLS is required unless the URL sets another `starttls`. Raises ValueError,
+        whose message contains nothing of the URL.
         """
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query))
         choice = options.pop("starttls", None)
         if parts.scheme not in _PORTS or not parts.hostname or options or parts.path.strip("/"):
-            raise ValueError("give smtp://user:password@host:587 or smtps://host, no path")
+            raise ValueError("set smtp://user:password@host:587 or smtps://host, without a path")
         if choice not in (None, *_STARTTLS):
-            raise ValueError(f"starttls is one of {', '.join(_STARTTLS)}")
+            raise ValueError(f"set starttls to one of {', '.join(_STARTTLS)}")
         tls = parts.scheme == "smtps"
         default = True if parts.password is not None else None
         return cls(
@@ -55,48 +55,49 @@ class Server:
         )
 
 
-def sender(text: str) -> Address:
-    """The address of `Name <address>` or of a bare address; ValueError."""
+def parse_sender(text: str) -> Address:
+    """The address of `Name <address>` or of a bare address. Raises ValueError."""
     (name, spec), *more = utils.getaddresses([text]) or [("", "")]
     local, at, domain = spec.rpartition("@")
     if more or not at or not local or ("." not in domain and domain != "localhost"):
-        raise ValueError("give an address, such as Voice portal <portal@voice.example>")
+        raise ValueError("set an address, such as Voice portal <portal@voice.example>")
     return Address(display_name=name, username=local, domain=domain)
 
 
 @dataclass(frozen=True, slots=True)
 class Mailer:
+    """Sends messages from one sender through one server."""
+
     server: Server
     sender: Address
 
     async def send(self, letter: messages.Letter) -> None:
-        """Hands it to the server. Raises `messages.NotSentError`.
+        """Passes the message to the server. Raises `messages.NotSentError`.
 
-        Final is what the server says of this message for good (5xx to its recipient or content).
-        What it says of our sender, our password or itself is the operator's to mend, so it is
-        tried again.
+        Only a 5xx answer to the recipient or the content is final. The operator can fix a problem
+        with the sender, the password or the server, so the message is sent again later.
         """
         import aiosmtplib
 
         try:
             async with self._client() as client:
-                await client.send_message(self._written(letter))
+                await client.send_message(self._mime_message(letter))
         except aiosmtplib.SMTPRecipientsRefused as error:
-            [refused] = error.recipients
-            raise messages.NotSentError(_said(refused), final=_is_final(refused.code)) from error
+            [refusal] = error.recipients
+            raise messages.NotSentError(_reason(refusal), final=_is_final(refusal.code)) from error
         except aiosmtplib.SMTPDataError as error:
-            raise messages.NotSentError(_said(error), final=_is_final(error.code)) from error
+            raise messages.NotSentError(_reason(error), final=_is_final(error.code)) from error
         except aiosmtplib.SMTPResponseException as error:
-            raise messages.NotSentError(_said(error), final=False) from error
+            raise messages.NotSentError(_reason(error), final=False) from error
         except (ValueError, aiosmtplib.SMTPNotSupported) as error:
-            reason = f"it cannot be sent to such an address: {error}"
+            reason = f"the message cannot be sent to this address: {error}"
             raise messages.NotSentError(reason, final=True) from error
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
             reason = f"{self.server.host}:{self.server.port}: {error or type(error).__name__}"
             raise messages.NotSentError(reason, final=False) from error
 
     async def check(self) -> None:
-        """Connects and signs in, sends nothing. Raises `messages.NotSentError`."""
+        """Connects and signs in, but sends nothing. Raises `messages.NotSentError`."""
         import aiosmtplib
 
         try:
@@ -116,11 +117,11 @@ class Mailer:
             password=server.password,
             use_tls=server.tls,
             start_tls=server.starttls,
-            timeout=_SECONDS,
+            timeout=_STEP_TIMEOUT_SECONDS,
         )
 
-    def _written(self, letter: messages.Letter) -> EmailMessage:
-        """Of the same Message-ID at every try, by which a mailbox may know a second copy."""
+    def _mime_message(self, letter: messages.Letter) -> EmailMessage:
+        """The MIME message. Each try has the same Message-ID, so a mailbox can drop copies."""
         local, _, domain = letter.recipient.rpartition("@")
         name = self.sender.display_name or letter.account
         message = EmailMessage()
@@ -129,10 +130,12 @@ class Mailer:
         message["Subject"] = letter.subject
         message["Date"] = letter.at
         message["Message-ID"] = f"<{letter.reference}@{self.sender.domain}>"
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers it
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents out-of-office replies
         message.set_content(letter.text)
         message.add_alternative(letter.html, subtype="html")
-        message["Content-Language"] = letter.language  # those before would go into the first part
+        message["Content-Language"] = (
+            letter.language
+        )  # last, because earlier headers move into the first part
         return message
 
 
@@ -140,5 +143,5 @@ def _is_final(code: int) -> bool:
     return 500 <= code < 600
 
 
-def _said(error: "aiosmtplib.SMTPResponseException") -> str:
+def _reason(error: "aiosmtplib.SMTPResponseException") -> str:
     return f"the mail server answered {error.code} {error.message}"

@@ -1,4 +1,4 @@
-"""Opens and closes what a process needs: the database and Redis."""
+"""Opens and closes the services of a process: the database and Redis."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -11,14 +11,14 @@ from models import db
 from runtime import embedded
 from runtime.settings import Settings, settings
 
-# Seconds for an answer; what blocks on purpose (`wake.woken`) does so for less.
-_REDIS_WITHIN = 5.0
-_REDIS_CONNECT_WITHIN = 3.0
+# For an answer; a command that blocks on purpose (`wake.wait_for`) takes less.
+_REDIS_TIMEOUT_SECONDS = 5.0
+_REDIS_CONNECT_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a process talks to. The database is process-wide behind `models.db`."""
+    """The open services. The database is global to the process, in `models.db`."""
 
     redis: Redis
 
@@ -29,12 +29,14 @@ async def open_services(
     redis_url: str,
     *,
     pool: int = 10,
-    answer_within: float | None = db.ANSWER_WITHIN,
+    statement_timeout: float | None = db.STATEMENT_TIMEOUT_SECONDS,
 ) -> AsyncIterator[Services]:
-    """`answer_within`: seconds a statement of PostgreSQL may take; None: any time."""
-    await db.open_database(database_url, pool=pool, answer_within=answer_within)
+    """`statement_timeout`: seconds a statement of PostgreSQL may take; None: no limit."""
+    await db.open_database(database_url, pool=pool, statement_timeout=statement_timeout)
     redis: Redis = Redis.from_url(
-        redis_url, socket_timeout=_REDIS_WITHIN, socket_connect_timeout=_REDIS_CONNECT_WITHIN
+        redis_url,
+        socket_timeout=_REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=_REDIS_CONNECT_TIMEOUT_SECONDS,
     )
     try:
         yield Services(redis)
@@ -44,19 +46,19 @@ async def open_services(
 
 
 @contextmanager
-def configured(data_dir: Path, *, durable: bool = True) -> Iterator[Settings]:
-    """The settings with nothing left open: both URLs and the secret key.
+def complete_settings(data_dir: Path, *, durable: bool = True) -> Iterator[Settings]:
+    """The settings, completed with both URLs and the secret key.
 
-    What is not configured comes from the data folder, whose embedded servers run meanwhile.
-    Raises `embedded_processes.ServerError` where they do not start.
+    Missing ones come from the data folder, whose embedded servers then run until the end of the
+    context. Raises `embedded_processes.ServerError` if they do not start.
     """
-    found = settings()
+    configured = settings()
     with ExitStack() as stack:
         missing: dict[str, str] = {}
-        if found.secret_key is None:
+        if configured.secret_key is None:
             missing["secret_key"] = embedded.secret_key(data_dir)
-        if found.database_url is None or found.redis_url is None:
+        if configured.database_url is None or configured.redis_url is None:
             urls = stack.enter_context(embedded.servers(data_dir, durable=durable))
-            missing["database_url"] = found.database_url or urls.database_url
-            missing["redis_url"] = found.redis_url or urls.redis_url
-        yield found.model_copy(update=missing)
+            missing["database_url"] = configured.database_url or urls.database_url
+            missing["redis_url"] = configured.redis_url or urls.redis_url
+        yield configured.model_copy(update=missing)

@@ -1,8 +1,8 @@
-"""Root's way to run the embedded servers: PostgreSQL refuses to be root.
+"""Runs the embedded servers without root's rights, because PostgreSQL refuses to run as root.
 
-Started by root, they run as the owner of the data folder or, where that is root too, as `nobody`.
-They keep the one capability that lets them reach a data folder under a closed one such as /root.
-Nothing outside the data folder and the private folder of the sockets changes owner.
+If root starts them, they run as the owner of the data folder or, if that is root, as `nobody`. They
+keep the capability that lets them access a data folder inside a private one such as /root. Only
+files in the data folder and the private folder of the sockets change their owner.
 """
 
 import ctypes
@@ -23,11 +23,11 @@ User: TypeAlias = tuple[int, int]  # user id, group id
 
 
 def user_for(data_dir: Path) -> User | None:
-    """User and group for the servers; none: the ordinary user who started us."""
+    """User and group of the servers; None: the user of this process, who is not root."""
     if os.geteuid() != 0:
         return None
-    kept = data_dir / "postgres"
-    owner = (kept if kept.exists() else data_dir).stat()
+    cluster = data_dir / "postgres"
+    owner = (cluster if cluster.exists() else data_dir).stat()
     if owner.st_uid != 0:
         return owner.st_uid, owner.st_gid
     nobody = pwd.getpwnam("nobody")
@@ -35,7 +35,7 @@ def user_for(data_dir: Path) -> User | None:
 
 
 def before_exec(user: User | None, death_signal: int) -> Callable[[], None]:
-    """What a child does before exec: drop root, and die when the supervisor does."""
+    """What a child runs before exec: it drops root's rights and ends with the supervisor."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 
@@ -47,14 +47,14 @@ def before_exec(user: User | None, death_signal: int) -> Callable[[], None]:
             os.setgid(user[1])
             os.setuid(user[0])
             if sys.platform == "linux":
-                _keep_reaching(libc)
-        child.die_with(parent, death_signal)
+                _keep_file_access(libc)
+        child.exit_with_parent(parent, death_signal)
 
     return setup
 
 
-def _keep_reaching(libc: ctypes.CDLL) -> None:
-    """Keeps CAP_DAC_OVERRIDE over the change of user and exec (refused: only open paths work)."""
+def _keep_file_access(libc: ctypes.CDLL) -> None:
+    """Keeps CAP_DAC_OVERRIDE after the change of user and exec. A refusal is ignored."""
     bit = 1 << _CAP_DAC_OVERRIDE
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable
@@ -62,10 +62,10 @@ def _keep_reaching(libc: ctypes.CDLL) -> None:
         libc.prctl(_PR_CAP_AMBIENT, _RAISE, _CAP_DAC_OVERRIDE, 0, 0)
 
 
-def reachable(installed: Path, user: User | None, private: Path) -> Path:
-    """PostgreSQL's installation; a copy in the private folder where one above it is closed.
+def reachable_copy(installed: Path, user: User | None, private: Path) -> Path:
+    """PostgreSQL's installation, or a copy in the private folder if the user cannot access it.
 
-    It looks for its programs with access(2), which no capability helps.
+    PostgreSQL checks its programs with access(2), which ignores capabilities.
     """
     above = [installed, *installed.parents]
     if user is None or all(folder.stat().st_mode & 0o001 for folder in above):

@@ -1,4 +1,4 @@
-"""Posts messages to the webhooks of alert rules, signed (docs/alerts.md)."""
+"""Posts signed messages to the webhooks of alert rules (docs/alerts.md)."""
 
 import asyncio
 import socket
@@ -9,92 +9,98 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, TypeAlias
 
-from domain import alert_messages, messages
+from domain.alerting import alert_messages
+from domain.identity import networks
+from domain.messaging import messages
 
 if TYPE_CHECKING:
     import httpx2
 
-_SECONDS = 10.0  # for a whole request
+_TIMEOUT_SECONDS = 10.0  # for a whole request
 
-# What another try may mend; else 4xx says that the receiver wants none of it.
-_AGAIN = {401, 403, 404, 408, 425, 429}
+# Another try may succeed; any other 4xx is final.
+_RETRY_STATUSES = {401, 403, 404, 408, 425, 429}
 
 Networks: TypeAlias = Sequence[IPv4Network | IPv6Network]
 
 
 def read_networks(text: str) -> Networks:
-    """Of a list with commas between. ValueError."""
-    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+    """The networks of a list separated by commas. Raises ValueError."""
+    return tuple(ip_network(item.strip()) for item in text.split(",") if item.strip())
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """Once: reading the certificates takes as long as many posts."""
+def _tls_context() -> ssl.SSLContext:
+    """Created once, because reading the certificates takes as long as many posts."""
     import httpx2
 
     return httpx2.create_ssl_context()
 
 
 @dataclass(frozen=True, slots=True)
-class Poster:
-    """`secret_key` is what the secrets of the rules are made of; `networks` are posted to, beside
-    public addresses."""
+class WebhookSender:
+    """Posts to public addresses, and to `networks`. The secrets of the rules derive from
+    `secret_key`."""
 
     secret_key: str = field(repr=False)
     networks: Networks = ()
 
     async def send(self, letter: messages.Letter) -> None:
-        """2xx is success; a redirect is not followed, an answer's body not read. Raises
-        `messages.NotSentError`, which names nothing of the address."""
+        """Posts the message; only 2xx is a success. Follows no redirect and reads no body. Raises
+        `messages.NotSentError`, whose message contains nothing of the address."""
         import httpx2
 
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 status = await self._post(letter)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
-            reason = f"the webhook was not reached: {type(error).__name__}"
+            reason = f"the webhook cannot be reached: {type(error).__name__}"
             raise messages.NotSentError(reason, final=False) from error
         if not 200 <= status < 300:
-            final = 400 <= status < 500 and status not in _AGAIN
+            final = 400 <= status < 500 and status not in _RETRY_STATUSES
             raise messages.NotSentError(f"the webhook answered {status}", final=final)
 
     async def _post(self, letter: messages.Letter) -> int:
-        """The answer's status. Posts to the very address that was looked at, whatever the name
-        stands for a moment later; a proxy of the environment would look the name up itself."""
+        """The status of the answer. Posts to the address that was checked, even if the name then
+        resolves to another one. Uses no proxy, because a proxy would resolve the name itself."""
         import httpx2
 
-        url, body = httpx2.URL(letter.recipient), alert_messages.body(letter)
+        url, body = httpx2.URL(letter.recipient), alert_messages.webhook_body(letter)
         account_id, rule_id = int(letter.detail["account_id"]), int(letter.detail["rule_id"])
-        secret = alert_messages.secret(self.secret_key, account_id, rule_id)
+        secret = alert_messages.webhook_secret(self.secret_key, account_id, rule_id)
         headers = {
             "Host": url.netloc.decode(),
             "Content-Type": "application/json",
             "User-Agent": "Callboard",
             "Callboard-Signature": alert_messages.signature(secret, letter.at, body),
         }
-        there = url.copy_with(host=await self._address(url))
-        name = {"sni_hostname": url.host}  # whose certificate it has to show
-        straight = httpx2.AsyncHTTPTransport(verify=_trusted())
+        target = url.copy_with(host=await self._address(url))
+        extensions = {"sni_hostname": url.host}  # the certificate has to match the name
+        transport = httpx2.AsyncHTTPTransport(verify=_tls_context())
         async with (
-            httpx2.AsyncClient(transport=straight, timeout=_SECONDS, trust_env=False) as client,
-            client.stream("POST", there, content=body, headers=headers, extensions=name) as answer,
+            httpx2.AsyncClient(
+                transport=transport, timeout=_TIMEOUT_SECONDS, trust_env=False
+            ) as client,
+            client.stream(
+                "POST", target, content=body, headers=headers, extensions=extensions
+            ) as answer,
         ):
             return answer.status_code
 
     async def _address(self, url: "httpx2.URL") -> str:
-        """The first that may be posted to, of those the host's name stands for."""
+        """The first address of the host that is allowed. Raises `messages.NotSentError`."""
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = await asyncio.get_running_loop().getaddrinfo(
+        addresses = await asyncio.get_running_loop().getaddrinfo(
             url.raw_host.decode(), port, type=socket.SOCK_STREAM
         )
-        for *_, address in found:
+        for *_, address in addresses:
             if self._may_post_to(str(address[0])):
                 return str(address[0])
-        reason = "the webhook's address is not public: see CALLBOARD_WEBHOOK_NETWORKS"
+        reason = "the webhook's address is not public; add it to CALLBOARD_WEBHOOK_NETWORKS"
         raise messages.NotSentError(reason, final=True)
 
     def _may_post_to(self, address: str) -> bool:
         ip = ip_address(address)
         if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
-        return ip.is_global or any(ip in network for network in self.networks)
+        return networks.is_public(ip) or any(ip in network for network in self.networks)

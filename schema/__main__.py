@@ -1,4 +1,4 @@
-"""`python -m schema` writes the committed SDL anew."""
+"""`python -m schema` renews the committed SDL."""
 
 from pathlib import Path
 

@@ -1,98 +1,83 @@
-"""The whole schema: every part's fields, put together."""
+"""The whole schema, composed of the fields of its parts."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from schema import (
+from resolvers.access import Capability, Identity
+from schema.alerting import alert_history, alert_types, rule_mutations
+from schema.billing import invoice_types, invoicing, rate_cards, rates, reconciliation
+from schema.checklists import checklist
+from schema.directory import audit_log, carriers, customer_of, customers, management, switches
+from schema.engine import base, errors, executing, permissions, storable_input
+from schema.engine.documents import bounded, variables
+from schema.identity import (
     accounts,
-    alert_history,
-    alerting,
-    alerts,
-    audit,
-    base,
-    billing,
-    bounded,
-    carriers,
-    cells,
-    checklist,
+    allowed_networks,
+    api_keys,
     contacts,
-    customers,
-    errors,
-    executing,
-    facts,
-    held,
-    invoicing,
-    keys,
     languages,
-    live,
-    managing,
-    networks,
-    numbers,
+    own_profile,
     passwords,
     people,
-    profile,
-    quarantine,
-    rate_cards,
-    rates,
-    reconciliation,
     second_factor,
-    sessions,
-    sip_users,
+    session_types,
     staff,
-    summaries,
-    switches,
-    unrated,
-    updates,
     verification,
     viewer,
 )
+from schema.live import fact_subscriptions, live_channels
+from schema.numbering import number_blocks, sip_users
+from schema.records import held_records, quarantine, unrated_calls
+from schema.summaries import cells, channel_minutes, summaries, updates
 
-# What `node(id:)` finds, by the kind an id names. Each is given the id's parts, and answers None
-# for what does not exist or not for the caller.
-NODES: dict[str, Callable[[base.Info, tuple[str, ...]], Awaitable[Any]]] = {
-    "Account": accounts.node,
-    "AlertRule": alerts.node,
-    "ApiKey": keys.node,
-    "Carrier": carriers.node,
-    "Contact": contacts.node,
-    "Customer": customers.node,
-    "Invoice": billing.invoice_node,
-    "NumberBlock": numbers.node,
-    "SipUser": sip_users.node,
-    "Staff": staff.node,
-    "SummaryRow": summaries.row_node,
+# What `node(id:)` finds, by the kind in the id. Each resolver gets the id's parts and returns None
+# for an object that does not exist or that the caller cannot see.
+NODES: dict[str, permissions.NodeKind] = {
+    "Account": permissions.NodeKind(accounts.node, requires=Identity.SIGNED_IN),
+    "AlertRule": permissions.NodeKind(alert_types.node, requires=Capability.SEE_ALERTS),
+    "ApiKey": permissions.NodeKind(api_keys.node, requires=Identity.SIGNED_IN),
+    "Carrier": permissions.NodeKind(carriers.node, requires=Capability.SEE_LIVE),
+    "Contact": permissions.NodeKind(contacts.node, requires=Capability.SEE_CONTACTS, hidden=True),
+    "Customer": permissions.NodeKind(customers.node, requires=Capability.SEE_CUSTOMERS),
+    "Invoice": permissions.NodeKind(invoice_types.invoice_node, requires=Capability.SEE_BILLING),
+    "NumberBlock": permissions.NodeKind(number_blocks.node, requires=Capability.SEE_NUMBERS),
+    "SipUser": permissions.NodeKind(sip_users.node, requires=Capability.SEE_NUMBERS),
+    "Staff": permissions.NodeKind(staff.node, requires=Capability.SEE_STAFF, hidden=True),
+    "SummaryRow": permissions.NodeKind(summaries.row_node, requires=Capability.SEE_SUMMARIES),
 }
 
 
-@strawberry.type(description="What can be asked.")
+@strawberry.type(description="All queries.")
 class Query(
     viewer.ViewerQuery,
-    sessions.SessionQuery,
+    session_types.SessionQuery,
     second_factor.SecondFactorQuery,
-    keys.KeyQuery,
+    api_keys.KeyQuery,
     customers.CustomerQuery,
     carriers.CarrierQuery,
     contacts.ContactQuery,
     staff.StaffQuery,
-    audit.AuditQuery,
-    billing.BillingQuery,
+    audit_log.AuditQuery,
+    invoice_types.BillingQuery,
     reconciliation.ReconciliationQuery,
     cells.CellsQuery,
     switches.SwitchQuery,
     quarantine.QuarantineQuery,
-    held.HeldQuery,
+    held_records.HeldQuery,
     rate_cards.RatesQuery,
-    unrated.UnratedQuery,
+    unrated_calls.UnratedQuery,
     languages.LanguageQuery,
-    alerts.AlertQuery,
+    alert_types.AlertQuery,
     alert_history.AlertHistoryQuery,
 ):
-    @strawberry.field(
-        description="Whatever has this id; null if there is none, or not for the caller."
-        " FORBIDDEN to a caller that may see nothing of its kind."
+    @permissions.field(
+        requires=Identity.SIGNED_IN,
+        description=(
+            "The object with this id. Null if it does not exist or the caller cannot access it."
+            " Refused: FORBIDDEN if the caller may not see any object of this kind."
+        ),
     )
     async def node(
         self,
@@ -101,53 +86,65 @@ class Query(
     ) -> base.Node | None:
         caller = info.context.signed_in()
         kind = (base.split_id(id) or ("",))[0]
-        find = NODES.get(kind)
-        if find is None:
+        node_kind = NODES.get(kind)
+        if node_kind is None or not node_kind.requirement.is_met(info.context):
             return None
-        found: base.Node | None = await find(info, base.parts_of(id, kind, caller.account_id))
-        return found
+        node: base.Node | None = await node_kind.find(
+            info, base.parts_of(id, kind, caller.account_id)
+        )
+        return node
 
 
-@strawberry.type(description="What can be done. Each answers its success or an expected refusal.")
+@strawberry.type(description="Every mutation returns its success or an expected refusal.")
 class Mutation(
     viewer.ViewerMutation,
-    sessions.SessionMutation,
+    session_types.SessionMutation,
     passwords.PasswordMutation,
     second_factor.SecondFactorMutation,
-    networks.NetworkMutation,
+    allowed_networks.NetworkMutation,
     customers.CustomerMutation,
     carriers.CarrierMutation,
     contacts.ContactMutation,
     staff.StaffMutation,
-    profile.ProfileMutation,
+    own_profile.ProfileMutation,
     people.PeopleMutation,
-    managing.ManagingMutation,
-    keys.KeyMutation,
+    management.ManagingMutation,
+    api_keys.KeyMutation,
     switches.SwitchMutation,
     quarantine.QuarantineMutation,
-    held.HeldMutation,
-    unrated.UnratedMutation,
+    held_records.HeldMutation,
+    unrated_calls.UnratedMutation,
     rates.RatesMutation,
     invoicing.BillingMutation,
-    numbers.NumberMutation,
+    number_blocks.NumberMutation,
     sip_users.SipUserMutation,
     checklist.ChecklistMutation,
     verification.VerificationMutation,
-    alerting.AlertMutation,
+    rule_mutations.AlertMutation,
 ):
     pass
 
 
-@strawberry.type(description="What can be listened to, over a WebSocket or server-sent events.")
-class Subscription(live.LiveSubscription, updates.SummarySubscription, facts.FactSubscription):
+@strawberry.type(description="All subscriptions, over a WebSocket or server-sent events.")
+class Subscription(
+    live_channels.LiveSubscription,
+    updates.SummarySubscription,
+    channel_minutes.ChannelMinuteSubscription,
+    fact_subscriptions.FactSubscription,
+):
     pass
 
 
-# Subscriptions of which only the latest state counts. All others are facts: every one, in order.
+# Subscriptions of which only the latest state matters. All others are facts: every event in order.
 GAUGES = frozenset({"liveChannels", "liveStats"})
-# Facts without numbers of their own: what follows an instant is asked for with `since`.
-BY_TIME = frozenset({"summaryUpdated"})
+# Facts without numbers: clients resume with `since`, a time.
+BY_TIME = frozenset({"summaryUpdated", "channelMinutes"})
+# Every subscriber first receives the latest event, although all of them matter.
+START_WITH_LATEST = frozenset({"channelMinutes"})
 
+customer_of.install()
+storable_input.install()
+variables.install()
 api = bounded.Schema(
     query=Query,
     mutation=Mutation,

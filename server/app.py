@@ -6,26 +6,43 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from domain import callers, sessions
-from ingest import pipeline
-from live import bucket, bus, line, throttle
-from resolvers import captions, desk, feeds, refused
+from domain.identity.callers import Caller
+from domain.identity.session_lifetimes import Lifetimes
+from ingest.pipeline import Pipeline
+from live import shared_connection
+from live.bucket import Buckets
+from live.bus import Bus
+from live.throttle import Throttle
+from resolvers import loop_share
+from resolvers.capacity import Capacity
+from resolvers.identity.refused_sign_ins import RefusedSignIns
+from resolvers.identity.sign_in_services import SignInServices
+from resolvers.live.feeds import Feeds
 from runtime import clock, services
 from runtime.settings import Settings
-from schema import base
-from server import health, ingest_routes, pages, uses, watch
-from server.graphql import operations, shared, sse, trusted
+from schema.engine.base import Context, Progress
+from schema.engine.services import Services
+from schema.engine.spending import Spending
+from server import answers, health, home, ingest_routes, pages
+from server.connection_monitor import ConnectionMonitor
+from server.graphql import shared, trusted
+from server.graphql.graphiql import page
+from server.graphql.operations import Runner
+from server.graphql.sse import Streams
 from server.graphql.view import View
+from server.schema_gate import Gated, SchemaGate
+from server.token_usage import TokenUsage
 
-ANSWER_WITHIN = 30.0  # seconds a statement may take: nobody waits for an answer much longer
+STATEMENT_TIMEOUT_SECONDS = 30.0  # clients do not wait much longer for a response
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application over the database and Redis that the settings name.
+    """The application on the database and Redis of the settings.
 
-    Raises `SettingsError` where the manifest of trusted documents cannot be used.
+    Raises `SettingsError` if the manifest of trusted documents cannot be used.
     """
 
     @asynccontextmanager
@@ -37,90 +54,98 @@ def create_app(settings: Settings) -> Starlette:
                 settings.database_url,
                 settings.redis_url,
                 pool=settings.database_pool,
-                answer_within=ANSWER_WITHIN,
+                statement_timeout=STATEMENT_TIMEOUT_SECONDS,
             ) as opened,
-            line.opened(opened.redis) as reading,
+            shared_connection.open_connection(opened.redis) as live_reader,
         ):
-            heard = bus.Bus(opened.redis)
-            await heard.start()
-            watched = watch.Watch(clock.now, settings.sockets_per_key)
-            watched.start()
-            noted, idle = refused.Noted(), timedelta(days=settings.session_idle_days)
-            used = uses.Uses(clock.now, watched.holders, idle, noted)
-            used.start()
-            followed = feeds.Feeds(reading, heard)
-            taking = pipeline.Pipeline(opened.redis, settings.records_days)
-            context = contexts(opened.redis, heard, followed, settings, taking, noted)
-            runner = operations.Runner(shared.Hub(context), context, known_documents)
+            gate = SchemaGate()
+            await gate.start()
+            bus = Bus(opened.redis)
+            await bus.start()
+            connections = ConnectionMonitor(clock.now, settings.sockets_per_key)
+            connections.start()
+            refused_sign_ins = RefusedSignIns()
+            idle = timedelta(days=settings.session_idle_days)
+            token_usage = TokenUsage(clock.now, connections.held_tokens, idle, refused_sign_ins)
+            token_usage.start()
+            live_feeds = Feeds(live_reader, bus)
+            ingest_pipeline = Pipeline(opened.redis, settings.records_days)
+            context = contexts(
+                opened.redis, bus, live_feeds, settings, ingest_pipeline, refused_sign_ins
+            )
+            hub, share = shared.Hub(context), loop_share.of_running_loop()
+            runner = Runner(hub, context, known_documents, share)
+            app.state.schema = gate
             app.state.services = opened
             app.state.settings = settings
-            app.state.watch = watched
+            app.state.connections = connections
             app.state.runner = runner
-            app.state.streams = sse.Streams(runner, watched)
-            app.state.ingest = taking
+            app.state.streams = Streams(runner, connections)
+            app.state.ingest_pipeline = ingest_pipeline
             try:
                 yield
             finally:
-                await taking.close()
-                await used.close()
-                await watched.close()
-                await heard.close()
+                await gate.close()
+                await ingest_pipeline.close()
+                await token_usage.close()
+                await connections.close()
+                await bus.close()
 
     known_documents = trusted.load(
         settings.documents, only=settings.documents_only, own=pages.DOCUMENTS
     )
     graphql = View(clock.now)
-    return Starlette(
+    application = answers.Application(
         routes=[
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
             *ingest_routes.routes,
             *pages.routes,
+            *page.routes,
+            *home.routes,
             Route("/healthz", health.live),
             Route("/readyz", health.ready),
         ],
+        middleware=[Middleware(Gated)],
         lifespan=lifespan,
     )
+    application.allowed_origins = settings.origins
+    return application
 
 
 def contexts(
     redis: Redis,
-    heard: bus.Bus,
-    followed: feeds.Feeds,
+    bus: Bus,
+    live_feeds: Feeds,
     settings: Settings,
-    taking: pipeline.Pipeline | None = None,
-    noted: refused.Noted | None = None,
+    ingest_pipeline: Pipeline | None = None,
+    refused_sign_ins: RefusedSignIns | None = None,
 ) -> shared.Context:
-    """What makes an operation's context of its caller, of where it is resumed, of its language."""
-    held = bucket.Bucket(redis, settings.cost_capacity, settings.cost_per_second)
-    lengths = sessions.Lengths(
+    """The function that creates an operation's context from its caller, the mark after which it
+    resumes, and its language."""
+    lifetimes = Lifetimes(
         timedelta(days=settings.session_idle_days),
         timedelta(days=settings.session_days),
         timedelta(days=settings.staff_session_days),
     )
-    signing_in = desk.Desk(
-        settings.secret_key or "", throttle.Throttle(redis), lengths, noted or refused.Noted()
+    shared_services = Services(
+        redis=redis,
+        bus=bus,
+        live_feeds=live_feeds,
+        sign_in=SignInServices(
+            settings.secret_key or "",
+            Throttle(redis),
+            lifetimes,
+            refused_sign_ins or RefusedSignIns(),
+        ),
+        sip_realm=settings.realm,
+        development=settings.development,
+        intake=ingest_pipeline,
+        spending=Spending(Buckets(redis), settings.allowances),
+        capacity=Capacity(settings.expensive_at_once),
     )
-    captioned = captions.Captions()
 
-    def context(
-        caller: callers.Caller | None, resume_after: int | None, language: str
-    ) -> base.Context:
-        return base.Context(
-            caller=caller,
-            clock=clock.now,
-            redis=redis,
-            bus=heard,
-            feeds=followed,
-            secret_key=settings.secret_key or "",
-            sip_realm=settings.realm,
-            language=language,
-            resume_after=resume_after,
-            development=settings.development,
-            bucket=held,
-            desk=signing_in,
-            intake=taking,
-            captions=captioned,
-        )
+    def context(caller: Caller | None, resume_after: int | None, language: str) -> Context:
+        return Context(caller, clock.now, shared_services, language, Progress(resume_after))
 
     return context

@@ -1,40 +1,37 @@
-"""Who sent this request: a bearer token, or a browser's cookie, to a caller."""
+"""Authenticates requests: the caller of a bearer token or of a browser's cookie."""
 
 import hmac
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from starlette.requests import HTTPConnection
 
-from domain import callers, networks, refusals, tokens
-from models import credentials
-from resolvers import access, sign_in
-from schema import exchange as exchanges
-from server import cookies, uses
+from domain import refusals
+from domain.identity import callers, networks, tokens
+from models.identity import credentials
+from resolvers import access
+from resolvers.identity import sign_in
+from schema.engine import exchange as exchanges
+from server import cookies, credential_lookup, token_usage
 
 CHALLENGE = 'Bearer realm="Callboard"'  # WWW-Authenticate of every 401: RFC 9110, 15.5.2
 
-# A caller found is believed for this long, so that ingest at a high rate asks the database a few
-# times a second for each key. With `watch.EVERY` it is why a revocation takes effect in a second.
-BELIEVED_FOR = timedelta(milliseconds=400)
-_MOST_BELIEVED = 10_000
-
-_believed: dict[tuple[tokens.Token, bytes], tuple[datetime, callers.Caller]] = {}
+_lookup = credential_lookup.CredentialLookup()
 
 
-async def identified(
-    connection: HTTPConnection, now: datetime, said: str | None = None
+async def identify(
+    connection: HTTPConnection, now: datetime, init_authorization: str | None = None
 ) -> callers.Caller | None:
-    """The caller of a request, None of nobody's; `said` is what a socket's first message has.
+    """The caller of a request; None without credentials.
 
-    UNAUTHENTICATED, ADDRESS_NOT_ALLOWED. A cookie that is not in force is nobody's: a page that
-    was signed in has to be able to sign in again.
+    `init_authorization` is that of a socket's first message. Refuses UNAUTHENTICATED and
+    ADDRESS_NOT_ALLOWED. An invalid cookie counts as none, so that its page can sign in again.
     """
-    authorized = said or authorization(connection)
-    if authorized is None:
+    header = init_authorization or authorization(connection)
+    if header is None:
         return None
-    is_cookie = not said and not connection.headers.get("authorization")
+    is_cookie = not init_authorization and not connection.headers.get("authorization")
     try:
-        return await authenticate(authorized, now, address(connection))
+        return await authenticate(header, now, address(connection))
     except refusals.Refusal:
         if is_cookie:
             return None
@@ -44,37 +41,52 @@ async def identified(
 async def authenticate(
     authorization: str | None, now: datetime, address: str | None = None
 ) -> callers.Caller:
-    """The caller of `Authorization: Bearer <token>`, sending from that address.
+    """The caller of `Authorization: Bearer <token>` at that address.
 
-    UNAUTHENTICATED where the token is not in force, ADDRESS_NOT_ALLOWED from where it is not.
+    Refuses UNAUTHENTICATED if the token is invalid, ADDRESS_NOT_ALLOWED if the address is not
+    allowed.
     """
     token = bearer(authorization)
-    found = (await _found(token, now)).at(address)
-    if not access.may_act(found):
-        raise not_in_force()
-    if found.staff_id is None and not networks.allow(found.networks, address):
+    credential = await _lookup.get(token, now)
+    if (
+        credential is None
+        or not has_secret(token, credential)
+        or not access.may_act(credential.caller)
+    ):
+        raise invalid_token()
+    caller = credential.caller.with_address(address)
+    if caller.staff_id is None and not networks.is_allowed(caller.networks, address):
         raise sign_in.not_allowed()
-    uses.note(token, now)
-    return found
+    token_usage.record(token, now)
+    return caller
 
 
-async def _found(token: tokens.Token, now: datetime) -> callers.Caller:
-    key = (token, tokens.digest(token.secret))
-    believed = _believed.get(key)
-    if believed is not None and now < believed[0]:
-        return believed[1]
-    known = await credentials.known(token, now)
-    if known is None or not is_secret(token, known):
-        _believed.pop(key, None)
-        raise not_in_force()
-    if len(_believed) >= _MOST_BELIEVED:
-        _believed.clear()
-    _believed[key] = (now + BELIEVED_FOR, known.caller)
-    return known.caller
+async def require_unchanged(token: tokens.Token, caller: callers.Caller, now: datetime) -> None:
+    """Checks a connection that was authenticated earlier. Refuses as `refusal_of`."""
+    refusal = refusal_of(token, caller, await _lookup.get(token, now))
+    if refusal is not None:
+        raise refusal
+
+
+def refusal_of(
+    token: tokens.Token, caller: callers.Caller, credential: credentials.Credential | None
+) -> refusals.Refusal | None:
+    """UNAUTHENTICATED if the token is invalid, RIGHTS_CHANGED if its caller differs."""
+    if (
+        credential is None
+        or not has_secret(token, credential)
+        or not access.may_act(credential.caller)
+    ):
+        return invalid_token()
+    if credential.caller.with_address(caller.address) != caller:
+        return refusals.Refusal(
+            "RIGHTS_CHANGED", "The rights of this login or key have changed. Connect again."
+        )
+    return None
 
 
 def authorization(connection: HTTPConnection) -> str | None:
-    """The header; else the cookie, if it is a page of ours that sends it."""
+    """The header; otherwise the cookie, if a page of Callboard sends it."""
     header = connection.headers.get("authorization")
     if header:
         return header
@@ -83,33 +95,36 @@ def authorization(connection: HTTPConnection) -> str | None:
 
 
 def address(connection: HTTPConnection) -> str | None:
-    """The IP address of the client, as the trusted proxies say it; None on a Unix socket."""
-    return networks.address(connection.client.host if connection.client else None)
+    """The IP address of the client as the trusted proxies report it; None on a Unix socket."""
+    return networks.parse_address(connection.client.host if connection.client else None)
 
 
 def exchange(connection: HTTPConnection, *, takes_cookie: bool = False) -> exchanges.Exchange:
-    """What an operation is told of its request; it can only take a cookie where one is wanted."""
+    """The request as an operation sees it. It can set a cookie only if a page requests one."""
     client = callers.Client(address(connection), connection.headers.get("user-agent"))
     return exchanges.Exchange(client, takes_cookie and cookies.is_wanted(connection))
 
 
 def bearer(authorization: str | None) -> tokens.Token:
-    """The token of an Authorization header, not yet looked up; UNAUTHENTICATED without one."""
+    """The token of an Authorization header, not yet looked up. Refuses UNAUTHENTICATED."""
     if not authorization:
         raise _unauthenticated("Send `Authorization: Bearer <token or key>`.")
     scheme, _, text = authorization.partition(" ")
     token = tokens.parse(text.strip()) if scheme.lower() == "bearer" else None
     if token is None:
-        raise _unauthenticated("The Authorization header holds no token or key of Callboard.")
+        raise _unauthenticated(
+            "The Authorization header does not contain a token or key of Callboard. Send `Bearer"
+            " <token or key>`."
+        )
     return token
 
 
-def is_secret(token: tokens.Token, known: credentials.Known) -> bool:
-    return hmac.compare_digest(known.secret_hash, tokens.digest(token.secret))
+def has_secret(token: tokens.Token, credential: credentials.Credential) -> bool:
+    return hmac.compare_digest(credential.secret_hash, tokens.digest(token.secret))
 
 
-def not_in_force() -> refusals.Refusal:
-    return _unauthenticated("This token or key is not in force; sign in again.")
+def invalid_token() -> refusals.Refusal:
+    return _unauthenticated("The token or key is not valid or has expired. Sign in again.")
 
 
 def _unauthenticated(template: str) -> refusals.Refusal:

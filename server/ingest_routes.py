@@ -1,28 +1,27 @@
-"""What switches post: call events, snapshots, and the question whom to let in.
+"""The endpoints for switches: call events, snapshots, and SIP authentication.
 
-`app.state.ingest` is the process's Pipeline.
+`app.state.ingest_pipeline` is the process's Pipeline.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain import callers, refusals
-from ingest import body, pipeline, sip_auth
-from models import faults
+from domain import refusals
+from domain.identity import callers
+from ingest import adapters, body, pipeline, sip_auth
+from models import faults, pool_shares
+from resolvers import loop_share
 from runtime import clock
 from server import auth
 
-T = TypeVar("T")
-
-_SECONDS = 30.0  # for a body to arrive, and again for it to be stored: else not acknowledged
+_TIMEOUT_SECONDS = 30.0  # for a body to arrive, and again for it to be stored
 _RETRY_AFTER = "1"  # seconds
-_LARGE = 500_000  # bytes of a body: what takes a few milliseconds to split
 _STATUS = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
@@ -35,94 +34,107 @@ _STATUS = {
     "TOO_MANY_TRIES": 429,
 }
 
-_Taken = Callable[[pipeline.Pipeline, int, bytes], Awaitable[dict[str, Any]]]
+_Take = Callable[[pipeline.Pipeline, int, bytes], Awaitable[dict[str, Any]]]
 
 
-async def _calls(request: Request) -> Response:
-    return await _answered(request, _take_calls)
+def _calls_route(adapter: adapters.Adapter) -> Route:
+    async def take_calls(
+        into: pipeline.Pipeline, account_id: int, content: bytes
+    ) -> dict[str, Any]:
+        raws = await body.run_in_steps(body.split(content))
+        return await into.ingest_calls(account_id, raws, clock.now(), adapter)
+
+    async def calls(request: Request) -> Response:
+        return await _prioritize(request, take_calls)
+
+    return Route(adapter.CALLS_PATH, calls, methods=["POST"])
 
 
 async def _snapshot(request: Request) -> Response:
-    return await _answered(request, _take_snapshot)
+    return await _prioritize(request, _take_snapshot)
 
 
 async def _sip_auth(request: Request) -> Response:
-    return await _answered(request, _ask_sip_auth)
+    return await _prioritize(request, _take_sip_auth)
 
 
 routes = [
-    Route("/ingest/calls", _calls, methods=["POST"]),
+    *map(_calls_route, adapters.ADAPTERS),
     Route("/ingest/snapshot", _snapshot, methods=["POST"]),
     Route("/ingest/sip-auth", _sip_auth, methods=["POST"]),
 ]
 
 
-async def _take_calls(into: pipeline.Pipeline, account_id: int, content: bytes) -> dict[str, Any]:
-    raws = await _aside(body.split, content)
-    return await into.take_calls(account_id, raws, clock.now())
-
-
 async def _take_snapshot(
     into: pipeline.Pipeline, account_id: int, content: bytes
 ) -> dict[str, Any]:
-    return await into.take_snapshot(account_id, content, clock.now())
+    return await into.ingest_snapshot(account_id, content, clock.now())
 
 
-async def _ask_sip_auth(into: pipeline.Pipeline, account_id: int, content: bytes) -> dict[str, Any]:
+async def _take_sip_auth(
+    into: pipeline.Pipeline, account_id: int, content: bytes
+) -> dict[str, Any]:
     return await sip_auth.answer(account_id, content, into.tries)
 
 
-async def _answered(request: Request, take: _Taken) -> Response:
+async def _prioritize(request: Request, take: _Take) -> Response:
+    with loop_share.of_running_loop().foreground():
+        return await _answer(request, take)
+
+
+async def _answer(request: Request, take: _Take) -> Response:
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             header, sender = request.headers.get("authorization"), auth.address(request)
-            caller = await auth.authenticate(header, clock.now(), sender)
+            with pool_shares.use_for(pool_shares.Purpose.INGEST, sender):
+                caller = await auth.authenticate(header, clock.now(), sender)
             if callers.Scope.INGEST not in caller.scopes or caller.customer_id is not None:
                 raise refusals.Refusal(
-                    "FORBIDDEN", "This needs an API key of the scope INGEST, of the whole account."
+                    "FORBIDDEN", "Use an API key with the scope INGEST for the whole account."
                 )
-        content = await _content(request)
-        async with asyncio.timeout(_SECONDS):
-            answer = await take(request.app.state.ingest, caller.account_id, content)
+        content = await _read_content(request)
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            with pool_shares.use_for(pool_shares.Purpose.INGEST, caller.account_id):
+                answer = await take(request.app.state.ingest_pipeline, caller.account_id, content)
     except ClientDisconnect:
-        return Response(status_code=400)  # nobody reads it
+        return Response(status_code=400)  # the client has disconnected
     except refusals.Refusal as refusal:
         status = _STATUS.get(refusal.code, 400)
         headers = {"WWW-Authenticate": auth.CHALLENGE} if status == 401 else None
         return _json(_refusal(refusal), status, headers)
-    except faults.AWAY:
-        away = refusals.Refusal("UNAVAILABLE", "The database cannot be reached; send it again.")
-        return _json(_refusal(away), 503, {"Retry-After": _RETRY_AFTER})
+    except faults.UNAVAILABLE_ERRORS:
+        unavailable = refusals.Refusal(
+            "UNAVAILABLE", "The database is temporarily unavailable. Send the request again."
+        )
+        return _json(_refusal(unavailable), 503, {"Retry-After": _RETRY_AFTER})
     return _json(answer, 200)
 
 
-async def _content(request: Request) -> bytes:
+async def _read_content(request: Request) -> bytes:
     """The body, decompressed. Raises Refusal."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
-        raise refusals.Refusal("UNKNOWN_ENCODING", "Send the body plain or with gzip.")
+        raise refusals.Refusal(
+            "UNKNOWN_ENCODING",
+            "The content encoding is not supported. Send the body plain or with gzip.",
+        )
     try:
-        async with asyncio.timeout(_SECONDS):
-            received = await _received(request)
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            received = await _receive(request)
     except TimeoutError:
         raise refusals.Refusal(
             "TOO_SLOW",
-            "The body did not arrive within {seconds:.0f} s; send smaller batches.",
-            seconds=_SECONDS,
+            "The body did not arrive within {seconds:.0f} s. Send smaller batches.",
+            seconds=_TIMEOUT_SECONDS,
         ) from None
     return await asyncio.to_thread(body.unzip, received) if encoding == "gzip" else received
 
 
-async def _aside(work: Callable[[bytes], T], content: bytes) -> T:
-    """In a thread where there is much to do."""
-    return work(content) if len(content) < _LARGE else await asyncio.to_thread(work, content)
-
-
-async def _received(request: Request) -> bytes:
+async def _receive(request: Request) -> bytes:
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > body.BYTES_MAX:
+        if len(received) > body.MAX_BYTES:
             raise body.too_large()
     return bytes(received)
 

@@ -1,11 +1,10 @@
-"""The pages that links in mails open: each a button that runs one mutation with the link's token.
+"""The pages behind links in e-mails. A button on each runs one mutation with the link's token.
 
-Opening a page changes nothing, so that a scanner of links in mails uses none up. A page is all
-there is to load; its policy lets it run its own script and speak to this server, nothing else.
-Once the link is used up, its token leaves the address and the history of the browser.
+Opening a page changes nothing, so that scanners of links in e-mails do not use a link. A page
+loads no other files, and its policy allows only its own script and requests to this server. When
+the link has been used, the script removes the token from the address and the browser's history.
 """
 
-import re
 import secrets
 from dataclasses import dataclass
 from html import escape
@@ -14,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from domain import messages, people, texts
-from domain.messages import Kind
-from domain.texts import marked
+from domain.identity import personal_data
+from domain.messaging import messages, texts
+from domain.messaging.messages import Kind
+from domain.messaging.texts import mark_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +42,38 @@ class Page:
 PAGES: dict[Kind, Page] = {
     Kind.VERIFY_EMAIL: Page(
         "verifyEmail",
-        marked("Verify your e-mail address"),
-        marked("Press the button to confirm that this address is yours."),
-        marked("Verify the address"),
-        marked("Your e-mail address is verified. You can close this page."),
+        mark_text("Verify your e-mail address"),
+        mark_text("Select the button to confirm that this address is yours."),
+        mark_text("Verify the address"),
+        mark_text("Your e-mail address is verified. You can close this page."),
     ),
     Kind.RESET_PASSWORD: Page(
         "resetPassword",
-        marked("Choose a new password"),
-        marked("It replaces the old one; whoever is signed in has to sign in again."),
-        marked("Set the password"),
-        marked("Your password is changed. Sign in with it."),
+        mark_text("Choose a new password"),
+        mark_text("The new password replaces the old one and ends all sessions."),
+        mark_text("Set the password"),
+        mark_text("The password was changed. Sign in with the new password."),
         asks_password=True,
     ),
     Kind.INVITATION: Page(
         "acceptInvitation",
-        marked("Accept the invitation"),
-        marked("Choose a password; you sign in with it and your e-mail address."),
-        marked("Accept the invitation"),
-        marked("Welcome. You can sign in now."),
+        mark_text("Accept the invitation"),
+        mark_text("Choose a password. You sign in with your e-mail address and this password."),
+        mark_text("Accept the invitation"),
+        mark_text("Your password is set. You can sign in now."),
         asks_password=True,
     ),
 }
-_PASSWORD = marked("New password, at least {characters} characters")
-_BROKEN = marked("That did not work; try again in a minute.")
-_SHOWN = marked("Show the password")
-_NEEDS_SCRIPT = marked("This page needs JavaScript: allow it, then open the link again.")
-_NEEDS_LINK = marked("Open this page by the link in the message that you were sent.")
+_PASSWORD = mark_text("New password, at least {characters} characters")
+_NO_RESPONSE = mark_text("The server did not respond. Try again in a minute.")
+_SHOW_PASSWORD = mark_text("Show the password")
+_NEEDS_SCRIPT = mark_text("This page needs JavaScript. Allow it, then open the link again.")
+_NEEDS_LINK = mark_text("To use this page, open the link in the message that you received.")
 
-# Run where only trusted documents are.
+# Allowed even if only trusted documents may run.
 DOCUMENTS = frozenset(page.document for page in PAGES.values())
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --back: #f3f5f8; --card: #fff; --line: #7d8796;
   --act: #1f5fbf; --fault: #b3261e }
 @media (prefers-color-scheme: dark) {
@@ -85,6 +85,7 @@ main { width: min(30rem, 100% - 2rem); margin: min(12vh, 6rem) auto; padding: 1.
   border-radius: .5rem; background: var(--card); overflow-wrap: break-word }
 h1 { margin: 0; font-size: 1.3rem }
 p { margin: 1rem 0 0 }
+a { color: inherit }
 label { display: block; margin-top: 1rem }
 input[name], button { width: 100%; padding: .6rem; border-radius: .3rem; font: inherit }
 input[name] { margin-top: .3rem; border: 1px solid var(--line); color: inherit; background: none }
@@ -97,7 +98,7 @@ button:disabled { cursor: wait }
 """
 _SCRIPT = """
 const form = document.querySelector("form");
-const said = document.querySelector("[role=status]");
+const status = document.querySelector("[role=status]");
 const button = form.querySelector("button");
 const { password, shown } = form.elements;
 shown?.addEventListener("change", () => {
@@ -106,10 +107,12 @@ shown?.addEventListener("change", () => {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   button.disabled = true;
-  said.textContent = "";
-  const { text, isDone, isOver } = await use(new URLSearchParams(location.search).get("token"));
-  said.textContent = text;
-  said.classList.toggle("fault", !isDone);
+  status.textContent = "";
+  // A damaged link may hold characters that no token has, and that no text may have.
+  const token = new URLSearchParams(location.search).get("token").replace(/[^\\w.-]/g, "");
+  const { text, isDone, isOver } = await use(token);
+  status.textContent = text;
+  status.classList.toggle("fault", !isDone);
   form.hidden = isOver;
   button.disabled = false;
   if (isOver) history.replaceState(null, "", location.pathname);
@@ -148,18 +151,16 @@ async def show(request: Request) -> Response:
     headers = {
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",  # the address holds the token
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
         "Vary": "Accept-Language",
     }
-    language = preferred(request.headers.get("accept-language", ""))
+    language = texts.preferred_language(request.headers.get("accept-language"))
     has_token = bool(request.query_params.get("token"))
     return HTMLResponse(_html(PAGES[kind], language, nonce, has_token), headers=headers)
 
 
 def _html(page: Page, language: str, nonce: str, has_token: bool) -> str:
     def say(template: str) -> str:
-        return escape(texts.say(language, template))
+        return escape(texts.translate(language, template))
 
     body = _form(page, language, nonce) if has_token else f"<p>{say(_NEEDS_LINK)}</p>"
     return f"""<!doctype html>
@@ -169,7 +170,7 @@ def _html(page: Page, language: str, nonce: str, has_token: bool) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>{say(page.title)}</title>
-<style nonce="{nonce}">{_STYLE}</style>
+<style nonce="{nonce}">{STYLE}</style>
 </head>
 <body>
 <main>
@@ -182,18 +183,18 @@ def _html(page: Page, language: str, nonce: str, has_token: bool) -> str:
 
 
 def _form(page: Page, language: str, nonce: str) -> str:
-    """Hidden until its script runs: without it the button would do nothing."""
+    """Hidden until its script runs, because the button has no effect without it."""
 
     def say(template: str, **values: object) -> str:
-        return escape(texts.say(language, template, values))
+        return escape(texts.translate(language, template, values))
 
     password = f"""
-<label>{say(_PASSWORD, characters=people.MIN_PASSWORD)}
+<label>{say(_PASSWORD, characters=personal_data.MIN_PASSWORD_CHARACTERS)}
 <input type="password" name="password" autocomplete="new-password" required
- minlength="{people.MIN_PASSWORD}"></label>
-<label><input type="checkbox" id="shown"> {say(_SHOWN)}</label>"""
+ minlength="{personal_data.MIN_PASSWORD_CHARACTERS}"></label>
+<label><input type="checkbox" id="shown"> {say(_SHOW_PASSWORD)}</label>"""
     return f"""<form hidden method="post" data-document="{escape(page.document)}"
- data-done="{say(page.done)}" data-broken="{say(_BROKEN)}">
+ data-done="{say(page.done)}" data-broken="{say(_NO_RESPONSE)}">
 <p>{say(page.explained)}</p>
 {password if page.asks_password else ""}
 <button>{say(page.button)}</button>
@@ -203,17 +204,5 @@ def _form(page: Page, language: str, nonce: str) -> str:
 <script nonce="{nonce}">{_SCRIPT}</script>"""
 
 
-def preferred(accept_language: str) -> str:
-    """The language of ours that an Accept-Language header (RFC 9110, 12.5.4) likes best."""
-    wanted: list[tuple[float, str]] = []
-    for part in accept_language.split(",")[:20]:
-        found = _RANGE.fullmatch(part.strip())
-        if found and found["tag"].partition("-")[0].lower() in texts.LANGUAGES:
-            wanted.append((float(found["q"] or 1), texts.supported(found["tag"])))
-    best = max(wanted, key=lambda one: one[0], default=(0.0, texts.DEFAULT))
-    return best[1] if best[0] > 0 else texts.DEFAULT
-
-
-_RANGE = re.compile(r"(?P<tag>[A-Za-z-]{1,40})(?:\s*;\s*q\s*=\s*(?P<q>[01](?:\.[0-9]{0,3})?))?")
-_KINDS = {messages.PAGE[kind]: kind for kind in PAGES}
+_KINDS = {messages.PAGES[kind]: kind for kind in PAGES}
 routes = [Route(path, show) for path in _KINDS]

@@ -1,99 +1,128 @@
-"""uvicorn's protocols, bounded (`paced`) and, at the end of the server, ended one after the other.
+"""uvicorn's protocols with limits (`paced_connections`) and a gradual shutdown.
 
-A WebSocket can also be written to at once, without a task for each message.
+A message can be written to a WebSocket directly, without a task of its own.
 """
 
+import logging
 import math
 import random
 import struct
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.exceptions import SecurityError
 from websockets.frames import CloseCode, Frame
+from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
-from server import paced
+from server import answers, paced_connections
 
-EXTENSION = "callboard.wire"  # of a scope: the `Http` or `Wire` it came by
+EXTENSION = "callboard.wire"  # in a scope: its `HttpProtocol` or `WebSocketProtocol`
 
-HEAD_BYTES = 32_768  # a request's line and headers
-HEAD_WITHIN = 10.0  # seconds for them to arrive
-BODY_WITHIN = 32.0  # seconds for a body: more than `ingest_routes` waits, which says so
+MAX_HEAD_BYTES = 32_768  # a request's line and headers
+HEAD_TIMEOUT_SECONDS = 10.0
+BODY_TIMEOUT_SECONDS = 32.0  # longer than the timeout of `ingest_routes`, which sends a response
 
-MAX_SENT = 190_000  # bytes a message may have: with what waits unread, a socket holds under 256 KiB
-MESSAGE_WITHIN = 10.0  # seconds for a message to arrive
-MESSAGE_FRAMES = 1_000  # it may be sent in
-STRANGER_BYTES = 65_536  # from a socket that has not signed in
-PING_EVERY, PONG_WITHIN = 13.0, 10.0  # seconds: finds a peer that is gone where little is sent
-PINGS_EVERY = 0.1  # seconds: what is due within them goes out together
-PING_RIDES = 0.15  # of PING_EVERY, before a ping is due: it goes with what is pushed then
-CLOSE_WITHIN = 2.0  # seconds for its answer to our close
+MAX_MESSAGE_BYTES = 190_000  # sent; with its unread data, a socket buffers less than 256 KiB
+MESSAGE_TIMEOUT_SECONDS = 10.0  # for a message to arrive
+MAX_MESSAGE_FRAMES = 1_000
+MAX_UNAUTHENTICATED_BYTES = 65_536  # received from an unauthenticated socket
+PING_INTERVAL_SECONDS = 13.0  # pings detect lost peers of idle sockets
+PONG_TIMEOUT_SECONDS = 10.0
+PING_BATCH_SECONDS = 0.1  # pings that are due within this time are sent together
+# A push within this share of the interval before a ping is due includes the ping.
+PING_PIGGYBACK_SHARE = 0.15
+CLOSE_TIMEOUT_SECONDS = 2.0  # for the peer's close frame
 
-END_WITHIN = 9.0  # seconds from SIGTERM to the end of the process; it is killed then
-GRACE = END_WITHIN - 2  # of them for connections; then the services are closed
-DRAIN_OVER = GRACE - CLOSE_WITHIN - 1  # of them, over which peers are sent away
+SHUTDOWN_TIMEOUT_SECONDS = 9.0  # from SIGTERM until the process is killed
+GRACE_SECONDS = SHUTDOWN_TIMEOUT_SECONDS - 2  # for connections; then the services are closed
+DRAIN_SECONDS = GRACE_SECONDS - CLOSE_TIMEOUT_SECONDS - 1  # over which connections are closed
 
+
+# uvicorn and websockets log the URLs and headers of handshakes, which may contain a token.
+_LOG = logging.getLogger("callboard.socket")
+_LOG.setLevel(logging.WARNING)
 
 _TEXT = 0x81  # the last frame of a text message
 _MEDIUM, _LONG = struct.Struct("!BBH"), struct.Struct("!BBQ")
 
 
-class ServerEnding(ServerState):
-    """uvicorn's, and whether the server ends: what is connected only then is sent away too."""
+class ShutdownState(ServerState):
+    """uvicorn's state with a flag for the shutdown, so that new connections are closed too."""
 
-    is_ending = False
+    is_shutting_down = False
 
 
 class TooLongError(Exception):
-    """A message of more than MAX_SENT bytes."""
+    """A message of more than MAX_MESSAGE_BYTES bytes."""
 
 
-class _Flow(FlowControl):
-    """uvicorn's, but its owner says whether more is read."""
+class _FlowControl(FlowControl):
+    """uvicorn's flow control; the protocol decides whether to read more."""
 
-    def __init__(self, transport: Any, go_on: Callable[[], None]) -> None:
+    def __init__(self, transport: Any, continue_reading: Callable[[], None]) -> None:
         super().__init__(transport)
-        self._go_on = go_on
+        self._continue_reading = continue_reading
 
     def resume_reading(self) -> None:
         if self.read_paused:
             self.read_paused = False
-            self._go_on()
+            self._continue_reading()
 
 
-class Http(paced.Paced, HttpToolsProtocol):
-    """HTTP, server-sent events among it."""
+class HttpProtocol(paced_connections.PacedProtocol, HttpToolsProtocol):
+    """HTTP, including server-sent events."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
+        self._is_head_too_long = False
+        self._is_refused = False
 
     @property
     def is_writable(self) -> bool:
         return not self.flow.write_paused
 
     def has_enough(self) -> bool:
-        return self.flow.read_paused or bool(self.pipeline)
+        waits_to_refuse = self._is_head_too_long and not self._is_refused
+        return waits_to_refuse or self.flow.read_paused or bool(self.pipeline)
 
-    def slice(self) -> int:
-        """Of a body more, as it is not looked into."""
-        return paced.SLICE if self._in_head else 4 * paced.SLICE
+    def slice_bytes(self) -> int:
+        """Larger for a body, because it is not parsed here."""
+        return paced_connections.SLICE_BYTES if self._in_head else 4 * paced_connections.SLICE_BYTES
 
     def feed(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         if self._in_head:
             self._head_bytes += len(data)
-            if self._is_idle():  # else an empty line after a request would end its answer
-                self.expect_rest(HEAD_WITHIN)
+            if self._is_idle():  # otherwise an empty line after a request would end its response
+                self.set_deadline(HEAD_TIMEOUT_SECONDS)
         HttpToolsProtocol.data_received(self, data)
-        if self._in_head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-            if self._is_idle():
-                self.send_400_response(f"A request's head has at most {HEAD_BYTES} bytes.")
-            else:
-                self.abort()
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._is_head_too_long = True
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        """Refuses the request once the previous request has its response."""
+        if self._is_idle() and not self._is_refused and not self.transport.is_closing():
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            self._send_last_response(
+                status, f"A request's head has at most {MAX_HEAD_BYTES} bytes."
+            )
+
+    def _send_last_response(self, status: HTTPStatus, message: str) -> None:
+        """Sends the last response, then reads for a moment: closing with unread bytes would reset
+        the connection and lose the response."""
+        self._is_refused = True
+        self.transport.write(answers.plain(status, message))
+        self.transport.write_eof()
+        self.abort_in(CLOSE_TIMEOUT_SECONDS)
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -102,54 +131,64 @@ class Http(paced.Paced, HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow = _Flow(transport, self.go_on)
-        self.expect_rest(HEAD_WITHIN)
-        if _is_ending(self.server_state):
+        self.flow = _FlowControl(transport, self.continue_reading)
+        self.set_deadline(HEAD_TIMEOUT_SECONDS)
+        if _is_shutting_down(self.server_state):
             self.shutdown()
 
     def handle_websocket_upgrade(self) -> None:
-        self.let_go()
-        self._unfed.clear()  # said before the handshake was answered: not for a WebSocket
+        self.stop_timers()
+        self._pending.clear()  # sent before the handshake ended; not part of the WebSocket
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {EXTENSION: {"wire": self}}
-        self.expect_rest(HEAD_WITHIN)
+        self.set_deadline(HEAD_TIMEOUT_SECONDS)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._arrival.stop()
-        self.expect_rest(BODY_WITHIN)
+        self._arrival_timer.stop()
+        self.set_deadline(BODY_TIMEOUT_SECONDS)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_head, self._head_bytes = True, 0
-        self._arrival.stop()
+        self._arrival_timer.stop()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self.go_on()
+        if self._is_head_too_long:
+            self._refuse_head()
+        self.continue_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._is_idle():
+            self._send_last_response(HTTPStatus.BAD_REQUEST, msg)
+        else:
+            super().send_400_response(msg)
 
     def shutdown(self) -> None:
-        """What runs may end; what has not even arrived holds up nobody."""
+        """Lets running requests finish; does not wait for requests that have not arrived."""
         super().shutdown()
-        waits = self.transport.is_closing() or self._arrival.is_running
-        self.abort_in(CLOSE_WITHIN if waits else DRAIN_OVER + CLOSE_WITHIN)
+        waits = self.transport.is_closing() or self._arrival_timer.is_running
+        self.abort_in(CLOSE_TIMEOUT_SECONDS if waits else DRAIN_SECONDS + CLOSE_TIMEOUT_SECONDS)
 
 
-class Wire(paced.Paced, WebSocketsSansIOProtocol):
-    """A WebSocket. Its owner sets `on_writable`, called when it can be written to again."""
+class WebSocketProtocol(paced_connections.PacedProtocol, WebSocketsSansIOProtocol):
+    """A WebSocket. Calls `on_writable` when it can be written to again."""
 
     def __init__(self, config: Any, server_state: ServerState, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, server_state, *args, **kwargs)
         self.on_writable: Callable[[], None] | None = None
-        self.is_stranger = True  # until it has signed in
+        self.is_unauthenticated = True
         self._received = 0
         self._ping_due: float | None = None
-        self._ping_rides = math.inf  # from when on a ping goes with what is written
+        self._ping_allowed_from = math.inf  # from then on, a write includes the ping
         self._server_state = server_state
+        self.logger = self.conn.logger = _LOG
+        self.conn.debug = False
 
     async def run_asgi(self) -> None:
         self.scope["extensions"][EXTENSION] = {"wire": self}
@@ -161,35 +200,35 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
 
     @property
     def is_writable(self) -> bool:
-        """Whether the peer has read enough for more to be sent."""
+        """Whether more can be sent: the socket is open, and the peer has read enough."""
         return not (self.is_paused or self.close_sent or self.transport.is_closing())
 
     async def until_writable(self) -> bool:
-        """Waits for the peer to read; False where the socket is closed."""
-        while not self.writable.is_set():  # another writer may have been faster
+        """Waits for the peer to read. Returns False if the socket is closed."""
+        while not self.writable.is_set():  # another task may have written first
             await self.writable.wait()
         return self.is_open
 
     def write(self, text: bytes) -> None:
-        """Sends a text message now; only while `is_writable`. TooLongError beyond MAX_SENT."""
-        if len(text) > MAX_SENT:
+        """Sends a text message now; only while `is_writable`. Raises TooLongError."""
+        if len(text) > MAX_MESSAGE_BYTES:
             raise TooLongError(len(text))
-        rides = self.loop.time() >= self._ping_rides
-        self.transport.write(_text_frame(text) + self._ping() if rides else _text_frame(text))
+        takes_ping = self.loop.time() >= self._ping_allowed_from
+        self.transport.write(_text_frame(text) + self._ping() if takes_ping else _text_frame(text))
 
     async def send(self, message: Any) -> None:
-        """As uvicorn does; but a peer that does not answer our close is reset."""
+        """As uvicorn does, but resets a peer that does not reply to the close."""
         await super().send(message)
         if self.close_timer is not None:
             self.close_timer.cancel()
-            self.close_timer = self.loop.call_later(CLOSE_WITHIN, self.abort)
-            self.go_on()
+            self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.abort)
+            self.continue_reading()
 
     async def receive(self) -> Any:
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
-            self.go_on()
+            self.continue_reading()
         return message
 
     # What arrives --------------------------------------------------------------------------------
@@ -199,8 +238,10 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
-        if self.is_stranger and self._received > STRANGER_BYTES:
-            self._refuse(CloseCode.MESSAGE_TOO_BIG, f"{STRANGER_BYTES} bytes without signing in")
+        if self.is_unauthenticated and self._received > MAX_UNAUTHENTICATED_BYTES:
+            self._refuse(
+                CloseCode.MESSAGE_TOO_BIG, f"{MAX_UNAUTHENTICATED_BYTES} bytes without signing in"
+            )
         else:
             super().data_received(data)
 
@@ -210,30 +251,49 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
     def handle_events(self) -> None:
         ends_with_a_frame = bool(self.conn.events) and not self.conn.reader.buffer
         super().handle_events()
-        if ends_with_a_frame and self.conn.current_size is None:
-            self._arrival.stop()
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake(self.conn.handshake_exc)
+        elif ends_with_a_frame and self.conn.current_size is None:
+            self._arrival_timer.stop()
         else:
-            self.expect_rest(MESSAGE_WITHIN)
+            self.set_deadline(MESSAGE_TIMEOUT_SECONDS)
+
+    def _refuse_handshake(self, error: Exception) -> None:
+        """Sends a response, which websockets does not. It accepts fewer and shorter headers than
+        HTTP."""
+        if isinstance(error.__cause__ or error, SecurityError):
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            message = (
+                f"A handshake has at most {MAX_NUM_HEADERS} headers of {MAX_LINE_LENGTH} bytes."
+            )
+        else:
+            status, message = HTTPStatus.BAD_REQUEST, "Invalid WebSocket handshake"
+        if not self.transport.is_closing():
+            self.transport.write(answers.plain(status, message))
+            self.transport.close()
+            self.abort_in(CLOSE_TIMEOUT_SECONDS)
 
     def handle_cont(self, event: Frame) -> None:
-        if len(self.frames) < MESSAGE_FRAMES:
+        if len(self.frames) < MAX_MESSAGE_FRAMES:
             super().handle_cont(event)
         else:
-            self._refuse(CloseCode.MESSAGE_TOO_BIG, f"A message has {MESSAGE_FRAMES} frames")
+            self._refuse(CloseCode.MESSAGE_TOO_BIG, f"A message has {MAX_MESSAGE_FRAMES} frames")
 
     def send_receive_event_to_app(self) -> None:
         super().send_receive_event_to_app()
-        self._arrival.stop()
+        self._arrival_timer.stop()
 
     def handle_ping(self) -> None:
-        """Answers, unless the peer asks without reading the answers."""
+        """Sends a pong, unless the peer does not read."""
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
 
-    def too_late(self) -> None:
-        self._refuse(CloseCode.POLICY_VIOLATION, f"A message has {MESSAGE_WITHIN:.0f} s to arrive")
+    def handle_timeout(self) -> None:
+        self._refuse(
+            CloseCode.POLICY_VIOLATION, f"A message has {MESSAGE_TIMEOUT_SECONDS:.0f} s to arrive"
+        )
 
     def _refuse(self, code: CloseCode, reason: str) -> None:
         if not self.transport.is_closing():
@@ -242,13 +302,13 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
             self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
             self.close_sent = True
             self.transport.close()
-            self.abort_in(CLOSE_WITHIN)
+            self.abort_in(CLOSE_TIMEOUT_SECONDS)
 
     # What uvicorn calls --------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        if _is_ending(self._server_state):
+        if _is_shutting_down(self._server_state):
             self.shutdown()
 
     def resume_writing(self) -> None:
@@ -261,19 +321,19 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def schedule_ping(self) -> None:
-        """It goes with what is pushed shortly before it is due: to wake and write for each costs
-        more than many a push. For the same reason all that are due about now are sent in one turn.
+        """Schedules the ping. A push shortly before it is due includes it.
 
-        Each keeps its place in the interval, else all that once had to wait would go out together
-        for good.
+        A separate wake-up and write would cost more than a small push. For the same reason, pings
+        that are due at about the same time are sent in one turn. Each socket keeps its offset
+        within the interval; otherwise pings that were delayed once would stay together.
         """
         assert self.ping_interval is not None
         now, every = self.loop.time(), self.ping_interval
         if self._ping_due is None:
-            self._ping_due = math.ceil((now + every) / PINGS_EVERY) * PINGS_EVERY
+            self._ping_due = math.ceil((now + every) / PING_BATCH_SECONDS) * PING_BATCH_SECONDS
         else:
             self._ping_due += every * max(1, math.ceil((now - self._ping_due) / every))
-        self._ping_rides = self._ping_due - PING_RIDES * every
+        self._ping_allowed_from = self._ping_due - PING_PIGGYBACK_SHARE * every
         self.ping_timer = self.loop.call_at(self._ping_due, self.send_keepalive_ping)
 
     def send_keepalive_ping(self) -> None:
@@ -281,29 +341,29 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
             self.transport.write(self._ping())
 
     def _ping(self) -> bytes:
-        """The ping that is due, its answer awaited from now on."""
+        """Returns the frame of a ping, and starts the timeout of its pong."""
         self.stop_keepalive()
         assert self.ping_timeout is not None
         self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
         self.ping_sent_at = self.loop.time()
-        self.pending_ping_payload = random.randbytes(4)  # tells its pong from others
+        self.pending_ping_payload = random.randbytes(4)  # identifies its pong
         self.conn.send_ping(self.pending_ping_payload)
         return b"".join(self.conn.data_to_send())
 
     def stop_keepalive(self) -> None:
         super().stop_keepalive()
-        self._ping_rides = math.inf
+        self._ping_allowed_from = math.inf
 
     def keepalive_timeout(self) -> None:
-        """No close first, as uvicorn does: it would wait for a peer that is not there."""
+        """Aborts without uvicorn's close frame, because a lost peer would not reply to it."""
         self.stop_keepalive()
         self.abort()
 
     def shutdown(self) -> None:
-        """The server ends: the peers are sent away one after the other, to come back so."""
-        self.loop.call_later(random.uniform(0, DRAIN_OVER), self._go_away)
+        """Closes the socket at a random time, so that clients do not reconnect all at once."""
+        self.loop.call_later(random.uniform(0, DRAIN_SECONDS), self._close_for_shutdown)
 
-    def _go_away(self) -> None:
+    def _close_for_shutdown(self) -> None:
         if self.disconnected:
             return
         if not self.writable.is_set():
@@ -311,12 +371,12 @@ class Wire(paced.Paced, WebSocketsSansIOProtocol):
             return
         if not self.transport.is_closing():
             super().shutdown()
-        self.abort_in(CLOSE_WITHIN)
+        self.abort_in(CLOSE_TIMEOUT_SECONDS)
 
 
 def _text_frame(text: bytes) -> bytes:
-    """RFC 6455 §5.2: whole and not masked, as a server sends it. A push is written so thousands of
-    times, where `websockets` would check and copy it anew each time."""
+    """One unmasked frame, as servers send it (RFC 6455, 5.2). A push is written to thousands of
+    sockets; `websockets` would check and copy it for each of them."""
     size = len(text)
     if size < 126:
         return bytes((_TEXT, size)) + text
@@ -325,5 +385,5 @@ def _text_frame(text: bytes) -> bytes:
     return _LONG.pack(_TEXT, 127, size) + text
 
 
-def _is_ending(state: ServerState) -> bool:
-    return isinstance(state, ServerEnding) and state.is_ending
+def _is_shutting_down(state: ServerState) -> bool:
+    return isinstance(state, ShutdownState) and state.is_shutting_down

@@ -1,1 +1,1 @@
-"""A simulated switch: speaks `/ingest/*` as a real one would, and knows no other way in."""
+"""A simulated switch. Like a real one, it uses only `/ingest/*`."""

@@ -1,4 +1,4 @@
-"""Made-up calls, each planned whole at its setup: pure, the same again for the same seed."""
+"""Generated calls, each planned completely at its setup. The same seed gives the same calls."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-# Reserved for fiction: +44 1632 96xxxx and +1 555 01xx. With the digits that follow.
+# Reserved for fiction: +44 1632 96xxxx and +1 555 01xx. Prefix and number of further digits.
 _SOURCES = ("+441632960", "+441632961", "+441632962")
 _DESTINATIONS = (
     ("+441632960", 3),
@@ -25,7 +25,7 @@ _REASONS = {
     487: ("Request Terminated", 16),
     503: ("Service Unavailable", 38),
 }
-# Final code of an attempt that is not answered, and how often.
+# Final codes of attempts that are not answered, with their weights.
 _FAILURES = ((480, 36), (486, 24), (487, 26), (404, 10), (503, 4))
 
 Event = dict[str, Any]
@@ -33,7 +33,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One offer to one carrier (None: refused before any was chosen)."""
+    """One offer to one carrier (None: refused before a carrier was selected)."""
 
     number: int
     carrier: str | None
@@ -67,10 +67,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Who calls through whom. The first customers and carriers get the most.
+    """The customers and carriers of the calls. The first ones have the most calls.
 
-    `talk_seconds` is the mean of the answered calls; `failover` the share of offers that a carrier
-    turns down with 503.
+    `talk_seconds`: the mean talk time of answered calls. `failover`: the share of offers that a
+    carrier refuses with 503.
     """
 
     customers: tuple[str, ...]
@@ -80,7 +80,7 @@ class Mix:
 
 
 class Planner:
-    """Plans one call after the other. `name` makes call ids unique between switches and starts."""
+    """Plans calls. `name` keeps call ids unique across switches and starts."""
 
     def __init__(self, mix: Mix, random: Random, name: str) -> None:
         self._mix = mix
@@ -88,10 +88,10 @@ class Planner:
         self._name = name
         self._count = 0
 
-    def call(self, at: datetime) -> Call:
+    def plan(self, at: datetime) -> Call:
         random, mix = self._random, self._mix
         self._count += 1
-        place = _weighted(random, len(mix.customers))
+        place = _weighted_index(random, len(mix.customers))
         prefix, digits = random.choice(_DESTINATIONS)
         return Call(
             call_id=f"{self._count}-{random.getrandbits(32):08x}@{self._name}",
@@ -107,28 +107,28 @@ class Planner:
         if random.random() < 0.01:
             return (Leg(0, None, at, None, None, at + self._span(0.01, 0.05), 404, "system"),)
         legs: list[Leg] = []
-        first = _weighted(random, len(carriers))
+        first = _weighted_index(random, len(carriers))
         while len(legs) < len(carriers) - 1 and random.random() < self._mix.failover:
             carrier = carriers[(first + len(legs)) % len(carriers)]
             end = at + self._span(0.05, 1.5)
             legs.append(Leg(len(legs), carrier, at, None, None, end, 503, "callee"))
             at = end
         carrier = carriers[(first + len(legs)) % len(carriers)]
-        last = self._answered if answered else self._failed
-        return (*legs, last(len(legs), carrier, at))
+        plan_last = self._answered_leg if answered else self._failed_leg
+        return (*legs, plan_last(len(legs), carrier, at))
 
-    def _answered(self, number: int, carrier: str, at: datetime) -> Leg:
+    def _answered_leg(self, number: int, carrier: str, at: datetime) -> Leg:
         random = self._random
         ringing = at + self._span(0.3, 4.0)
         answer = ringing + self._span(1.0, 14.0)
-        # Lognormal with this mean: most calls are short, a few are very long.
+        # Lognormal with this mean, because most calls are short and a few are very long.
         mean = self._mix.talk_seconds
         talk = timedelta(seconds=mean * random.lognormvariate(-0.405, 0.9))
         digits = random.randint(1, 12) if random.random() < 0.2 else 0
         by = random.choice(("caller", "caller", "callee"))
         return Leg(number, carrier, at, ringing, answer, answer + talk, 200, by, digits)
 
-    def _failed(self, number: int, carrier: str, at: datetime) -> Leg:
+    def _failed_leg(self, number: int, carrier: str, at: datetime) -> Leg:
         random = self._random
         codes, weights = zip(*_FAILURES, strict=True)
         code: int = random.choices(codes, weights)[0]
@@ -139,16 +139,16 @@ class Planner:
         by = "caller" if code == 487 else "callee"
         return Leg(number, carrier, at, ringing, None, end, code, by)
 
-    def _span(self, least: float, most: float) -> timedelta:
-        return timedelta(seconds=self._random.uniform(least, most))
+    def _span(self, min_seconds: float, max_seconds: float) -> timedelta:
+        return timedelta(seconds=self._random.uniform(min_seconds, max_seconds))
 
 
-def _weighted(random: Random, count: int) -> int:
+def _weighted_index(random: Random, count: int) -> int:
     return random.choices(range(count), [1 / (place + 1) for place in range(count)])[0]
 
 
 def cut(call: Call, at: datetime) -> Call:
-    """The call as it is when the switch ends it at `at`; one that has ended stays as it was."""
+    """The call if the switch ends it at `at`; unchanged if it has already ended."""
     if call.last.end_at <= at:
         return call
     legs = [leg for leg in call.legs if leg.number == 0 or leg.offered_at <= at]
@@ -168,7 +168,7 @@ def cut(call: Call, at: datetime) -> Call:
 
 
 def events(call: Call, switch: str) -> Iterator[tuple[datetime, Event]]:
-    """What the switch says of the call, in order, each with when. Instants are datetimes."""
+    """The events of the call in order, each with its time. Times in events are datetimes."""
     for leg in call.legs:
         common: Event = {
             "call_id": call.call_id,
@@ -191,7 +191,7 @@ def events(call: Call, switch: str) -> Iterator[tuple[datetime, Event]]:
 
 
 def records(call: Call, switch: str) -> Iterator[Event]:
-    """The ends alone: enough for the books, nothing for the live picture."""
+    """Only the `end` events, which are enough for billing."""
     return (event for _, event in events(call, switch) if event["type"] == "end")
 
 

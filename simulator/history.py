@@ -1,4 +1,4 @@
-"""Past calls with the shape of real traffic: quiet nights, busy mornings, quiet weekends."""
+"""Past calls, distributed like real traffic: few at night and on weekends, many in the morning."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -32,6 +32,6 @@ def records(
     """The `end` events of about `total` calls set up and ended within `span`."""
     start, end = span
     for setup in setups(random, start, end, total):
-        call = planner.call(setup)
+        call = planner.plan(setup)
         if call.last.end_at <= end:
             yield from calls.records(call, switch)

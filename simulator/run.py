@@ -11,15 +11,15 @@ from runtime import clock
 from simulator import calls, delivery
 from simulator.switch import Switch
 
-_TICK = 0.05
-_POST_EVERY = 0.2
-_BEAT_EVERY = timedelta(seconds=2)
-_SNAPSHOT_PAUSE = 1.0  # between two, while Callboard keeps asking
-_LAST_BEATS = 3  # a count that is wrong at the end is repaired only while the switch speaks
+_TICK_SECONDS = 0.05
+_POST_INTERVAL_SECONDS = 0.2
+_BEAT_INTERVAL = timedelta(seconds=2)
+_SNAPSHOT_PAUSE_SECONDS = 1.0  # between two snapshots, while Callboard requests them
+_LAST_BEATS = 3  # a wrong count is repaired only while the switch sends beats
 
 
 class Runner:
-    """Makes calls at `cps` a second until told to stop, then hangs up and delivers the rest."""
+    """Creates `cps` calls per second until it is stopped, then ends them and sends the rest."""
 
     def __init__(
         self, switch: Switch, planner: calls.Planner, deliver: delivery.Delivery, random: Random
@@ -33,7 +33,7 @@ class Runner:
         self._done = False
 
     async def run(self, cps: float, stop: asyncio.Event, duration: float | None = None) -> None:
-        """Ends after `duration` seconds (None: at `stop`). Raises `delivery.RejectedError`."""
+        """Ends at `stop` or after `duration` seconds. Raises `delivery.RejectedError`."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._deliver())
             await self._make_calls(cps, stop, duration)
@@ -50,31 +50,33 @@ class Runner:
         setup = beat = now
         while not stop.is_set() and (end is None or now < end):
             while setup <= now:
-                self.switch.begin(self._planner.call(setup))
+                self.switch.begin(self._planner.plan(setup))
                 setup += timedelta(seconds=self._random.expovariate(cps))
             self.switch.advance(now)
             if beat <= now:
                 self.switch.beat(now)
-                beat = now + _BEAT_EVERY
-            await asyncio.sleep(_TICK)
+                beat = now + _BEAT_INTERVAL
+            await asyncio.sleep(_TICK_SECONDS)
             now = clock.now()
 
     async def _deliver(self) -> None:
         queue = self.switch.queue
         while not (self._done and not queue):
-            batch = list(islice(queue, delivery.LARGEST_BATCH))
+            batch = list(islice(queue, delivery.MAX_BATCH_EVENTS))
             if batch:
-                self._heed(await self._delivery.calls(batch))
+                self._handle(await self._delivery.send_events(batch))
                 for _ in batch:
                     queue.popleft()
             if self._snapshot_wanted:
-                self._heed(await self._delivery.snapshot(self.switch.snapshot(clock.now())))
+                self._handle(await self._delivery.send_snapshot(self.switch.snapshot(clock.now())))
             if not queue:
                 self._idle.set()
-            if len(queue) < delivery.LARGEST_BATCH:
-                await asyncio.sleep(_SNAPSHOT_PAUSE if self._snapshot_wanted else _POST_EVERY)
+            if len(queue) < delivery.MAX_BATCH_EVENTS:
+                await asyncio.sleep(
+                    _SNAPSHOT_PAUSE_SECONDS if self._snapshot_wanted else _POST_INTERVAL_SECONDS
+                )
 
-    def _heed(self, answer: dict[str, Any]) -> None:
+    def _handle(self, answer: dict[str, Any]) -> None:
         self._snapshot_wanted = self.switch.name in answer.get("snapshotWanted", ())
 
 
@@ -89,25 +91,25 @@ async def simulate(
     seed: int | None = None,
     watch: Callable[[Switch], None] | None = None,
 ) -> dict[str, Any]:
-    """A switch from its start to its end; returns what it sent and what was answered.
+    """Runs a switch from its start to its end. Returns its report.
 
-    `watch` is given the switch before its first call, to show its progress.
+    Calls `watch` with the switch before its first call, to show its progress.
     """
-    started = clock.now()
-    boot = int(started.timestamp())
+    started_at = clock.now()
+    boot = int(started_at.timestamp())
     random = Random(seed)
     switch = Switch(name, boot)
     if watch is not None:
         watch(switch)
     planner = calls.Planner(mix, random, f"{boot}.{name}")
     await Runner(switch, planner, deliver, random).run(cps, stop, duration)
-    return report(switch, deliver.answers, started, clock.now())
+    return report(switch, deliver.answers, started_at, clock.now())
 
 
 def report(
     switch: Switch, answers: delivery.Answers, started: datetime, ended: datetime
 ) -> dict[str, Any]:
-    """What was sent (`attempts`, `answered`, `talkUs`, legs by carrier) and what was answered."""
+    """The sent totals (`attempts`, `answered`, `talkUs`, legs by carrier) and the answers."""
     sent = switch.sent
     return {
         "switch": switch.name,

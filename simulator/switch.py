@@ -1,4 +1,4 @@
-"""The simulated switch's memory: calls up, events to come, events not yet acknowledged."""
+"""The state of a simulated switch: active calls, future events, unacknowledged events."""
 
 import heapq
 from collections import Counter, deque
@@ -11,8 +11,8 @@ from simulator import calls
 
 
 @dataclass(slots=True)
-class Sent:
-    """What the switch said, counted by itself. Only attempts that have ended are counted."""
+class Totals:
+    """The switch's own totals of what it sent. Only attempts that have ended count."""
 
     attempts: int = 0
     answered: int = 0
@@ -38,16 +38,16 @@ class Sent:
 
 
 @dataclass(slots=True)
-class _Underway:
+class _PlannedCall:
     call: calls.Call
-    coming: Iterator[tuple[datetime, calls.Event]]
-    leg: int = -1  # the leg that is up; -1: none yet
+    next_events: Iterator[tuple[datetime, calls.Event]]
+    leg: int = -1  # the active leg; -1: none yet
 
 
 class Switch:
-    """Time is an argument: `advance` says what has happened up to then into `queue`.
+    """Time is an argument: `advance` adds the events up to a time to `queue`.
 
-    `boot` and `seq` number the events, as page "Call events" of the API describes.
+    `boot` and `seq` number the events, as docs/ingest.md describes.
     """
 
     def __init__(self, name: str, boot: int) -> None:
@@ -55,78 +55,81 @@ class Switch:
         self.boot = boot
         self.seq = 0
         self.queue: deque[calls.Event] = deque()
-        self.sent = Sent()
-        self._underway: dict[str, _Underway] = {}
+        self.sent = Totals()
+        self._planned: dict[str, _PlannedCall] = {}
         self._due: list[tuple[datetime, int, str, calls.Event]] = []
         self._order = 0
 
     @property
     def active(self) -> int:
-        """Calls up: begun and not finally ended."""
-        return sum(1 for each in self._underway.values() if each.leg >= 0)
+        """The number of active calls: begun, and without their final end."""
+        return sum(1 for call in self._planned.values() if call.leg >= 0)
 
     @property
     def underway(self) -> int:
-        return len(self._underway)
+        """The number of planned calls that have not ended."""
+        return len(self._planned)
 
     def begin(self, call: calls.Call) -> None:
-        self._underway[call.call_id] = _Underway(call, calls.events(call, self.name))
+        self._planned[call.call_id] = _PlannedCall(call, calls.events(call, self.name))
         self._schedule(call.call_id)
 
     def advance(self, now: datetime) -> None:
-        """Queues everything that has happened by `now`."""
+        """Queues all events up to `now`."""
         while self._due and self._due[0][0] <= now:
             _, _, call_id, event = heapq.heappop(self._due)
-            self._say(event)
-            underway = self._underway[call_id]
-            underway.leg = event["leg"]
+            self._enqueue(event)
+            planned = self._planned[call_id]
+            planned.leg = event["leg"]
             if event["type"] == "end" and event["final"]:
-                self.sent.add(self._underway.pop(call_id).call)
+                self.sent.add(self._planned.pop(call_id).call)
             else:
                 self._schedule(call_id)
 
     def hang_up(self, now: datetime) -> None:
-        """Ends every call that is up at `now`; forgets those that have not begun."""
+        """Ends every active call at `now`. Drops calls that have not begun."""
         self.advance(now)
         self._due.clear()
-        for call_id, each in list(self._underway.items()):
-            call = calls.cut(each.call, now)
-            said = sum(1 for at, _ in calls.events(each.call, self.name) if at <= now)
-            coming = list(calls.events(call, self.name))
-            self._underway[call_id] = _Underway(call, iter(coming[said:]), each.leg)
+        for call_id, planned in list(self._planned.items()):
+            call = calls.cut(planned.call, now)
+            sent = sum(1 for at, _ in calls.events(planned.call, self.name) if at <= now)
+            events = list(calls.events(call, self.name))
+            self._planned[call_id] = _PlannedCall(call, iter(events[sent:]), planned.leg)
             self._schedule(call_id)
         self.advance(now)
 
     def beat(self, now: datetime) -> None:
-        self._say({"type": "beat", "switch": self.name, "active": self.active, "at": now})
+        self._enqueue({"type": "beat", "switch": self.name, "active": self.active, "at": now})
 
     def snapshot(self, now: datetime) -> dict[str, Any]:
-        """All that is up, under the number of the last event said."""
+        """All active calls, with the number of the last event."""
         return {
             "switch": self.name,
             "boot": self.boot,
             "seq": self.seq,
             "at": now,
-            "calls": [_up(each) for each in self._underway.values() if each.leg >= 0],
+            "calls": [
+                _snapshot_item(planned) for planned in self._planned.values() if planned.leg >= 0
+            ],
         }
 
     def _schedule(self, call_id: str) -> None:
-        at, event = next(self._underway[call_id].coming)
+        at, event = next(self._planned[call_id].next_events)
         self._order += 1
         heapq.heappush(self._due, (at, self._order, call_id, event))
 
-    def _say(self, event: calls.Event) -> None:
+    def _enqueue(self, event: calls.Event) -> None:
         self.seq += 1
         self.queue.append({**event, "boot": self.boot, "seq": self.seq})
 
 
-def _up(each: _Underway) -> dict[str, Any]:
-    leg = each.call.legs[each.leg]
+def _snapshot_item(planned: _PlannedCall) -> dict[str, Any]:
+    leg = planned.call.legs[planned.leg]
     listed = {
-        "call_id": each.call.call_id,
+        "call_id": planned.call.call_id,
         "leg": leg.number,
-        "customer": each.call.customer,
-        "setup_at": each.call.setup_at,
+        "customer": planned.call.customer,
+        "setup_at": planned.call.setup_at,
     }
     if leg.carrier is not None:
         listed["carrier"] = leg.carrier

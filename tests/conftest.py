@@ -1,24 +1,42 @@
 """Real services for every test: embedded ones, or those of CALLBOARD_DATABASE_URL / _REDIS_URL."""
 
-import gc
 import os
 import random
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from itertools import count, groupby
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import databases
 import pytest
-import redises
-from programs import Program
+from hypothesis import HealthCheck, Phase, settings
 from redis.asyncio import Redis
-from service_urls import TestServices
 
 from models import db
 from runtime import embedded
+from tests.support import databases, own_redis, redises
+from tests.support.programs import Program
+from tests.support.service_urls import TestServices
+
+pytest_plugins = [
+    "tests.support.changed",
+    "tests.support.durations",
+    "tests.support.hangs",
+    "tests.support.parallel",
+    "tests.support.live.redis_connections",
+    "tests.support.scale_out.plugin",
+]
+
+# Time says nothing on a busy machine, and looking for a smaller example of a failure takes minutes
+# if each example asks real services. `--hypothesis-profile default` looks for it.
+settings.register_profile(
+    "callboard",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+settings.load_profile("callboard")
 
 _SERVICE_FIXTURES = {"services", "database", "redis", "web", "worker"}
 _OWN_REDIS_NUMBER = 14  # on a Redis given by URL: this one is flushed, no other is touched
@@ -38,13 +56,6 @@ class Folder(pytest.Package):
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector:
     return Folder.from_parent(parent, path=path)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_unconfigure() -> None:
-    """What is left at the very end is nobody's test: one Redis connection is, of a test not found
-    yet, and pytest would end a run in which all have passed with an error."""
-    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,21 +84,23 @@ def _shuffled(items: list[pytest.Item], order: random.Random) -> list[pytest.Ite
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[TestServices]:
+async def services() -> AsyncIterator[TestServices]:
+    """Servers of this process, or the given ones."""
     database_url = os.environ.get("CALLBOARD_DATABASE_URL")
     redis_url = os.environ.get("CALLBOARD_REDIS_URL")
-    if database_url and redis_url:
-        yield TestServices(database_url, _with_number(redis_url))
-        return
-    folder = Path(tempfile.mkdtemp(prefix="cb-test-"))
-    try:
-        with embedded.servers(folder, durable=False) as urls:
-            yield TestServices(
-                database_url or urls.database_url,
-                _with_number(redis_url) if redis_url else urls.redis_url,
-            )
-    finally:
-        shutil.rmtree(folder)
+    async with AsyncExitStack() as stack:
+        if redis_url and "PYTEST_XDIST_WORKER" in os.environ:
+            # Published messages reach all databases of a server: each process needs its own.
+            program = await own_redis.program_of(redis_url)
+            redis_url = (await stack.enter_async_context(own_redis.own_redis(program))).url
+        elif redis_url:
+            redis_url = _with_number(redis_url)
+        if not database_url or not redis_url:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cb-test-"))
+            urls = stack.enter_context(embedded.servers(Path(folder), durable=False))
+            database_url = database_url or urls.database_url
+            redis_url = redis_url or urls.redis_url
+        yield TestServices(database_url, redis_url)
 
 
 @pytest.fixture(scope="session")

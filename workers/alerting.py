@@ -1,4 +1,4 @@
-"""Compares all alert rules with what there is to read, and tells what has happened."""
+"""Evaluates all alert rules and notifies their recipients."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,54 +7,63 @@ from datetime import datetime
 import structlog
 from redis.asyncio import Redis
 
-from domain import alerts, facts
-from live import news, wake
-from models import alerts as stored
+from domain import facts
+from domain.alerting import evaluation
+from live import fact_signals, wake
+from models import faults
+from models.alerting import alert_states
 from workers import readings
 
-_AT_ONCE = 4  # that are told; more would wait for each other's numbers
+_MAX_CONCURRENT_RULES = 4  # more would wait for each other's fact numbers
 
 log = structlog.get_logger("worker")
 
 
 async def evaluate(redis: Redis, clock: Callable[[], datetime]) -> None:
-    """Of every account; one that fails does not keep the others."""
-    for account_id in await stored.accounts_with_rules():
+    """Evaluates the rules of every account. A failing account does not delay the others."""
+    for account_id in await alert_states.accounts_with_rules():
         try:
             await _evaluate(redis, account_id, clock())
+        except faults.UnavailableError:
+            return
         except Exception:
             log.exception("alert rules not evaluated", account=account_id)
 
 
 async def _evaluate(redis: Redis, account_id: int, now: datetime) -> None:
-    rules = await stored.standing(account_id)
-    found = await readings.take(redis, account_id, rules, now)
-    places = asyncio.Semaphore(_AT_ONCE)
-    # Most rules say nothing; what one says is decided anew under its lock.
+    rules = await alert_states.active_rules(account_id)
+    values = await readings.read_all(redis, account_id, rules, now)
+    slots = asyncio.Semaphore(_MAX_CONCURRENT_RULES)
+    # Most readings cause no transition. `_apply` decides again under the rule's lock.
     await asyncio.gather(
         *(
-            _take(redis, rule, read, now, places)
+            _apply(redis, rule, reading, now, slots)
             for rule in rules
-            if (read := found.get(rule.id)) and alerts.step(rule.wanted.rule, rule.state, read, now)
+            if (reading := values.get(rule.id))
+            and evaluation.evaluate(rule.definition.rule, rule.state, reading, now)
         )
     )
 
 
-async def _take(
+async def _apply(
     redis: Redis,
-    rule: stored.Standing,
-    read: alerts.Reading,
+    rule: alert_states.ActiveRule,
+    reading: evaluation.Reading,
     now: datetime,
-    places: asyncio.Semaphore,
+    slots: asyncio.Semaphore,
 ) -> None:
-    about = {"account": rule.account_id, "rule": rule.id}
+    context = {"account": rule.account_id, "rule": rule.id}
     try:
-        async with places:
-            told = await stored.take(rule, read, now)
-    except Exception:
-        log.exception("alert not told", **about)
+        async with slots:
+            event = await alert_states.apply_reading(rule, reading, now)
+    except faults.UnavailableError:
         return
-    if told is not None:
-        log.info("alert", **about, kind=told.kind)
-        await news.tell(redis, rule.account_id, told.customer_id, facts.Kind.ALERT, told.number)
-        await wake.hint(redis, wake.For.MESSAGES)
+    except Exception:
+        log.exception("alert not stored", **context)
+        return
+    if event is not None:
+        log.info("alert", **context, kind=event.kind)
+        await fact_signals.publish(
+            redis, rule.account_id, event.customer_id, facts.Kind.ALERT, event.number
+        )
+        await wake.hint(redis, wake.Work.MESSAGES)

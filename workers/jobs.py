@@ -1,6 +1,7 @@
-"""The jobs: each reads, calls the domain or models, writes. What is to do is a table, never a job.
+"""The jobs: each reads, calls the domain or models, and writes. Pending work is in tables.
 
-A job that is lost or fails loses nothing: the next tick finds what is left.
+A lost or failed job loses nothing, because the next tick finds its work again. If the database is
+unavailable, `models.availability` logs it and the jobs do not.
 """
 
 import asyncio
@@ -13,74 +14,76 @@ from typing import Any, TypeAlias
 import structlog
 from redis.asyncio import Redis
 
-from domain import facts, messages, rebuild_order, review, sessions
-from domain.rebuild_order import Place
-from live import bus, channels, news, topics, wake
-from models import (
-    accounts,
-    checklists,
-    hours,
-    ledger,
-    marks,
-    outbox,
-    partitions,
-    proofs,
-    quarantine,
-    switches,
-)
-from models import sessions as stored_sessions
-from workers import alerting, rebuilding, sending
+from domain import facts
+from domain.identity import session_lifetimes
+from domain.messaging import messages
+from domain.records import review
+from domain.summaries import channel_history, rebuild_order
+from domain.summaries.rebuild_order import Place
+from live import bus, channels, fact_signals, topics, wake
+from models import faults
+from models.billing import ledger
+from models.checklists import checklist_state
+from models.directory import switch_reports
+from models.identity import accounts, proofs, session_list
+from models.messaging import outbox
+from models.records import partitions, quarantine_store
+from models.summaries import channel_samples, hours, marks
+from workers import alerting, rebuilding, sampling, sending
 
-_REMOVE_BATCH = 1_000  # rows a statement removes
-_SECONDS = 40
-_REBUILD_SECONDS = 30  # then the last round may take its time
+_REMOVE_BATCH_ROWS = 1_000  # per statement
+_REMOVE_SECONDS = 40
+_REBUILD_SECONDS = 30  # then no further round begins
 
 log = structlog.get_logger("worker")
 
 
 @dataclass(slots=True)
 class Tools:
-    """What every job is given, as `ctx["tools"]`."""
+    """The dependencies of the jobs, as `ctx["tools"]`."""
 
     redis: Redis
     clock: Callable[[], datetime]
     records_days: int
     partitions_ahead_days: int
-    post: sending.Post = sending.NOTHING
+    delivery: sending.Delivery = sending.NO_DELIVERY
     turns: rebuild_order.Turns = field(default_factory=rebuild_order.Turns)
     review_days: int = 180
-    rebuilding: asyncio.Lock = field(default_factory=asyncio.Lock)
-    alerting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    channel_minutes_days: int = 30
+    rebuild_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    alert_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def rebuild_marked(ctx: dict[str, Any]) -> None:
-    """Rebuilds until no hour is marked that can be rebuilt now, or most of a job's time is over.
+    """Rebuilds until no marked hour can be rebuilt now, or most of the job's time is over.
 
-    Does nothing if this process already does it.
+    Does nothing if this process is already rebuilding.
     """
     tools: Tools = ctx["tools"]
-    if tools.rebuilding.locked():
+    if tools.rebuild_lock.locked():
         return
-    async with tools.rebuilding:
+    async with tools.rebuild_lock:
         work = partial(_rebuild, tools)
         left = await rebuilding.run_rounds(tools.turns, tools.clock, work, _REBUILD_SECONDS)
     if left:
-        await wake.hint(tools.redis, wake.For.MARKS)
+        await wake.hint(tools.redis, wake.Work.MARKS)
 
 
 async def _rebuild(
     tools: Tools, account_id: int, place: Place, with_day: bool
 ) -> dict[Place, bool] | None:
-    """See `rebuilding.Rebuild`."""
-    work = _rebuild_day if with_day else _rebuild_alone
-    return await work(tools, account_id, place)
+    """A `rebuilding.Rebuild`."""
+    rebuild = _rebuild_day if with_day else _rebuild_alone
+    return await rebuild(tools, account_id, place)
 
 
 async def _rebuild_day(tools: Tools, account_id: int, place: Place) -> dict[Place, bool] | None:
     customer_id = place.customer_id
     try:
-        together = [place.hour, *await marks.others_of_day(account_id, place, tools.clock())]
-        rebuilt = await hours.try_rebuild_all(account_id, customer_id, together, tools.clock())
+        day_hours = [place.hour, *await marks.others_of_day(account_id, place, tools.clock())]
+        rebuilt = await hours.try_rebuild_all(account_id, customer_id, day_hours, tools.clock())
+    except faults.UnavailableError:
+        return None
     except Exception as error:
         log.warning("hours not rebuilt together", error=repr(error), of=account_id, last=str(place))
         return None
@@ -89,16 +92,18 @@ async def _rebuild_day(tools: Tools, account_id: int, place: Place) -> dict[Plac
 
 
 async def _rebuild_alone(tools: Tools, account_id: int, place: Place) -> dict[Place, bool]:
-    """An hour that fails does not keep the others."""
-    which = hours.Hour(account_id, place.customer_id, place.hour)
+    """Rebuilds one hour. A failure does not delay other hours."""
+    marked_hour = hours.Hour(account_id, place.customer_id, place.hour)
     try:
-        rebuilt = await hours.try_rebuild(*which, tools.clock())
+        rebuilt = await hours.try_rebuild(*marked_hour, tools.clock())
     except hours.NotRebuiltError as error:
         if error.failure:
-            log.error("hour not rebuilt", **which._asdict(), **asdict(error.failure))
+            log.error("hour not rebuilt", **marked_hour._asdict(), **asdict(error.failure))
         return {place: False}
+    except faults.UnavailableError:
+        return {}
     except Exception:
-        log.exception("hour neither rebuilt nor set aside", **which._asdict())
+        log.exception("hour neither rebuilt nor set aside", **marked_hour._asdict())
         return {}
     if rebuilt is None:
         return {}
@@ -107,19 +112,19 @@ async def _rebuild_alone(tools: Tools, account_id: int, place: Place) -> dict[Pl
 
 
 async def _publish(
-    tools: Tools, account_id: int, customer_id: int, rebuilt: Mapping[datetime, hours.Rebuilt]
+    tools: Tools, account_id: int, customer_id: int, rebuilt: Mapping[datetime, hours.RebuildResult]
 ) -> None:
-    """After the commit: each changed hour, and once what it makes of the checklists."""
+    """Publishes each changed hour after the commit, and settles the checklists once."""
     topic = topics.rows(account_id, customer_id)
     for hour in rebuilt.values():
         if hour.changed:
             await bus.publish(tools.redis, topic, hour.version)
     if any(hour.unrated_changed for hour in rebuilt.values()):
-        await _settle(tools, account_id, [customer_id, checklists.ACCOUNT])
+        await _settle(tools, account_id, [customer_id, checklist_state.ACCOUNT])
 
 
 async def post_closed(ctx: dict[str, Any]) -> None:
-    """Posts the charges of hours that closed since they were rebuilt."""
+    """Posts the charges of hours that have closed since they were rebuilt."""
     tools: Tools = ctx["tools"]
     for account_id in await accounts.ids():
         while await ledger.post_closed(account_id, tools.clock()):
@@ -127,48 +132,49 @@ async def post_closed(ctx: dict[str, Any]) -> None:
 
 
 async def settle_checklists(ctx: dict[str, Any]) -> None:
-    """Finds what has changed of the checklists, whatever changed it."""
+    """Publishes the checklists that have changed for any reason."""
     tools: Tools = ctx["tools"]
     for account_id in await accounts.ids():
-        changed = await checklists.changed(account_id, tools.clock())
-        for start in range(0, len(changed), checklists.BATCH):
-            await _settle(tools, account_id, changed[start : start + checklists.BATCH])
+        changed = await checklist_state.changed_checklists(account_id, tools.clock())
+        for start in range(0, len(changed), checklist_state.MAX_BATCH):
+            await _settle(tools, account_id, changed[start : start + checklist_state.MAX_BATCH])
 
 
 async def _settle(tools: Tools, account_id: int, ids: Sequence[int]) -> None:
-    """Where one fails, each by itself, so that it does not keep the others; the next look finds it
-    again."""
+    """If a batch fails, settles each checklist separately, so that one failure does not block the
+    others. The next run finds the failed one again."""
     try:
-        told = await checklists.settle(account_id, ids, tools.clock())
+        numbers_by_id = await checklist_state.settle(account_id, ids, tools.clock())
+    except faults.UnavailableError:
+        return
     except Exception:
         log.exception("checklists not settled", account=account_id, of=list(ids[:10]))
         for id in ids if len(ids) > 1 else ():
             await _settle(tools, account_id, [id])
         return
     kind = facts.Kind.CHECKLIST_CHANGED
-    numbers = {id or None: number for id, number in told.items()}
-    await news.tell_many(tools.redis, account_id, kind, numbers)
+    numbers = {id or None: number for id, number in numbers_by_id.items()}
+    await fact_signals.publish_many(tools.redis, account_id, kind, numbers)
 
 
 async def send_messages(ctx: dict[str, Any]) -> None:
-    """Sends what is due of the outbox."""
+    """Sends the messages of the outbox that are due."""
     tools: Tools = ctx["tools"]
-    await sending.send_due(tools.post, tools.clock)
+    await sending.send_due(tools.delivery, tools.clock)
 
 
 async def evaluate_alerts(ctx: dict[str, Any]) -> None:
-    """Compares every alert rule with what there is to read now. Of rounds that overlap, the later
-    leaves it to the earlier."""
+    """Evaluates every alert rule. Does nothing while an earlier round still runs."""
     tools: Tools = ctx["tools"]
-    if not tools.alerting.locked():
-        async with tools.alerting:
+    if not tools.alert_lock.locked():
+        async with tools.alert_lock:
             await alerting.evaluate(tools.redis, tools.clock)
 
 
-async def make_partitions(ctx: dict[str, Any]) -> None:
+async def create_partitions(ctx: dict[str, Any]) -> None:
     tools: Tools = ctx["tools"]
     today = tools.clock().date()
-    await partitions.ensure(
+    await partitions.ensure_period(
         today - timedelta(days=1), today + timedelta(days=tools.partitions_ahead_days)
     )
 
@@ -184,42 +190,63 @@ async def drop_partitions(ctx: dict[str, Any]) -> None:
 
 
 _Removal: TypeAlias = tuple[Callable[[int, datetime, int], Awaitable[int]], timedelta]
-# What is removed how long after nobody can use it any more: messages before what they carry.
-_REMOVED: tuple[_Removal, ...] = (
-    (outbox.remove_old, messages.KEPT),
-    (proofs.remove_over, messages.KEPT),
-    (stored_sessions.remove_over, sessions.KEPT),
-    (checklists.remove_snoozes, timedelta(0)),
+# Removals, each with its retention after expiry: messages before their links and codes.
+_REMOVALS: tuple[_Removal, ...] = (
+    (outbox.remove_old, messages.RETENTION),
+    (proofs.remove_expired, messages.RETENTION),
+    (session_list.remove_ended, session_lifetimes.RETENTION),
+    (checklist_state.remove_snoozes, timedelta(0)),
 )
 
 
-def _reviewed(review_days: int) -> tuple[_Removal, ...]:
-    """Decided records in quarantine, and undecided ones that no longer keep their day."""
-    kept = timedelta(days=review_days)
+def _review_removals(review_days: int) -> tuple[_Removal, ...]:
+    """The removals of decided records in quarantine, and of undecided ones after a longer time."""
+    retention = timedelta(days=review_days)
     return (
-        (quarantine.remove_settled, kept),
-        (quarantine.remove_open, kept + review.OPEN_AFTER_REVIEW),
+        (quarantine_store.remove_decided, retention),
+        (quarantine_store.remove_open, retention + review.RETENTION_AFTER_REVIEW),
     )
 
 
 async def remove_old(ctx: dict[str, Any]) -> None:
-    """Removes old messages, links, sessions, snoozes and refused records until none is left, or
-    most of a job's time is over; the next tick goes on."""
+    """Removes expired messages, links, sessions, snoozes, quarantined records and minutes of active
+    calls until none is left or most of the job's time is over. The next tick continues."""
     tools: Tools = ctx["tools"]
     now, time = tools.clock(), asyncio.get_running_loop().time
-    end = time() + _SECONDS
+    end = time() + _REMOVE_SECONDS
+    removals = (
+        *_REMOVALS,
+        *_review_removals(tools.review_days),
+        (channel_samples.remove_minutes, timedelta(days=tools.channel_minutes_days)),
+    )
     for account_id in await accounts.ids():
-        for remove, kept in (*_REMOVED, *_reviewed(tools.review_days)):
-            while await remove(account_id, now - kept, _REMOVE_BATCH) == _REMOVE_BATCH:
+        for remove, retention in removals:
+            while (
+                await remove(account_id, now - retention, _REMOVE_BATCH_ROWS) == _REMOVE_BATCH_ROWS
+            ):
                 if time() > end:
                     return
 
 
+async def sample_channels(ctx: dict[str, Any]) -> None:
+    """Stores a sample of the active calls. In the first of a minute, subscribers are notified."""
+    tools: Tools = ctx["tools"]
+    is_first = channel_history.slot_of(tools.clock()) == 0
+    await sampling.sample_all(tools.redis, tools.clock)
+    if is_first:
+        await sampling.publish_minutes(tools.redis)
+
+
+async def fold_channels(ctx: dict[str, Any]) -> None:
+    tools: Tools = ctx["tools"]
+    await sampling.fold_all(tools.clock)
+
+
 async def sweep_leases(ctx: dict[str, Any]) -> None:
-    """Closes, in the count, calls of which nothing was heard for the length of their lease."""
+    """Removes calls from the live count whose lease has expired without a report."""
     tools: Tools = ctx["tools"]
     for account_id in await accounts.ids():
         lost = await channels.sweep(tools.redis, account_id, tools.clock())
-        await switches.note_lost(account_id, lost, tools.clock())
+        await switch_reports.record_lost_calls(account_id, lost, tools.clock())
         if lost:
-            log.warning("leases ran out", account=account_id, calls=len(lost))
+            log.warning("leases expired", account=account_id, calls=len(lost))

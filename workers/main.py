@@ -1,75 +1,119 @@
-"""The worker: the whole schedule on one page, and what makes it run and end.
+"""The worker: its whole schedule, its start and its shutdown.
 
-It ends, with an error, as soon as Redis is lost; whoever supervises it starts it again. It
-survives the loss of PostgreSQL: jobs fail, are logged, and the next tick does their work.
+If Redis or PostgreSQL is lost, running jobs roll back, the log receives one line, and the next tick
+does their work.
 """
 
 import asyncio
+import functools
 import json
 import logging
 import os
 import signal
+from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from datetime import UTC
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import structlog
 from arq import cron
-from arq.connections import RedisSettings, create_pool
+from arq.connections import ArqRedis
+from arq.typing import WorkerCoroutine
 from arq.worker import Worker
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from live import wake
+from models import faults, schema_version
 from runtime import clock, senders, services
 from runtime.settings import Settings
-from workers import jobs, sending
+from workers import alive, jobs, sending
 
-HEARTBEAT = "cb:worker"  # there while a worker lives; what /readyz looks for
-_BEAT_SECONDS = 5
+HEARTBEAT = "cb:worker"  # exists while a worker runs; /readyz reads it
+_HEARTBEAT_SECONDS = 5
 _REBUILD_SECONDS = 60
 _SEND_SECONDS = 60
-_WAIT_SECONDS = 5.0  # how long the end waits for what it closes
-_END_SECONDS = 15.0  # how long it takes at most, whatever does not let itself be cancelled
-_CONNECT_SECONDS = 15.0  # arq, which tries again itself, knows no time-out for Redis's answer
-_BLOCK_SECONDS = 3  # less than Redis has for an answer: see runtime/services.py
+_CLOSE_SECONDS = 5.0  # for the shutdown of jobs and connections
+_SHUTDOWN_SECONDS = 15.0  # then the process exits, even if a task ignores its cancellation
+_CHECK_SECONDS = 1.0  # between two checks of a service
+_REDIS_TIMEOUT_SECONDS = 5.0  # arq sets no timeout on its connections
+_BLOCK_SECONDS = 3  # below the response timeout in runtime/services.py
 
-# arq enqueues a tick once among all workers. No lock of ours lies in Redis: see models/hours.py.
+Job = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
+
+
+def _tick(job: Job) -> WorkerCoroutine:
+    """Ignores that a service is unavailable, which is logged once: the next tick does the work."""
+
+    @functools.wraps(job)
+    async def run(ctx: dict[str, Any]) -> None:
+        with suppress(faults.UnavailableError, RedisError):
+            await job(ctx)
+
+    return cast("WorkerCoroutine", run)
+
+
+# arq enqueues each tick once for all workers. Locks are in PostgreSQL (models/summaries/hours.py).
 SCHEDULE = (
-    cron(jobs.rebuild_marked, second={0, 20, 40}, run_at_startup=True, timeout=_REBUILD_SECONDS),
-    cron(jobs.post_closed, second={10, 40}, run_at_startup=True, timeout=30),
-    cron(jobs.settle_checklists, second={3, 18, 33, 48}, run_at_startup=True, timeout=30),
     cron(
-        jobs.send_messages, second=set(range(2, 60, 5)), run_at_startup=True, timeout=_SEND_SECONDS
+        _tick(jobs.rebuild_marked),
+        second={0, 20, 40},
+        run_at_startup=True,
+        timeout=_REBUILD_SECONDS,
     ),
-    cron(jobs.evaluate_alerts, second=set(range(4, 60, 10)), run_at_startup=True, timeout=60),
-    cron(jobs.sweep_leases, second={5, 15, 25, 35, 45, 55}, timeout=10),
-    cron(jobs.make_partitions, minute={7}, second=0, run_at_startup=True, timeout=60),
-    cron(jobs.remove_old, minute={37}, second=0, timeout=60),
-    cron(jobs.drop_partitions, hour={1}, minute={17}, second=0, timeout=600),
+    cron(_tick(jobs.post_closed), second={10, 40}, run_at_startup=True, timeout=30),
+    cron(_tick(jobs.settle_checklists), second={3, 18, 33, 48}, run_at_startup=True, timeout=30),
+    cron(
+        _tick(jobs.send_messages),
+        second=set(range(2, 60, 5)),
+        run_at_startup=True,
+        timeout=_SEND_SECONDS,
+    ),
+    cron(
+        _tick(jobs.evaluate_alerts), second=set(range(4, 60, 10)), run_at_startup=True, timeout=60
+    ),
+    cron(
+        _tick(jobs.sample_channels),
+        second=set(range(6, 60, 10)),
+        run_at_startup=True,
+        timeout=10,
+    ),
+    cron(_tick(jobs.fold_channels), second=25, run_at_startup=True, timeout=50),
+    cron(_tick(jobs.sweep_leases), second={5, 15, 25, 35, 45, 55}, timeout=10),
+    cron(_tick(jobs.create_partitions), minute={7}, second=0, run_at_startup=True, timeout=60),
+    cron(_tick(jobs.remove_old), minute={37}, second=0, timeout=60),
+    cron(_tick(jobs.drop_partitions), hour={1}, minute={17}, second=0, timeout=600),
 )
 
-# What is also done at once when there is word of it, and within how many seconds.
-WHEN_TOLD = {
-    wake.For.MARKS: (jobs.rebuild_marked, _REBUILD_SECONDS),
-    wake.For.MESSAGES: (jobs.send_messages, _SEND_SECONDS),
+# Jobs that also run as soon as the worker is woken, with their timeouts in seconds.
+WAKE_JOBS = {
+    wake.Work.MARKS: (jobs.rebuild_marked, _REBUILD_SECONDS),
+    wake.Work.MESSAGES: (jobs.send_messages, _SEND_SECONDS),
 }
 
 log = structlog.get_logger("worker")
 
 
-def run(settings: Settings) -> None:
-    """Works until it is told to stop (SIGINT, SIGTERM). Exits with 1 when Redis is lost."""
-    logging.getLogger("arq").setLevel(logging.WARNING)  # else a line for every tick
+def run(settings: Settings, alive_file: Path | None = None) -> None:
+    """Runs until SIGINT or SIGTERM. Exits with 1 if the database is newer than this code.
+
+    `alive_file` is passed to `alive.keep_touching`.
+    """
+    logging.getLogger("arq").setLevel(logging.WARNING)  # otherwise it logs every tick
     try:
-        asyncio.run(work(settings))
-    except (RedisError, OSError) as error:
-        log.error("worker ends: a service is lost", error=repr(error))
-        raise SystemExit(1) from error
+        asyncio.run(work(settings, alive_file))
+    except schema_version.NewerSchemaError as error:
+        log.error("worker exits", problem=str(error))
+        raise SystemExit(1) from None
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, alive_file: Path | None) -> None:
     assert settings.database_url is not None
     assert settings.redis_url is not None
+    stop = _stop_signal()
     async with services.open_services(
         settings.database_url, settings.redis_url, pool=settings.database_pool
     ) as opened:
@@ -78,27 +122,102 @@ async def work(settings: Settings) -> None:
             clock.now,
             settings.records_days,
             settings.partitions_ahead_days,
-            sending.Post(settings.secret_key or "", settings.public_url, senders.of(settings)),
+            sending.Delivery(
+                settings.secret_key or "", settings.public_url, senders.create(settings)
+            ),
             review_days=settings.review_days,
+            channel_minutes_days=settings.channel_minutes_days,
         )
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            worker = await _worker(settings.redis_url, tools)
-        try:
-            await _until_one_ends(
-                asyncio.create_task(worker.async_run()),
-                *(asyncio.create_task(_when_told(opened.redis, tools, what)) for what in WHEN_TOLD),
-                asyncio.create_task(_told_to_stop()),
-            )
-        finally:
-            await _close(worker)
+        await _wait_for_schema(stop)
+        while not stop.is_set():
+            try:
+                await _serve(settings.redis_url, tools, stop, alive_file)
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("redis unavailable", error=repr(error))
+                await _wait_for_redis(opened.redis, stop)
 
 
-async def _worker(redis_url: str, tools: jobs.Tools) -> Worker:
-    redis_settings = RedisSettings.from_dsn(redis_url)
-    pool = await create_pool(redis_settings, job_serializer=_to_json, job_deserializer=json.loads)
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGINT or SIGTERM. The process then exits in time, even if a service hangs."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        log.info("worker stops on a signal")
+        stop.set()
+        loop.call_later(_SHUTDOWN_SECONDS, _exit_now)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+def _exit_now() -> None:
+    """Exits immediately. PostgreSQL rolls back the open transactions."""
+    log.error("worker exits: a service does not respond")
+    os._exit(1)
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await stop.wait()
+
+
+async def _wait_for_schema(stop: asyncio.Event) -> None:
+    """Waits until the database has the schema that this code needs. Raises NewerSchemaError."""
+    logged: str | None = None
+    while not stop.is_set():
+        with suppress(*faults.UNAVAILABLE_ERRORS):
+            problem = (await schema_version.require_not_newer()).problem
+            if problem is None:
+                return
+            if problem != logged:
+                log.warning("worker waits for the schema", problem=problem)
+            logged = problem
+        await _pause(stop)
+
+
+async def _wait_for_redis(redis: Redis, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        with suppress(RedisError, OSError):
+            await redis.ping()
+            log.warning("redis available again")
+            return
+        await _pause(stop)
+
+
+async def _serve(
+    redis_url: str, tools: jobs.Tools, stop: asyncio.Event, alive_file: Path | None
+) -> None:
+    """Runs the schedule until `stop` is set. Raises RedisError or OSError once Redis is lost."""
+    worker = _worker(redis_url, tools)
+    tasks = [
+        asyncio.create_task(worker.async_run()),
+        *(asyncio.create_task(_run_when_woken(tools.redis, tools, what)) for what in WAKE_JOBS),
+        asyncio.create_task(alive.keep_touching(alive_file)),
+        asyncio.create_task(stop.wait()),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            for task in done:
+                task.result()
+    finally:
+        await _close(worker, tasks)
+
+
+def _worker(redis_url: str, tools: jobs.Tools) -> Worker:
+    pool = ConnectionPool.from_url(
+        redis_url,
+        socket_timeout=_REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),  # `work` waits until Redis is available again
+    )
+    for job in SCHEDULE:
+        job.next_run = None  # otherwise arq runs ticks missed since the last worker of this process
     return Worker(
         cron_jobs=SCHEDULE,
-        redis_pool=pool,
+        redis_pool=ArqRedis(pool, job_serializer=_to_json, job_deserializer=json.loads),
         ctx={"tools": tools},
         handle_signals=False,
         job_serializer=_to_json,
@@ -106,7 +225,7 @@ async def _worker(redis_url: str, tools: jobs.Tools) -> Worker:
         timezone=UTC,
         keep_result=0,
         log_results=False,
-        health_check_interval=_BEAT_SECONDS,
+        health_check_interval=_HEARTBEAT_SECONDS,
         health_check_key=HEARTBEAT,
     )
 
@@ -115,56 +234,35 @@ def _to_json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, default=repr).encode()
 
 
-async def _when_told(redis: Redis, tools: jobs.Tools, what: wake.For) -> None:
-    """At once after a commit; the schedule finds what a lost token told of."""
-    job, seconds = WHEN_TOLD[what]
+async def _run_when_woken(redis: Redis, tools: jobs.Tools, what: wake.Work) -> None:
+    """Runs the job right after a commit. If the wake-up is lost, the schedule finds the work."""
+    job, seconds = WAKE_JOBS[what]
     while True:
-        if await wake.woken(redis, _BLOCK_SECONDS, what):
+        if await wake.wait_for(redis, _BLOCK_SECONDS, what):
             try:
                 await asyncio.wait_for(job({"tools": tools}), seconds)
+            except (faults.UnavailableError, RedisError):
+                pass  # the next tick does the work
             except Exception:
-                log.exception("what was told of is not done; the next tick tries again", what=what)
+                log.exception("job failed; the next tick tries again", what=what)
 
 
-async def _told_to_stop() -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
-    log.info("worker ends as told")
-
-
-async def _until_one_ends(*tasks: asyncio.Task[None]) -> None:
-    """Ends the others, and raises what the one raised.
-
-    arq may go on waiting for a silent Redis though it is cancelled, and `asyncio.run` for arq:
-    nobody would start a worker again that never ends.
-    """
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    asyncio.get_running_loop().call_later(_END_SECONDS, _end_now)
-    for task in pending:
+async def _close(worker: Worker, tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancels the running jobs. Their transactions roll back, and their marks remain."""
+    all_tasks = [*tasks, *worker.tasks.values()]
+    for task in all_tasks:
         task.cancel()
-    if pending:
-        await asyncio.wait(pending, timeout=_WAIT_SECONDS)
-    for task in done:
-        task.result()
-
-
-def _end_now() -> None:
-    """Transactions under way roll back, as at any kill."""
-    log.error("worker ends: something still waits for a service that is silent")
-    os._exit(1)
-
-
-async def _close(worker: Worker) -> None:
-    """Jobs under way are cancelled: their transactions roll back, their marks stay."""
-    for task in worker.tasks.values():
-        task.cancel()
-    if worker.tasks:
-        await asyncio.wait(worker.tasks.values(), timeout=_WAIT_SECONDS)
-    try:
-        async with asyncio.timeout(_WAIT_SECONDS):
+        task.add_done_callback(_ignore)
+    await asyncio.wait(all_tasks, timeout=_CLOSE_SECONDS)
+    with suppress(RedisError, OSError, TimeoutError):  # without Redis, the key expires
+        async with asyncio.timeout(_CLOSE_SECONDS):
             await worker.pool.delete(HEARTBEAT)
-            await worker.pool.aclose()
-    except (RedisError, OSError):
-        pass  # it is gone; there is nothing to tidy
+    with suppress(RedisError, OSError, TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await worker.pool.aclose(close_connection_pool=True)
+
+
+def _ignore(task: asyncio.Task[Any]) -> None:
+    """Retrieves the exception, because asyncio logs exceptions that were never retrieved."""
+    if not task.cancelled():
+        task.exception()

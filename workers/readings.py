@@ -1,4 +1,4 @@
-"""What alert rules are compared with: readings of many rules at once, all as of one instant."""
+"""Reads the current values for many alert rules at once, as of one instant."""
 
 import asyncio
 from collections import defaultdict
@@ -8,108 +8,111 @@ from decimal import Decimal
 
 from redis.asyncio import Redis
 
-from domain import alerts
-from domain.alerts import MEASURE, Metric, Reading, Scope
-from live import channels
-from models import ended, ledger, switches
-from models.alerts import Standing
+from domain.alerting import evaluation
+from domain.alerting.evaluation import METRIC, Metric, Reading, Scope
+from live import channels, recovery
+from models.alerting.alert_states import ActiveRule
+from models.billing import ledger
+from models.directory import switch_reports
+from models.records import ended_calls
 
-# How long a live picture that is being repaired is not believed; a switch that can mend it has
-# done so by then.
-REPAIRED_WITHIN = timedelta(seconds=30)
-_AT_ONCE = 20  # live pictures read from Redis
-_LIVE = (Metric.CHANNELS, Metric.CPS)
+# Live state is not used for this long after a snapshot is requested; by then it has arrived.
+REPAIR_GRACE = timedelta(seconds=30)
+_MAX_CONCURRENT_READS = 20  # of live states in Redis
+_LIVE_METRICS = (Metric.CHANNELS, Metric.CPS)
 
-# Of the moment; all others are taken from calls that ended (`alerts.reading`).
-OF_THE_MOMENT = frozenset({Metric.BALANCE, *_LIVE})
+# The other metrics are computed from ended calls (`evaluation.compute_reading`).
+PRESENT_METRICS = frozenset({Metric.BALANCE, *_LIVE_METRICS})
 
 Readings = dict[int, Reading]  # by the rule's id
 
 
-async def take(redis: Redis, account_id: int, rules: Sequence[Standing], now: datetime) -> Readings:
-    """A few statements and, for each customer whose channels are watched, one call of Redis,
-    however many rules. Of a rule that is left out there is nothing to say."""
-    by_metric = defaultdict[bool, list[Standing]](list)
+async def read_all(
+    redis: Redis, account_id: int, rules: Sequence[ActiveRule], now: datetime
+) -> Readings:
+    """The readings of rules, by the rule's id. Rules without a reading are missing.
+
+    Runs a fixed number of statements, and one Redis call per customer with a rule on live channels.
+    """
+    by_metric = defaultdict[bool, list[ActiveRule]](list)
     for rule in rules:
-        by_metric[MEASURE[rule.wanted.metric].sampled].append(rule)
-    moment = by_metric[False]
-    found = await _sampled(account_id, by_metric[True], now)
-    found |= await _balances(account_id, [r for r in moment if r.wanted.metric is Metric.BALANCE])
-    found |= await _live(redis, account_id, [r for r in moment if r.wanted.metric in _LIVE], now)
-    return found
+        by_metric[METRIC[rule.definition.metric].is_sampled].append(rule)
+    present_rules = by_metric[False]
+    result = await _sampled(account_id, by_metric[True], now)
+    result |= await _balances(
+        account_id, [r for r in present_rules if r.definition.metric is Metric.BALANCE]
+    )
+    result |= await _live(
+        redis, account_id, [r for r in present_rules if r.definition.metric in _LIVE_METRICS], now
+    )
+    return result
 
 
-async def _balances(account_id: int, rules: Sequence[Standing]) -> Readings:
+async def _balances(account_id: int, rules: Sequence[ActiveRule]) -> Readings:
     if not rules:
         return {}
-    known = await ledger.balances(account_id, {rule.subject_id for rule in rules})
-    return {rule.id: Reading(known[rule.subject_id]) for rule in rules}
+    balances = await ledger.balances(account_id, {rule.subject_id for rule in rules})
+    return {rule.id: Reading(balances[rule.subject_id]) for rule in rules}
 
 
-async def _sampled(account_id: int, rules: Sequence[Standing], now: datetime) -> Readings:
-    found: Readings = {}
+async def _sampled(account_id: int, rules: Sequence[ActiveRule], now: datetime) -> Readings:
+    result: Readings = {}
     for scope in Scope:
-        of_scope = [rule for rule in rules if rule.wanted.scope is scope]
-        if not of_scope:
+        in_scope = [rule for rule in rules if rule.definition.scope is scope]
+        if not in_scope:
             continue
-        read = await ended.in_periods(
+        sums = await ended_calls.sum_periods(
             account_id,
             scope,
-            {rule.subject_id for rule in of_scope},
-            {_minutes(rule) for rule in of_scope},
-            {_minutes(r) for r in of_scope if r.wanted.metric is Metric.CONSECUTIVE_FAILURES},
+            {rule.subject_id for rule in in_scope},
+            {_minutes(rule) for rule in in_scope},
+            {_minutes(r) for r in in_scope if r.definition.metric is Metric.CONSECUTIVE_FAILURES},
             now,
         )
-        for rule in of_scope:
-            of_rule = read.get((_minutes(rule), rule.subject_id), alerts.Ended())
-            found[rule.id] = alerts.reading(rule.wanted.metric, of_rule)
-    return found
+        for rule in in_scope:
+            calls = sums.get((_minutes(rule), rule.subject_id), evaluation.EndedCalls())
+            result[rule.id] = evaluation.compute_reading(rule.definition.metric, calls)
+    return result
 
 
-def _minutes(rule: Standing) -> int:
-    assert rule.wanted.sample_minutes is not None  # of what is sampled
-    return rule.wanted.sample_minutes
+def _minutes(rule: ActiveRule) -> int:
+    assert rule.definition.sample_minutes is not None  # set for sampled metrics
+    return rule.definition.sample_minutes
 
 
 async def _live(
-    redis: Redis, account_id: int, rules: Sequence[Standing], now: datetime
+    redis: Redis, account_id: int, rules: Sequence[ActiveRule], now: datetime
 ) -> Readings:
     if not rules:
         return {}
-    pictures = await _pictures(redis, account_id, {rule.customer_id for rule in rules})
-    if not await _is_whole(redis, account_id, now):
+    states = await _read_channels(redis, account_id, {rule.customer_id for rule in rules})
+    # No reading, because a switch has not corrected the state yet.
+    if await switch_reports.is_snapshot_wanted(account_id, now - REPAIR_GRACE):
         return {}
-    found: Readings = {}
+    result: Readings = {}
     for rule in rules:
-        picture = pictures[rule.customer_id]
-        if rule.wanted.metric is Metric.CPS:
-            found[rule.id] = Reading(Decimal(str(picture.cps)))
+        state = states[rule.customer_id]
+        if not state.complete:
+            continue
+        if rule.definition.metric is Metric.CPS:
+            result[rule.id] = Reading(Decimal(str(state.cps)))
         elif rule.carrier_id is not None:
-            found[rule.id] = Reading(Decimal(dict(picture.by_carrier).get(rule.carrier_id, 0)))
+            result[rule.id] = Reading(Decimal(dict(state.by_carrier).get(rule.carrier_id, 0)))
         else:
-            found[rule.id] = Reading(Decimal(picture.in_use))
-    return found
+            result[rule.id] = Reading(Decimal(state.in_use))
+    return result
 
 
-async def _is_whole(redis: Redis, account_id: int, now: datetime) -> bool:
-    """Whether the picture just read may be believed. An emptied Redis has no calls up before any
-    switch has spoken, thus before a snapshot is wanted."""
-    repaired = now - REPAIRED_WITHIN
-    if await channels.kept_since(redis, account_id, now) > repaired:
-        return False
-    return not await switches.repairing(account_id, repaired)
-
-
-async def _pictures(
+async def _read_channels(
     redis: Redis, account_id: int, customers: Iterable[int | None]
 ) -> dict[int | None, channels.Channels]:
-    """Of customers, and (None) of the account."""
-    places = asyncio.Semaphore(_AT_ONCE)
+    """The live state by customer; None is the account."""
+    slots = asyncio.Semaphore(_MAX_CONCURRENT_READS)
 
-    async def one(customer_id: int | None) -> channels.Channels:
-        async with places:
-            return await channels.read(redis, account_id, customer_id)
+    async def read_one(customer_id: int | None) -> channels.Channels:
+        async with slots:
+            return await recovery.read(redis, account_id, customer_id, switch_reports)
 
-    wanted = list(customers)
-    found = await asyncio.gather(*(one(customer_id) for customer_id in wanted))
-    return dict(zip(wanted, found, strict=True))
+    customer_ids = list(customers)
+    result = await asyncio.gather(*(read_one(customer_id) for customer_id in customer_ids))
+    return dict(zip(customer_ids, result, strict=True))

@@ -1,7 +1,7 @@
-"""Rounds of rebuilds, in the order of `domain/rebuild_order.py`.
+"""Rounds of rebuilds, in the order of `domain/summaries/rebuild_order.py`.
 
-A recent hour is rebuilt alone, so that it waits for no other. An older hour is rebuilt together
-with the others of its customer and day: one transaction, one partition of records.
+A recent hour is rebuilt separately, so that it does not wait for others. An older hour is rebuilt
+together with the others of its customer and day, in one transaction on one partition of records.
 """
 
 import asyncio
@@ -9,19 +9,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from domain import rebuild_order
-from domain.rebuild_order import Place
-from models import marks
+from domain.summaries import rebuild_order
+from domain.summaries.rebuild_order import Place
+from models.summaries import marks
 
-_ROUND_SECONDS = 5.0  # after which a round starts no further recent, and no further older, hours
-_CUSTOMERS_AT_ONCE = 3  # in one worker; the database does the work
+_ROUND_SECONDS = 5.0  # then a round begins no further hour of its kind (recent or older)
+_MAX_CONCURRENT_CUSTOMERS = 3  # per worker
 
 Clock = Callable[[], datetime]
 
 
-# Rebuilds an hour of an account, with the others of its day if so asked. Returns, for each
-# hour that was rebuilt or set aside, whether it was rebuilt: no hour if the customer has to wait,
-# None if they cannot be rebuilt together.
+# Rebuilds an hour of an account, together with the others of its day if the flag is set. Returns
+# for each hour that was rebuilt or set aside whether it was rebuilt; empty if the customer
+# is locked; None if the hours cannot be rebuilt together.
 Rebuild = Callable[[int, Place, bool], Awaitable[Mapping[Place, bool] | None]]
 
 
@@ -43,37 +43,39 @@ class _Round:
                 await self._rebuild_group(group)
 
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(_CUSTOMERS_AT_ONCE):
+            for _ in range(_MAX_CONCURRENT_CUSTOMERS):
                 tasks.create_task(next_groups())
 
     async def _rebuild_group(self, group: Sequence[tuple[int, Place]]) -> None:
         with_day = self.with_day
         for account, place in group:
-            if (account, place) in self.tried:  # with another hour of its day
+            if (account, place) in self.tried:  # together with another hour of its day
                 continue
             if self.tried and asyncio.get_running_loop().time() > self.ends_at:
                 return
-            done = await self.rebuild(account, place, with_day)
-            if done is None:  # an hour fails: alone, it is set aside and the others are rebuilt
+            results = await self.rebuild(account, place, with_day)
+            if results is None:  # an hour fails: separately, only that hour is set aside
                 with_day = False
-                done = await self.rebuild(account, place, with_day)
-            if not done:
+                results = await self.rebuild(account, place, with_day)
+            if not results:
                 self.tried.update(group)
                 return
-            self.tried.update((account, of) for of in done)
-            if any(done.values()):
+            self.tried.update((account, tried) for tried in results)
+            if any(results.values()):
                 self.rebuilt.add(account)
 
 
 async def run_rounds(
     turns: rebuild_order.Turns, clock: Clock, rebuild: Rebuild, seconds: float
 ) -> bool:
-    """Rebuilds until no marked hour is left that can be rebuilt now, or the time is over; returns
-    whether hours are left for which there was no time."""
+    """Rebuilds until no marked hour can be rebuilt now, or the time is over.
+
+    Returns whether marked hours remain because the time was over.
+    """
     time = asyncio.get_running_loop().time
     end = time() + seconds
     turns.start_job()
-    while accounts := turns.next_accounts(await marks.accounts()):
+    while accounts := turns.next_accounts(await marks.accounts_with_marks()):
         if time() > end:
             return True
         now = clock()
@@ -101,7 +103,7 @@ async def _rebuild_recent(
 async def _rebuild_older(
     turns: rebuild_order.Turns, accounts: Sequence[int], rebuild: Rebuild, now: datetime
 ) -> None:
-    """Each account's share is half what was marked last, half the next of its walk."""
+    """Half of an account's share is the hours marked last; half is the next hours of its walk."""
     share, before = rebuild_order.OLDER_SHARE.of(len(accounts)), rebuild_order.recent_from(now)
     parts, queues = {}, []
     for account in accounts:

@@ -1,7 +1,8 @@
-"""What the socket itself costs: each message is made once and written to all who want it.
+"""The cost of the sockets alone: each message is encoded once and written to all its
+subscribers.
 
-No GraphQL, no reading of state; the sockets are Callboard's own. `python -m bench.fanout.bare PORT
-REDIS_URL`.
+No GraphQL, and no reads of state; the sockets are Callboard's own. `python -m bench.fanout.bare
+PORT REDIS_URL`.
 """
 
 import sys
@@ -13,14 +14,14 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from bench.fanout import heard
+from bench.fanout import python_servers
 from server import wire
 
 _BEFORE, _AFTER = b'{"id":"1","type":"next","payload":{"data":{"liveChannels":', b"}}}"
 
 
 def main(port: int, redis_url: str) -> None:
-    boards: dict[str, set[wire.Wire]] = defaultdict(set)
+    boards: dict[str, set[wire.WebSocketProtocol]] = defaultdict(set)
 
     async def hold(socket: WebSocket) -> None:
         await socket.accept("graphql-transport-ws")
@@ -28,7 +29,7 @@ def main(port: int, redis_url: str) -> None:
         await socket.send_json({"type": "connection_ack"})
         asked = await socket.receive_json()
         customer = asked["payload"]["variables"]["customer"]
-        ours: wire.Wire = socket.scope["extensions"][wire.EXTENSION]["wire"]
+        ours: wire.WebSocketProtocol = socket.scope["extensions"][wire.EXTENSION]["wire"]
         boards[customer].add(ours)
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass
@@ -42,10 +43,11 @@ def main(port: int, redis_url: str) -> None:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with heard.listening(redis_url, tell):
+        async with python_servers.listen(redis_url, tell):
             yield
 
-    heard.run(Starlette(routes=[WebSocketRoute("/graphql", hold)], lifespan=lifespan), port)
+    app = Starlette(routes=[WebSocketRoute("/graphql", hold)], lifespan=lifespan)
+    python_servers.run(app, port)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Many wallboards in one process, much cheaper than any server: they count frames.
+"""Many wallboards in one process, which need much less CPU than any server: they count frames.
 
-A board speaks HTTP and graphql-transport-ws just far enough to subscribe. Of what it is pushed it
-reads `inUse` alone, which says which push it is.
+A board implements only as much of HTTP and graphql-transport-ws as it needs to subscribe. From
+a push it reads only `inUse`, which identifies the push.
 """
 
 import asyncio
@@ -15,26 +15,26 @@ from typing import cast
 DOCUMENT = """subscription Channels($customer: ID) { liveChannels(customerId: $customer) {
     sequence asOf inUse limit cps byCarrier { carrier { id name } inUse } } }"""
 
-_HELLO = (
+_HANDSHAKE = (
     b"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 )
 _TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
 _MARK = b'"inUse":'
-_AT_ONCE = 64  # sockets that connect at the same time
-_WITHIN = 60.0  # seconds for a socket to be subscribed
+_MAX_CONNECTING = 64  # sockets at the same time
+_SUBSCRIBE_TIMEOUT_SECONDS = 60.0
 
 
 def frame(kind: int, payload: bytes) -> bytes:
-    """A client's frame: masked, by zeros."""
+    """A client's frame, masked with zeros."""
     if len(payload) < 126:
         return bytes((kind, 0x80 | len(payload))) + bytes(4) + payload
     return bytes((kind, 0xFE)) + len(payload).to_bytes(2, "big") + bytes(4) + payload
 
 
 class Board(asyncio.Protocol):
-    """`last` is the newest push it has heard of; -1 before any."""
+    """`last` is the newest push that it has received; -1 before any."""
 
     def __init__(self, crowd: "Crowd", topic: int, init: bytes, subscribe: bytes) -> None:
         self.crowd = crowd
@@ -45,12 +45,12 @@ class Board(asyncio.Protocol):
         self.subscribed = asyncio.get_running_loop().create_future()
         self._init = init
         self._subscribe = subscribe
-        self._greeted = False
+        self._is_upgraded = False
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
-        self.transport.write(_HELLO)
+        self.transport = cast("asyncio.Transport", transport)  # not a base of uvloop's class
+        self.transport.write(_HANDSHAKE)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.crowd.boards.discard(self)
@@ -61,8 +61,8 @@ class Board(asyncio.Protocol):
         now = time.monotonic()
         if self._rest:
             data = self._rest + data
-        if not self._greeted:
-            data = self._greet(data)
+        if not self._is_upgraded:
+            data = self._finish_handshake(data)
         at, end = 0, len(data)
         while end - at >= 2:
             size, head = data[at + 1], 2
@@ -77,14 +77,14 @@ class Board(asyncio.Protocol):
             at = stop
         self._rest = data[at:]
 
-    def _greet(self, data: bytes) -> bytes:
+    def _finish_handshake(self, data: bytes) -> bytes:
         head, found, rest = data.partition(b"\r\n\r\n")
         if not found:
             self._rest = data
             return b""
         if b" 101 " not in head:
             raise ConnectionError(head.decode())
-        self._greeted = True
+        self._is_upgraded = True
         self.transport.write(self._init)
         return rest
 
@@ -95,7 +95,7 @@ class Board(asyncio.Protocol):
                 self._take_other(data[start:stop])
             else:
                 comma = data.find(b",", found, stop)
-                self.crowd.hear(self, int(data[found + len(_MARK) : comma]), now)
+                self.crowd.receive(self, int(data[found + len(_MARK) : comma]), now)
         elif kind == _PING:
             self.transport.write(frame(_PONG, data[start:stop]))
         elif kind == _CLOSE:
@@ -111,11 +111,11 @@ class Board(asyncio.Protocol):
         elif message["type"] == "ping":
             self.transport.write(frame(_TEXT, b'{"type":"pong"}'))
         else:
-            self.crowd.complaints.append(text.decode()[:500])
+            self.crowd.errors.append(text.decode()[:500])
 
 
 class Crowd:
-    """`latencies` are seconds from publish to receipt, of each push a board heard first."""
+    """`latencies` are seconds from publishing to the first receipt of a push by each board."""
 
     def __init__(self, port: int, topics: Sequence[str], tokens: Sequence[str]) -> None:
         self._port = port
@@ -125,7 +125,7 @@ class Crowd:
         self.ignored: set[Board] = set()
         self.published: list[dict[int, float]] = [{} for _ in topics]
         self.closed: list[int] = []
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.messages = 0
         self.latencies = array("d")
 
@@ -133,7 +133,7 @@ class Crowd:
         self.messages = 0
         self.latencies = array("d")
 
-    def hear(self, board: Board, number: int, now: float) -> None:
+    def receive(self, board: Board, number: int, now: float) -> None:
         self.messages += 1
         if number > board.last:
             board.last = number
@@ -142,14 +142,14 @@ class Crowd:
                 self.latencies.append(now - published)
 
     async def open(self, count: int) -> None:
-        """Connects so many, spread evenly over topics and tokens, and subscribes each."""
-        gate = asyncio.Semaphore(_AT_ONCE)
+        """Connects and subscribes `count` boards, spread evenly over topics and tokens."""
+        gate = asyncio.Semaphore(_MAX_CONNECTING)
 
-        async def one(number: int) -> None:
-            async with gate, asyncio.timeout(_WITHIN):
+        async def open_board(number: int) -> None:
+            async with gate, asyncio.timeout(_SUBSCRIBE_TIMEOUT_SECONDS):
                 await self._open(number)
 
-        await asyncio.gather(*(one(number) for number in range(count)))
+        await asyncio.gather(*(open_board(number) for number in range(count)))
 
     async def _open(self, number: int) -> None:
         topic = number % len(self._topics)
@@ -169,14 +169,15 @@ class Crowd:
         await loop.create_connection(lambda: board, "127.0.0.1", self._port)
         await board.subscribed
 
-    def have_heard(self, number: int) -> bool:
-        """Whether every board that counts has that push; raises what a server complained of."""
-        if self.complaints:
-            raise RuntimeError(f"a server said: {self.complaints[0]}")
+    def have_received(self, number: int) -> bool:
+        """Whether every board that is not ignored has that push. Raises the first error of a
+        server."""
+        if self.errors:
+            raise RuntimeError(f"a server answered: {self.errors[0]}")
         return all(board.last >= number for board in self.boards - self.ignored)
 
     def stall(self, boards: Sequence[Board]) -> None:
-        """Those boards read no more, and their kernel holds as little as it can for them."""
+        """Makes these boards stop reading, with minimal kernel buffers."""
         for board in boards:
             plain: socket.socket = board.transport.get_extra_info("socket")
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)

@@ -1,4 +1,4 @@
-"""One server under a crowd: what a delivered message costs it, and how soon it arrives."""
+"""Measures one server with a crowd: the CPU per delivered message, and the latency."""
 
 import asyncio
 import gc
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from bench.fanout import account, crowd, meter, servers
 
-_FEW = 50  # sockets that warm a server up before its memory is taken
+_FEW = 50  # sockets that warm up a server before its memory is measured
 _WARM_MESSAGES, _WARM_PACE = 5_000, 1_000  # and a second
-_ALL_WITHIN, _LOOK_EVERY = 90.0, 0.05  # seconds for the last push to be everywhere
+_DELIVERY_TIMEOUT_SECONDS, _POLL_SECONDS = 90.0, 0.05  # for the last push to arrive
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`rounds` pushes a topic, one every `period` seconds, the topics spread over it."""
+    """`rounds` pushes per topic, one every `period` seconds, with the topics spread over it."""
 
     sockets: int
     rounds: int
@@ -31,14 +31,14 @@ class Measured:
     messages: int
     cpu: float  # seconds
     latencies: Sequence[float]  # seconds, sorted
-    memory: float  # bytes a socket
+    memory: float  # bytes per socket
 
     @property
     def microseconds(self) -> float:
         return 1e6 * self.cpu / self.messages
 
     def latency(self, share: float) -> float:
-        """Seconds within which that share of the messages has come."""
+        """Seconds within which that share of the messages has arrived."""
         return percentile(self.latencies, share)
 
 
@@ -47,18 +47,18 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 class Pushing:
-    """Pushes to the topics of a crowd, each push one call more."""
+    """Pushes to the topics of a crowd. Each push has one more call."""
 
     def __init__(
         self, server: servers.Server, boards: crowd.Crowd, topics: int, shown: int
     ) -> None:
         self._server = server
-        self._boards = boards
+        self._crowd = boards
         self._topics = topics
         self.number = shown
 
     async def rounds(self, count: int, period: float) -> None:
-        """At an even pace, however long a push itself takes."""
+        """Pushes at an even pace, independent of the time of a push."""
         due = time.monotonic()
         for _ in range(count):
             self.number += 1
@@ -68,26 +68,26 @@ class Pushing:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _push(self, topic: int) -> None:
-        self._boards.published[topic][self.number] = time.monotonic()
+        self._crowd.published[topic][self.number] = time.monotonic()
         await self._server.push(topic, self.number)
 
-    async def all_heard(self) -> None:
-        """Until every board that counts has the last push."""
-        for _ in range(int(_ALL_WITHIN / _LOOK_EVERY)):
-            if self._boards.have_heard(self.number):
+    async def wait_until_received(self) -> None:
+        """Waits until every board that is not ignored has the last push."""
+        for _ in range(int(_DELIVERY_TIMEOUT_SECONDS / _POLL_SECONDS)):
+            if self._crowd.have_received(self.number):
                 return
-            await asyncio.sleep(_LOOK_EVERY)
-        raise TimeoutError(f"{self._server.name}: the last push is not everywhere")
+            await asyncio.sleep(_POLL_SECONDS)
+        raise TimeoutError(f"{self._server.name}: the last push did not reach all boards")
 
     async def warm_up(self, period: float) -> None:
-        """Pushes until every board has heard, and enough for a compiler at run time to be done."""
-        sockets = len(self._boards.boards)
+        """Pushes until every board has received one, and a just-in-time compiler has warmed up."""
+        sockets = len(self._crowd.boards)
         await self.rounds(max(2, _WARM_MESSAGES // sockets), min(period, sockets / _WARM_PACE))
         for _ in range(30):
-            if self._boards.have_heard(0):
+            if self._crowd.have_received(0):
                 break
             await self.rounds(1, period)
-        await self.all_heard()
+        await self.wait_until_received()
 
 
 async def measure(server: servers.Server, of: account.Account, load: Load) -> Measured:
@@ -106,7 +106,8 @@ async def measure(server: servers.Server, of: account.Account, load: Load) -> Me
 
 
 async def emptied(server: servers.Server, boards: crowd.Crowd, pushing: Pushing) -> int:
-    """The memory of the server when a few have come, were pushed to and left again, in bytes."""
+    """The bytes of memory of the server after a few boards have connected, received pushes and
+    left."""
     await boards.open(_FEW)
     await pushing.warm_up(1.0)
     await boards.close()
@@ -117,19 +118,19 @@ async def emptied(server: servers.Server, boards: crowd.Crowd, pushing: Pushing)
 async def _observed(
     server: servers.Server, boards: crowd.Crowd, pushing: Pushing, load: Load
 ) -> tuple[float, int]:
-    """CPU seconds over the load, and memory at its end."""
+    """CPU seconds during the load, and memory at its end."""
     await asyncio.sleep(1)
     boards.reset()
     before = meter.cpu_seconds(server.pid)
     with uncollected():
         await pushing.rounds(load.rounds, load.period)
-        await pushing.all_heard()
+        await pushing.wait_until_received()
     return meter.cpu_seconds(server.pid) - before, meter.rss_bytes(server.pid)
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No garbage is collected here meanwhile: it would look like a late message."""
+    """Disables garbage collection in this process, because it would look like a late message."""
     gc.collect()
     gc.disable()
     try:
@@ -140,7 +141,7 @@ def uncollected() -> Iterator[None]:
 
 def table(rows: Iterable[Measured]) -> str:
     lines = [
-        "| server | messages | CPU a message | p50 | p99 | memory a socket |",
+        "| server | messages | CPU per message | p50 | p99 | memory per socket |",
         "|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *map(_line, rows)])
@@ -155,9 +156,9 @@ def _line(row: Measured) -> str:
 
 
 def ratios(rows: Sequence[Measured]) -> str:
-    """How many times the CPU of Callboard's message the others take."""
+    """The CPU per message of the others, relative to Callboard."""
     ours = next(row for row in rows if row.name == servers.CALLBOARD)
-    said = [
+    relative = [
         f"{row.name} {row.microseconds / ours.microseconds:.2f}" for row in rows if row is not ours
     ]
-    return f"CPU a message, Callboard's being 1: {', '.join(said)}"
+    return f"CPU per message (Callboard = 1): {', '.join(relative)}"

@@ -17,7 +17,7 @@ from starlette.routing import WebSocketRoute
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from bench.fanout import heard
+from bench.fanout import python_servers
 
 
 @strawberry.type
@@ -92,10 +92,11 @@ def main(port: int, redis_url: str) -> None:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with heard.listening(redis_url, tell):
+        async with python_servers.listen(redis_url, tell):
             yield
 
-    heard.run(Starlette(routes=[WebSocketRoute("/graphql", graphql)], lifespan=lifespan), port)
+    app = Starlette(routes=[WebSocketRoute("/graphql", graphql)], lifespan=lifespan)
+    python_servers.run(app, port)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
-from bench.fanout import account, heard, meter
-from domain import calls
+from bench.fanout import account, meter, python_servers
+from domain.records import calls
 from live import channels
 from runtime import child, clock
 from runtime.settings import ROOT
@@ -153,7 +153,8 @@ def _published(redis: Redis, of: account.Account) -> Push:
             "cps": 0.1,
             "byCarrier": [{"carrier": carrier, "inUse": number}],
         }
-        await redis.publish(heard.PREFIX + topics[topic], json.dumps(state, separators=(",", ":")))
+        message = json.dumps(state, separators=(",", ":"))
+        await redis.publish(python_servers.PREFIX + topics[topic], message)
 
     return push
 

@@ -39,13 +39,13 @@ async def watch(
     pushing = measure.Pushing(server, boards, TOPICS, shown=CARRIERS)
     await boards.open(sockets)
     await pushing.rounds(5, _PERIOD)
-    await pushing.all_heard()
+    await pushing.wait_until_received()
     lazy = sorted(boards.boards, key=id)[: sockets // 10]
     boards.ignored.update(lazy)
 
     boards.reset()
     await pushing.rounds(round(quiet / _PERIOD), _PERIOD)
-    await pushing.all_heard()
+    await pushing.wait_until_received()
     before = sorted(boards.latencies)
 
     boards.reset()
@@ -57,7 +57,7 @@ async def watch(
         most = max(most, meter.rss_bytes(server.pid))
         if meter.open_files(server.pid) <= files - len(lazy):
             gone_after = time.monotonic() - began
-    await pushing.all_heard()
+    await pushing.wait_until_received()
     meanwhile = sorted(boards.latencies)
     await boards.close()
     return Stalled(sockets - len(lazy), len(lazy), before, meanwhile, gone_after, most - memory)

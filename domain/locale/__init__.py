@@ -1,1 +1,1 @@
-"""The catalogs of every language but English, and what keeps them."""
+"""The catalogs of all languages except English, and their maintenance."""

@@ -1,20 +1,19 @@
-"""Brings the catalogs up to date, and lists what they do not translate yet:
-`python -m domain.locale`."""
+"""`python -m domain.locale` updates the catalogs and lists untranslated texts."""
 
 import sys
 
-from domain import texts
 from domain.locale import catalogs
+from domain.messaging import texts
 
 
 def main() -> int:
-    said = catalogs.said()
+    extracted = catalogs.collect_texts()
     untranslated = 0
     for language in texts.LANGUAGES:
         if language == texts.DEFAULT:
             continue
-        catalog = catalogs.updated(language, said)
-        catalogs.path(language).write_text(catalogs.written(catalog), "utf-8")
+        catalog = catalogs.update(language, extracted)
+        catalogs.path(language).write_text(catalogs.render(catalog), "utf-8")
         for message in catalogs.missing(catalog):
             untranslated += 1
             print(f"{language}: not translated: {message}")

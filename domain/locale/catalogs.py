@@ -1,31 +1,33 @@
-"""What the code says to people, and what the catalogs hold of it."""
+"""Extraction of the texts in the code, and the catalogs of their translations."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
+import babel.messages.extract
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
-from domain import texts
+from domain.messaging import texts
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("domain", "ingest", "models", "resolvers", "schema", "server", "workers")
-# What these say is said to switches and operators alone, in English.
+# Their texts are for switches and operators only, in English.
 IN_ENGLISH = ("ingest/body.py", "ingest/sip_auth.py", "server/ingest_routes.py", "server/cli/")
 
-# Functions that take a text, and as which argument. The kinds of ids are named to people too.
+# Functions and the position of their text argument. Kinds of ids are also shown to people.
 KEYWORDS: Mapping[str, tuple[int, ...]] = {
-    "marked": (1,),
+    "mark_text": (1,),
     "Text": (1,),
     "say": (2,),
-    "counted": (1, 2),
+    "translate": (2,),
+    "pluralize": (1, 2),
     "Refusal": (2,),
+    "TemporaryRefusal": (2,),
     "encode_id": (1,),
-    "no_such": (1,),
+    "not_found": (1,),
     "_invalid": (1,),
-    "_shaped": (2,),
+    "_pattern_check": (2,),
     "_mixed": (1,),
     "_unauthenticated": (1,),
     "_bad_request": (1,),
@@ -43,23 +45,23 @@ msgstr ""
 
 
 def sources() -> Iterator[Path]:
-    """The modules that may say something to people, in order of their names."""
+    """The modules with texts for people, by name."""
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             if not path.relative_to(ROOT).as_posix().startswith(IN_ENGLISH):
                 yield path
 
 
-def said() -> Catalog:
-    """All that the code says, as Babel's extractor finds it."""
-    found = Catalog()
+def collect_texts() -> Catalog:
+    """All texts of the code, as Babel's extractor finds them."""
+    catalog = Catalog()
     for path in sources():
         with path.open("rb") as file:
-            for _, message, comments, _ in extract("python", file, KEYWORDS):
+            for _, message, comments, _ in babel.messages.extract.extract("python", file, KEYWORDS):
                 name = path.relative_to(ROOT).as_posix()
                 if message:
-                    found.add(message, locations=[(name, 0)], auto_comments=comments)
-    return found
+                    catalog.add(message, locations=[(name, 0)], auto_comments=comments)
+    return catalog
 
 
 def path(language: str) -> Path:
@@ -72,7 +74,7 @@ def read(language: str) -> Catalog:
 
 
 def missing(catalog: Catalog) -> list[str]:
-    """What has no translation in it, or one that is not sure."""
+    """The texts without a translation or with a fuzzy one."""
     return [
         message.id if isinstance(message.id, str) else message.id[0]
         for message in catalog
@@ -80,16 +82,18 @@ def missing(catalog: Catalog) -> list[str]:
     ]
 
 
-def updated(language: str, said: Catalog) -> Catalog:
-    """A language's catalog with all that is said and nothing else; translations are kept."""
+def update(language: str, extracted: Catalog) -> Catalog:
+    """A language's catalog with exactly the extracted texts. Translations are kept."""
     catalog = read(language)
-    catalog.update(said, no_fuzzy_matching=True)
+    catalog.update(extracted, no_fuzzy_matching=True)
     return catalog
 
 
-def written(catalog: Catalog) -> str:
-    """As the file has it: in order of the English texts, so that each change is a change of one
-    place; no dates and no line numbers."""
+def render(catalog: Catalog) -> str:
+    """The content of the file.
+
+    It is sorted by the English texts, without dates and line numbers, so that diffs are small.
+    """
     body = BytesIO()
     write_po(
         body,

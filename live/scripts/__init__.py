@@ -1,4 +1,4 @@
-"""Lua scripts, each run in one step by Redis. A script is what it shares and its own file."""
+"""Lua scripts, which Redis runs atomically. A script is its shared files, then its own file."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -20,8 +20,8 @@ class Script:
     sha: str
 
     async def run(self, redis: Redis, account_id: int, *arguments: str | bytes | int) -> bytes:
-        """Its last argument is the database. Raises redis.exceptions.ConnectionError and its like
-        where Redis is away."""
+        """The last argument that the script receives is the database. Raises
+        `redis.exceptions.RedisError` if Redis is unavailable."""
         execute = cast(Callable[..., Awaitable[bytes]], redis.execute_command)
         rest = (1, keys.prefix(account_id), *arguments, database(redis))
         try:
@@ -31,7 +31,7 @@ class Script:
 
 
 def database(redis: Redis) -> int:
-    """The number of the client's database, of those that its Redis server has."""
+    """The number of the client's database on its Redis server."""
     return int(redis.connection_pool.connection_kwargs.get("db") or 0)
 
 
@@ -45,7 +45,9 @@ APPLY = _script(*_CALLS, "apply")
 SNAPSHOT = _script(*_CALLS, "snapshot")
 SWEEP = _script(*_CALLS, "sweep")
 READ = _script("common", "read")
-KEPT = _script("common", "fill", "kept")
+SAMPLE = _script("common", "sample")
+IS_LOST = _script("common", "is_lost")
+SEED = _script("common", "seed")
 BUCKET = _script("bucket")
 STATS = _script("common", "window", "fill", "stats")
 BEGIN_FILL = _script("common", "window", "fill", "begin_fill")

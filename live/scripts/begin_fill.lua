@@ -1,5 +1,5 @@
--- Begins to fill the window. ARGV[1]: a nonce. Returns {nonce, Redis's now}; false where it is
--- filled, or where another reader is at it.
+-- Begins to fill the window. ARGV[1]: a nonce. Returns {nonce, time of Redis}; false if the window
+-- is filled, or if another reader is filling it.
 local now = redis_us()
 
 local function is_busy()
@@ -16,5 +16,5 @@ if not nonce or run ~= run_id() then
 elseif is_busy() then
   return cmsgpack.pack(false)
 end
-say_busy(now)
+mark_busy(now)
 return cmsgpack.pack({nonce, now})

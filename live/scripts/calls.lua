@@ -1,12 +1,15 @@
--- Shared by the scripts that change calls: load the records of one switch, change them in Lua,
--- store what changed. A record's fields:
-local STATE, CUSTOMER, STANDING, BOOT, SEQ, AT, SETUP, LEGS, COUNTED = 1, 2, 3, 4, 5, 6, 7, 8, 9
--- STANDING: the carrier under which it counts, false: it does not; BOOT, SEQ: number of its last
--- event (false, 0: none); AT, SETUP: µs (0: not known); LEGS: leg -> carrier, false once ended;
--- COUNTED: as what the ended attempt counts in the sliding window; false: it does not.
-local UP, ENDED = 'U', 'E'
-local LOST = 'L' -- removed without an end: newer news brings it back
-local WAITING = 'W' -- a leg has ended, no start was seen
+-- Shared by the scripts that change calls. They load the records of one switch, change them in Lua,
+-- and store the changed ones. The fields of a record:
+local STATE, CUSTOMER, ACTIVE_CARRIER, GEN, SEQ = 1, 2, 3, 4, 5
+local AT, SETUP, LEGS, COUNTED, CORRECTED_IN = 6, 7, 8, 9, 10
+-- ACTIVE_CARRIER: the carrier for which the call counts; false if it is not active.
+-- GEN, SEQ: start of the numbers and number of its last event (false, 0: none). AT, SETUP: µs (0:
+-- unknown). LEGS: leg -> carrier; false after its end.
+-- COUNTED: the values with which the ended attempt counts in the sliding window; false if it does
+-- not. CORRECTED_IN: the nonce of the last fill that began before a correction of the call.
+local ACTIVE, ENDED = 'U', 'E'
+local REMOVED = 'L' -- without an end; a later event makes it active again
+local WAITING = 'W' -- a leg has ended, but no start has arrived
 
 local function open_batch(switch, now)
   return {
@@ -24,15 +27,15 @@ local function load_calls(batch, ids)
       if packed and not batch.calls[id] then
         local call = cmsgpack.unpack(packed)
         batch.calls[id] = call
-        batch.was[id] = {call[STATE], call[CUSTOMER], call[STANDING]}
+        batch.was[id] = {call[STATE], call[CUSTOMER], call[ACTIVE_CARRIER]}
       end
     end
   end
 end
 
 local function set_state(batch, call, state)
-  if call[STATE] == UP then batch.switch.count = batch.switch.count - 1 end
-  if state == UP then batch.switch.count = batch.switch.count + 1 end
+  if call[STATE] == ACTIVE then batch.switch.count = batch.switch.count - 1 end
+  if state == ACTIVE then batch.switch.count = batch.switch.count + 1 end
   call[STATE] = state
 end
 
@@ -43,10 +46,10 @@ local function new_call(batch, id, state, customer, setup)
   return call
 end
 
--- Removes a call that did not end; returns what to say of it.
-local function lose(batch, id)
+-- Removes a call without an end. Returns what is logged and stored about it.
+local function remove_call(batch, id)
   local call = batch.calls[id]
-  set_state(batch, call, LOST)
+  set_state(batch, call, REMOVED)
   batch.changed[id] = true
   return {batch.switch.name, id, call[CUSTOMER], call[SETUP]}
 end
@@ -57,22 +60,22 @@ local function count_attempt(batch, customer)
   end
 end
 
--- Counts an ended attempt once; one that is corrected, instead of what it counted as. PDD in µs,
--- NO_PDD where there is none. Returns whether anything has changed.
+-- Counts an ended attempt once. A corrected one replaces its earlier values. PDD in µs, or NO_PDD.
+-- Returns whether a sum has changed.
 local function count_ended(batch, call, corrects, customer, at, answered, talk, pdd)
   local before, second = call[COUNTED], math.floor(at / 1000000)
   if before and not corrects then return false end
   local counts = is_recent(batch, second)
     and struct.pack(COUNTED_AS, customer, second, answered, talk, pdd)
   if before == counts then return false end
-  if before then add_ended(batch, -1, struct.unpack(COUNTED_AS, before)) end
-  add_ended(batch, 1, customer, second, answered, talk, pdd)
+  if before then add_attempt(batch, -1, struct.unpack(COUNTED_AS, before)) end
+  add_attempt(batch, 1, customer, second, answered, talk, pdd)
   call[COUNTED] = counts
   return true
 end
 
--- The carrier of the highest leg that is up; 0 between carriers.
-local function standing(call)
+-- The carrier of the highest active leg; 0 between carriers.
+local function active_carrier(call)
   local highest, carrier = -1, 0
   for leg, at in pairs(call[LEGS]) do
     if at and leg > highest then highest, carrier = leg, at end
@@ -96,7 +99,10 @@ local function store_moves(batch, moves)
     for carrier, commands in pairs(sets) do
       in_slices('SREM', key('standing', scope, carrier), commands.SREM)
       in_slices('SADD', key('standing', scope, carrier), commands.SADD)
-      if commands.SADD[1] then redis.call('SADD', key('carriers', scope), digits(carrier)) end
+      if commands.SADD[1] then
+        redis.call('SADD', key('carriers', scope), digits(carrier))
+        if scope ~= WHOLE_ACCOUNT then redis.call('SADD', key('customers'), digits(scope)) end
+      end
     end
   end
 end
@@ -106,36 +112,36 @@ local function store_attempts(batch)
   for scope, attempts in pairs(batch.attempts) do
     batch.scopes[scope] = true
     redis.call('INCRBY', key('attempts', scope, second), attempts)
-    redis.call('EXPIRE', key('attempts', scope, second), ATTEMPTS_TTL)
+    redis.call('EXPIRE', key('attempts', scope, second), ATTEMPTS_TTL_SECONDS)
   end
 end
 
--- A tombstone outlives the second in which its call counts.
-local function left_at(call, now_us, now)
+-- The time of a tombstone: not before the second in which its call counts.
+local function tombstone_at(call, now_us, now)
   return call[AT] > now_us and digits(call[AT]) or now
 end
 
--- Writes every changed call: its record, its place in the switch's order, the sets it stands in.
+-- Stores every changed call: its record, its place in the order of the switch, and its sets.
 local function store_calls(batch)
   local name, now = batch.switch.name, digits(batch.now)
   local records, up, not_up, gone, not_gone, moves = {}, {}, {}, {}, {}, {}
   for id in pairs(batch.changed) do
     local call, was = batch.calls[id], batch.was[id]
-    local is_up, was_up = call[STATE] == UP, was and was[1] == UP
-    call[STANDING] = is_up and standing(call)
+    local is_up, was_up = call[STATE] == ACTIVE, was and was[1] == ACTIVE
+    call[ACTIVE_CARRIER] = is_up and active_carrier(call)
     if is_up then
       up[#up + 1] = now
       up[#up + 1] = id
       if was and not was_up then not_gone[#not_gone + 1] = id end
     else
-      gone[#gone + 1] = left_at(call, batch.now, now)
+      gone[#gone + 1] = tombstone_at(call, batch.now, now)
       gone[#gone + 1] = id
       if was_up then not_up[#not_up + 1] = id end
     end
-    if call[STANDING] ~= (was and was[3] or false) or (was_up and call[CUSTOMER] ~= was[2]) then
+    if call[ACTIVE_CARRIER] ~= (was and was[3] or false) or (was_up and call[CUSTOMER] ~= was[2]) then
       local member = name .. '\0' .. id
       if was_up then move(moves, 'SREM', was[2], was[3], member) end
-      if is_up then move(moves, 'SADD', call[CUSTOMER], call[STANDING], member) end
+      if is_up then move(moves, 'SADD', call[CUSTOMER], call[ACTIVE_CARRIER], member) end
     end
     records[#records + 1] = id
     records[#records + 1] = cmsgpack.pack(call)
@@ -150,7 +156,7 @@ local function store_calls(batch)
   store_ended(batch)
 end
 
--- Forgets tombstones whose time is over.
+-- Removes expired tombstones.
 local function trim(name, now)
   local over = redis.call(
     'ZRANGEBYSCORE', key('gone', name), '-inf', digits(now - TOMBSTONE_US), 'LIMIT', 0, SLICE)

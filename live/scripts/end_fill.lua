@@ -1,4 +1,4 @@
--- All records have been counted. ARGV[1]: nonce. Returns false where the fill has to begin anew.
+-- Ends a fill after its last record. ARGV[1]: nonce. Returns false if the fill has to begin again.
 if not is_filling(ARGV[1]) then return cmsgpack.pack(false) end
 redis.call('HSET', window, 'filled', 1)
 return cmsgpack.pack(true)

@@ -1,7 +1,7 @@
--- Counts attempts as their records say. ARGV: nonce, then {now, {{switch, attempts}, ...}}, times
--- in µs; an attempt: {call id, customer, setup, end, answered (0 or 1), talk, PDD}. What is up and
--- what a switch owes does not change: a record read again is no news of it.
--- Returns false where the fill has to begin anew.
+-- Counts attempts from their records. ARGV: nonce, then {now, {{switch, attempts}, ...}}, times in
+-- µs. An attempt: {call id, customer, setup, end, answered (0 or 1), talk, PDD}. Active calls and
+-- awaited switches do not change, because a stored record is not a new event.
+-- Returns false if the fill has to begin again.
 local nonce, input = ARGV[1], cmsgpack.unpack(ARGV[2])
 local now = input[1]
 
@@ -9,6 +9,8 @@ local function add(batch, attempt, gone)
   local id, customer, setup, ended, answered, talk, pdd = unpack(attempt)
   local call = batch.calls[id]
   local is_new = not call
+  -- Its record may have been read before it was corrected.
+  if call and call[CORRECTED_IN] == nonce then return end
   if is_new then
     call = new_call(batch, id, ENDED, customer, setup)
     call[AT] = ended
@@ -17,7 +19,7 @@ local function add(batch, attempt, gone)
     return
   end
   batch.changed[id] = true
-  if call[STATE] ~= UP then
+  if call[STATE] ~= ACTIVE then
     gone[#gone + 1] = digits(math.max(now, ended))
     gone[#gone + 1] = id
   end
@@ -36,7 +38,7 @@ local function store(batch, gone)
 end
 
 if not is_filling(nonce) then return cmsgpack.pack(false) end
-say_busy(redis_us())
+mark_busy(redis_us())
 for _, group in ipairs(input[2]) do
   local batch, ids, gone = open_batch({name = group[1]}, now), {}, {}
   for i, attempt in ipairs(group[2]) do ids[i] = attempt[1] end

@@ -1,12 +1,37 @@
--- Applies a snapshot. ARGV[1]: {now, switch, lease, at, boot, seq, calls}, times in µs, boot and
--- seq false where it has none; a call: {call id, leg, customer, carrier, setup}, one per leg.
--- Returns {applied, wanted or false, lost calls}.
-local now, name, lease, at, boot, seq, listed = unpack(cmsgpack.unpack(ARGV[1]))
+-- Applies a snapshot. ARGV[1]: {now, switch, lease, at, boot, seq, calls, refused_ids,
+-- calls_without_id}, times in µs; boot and seq are false if there are none. calls: {call id, leg,
+-- customer, carrier, setup} for each leg. Refused calls are not removed: those with `refused_ids`,
+-- and `calls_without_id` further ones.
+-- Returns {applied, wanted or false, lost calls, whether Redis has lost the state}.
+local now, name, lease, at, boot, seq, listed, refused_list, calls_without_id =
+  unpack(cmsgpack.unpack(ARGV[1]))
+local refused_ids = {}
+for _, id in ipairs(refused_list) do refused_ids[id] = true end
 
--- Did the call's last event happen after the list was taken? One of an earlier boot did not.
+local gen -- of the number of the snapshot; nil if it cannot be compared with others
+
+-- Is the last event of the call later than the snapshot? One of an earlier boot is not.
 local function is_newer(call)
-  if boot and call[BOOT] then return call[BOOT] == boot and call[SEQ] > seq end
+  if gen and call[GEN] then return call[GEN] == gen and call[SEQ] > seq end
   return call[AT] > at
+end
+
+-- Adopts the boot of the snapshot. Returns false for an old snapshot of an earlier boot. A later one
+-- of an earlier boot (the switch has failed back), or one with a lower number after the switch began
+-- new numbers, applies by its time, because numbers of two starts cannot be compared.
+local function take_numbers(switch)
+  if not boot then return true end
+  local is_later = at > math.max(switch.latest, switch.based)
+  local failed_back = is_past(switch, boot)
+  if failed_back and not is_later then return false end
+  local has_begun_anew = boot == switch.boot and switch.again and seq < switch.high and is_later
+  if failed_back or has_begun_anew then
+    begin_numbers(switch, boot)
+    return true
+  end
+  if boot ~= switch.boot then adopt(switch, boot, seq) end
+  gen = switch.gen
+  return true
 end
 
 local function by_call()
@@ -22,10 +47,10 @@ local function by_call()
   return calls, ids
 end
 
--- The list's legs replace those known; a leg that ended stays ended.
-local function merge_legs(known, legs)
+-- The listed legs replace the stored ones, except refused ones. A leg that has ended stays ended.
+local function merge_legs(id, known, legs)
   for leg in pairs(known) do
-    if legs[leg] == nil then known[leg] = false end
+    if legs[leg] == nil and not refused_ids[id] then known[leg] = false end
   end
   for leg, carrier in pairs(legs) do
     if known[leg] ~= false then known[leg] = carrier end
@@ -33,45 +58,59 @@ local function merge_legs(known, legs)
 end
 
 local function add(batch, id, entry)
-  local call = batch.calls[id] or new_call(batch, id, UP, entry.customer, entry.setup)
+  local call = batch.calls[id] or new_call(batch, id, ACTIVE, entry.customer, entry.setup)
   local newer = is_newer(call)
   if newer and call[STATE] ~= WAITING then return end
-  set_state(batch, call, UP)
+  set_state(batch, call, ACTIVE)
   call[CUSTOMER], call[SETUP] = entry.customer, entry.setup
-  merge_legs(call[LEGS], entry.legs)
-  if boot and not newer then call[BOOT], call[SEQ] = boot, seq end
+  merge_legs(id, call[LEGS], entry.legs)
+  if boot and not newer then call[GEN], call[SEQ] = batch.switch.gen, seq end
   call[AT] = math.max(call[AT], at)
   batch.changed[id] = true
 end
 
+local function keep_call(batch, id)
+  local call = batch.calls[id]
+  if boot then call[GEN], call[SEQ] = batch.switch.gen, seq end
+  call[AT] = math.max(call[AT], at)
+  batch.changed[id] = true
+end
+
+-- Calls that the snapshot does not list. A refused item without a readable call id may be any of
+-- them, so as many stay (those set up last). The count then equals that of the snapshot.
+local function unlisted_calls(batch, ids, entries)
+  local calls, kept = {}, calls_without_id
+  for _, id in ipairs(ids) do
+    if not entries[id] and not is_newer(batch.calls[id]) then
+      if refused_ids[id] then keep_call(batch, id) else calls[#calls + 1] = id end
+    end
+  end
+  if kept > 0 then
+    table.sort(calls, function(a, b)
+      local first, second = batch.calls[a][SETUP], batch.calls[b][SETUP]
+      if first == second then return a < b end
+      return first < second
+    end)
+    while kept > 0 and calls[1] do
+      keep_call(batch, table.remove(calls))
+      kept = kept - 1
+    end
+  end
+  return calls
+end
+
 local function remove(batch, ids, entries)
   local lost = {}
-  for _, id in ipairs(ids) do
-    local call = batch.calls[id]
-    if not entries[id] and not is_newer(call) then
-      if boot then call[BOOT], call[SEQ] = boot, seq end
-      call[AT] = math.max(call[AT], at)
-      lost[#lost + 1] = lose(batch, id)
-    end
+  for _, id in ipairs(unlisted_calls(batch, ids, entries)) do
+    keep_call(batch, id)
+    lost[#lost + 1] = remove_call(batch, id)
   end
   return lost
 end
 
-local function settle(switch)
-  if boot then
-    if boot ~= switch.boot then adopt(switch, boot, seq) end
-    switch.high = math.max(switch.high, seq)
-  elseif switch.ahead[1] then -- it has no number to close a hole with
-    switch.high = switch.ahead[#switch.ahead][2]
-  end
-  absorb(switch, now)
-  switch.known, switch.wanted = true, nil
-  switch.based = math.max(switch.based, at)
-end
-
 local switch = load_switch(name, lease)
-if boot and is_past(switch, boot) then
-  return cmsgpack.pack({false, switch.wanted or false, {}})
+if not take_numbers(switch) then
+  return cmsgpack.pack({false, switch.wanted or false, {}, false})
 end
 local batch = open_batch(switch, now)
 local entries, ids = by_call()
@@ -81,7 +120,7 @@ load_calls(batch, ids)
 local lost = remove(batch, up, entries)
 for id, entry in pairs(entries) do add(batch, id, entry) end
 store_calls(batch)
-settle(switch)
+settle(switch, boot, seq, at, now)
 store_switch(switch)
-announce(batch.scopes)
-return cmsgpack.pack({true, false, lost})
+publish_changes(batch.scopes)
+return cmsgpack.pack({true, false, lost, completeness(redis_us()) == LOST})

@@ -1,8 +1,8 @@
--- Leaky buckets, each with a try in it or none: a try is counted in all of them, or refused by one.
--- KEYS: the buckets, then a mark. ARGV: how many tries (below 0: they are given back; 0: it is only
--- looked whether there is room for one), how many of the buckets are skipped where the mark is there, then of each bucket its capacity and the
--- milliseconds after which a try has run out. Those that may be skipped are the last ones.
--- Returns 0, or the milliseconds after which there is room.
+-- Leaky buckets of tries: a try counts in all of them, or in none if one is full.
+-- KEYS: the buckets, then the key of a trusted name. ARGV: the number of tries (negative: reverses
+-- them; 0: only checks for one), the number of buckets (the last ones) that do not apply to a
+-- trusted name, then for each bucket its capacity and the milliseconds in which a try leaks.
+-- Returns 0, or the milliseconds to wait.
 local tries, skipped = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count = #KEYS - 1
 if redis.call('EXISTS', KEYS[#KEYS]) == 1 then count = count - skipped end

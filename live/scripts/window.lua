@@ -1,13 +1,13 @@
--- The sliding window: sums of the attempts that ended, by second and, to read less, by minute.
--- A scope's hash is a ring: a field stands for every second (or minute) of the same rest.
-local RING = 1320 -- seconds: those of a tombstone, and those an end may lie ahead of us
+-- The sliding window: sums of ended attempts, by second and (for faster reads) by minute. The hash
+-- of a scope is a ring: seconds (or minutes) with the same remainder share a field.
+local RING_SECONDS = 1320 -- the age of a tombstone, and how far an end may be in the future
 local SUMS = '>I4I4I4I8I8I4' -- start, attempts, answered, talk, PDD (both µs), attempts with a PDD
 local COUNTED_AS = '>I8I4I4I8i8' -- customer, second, answered (0 or 1), talk, PDD
 local NO_PDD = -1
-local WINDOW_TTL = 1400 -- seconds
+local WINDOW_TTL_SECONDS = 1400
 
 local function slot(step, start)
-  return step .. ':' .. start % RING
+  return step .. ':' .. start % RING_SECONDS
 end
 
 local function is_recent(batch, second)
@@ -24,8 +24,8 @@ local function add_to_second(seconds, sign, second, answered, talk, pdd)
   if pdd ~= NO_PDD then sums[4], sums[5] = sums[4] + sign * pdd, sums[5] + sign end
 end
 
--- What is past every window is left alone: its slot may be another second's by now.
-local function add_ended(batch, sign, customer, second, answered, talk, pdd)
+-- Attempts older than every window are ignored, because another second may use their slot.
+local function add_attempt(batch, sign, customer, second, answered, talk, pdd)
   if not is_recent(batch, second) then return end
   local ended = batch.ended
   ended[customer] = ended[customer] or {}
@@ -62,7 +62,7 @@ local function store_ended(batch)
     local name = key('ended', scope)
     for second, sums in pairs(seconds) do add_to_slot(name, 1, second, sums) end
     for minute, sums in pairs(by_minute(seconds)) do add_to_slot(name, 60, minute, sums) end
-    redis.call('EXPIRE', name, WINDOW_TTL)
+    redis.call('EXPIRE', name, WINDOW_TTL_SECONDS)
     redis.call('PUBLISH', key('stats', scope), 1)
   end
 end

@@ -390,7 +390,7 @@ CREATE TABLE invoices (
     CHECK ((status = 'DRAFT') = (number IS NULL)),
     CHECK ((number IS NULL) = (position IS NULL))
 );
--- The feed's order: issued documents by position, then drafts. models/invoices.py says the same.
+-- The feed's order: issued documents by position, then drafts. models/billing/invoices.py says the same.
 CREATE INDEX invoices_feed ON invoices (account_id, coalesce(position, 4611686018427387904), id);
 CREATE INDEX invoices_customer
     ON invoices (account_id, customer_id, coalesce(position, 4611686018427387904), id);

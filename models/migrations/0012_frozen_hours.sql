@@ -18,7 +18,7 @@ ALTER TABLE quarantine
 CREATE INDEX quarantine_setup ON quarantine (account_id, setup_at)
     WHERE state = 'OPEN' AND setup_at IS NOT NULL;
 
--- How much an account has in quarantine; locked by whoever adds or removes. See models/quarantine.py.
+-- How much an account has in quarantine; locked by whoever adds or removes. See models/records/quarantine.py.
 CREATE TABLE quarantine_sizes (
     account_id bigint PRIMARY KEY,
     bytes      bigint NOT NULL

@@ -1,4 +1,4 @@
--- The key of a call is 16 bytes in place of two texts: models/call_keys.py computes the same value.
+-- The key of a call is 16 bytes in place of two texts: models/records/call_keys.py computes the same value.
 -- Copies the table, about 15 s for a million rows; nothing reads or writes keys meanwhile.
 
 LOCK TABLE record_keys IN ACCESS EXCLUSIVE MODE;

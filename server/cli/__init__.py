@@ -1,10 +1,11 @@
 """The command line: `./callboard COMMAND`, one module per command or group of commands.
 
 A module has `commands = typer.Typer()` with its commands (a group: `typer.Typer(name="account")`)
-and stands in `server.cli.main.COMMANDS`. What a command needs of the services it takes from
-`opened` or `configured`.
+and is listed in `server.cli.main.COMMANDS`. A command obtains the services that it needs from
+`open_services` or `prepare_settings`.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
-from models import db
+from models import db, schema_version
 from runtime import services
 from runtime.embedded_processes import ServerError
 from runtime.settings import ROOT, Settings, SettingsError
@@ -31,59 +32,91 @@ DataDir = Annotated[
 ]
 
 
+def _account_id(text: str) -> int:
+    """A number as Callboard prints it."""
+    if not re.fullmatch("[1-9][0-9]{0,17}", text):
+        raise typer.BadParameter("Enter the number that `account create` printed, such as 1.")
+    return int(text)
+
+
+AccountId = Annotated[
+    int, typer.Option(parser=_account_id, metavar="NUMBER", help="The account's id.")
+]
+
+
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A command's services: the database behind `models.db`, Redis, and where both came from."""
+class Services:
+    """The services of a command: Redis, the settings, and the database behind `models.db`."""
 
     settings: Settings
     redis: Redis
 
 
 @contextmanager
-def configured(data_dir: Path = DEFAULT_DATA_DIR) -> Iterator[Settings]:
-    """`services.configured`, ending the command with one line where that cannot be."""
+def prepare_settings(data_dir: Path = DEFAULT_DATA_DIR) -> Iterator[Settings]:
+    """`services.complete_settings`; ends the command with one line if it fails."""
     try:
-        with services.configured(data_dir) as settings:
+        with services.complete_settings(data_dir) as settings:
             yield settings
     except (ServerError, SettingsError) as error:
-        raise failed(str(error)) from error
+        raise failure(str(error)) from error
 
 
-def reached_at(settings: Settings, url: str) -> Settings:
-    """The settings with that public URL, where none is configured: links in mails go there."""
+def with_public_url(settings: Settings, url: str) -> Settings:
+    """The settings with `url` as the public URL, the target of links, if none is set."""
     if "public_url" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"public_url": url})
 
 
-def failed(why: str) -> typer.Exit:
-    """Says why the command ends, in one line; to be raised."""
-    typer.secho(f"callboard: {why}", err=True, fg="red")
+def failure(reason: str) -> typer.Exit:
+    """Prints why the command fails, in one line; returns the exception to raise."""
+    typer.secho(f"callboard: {reason}", err=True, fg="red")
     return typer.Exit(1)
 
 
 @asynccontextmanager
-async def reached(settings: Settings, *, pool: int) -> AsyncIterator[Redis]:
-    """Opens what is configured, ending the command with one line where PostgreSQL is away."""
+async def connect(settings: Settings, *, pool: int) -> AsyncIterator[Redis]:
+    """Opens the configured services; ends the command if PostgreSQL is unavailable."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
     async with services.open_services(
         settings.database_url,
         settings.redis_url,
         pool=pool,
-        answer_within=None,  # a migration takes what it takes; who waits can end it
-    ) as found:
+        statement_timeout=None,  # a migration may take long; the user can end it
+    ) as opened:
         try:
             await db.server_version()
-        except Exception as error:  # whatever the driver says is the reason
-            why = f"no connection to PostgreSQL: {error}; ./callboard doctor says more"
-            raise failed(why) from error
-        yield found.redis
+        except Exception as error:  # every error of the driver is a reason
+            reason = f"no connection to PostgreSQL: {error}. Run ./callboard doctor for details"
+            raise failure(reason) from error
+        yield opened.redis
+
+
+async def apply_migrations() -> None:
+    """Migrates the opened database to the current schema; ends the command if it is newer."""
+    await require_not_newer()
+    await db.migrate()
+
+
+async def require_not_newer() -> None:
+    """Ends the command with one line if the opened database is newer than this code."""
+    try:
+        await schema_version.require_not_newer()
+    except schema_version.NewerSchemaError as error:
+        raise failure(str(error)) from error
 
 
 @asynccontextmanager
-async def opened(data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[Opened]:
-    """Opens the configured or the embedded services for one command."""
-    with configured(data_dir) as settings:
-        async with reached(settings, pool=settings.database_pool) as redis:
-            yield Opened(settings, redis)
+async def open_services(data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[Services]:
+    """Opens the configured or embedded services for a command that does not migrate.
+
+    Ends the command with one line if the database does not have the schema that it needs.
+    """
+    with prepare_settings(data_dir) as settings:
+        async with connect(settings, pool=settings.database_pool) as redis:
+            problem = (await schema_version.read()).problem
+            if problem is not None:
+                raise failure(problem)
+            yield Services(settings, redis)

@@ -1,4 +1,4 @@
-"""`python -m server.cli`, what `./callboard` hands over to."""
+"""`python -m server.cli`, which `./callboard` runs."""
 
 import sys
 
@@ -6,5 +6,5 @@ try:
     from server.cli import main
 
     main.run(sys.argv[1:])
-except KeyboardInterrupt:  # typer's own handling begins once everything is imported
+except KeyboardInterrupt:  # typer handles it only after all imports
     sys.exit(130)

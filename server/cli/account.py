@@ -1,4 +1,4 @@
-"""`account`: an account with its owner, and a way in for who has lost the second factor."""
+"""`account`: creates an account with its owner, and removes a lost second factor."""
 
 import asyncio
 import json
@@ -7,8 +7,7 @@ from pathlib import Path
 import typer
 
 from domain import refusals
-from models import db
-from resolvers import accounts, second_factor
+from resolvers.identity import accounts, second_factor
 from runtime import clock
 from server import cli
 
@@ -20,32 +19,32 @@ commands.add_typer(account, name="account")
 @account.command()
 def create(
     name: str = typer.Argument(help="The account's name."),
-    email: str = typer.Option(help="The owner's login."),
+    email: str = typer.Option(help="The owner's e-mail address."),
     password: str = typer.Option(help="At least 10 characters.", envvar="CALLBOARD_PASSWORD"),
     as_json: bool = typer.Option(False, "--json", help="Print only the ids, as JSON."),
     data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
 ) -> None:
-    """Makes an account with its owner.
+    """Creates an account and its owner.
 
     Example: ./callboard account create "Example Voice" --email ops@voice.example --password …
     """
     try:
-        made = asyncio.run(_create(data_dir, name, email, password))
+        created = asyncio.run(_create(data_dir, name, email, password))
     except refusals.Refusal as refusal:
         raise _refused(refusal) from refusal
-    ids = {"accountId": made.account.id, "staffId": made.owner.id}
+    ids = {"accountId": created.account.id, "staffId": created.owner.id}
     typer.echo(json.dumps(ids) if as_json else f"Account {ids['accountId']}: sign in as {email}.")
 
 
 @account.command()
 def reset_two_factor(
-    email: str = typer.Option(help="The login of who is locked out."),
+    email: str = typer.Option(help="The e-mail address of the login."),
     data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
 ) -> None:
-    """Removes the second factor of who has lost its authenticator app and its recovery codes.
+    """Removes the second factor of a person who has lost it and the recovery codes.
 
-    The person is signed out everywhere, told by mail, and signs in with the password alone.
-    An owner can do the same for others in the API (removeTwoFactor).
+    This ends all sessions of the person, who is notified by e-mail and then signs in with
+    only the password. In the API, an owner can do this for others (removeTwoFactor).
 
     Example: ./callboard account reset-two-factor --email ops@voice.example
     """
@@ -53,12 +52,12 @@ def reset_two_factor(
         asyncio.run(_reset_two_factor(data_dir, email))
     except refusals.Refusal as refusal:
         raise _refused(refusal) from refusal
-    typer.echo(f"{email} signs in with the password alone from now on.")
+    typer.echo(f"{email} now signs in with only the password.")
 
 
 @account.callback()
 def _about() -> None:
-    """Accounts: each a carrier's own tenancy.
+    """Manages accounts. An account is a carrier's own tenancy.
 
     Example: ./callboard account create "Example Voice" --email ops@voice.example --password …
     """
@@ -70,11 +69,10 @@ def _refused(refusal: refusals.Refusal) -> typer.Exit:
 
 
 async def _reset_two_factor(data_dir: Path, email: str) -> None:
-    async with cli.opened(data_dir):
+    async with cli.open_services(data_dir):
         await second_factor.remove_by_command(email, clock.now())
 
 
 async def _create(data_dir: Path, name: str, email: str, password: str) -> accounts.NewAccount:
-    async with cli.opened(data_dir):
-        await db.migrate()
+    async with cli.open_services(data_dir):
         return await accounts.create(name, email, password, clock.now())

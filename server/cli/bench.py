@@ -1,4 +1,4 @@
-"""`bench`: the measurements under bench/, each against its baseline in the same run."""
+"""`bench`: runs the measurements of bench/, each with its baseline in the same run."""
 
 import os
 import runpy
@@ -14,9 +14,9 @@ commands = typer.Typer()
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
     context: typer.Context,
-    name: str = typer.Argument("", help="Name of the measurement; none lists them."),
+    name: str = typer.Argument("", help="Name of the measurement. Without a name, lists them."),
 ) -> None:
-    """Runs a measurement of bench/; further arguments go to it.
+    """Runs a measurement of bench/ and passes further arguments to it.
 
     Example: ./callboard bench ingest
     """

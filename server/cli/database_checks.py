@@ -1,28 +1,28 @@
-"""What `doctor` says about the settings of a PostgreSQL server; pure."""
+"""The findings of `doctor` about the settings of a PostgreSQL server; pure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from models.server import Server
+from models.database_server import ServerSettings
 from server.cli.finding import Finding
 
-STATEMENTS_AT_ONCE = 8  # over all partitions: a migration or dump, beside it reconciliations
-_DAYS_AT_LEAST = 365
-_INDEXES_AT_LEAST = 3
+CONCURRENT_STATEMENTS = 8  # over all partitions: a migration or dump, and reconciliations
+_MIN_DAYS = 365
+_MIN_INDEXES = 3
 _LOCKS_STEP = 64  # PostgreSQL's default
-_TINY_BUFFERS = 128 << 20
-_ENOUGH_BUFFERS = 1 << 30
-_DATABASE_PER_BUFFERS = 8
+_MIN_BUFFERS_BYTES = 128 << 20
+_ENOUGH_BUFFERS_BYTES = 1 << 30
+_BUFFERS_SHARE = 8
 
 _POOLER = (
-    "a pooler between Callboard and PostgreSQL gives out a session for each transaction, so that"
-    " advisory locks of a session and prepared statements do not work. Connect to PostgreSQL"
-    " directly, or set pool_mode = session (PgBouncer)"
+    "a pooler between Callboard and PostgreSQL assigns a session to each transaction. Session-level"
+    " advisory locks and prepared statements do not work with it. Connect to PostgreSQL directly,"
+    " or set pool_mode = session (PgBouncer)"
 )
 
 
-def findings(server: Server, partition_days: int) -> Iterator[Finding]:
-    """`partition_days`: how many days call records have partitions for."""
+def findings(server: ServerSettings, partition_days: int) -> Iterator[Finding]:
+    """`partition_days`: the number of days for which call records have partitions."""
     if server.encoding != "UTF8":
         advice = (
             f"the database is encoded in {server.encoding}. Create one with ENCODING 'UTF8'"
@@ -30,56 +30,67 @@ def findings(server: Server, partition_days: int) -> Iterator[Finding]:
         )
         yield Finding("bad", "encoding", advice)
     yield _durability(server)
-    yield _locks(server, max(partition_days, _DAYS_AT_LEAST))
+    yield _locks(server, max(partition_days, _MIN_DAYS))
     yield from _buffers(server)
     if server.jit == "on":
-        advice = "on by default; Callboard turns it off for its own connections. Nothing to do"
+        advice = "on; Callboard turns it off for its own connections. No action is needed"
         yield Finding("note", "JIT", advice)
     detail = f"sessions use UTC; times in PostgreSQL's log are in {server.log_timezone}"
     yield Finding("good", "time zone", detail)
 
 
+def logins(in_two_forms: Sequence[Sequence[str]]) -> Iterator[Finding]:
+    """`in_two_forms`: e-mail addresses that look alike."""
+    for emails in in_two_forms:
+        shown = " and ".join(email.encode("ascii", "backslashreplace").decode() for email in emails)
+        advice = (
+            f"{shown} are the same e-mail address in two forms. Each signs in with its own form."
+            " Change one of them"
+        )
+        yield Finding("note", "logins", advice)
+
+
 def sessions(*, kept: bool) -> Finding:
     if kept:
-        return Finding("good", "sessions", "each connection keeps its session of the server")
+        return Finding("good", "sessions", "each connection keeps its server session")
     return Finding("bad", "sessions", _POOLER)
 
 
-def _durability(server: Server) -> Finding:
+def _durability(server: ServerSettings) -> Finding:
     off = [
         name
         for name in ("fsync", "full_page_writes", "synchronous_commit")
         if getattr(server, name) == "off"
     ]
     if not off:
-        return Finding("good", "durability", "what is acknowledged survives a crash")
-    advice = f"a crash may lose what was acknowledged, or damage it. Set {', '.join(off)} to on"
+        return Finding("good", "durability", "acknowledged data survives a crash")
+    advice = f"a crash may lose or damage acknowledged data. Set {', '.join(off)} to on"
     return Finding("bad", "durability", advice)
 
 
-def _locks(server: Server, days: int) -> Finding:
-    """A statement over all partitions locks each with its indexes. PostgreSQL has room for twice
-    max_locks_per_transaction × (max_connections + max_prepared_transactions) held locks."""
-    each = days * (1 + max(server.record_indexes, _INDEXES_AT_LEAST))
+def _locks(server: ServerSettings, days: int) -> Finding:
+    """A statement over all partitions locks each with its indexes. PostgreSQL can hold twice
+    max_locks_per_transaction × (max_connections + max_prepared_transactions) locks."""
+    each = days * (1 + max(server.record_indexes, _MIN_INDEXES))
     sessions = server.max_connections + server.max_prepared_transactions
-    room = 2 * server.max_locks_per_transaction * sessions // each
+    capacity = 2 * server.max_locks_per_transaction * sessions // each
     detail = (
-        f"max_locks_per_transaction {server.max_locks_per_transaction} has room for {room}"
+        f"max_locks_per_transaction {server.max_locks_per_transaction} allows {capacity}"
         f" statements over {days:,} partitions of call records at once ({each:,} locks each)"
     )
-    if room >= STATEMENTS_AT_ONCE:
+    if capacity >= CONCURRENT_STATEMENTS:
         return Finding("good", "locks", detail)
-    wanted = math.ceil(STATEMENTS_AT_ONCE * each / (2 * sessions * _LOCKS_STEP)) * _LOCKS_STEP
-    advice = f"{detail}. Set it to {wanted} for {STATEMENTS_AT_ONCE} and restart PostgreSQL"
+    needed = math.ceil(CONCURRENT_STATEMENTS * each / (2 * sessions * _LOCKS_STEP)) * _LOCKS_STEP
+    advice = f"{detail}. Set it to {needed} for {CONCURRENT_STATEMENTS} and restart PostgreSQL"
     return Finding("note", "locks", advice)
 
 
-def _buffers(server: Server) -> Iterator[Finding]:
-    wanted = min(_ENOUGH_BUFFERS, server.database_size // _DATABASE_PER_BUFFERS)
-    if server.shared_buffers >= max(_TINY_BUFFERS, wanted):
+def _buffers(server: ServerSettings) -> Iterator[Finding]:
+    needed = min(_ENOUGH_BUFFERS_BYTES, server.database_size // _BUFFERS_SHARE)
+    if server.shared_buffers >= max(_MIN_BUFFERS_BYTES, needed):
         return
     advice = (
-        f"shared_buffers {server.shared_buffers >> 20} MB is little for a database of"
+        f"shared_buffers {server.shared_buffers >> 20} MB is small for a database of"
         f" {server.database_size >> 20:,} MB. Set it to a quarter of the machine's memory"
     )
     yield Finding("note", "memory", advice)

@@ -8,7 +8,7 @@ State = Literal["good", "note", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`bad` is an error, `note` is worth knowing; both say what to do."""
+    """`bad` is an error, `note` a remark; `detail` of both says what to do."""
 
     state: State
     subject: str

@@ -1,17 +1,18 @@
-"""Every command and the module it lives in."""
+"""The commands and their modules."""
 
 from importlib import import_module
 
 import typer
 
 COMMANDS = {
-    "demo": "server.cli.demo",
+    "demo": "server.cli.demo.command",
     "test": "server.cli.test",
     "up": "server.cli.up",
     "serve": "server.cli.serve",
     "worker": "server.cli.worker",
     "migrate": "server.cli.migrate",
     "account": "server.cli.account",
+    "key": "server.cli.key",
     "simulate": "server.cli.simulate",
     "watch": "server.cli.watch",
     "reconcile": "server.cli.reconcile",
@@ -21,7 +22,7 @@ COMMANDS = {
 
 
 def build(arguments: list[str]) -> typer.Typer:
-    """The application; a named command's module alone is imported, so that it starts at once."""
+    """The application. Imports only the module of a named command, so that it starts fast."""
     app = typer.Typer(
         name="callboard",
         no_args_is_help=True,
@@ -39,7 +40,7 @@ def build(arguments: list[str]) -> typer.Typer:
 def _about() -> None:
     """Callboard: live channels, exact summaries and invoices for a voice carrier's customers.
 
-    Start with ./callboard demo
+    To try it, run ./callboard demo
     """
 
 

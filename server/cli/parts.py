@@ -1,4 +1,4 @@
-"""The parts of a running Callboard, each a process: started, watched, started again, stopped."""
+"""Starts the processes of Callboard, watches them, restarts and stops them."""
 
 import os
 import signal
@@ -15,20 +15,20 @@ from typing import Self
 import structlog
 import typer
 
-from runtime import child
+from runtime import child, private_files
 from runtime.settings import ROOT
 from server import wire
 
 _TICK_SECONDS = 0.2
-_STEADY_SECONDS = 10.0
-_LONGEST_WAIT_SECONDS = 3.0
+_STABLE_SECONDS = 10.0
+_MAX_WAIT_SECONDS = 3.0
 
 log = structlog.get_logger("callboard.parts")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A command of ours; with a log file its output goes there, else to this terminal."""
+    """A command of Callboard. Its output goes to the log file, or without one to this terminal."""
 
     name: str
     arguments: Sequence[str]
@@ -36,7 +36,7 @@ class Part:
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Ends the command where another program has the port."""
+    """Ends the command if the port is in use."""
     try:
         with socket.create_server((host, port)):
             return
@@ -44,7 +44,7 @@ def require_free_port(host: str, port: int) -> None:
         # socket.create_server appends the address to the reason.
         reason = str(error.strerror).partition(" (while")[0]
         typer.secho(f"callboard: port {port} of {host}: {reason}.", err=True, fg="red")
-        typer.echo("Give another by --port, such as --port 8001.", err=True)
+        typer.echo("Select another port, such as --port 8001.", err=True)
         raise typer.Exit(1) from error
 
 
@@ -59,7 +59,7 @@ class _Running:
     def start(self) -> None:
         self.started = time.monotonic()
         self.due = None
-        output = None if self.part.log is None else self.part.log.open("ab")
+        output = None if self.part.log is None else private_files.open_log(self.part.log)
         try:
             self.process = subprocess.Popen(
                 child.command(sys.executable, "-P", "-m", "server.cli", *self.part.arguments),
@@ -67,22 +67,22 @@ class _Running:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is ours to pass on
+                start_new_session=True,  # this process passes Ctrl-C on
             )
         finally:
             if output is not None:
                 output.close()
 
-    def mend(self) -> None:
-        """Starts an ended part again: at once, or after ever longer where it keeps ending."""
+    def restart_if_due(self) -> None:
+        """Restarts the part if it has ended: at once, or with growing delays if it keeps ending."""
         now = time.monotonic()
         code = self.process.poll()
         if code is None:
-            if now - self.started > _STEADY_SECONDS:
+            if now - self.started > _STABLE_SECONDS:
                 self.failures = 0
             return
         if self.due is None:
-            wait = min(self.failures * 0.5, _LONGEST_WAIT_SECONDS)
+            wait = min(self.failures * 0.5, _MAX_WAIT_SECONDS)
             self.failures += 1
             self.due = now + wait
             log.warning("part ended", part=self.part.name, code=code, restart_in_seconds=wait)
@@ -91,28 +91,28 @@ class _Running:
 
 
 class Parts:
-    """Runs parts until Ctrl-C or SIGTERM; none outlives this process, even by kill -9."""
+    """Runs parts until Ctrl-C or SIGTERM. None outlives this process, even after kill -9."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
         self.running: list[_Running] = []
-        self.asked_to_stop = False
+        self.is_stopping = False
 
     def add(self, part: Part) -> None:
         self.running.append(_Running(part, self.environment))
 
     def watch(self, until: Callable[[], bool] = lambda: False) -> bool:
-        """Keeps the parts running until asked to stop (False) or the condition holds (True)."""
-        while not self.asked_to_stop:
+        """Keeps the parts running until a signal (False) or until the condition holds (True)."""
+        while not self.is_stopping:
             if until():
                 return True
             for running in self.running:
-                running.mend()
+                running.restart_if_due()
             time.sleep(_TICK_SECONDS)
         return False
 
     def end(self, name: str) -> None:
-        """Ends one part for good while the others go on."""
+        """Ends one part for good; the others continue."""
         ending = [running for running in self.running if running.part.name == name]
         self.running = [running for running in self.running if running not in ending]
         _end(ending)
@@ -121,7 +121,7 @@ class Parts:
         _end(self.running)
 
     def _ask(self, signum: int, frame: FrameType | None) -> None:
-        self.asked_to_stop = True
+        self.is_stopping = True
 
     def __enter__(self) -> Self:
         self.previous = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -139,11 +139,11 @@ class Parts:
 
 
 def _end(ending: Sequence[_Running]) -> None:
-    """Asks all at once; kills what has not ended in time."""
+    """Terminates all at once, and kills those that have not ended in time."""
     processes = [running.process for running in ending]
     for process in processes:
         process.terminate()
-    deadline = time.monotonic() + wire.END_WITHIN
+    deadline = time.monotonic() + wire.SHUTDOWN_TIMEOUT_SECONDS
     for process in processes:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))

@@ -1,4 +1,4 @@
-"""Progress on standard error, where it is a terminal."""
+"""Progress on standard error, if that is a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from simulator.switch import Switch
 
 
 def bars() -> Progress:
-    """A bar a task: what, how much of how much, since when."""
+    """A bar for each task: its name, completed of total, elapsed time."""
     return Progress(
         TextColumn("{task.description:<28}"),
         BarColumn(),
@@ -25,15 +25,15 @@ def bars() -> Progress:
 
 @contextmanager
 def calls(answers: Answers) -> Iterator[Callable[[Switch], None]]:
-    """One line about a simulated switch, redrawn as it goes on; give it the switch."""
+    """A line about a simulated switch, which is redrawn. Yields a function that sets the switch."""
     switches: list[Switch] = []
 
     def line() -> Text:
         return Text(
             "  ".join(
-                f"{one.name}: {one.active} up, {one.sent.attempts} ended, "
-                f"{len(one.queue)} events to deliver, {answers.retries} retries"
-                for one in switches
+                f"{switch.name}: {switch.active} active, {switch.sent.attempts} ended, "
+                f"{len(switch.queue)} events to deliver, {answers.retries} retries"
+                for switch in switches
             )
         )
 

@@ -1,7 +1,6 @@
-"""`serve`: the web process alone."""
+"""`serve`: runs only the web process."""
 
 import asyncio
-import gc
 import socket
 from contextlib import suppress
 from types import FrameType
@@ -9,83 +8,103 @@ from types import FrameType
 import typer
 import uvicorn
 
-from runtime import logs
+from models import db, faults
+from runtime import garbage, logs
 from runtime.settings import Settings
 from server import cli, wire
+from server.cli import up
 
 commands = typer.Typer()
 
-_TICK = 1.0  # seconds between two dates of answers
+_CHECK_SECONDS = 3.0
+_TICK_SECONDS = 1.0  # between two updates of the Date header
 
 
 @commands.command()
 def serve(
-    port: int = typer.Option(8000, min=0, max=65_535, help="TCP port; 0 takes a free one."),
+    port: int = typer.Option(8000, min=0, max=65_535, help="TCP port; 0 selects a free one."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 for all."),
     data_dir: cli.DataDir = cli.DEFAULT_DATA_DIR,
 ) -> None:
-    """Runs the web process alone: GraphQL, ingest, health.
+    """Runs only the web process: GraphQL, ingest and health.
 
     Example: ./callboard serve --host 0.0.0.0 --port 8000
     """
-    with cli.configured(data_dir) as settings:
-        settings = cli.reached_at(settings, f"http://127.0.0.1:{port}")
+    with cli.prepare_settings(data_dir) as settings:
+        settings = cli.with_public_url(settings, up.url_of(host, port))
         logs.configure(settings.log_level)
+        asyncio.run(_refuse_newer_schema(settings))
         Server(config(settings, host=host, port=port)).run()
 
 
+async def _refuse_newer_schema(settings: Settings) -> None:
+    """Ends the command if the database can be read and is newer than this code.
+
+    If it cannot be read, the web process checks again later (`server/schema_gate.py`).
+    """
+    assert settings.database_url is not None
+    await db.open_database(settings.database_url, pool=1, statement_timeout=_CHECK_SECONDS)
+    try:
+        with suppress(*faults.UNAVAILABLE_ERRORS):
+            await cli.require_not_newer()
+    finally:
+        await db.close_database()
+
+
 class Server(uvicorn.Server):
-    """Ends within `wire.END_WITHIN`: what is open is sent away over `wire.DRAIN_OVER` seconds."""
+    """Ends within `wire.SHUTDOWN_TIMEOUT_SECONDS`; closes connections over `wire.DRAIN_SECONDS`."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.server_state = self._ending = wire.ServerEnding()
-        self._told_to_end = asyncio.Event()
-        self._waiting: asyncio.AbstractEventLoop | None = None  # of the main loop
+        self.server_state = self._shutdown_state = wire.ShutdownState()
+        self._exit_requested = asyncio.Event()
+        self._waiting_loop: asyncio.AbstractEventLoop | None = None  # of the main loop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        if self._waiting is not None:  # else the main loop will see it before it waits
-            self._waiting.call_soon_threadsafe(self._told_to_end.set)
+        if self._waiting_loop is not None:  # otherwise the main loop sees it before it waits
+            self._waiting_loop.call_soon_threadsafe(self._exit_requested.set)
 
     async def main_loop(self) -> None:
-        """uvicorn's, which wakes ten times a second to look whether it was told to end.
+        """Replaces uvicorn's loop, which wakes ten times a second to check for an exit.
 
-        What was made once, schema and modules, is looked through for garbage no more: from here on
-        the process is the server's, as one that merely starts a server (a test) is not.
+        Excludes the objects of start-up, such as schema and modules, from garbage collection. This
+        is not done earlier, because a test may start a server in a process with other work.
         """
-        gc.collect()
-        gc.freeze()
-        self._waiting = asyncio.get_running_loop()
+        garbage.configure()
+        self._waiting_loop = asyncio.get_running_loop()
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                async with asyncio.timeout(_TICK):
-                    await self._told_to_end.wait()
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._exit_requested.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._ending.is_ending = True
+        self._shutdown_state.is_shutting_down = True
         if self.started:
-            self.config.app.state.streams.drain(wire.DRAIN_OVER)  # type: ignore[union-attr]
+            self.config.app.state.streams.drain(wire.DRAIN_SECONDS)  # type: ignore[union-attr]
         await super().shutdown(sockets)
 
 
 def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
-    """One process, one loop; per-message deflate costs more than it saves on small pushes."""
+    """One process with one loop. No per-message deflate: it costs more than it saves on pushes."""
+    from schema import root
     from server import app
     from server.graphql import requests
+
+    root.api.prepare()
 
     return uvicorn.Config(
         app.create_app(settings),
         host=host,
         port=port,
         loop="uvloop",
-        http=wire.Http,
-        ws=wire.Wire,
+        http=wire.HttpProtocol,
+        ws=wire.WebSocketProtocol,
         ws_max_size=requests.MAX_BYTES,
         ws_per_message_deflate=False,
-        ws_ping_interval=wire.PING_EVERY,
-        ws_ping_timeout=wire.PONG_WITHIN,
-        timeout_graceful_shutdown=int(wire.GRACE),
+        ws_ping_interval=wire.PING_INTERVAL_SECONDS,
+        ws_ping_timeout=wire.PONG_TIMEOUT_SECONDS,
+        timeout_graceful_shutdown=int(wire.GRACE_SECONDS),
         log_config=None,
         access_log=False,
         proxy_headers=True,

@@ -18,44 +18,44 @@ CARRIERS = ("carrier-a", "carrier-b", "carrier-c")
 
 @commands.command()
 def simulate(
-    url: str = typer.Option("http://127.0.0.1:8000", help="Where Callboard answers."),
+    url: str = typer.Option("http://127.0.0.1:8000", help="URL of Callboard."),
     key: str = typer.Option(
-        ..., envvar="CALLBOARD_INGEST_KEY", help="API key of scope INGEST; or in the environment."
+        ..., envvar="CALLBOARD_INGEST_KEY", help="API key with the scope INGEST."
     ),
-    cps: float = typer.Option(20.0, min=0.01, max=1000, help="Calls set up a second."),
+    cps: float = typer.Option(20.0, min=0.01, max=1000, help="Calls per second."),
     duration: float = typer.Option(
-        60.0, min=0, help="Seconds until it hangs up all its calls; 0: until Ctrl-C."
+        60.0, min=0, help="Seconds until all calls are hung up; 0: until Ctrl-C."
     ),
-    seed: int | None = typer.Option(None, help="The same seed makes the same calls."),
+    seed: int | None = typer.Option(None, help="The same seed produces the same calls."),
     switch: str = typer.Option("sim-1", help="Name of the switch."),
     customers: str = typer.Option(",".join(CUSTOMERS), help="References, the busiest first."),
     carriers: str = typer.Option(",".join(CARRIERS), help="References, the busiest first."),
     talk: float = typer.Option(30.0, min=0.1, help="Mean talk time in seconds."),
     failover: float = typer.Option(
-        0.05, min=0, max=0.9, help="Share of offers that a carrier turns down with 503."
+        0.05, min=0, max=0.9, help="Share of offers that a carrier refuses with 503."
     ),
 ) -> None:
-    """Makes calls as a real switch would, hangs up at the end and prints what it sent as JSON.
+    """Simulates a switch: makes calls, hangs up at the end and prints the totals as JSON.
 
-    The customers and carriers have to exist. Every batch is repeated until it is acknowledged.
+    The customers and carriers must exist. Every batch is sent again until it is acknowledged.
 
     Example: ./callboard simulate --key cb_1_k1_… --cps 20 --duration 60 --customers acme
     """
-    mix = calls.Mix(_listed(customers), _listed(carriers), talk, failover)
+    mix = calls.Mix(_split_names(customers), _split_names(carriers), talk, failover)
     try:
-        sent = asyncio.run(_run(url, key, mix, cps, duration or None, seed, switch))
+        totals = asyncio.run(_run(url, key, mix, cps, duration or None, seed, switch))
     except* delivery.RejectedError as rejected:
         for error in rejected.exceptions:
             typer.secho(f"callboard: {error}", err=True, fg="red")
         raise typer.Exit(1) from None
     except* asyncio.CancelledError:
-        typer.secho("callboard: gave up; not everything was delivered", err=True, fg="red")
+        typer.secho("callboard: stopped; some events were not delivered", err=True, fg="red")
         raise typer.Exit(1) from None
-    json.dump(sent, sys.stdout, indent=2)
+    json.dump(totals, sys.stdout, indent=2)
     print()
 
 
-def _listed(names: str) -> tuple[str, ...]:
+def _split_names(names: str) -> tuple[str, ...]:
     listed = tuple(name.strip() for name in names.split(",") if name.strip())
     if not listed:
         raise typer.BadParameter("name at least one reference, such as acme")
@@ -72,23 +72,25 @@ async def _run(
     name: str,
 ) -> dict[str, object]:
     stop = asyncio.Event()
-    this = asyncio.current_task()
+    task = asyncio.current_task()
 
-    def asked_to_stop() -> None:
-        """The first time it hangs up and delivers; the second time it gives up."""
-        if stop.is_set() and this is not None:
-            this.cancel()
+    def handle_signal() -> None:
+        """Hangs up and delivers at the first signal; cancels at the second."""
+        if stop.is_set() and task is not None:
+            task.cancel()
         elif not stop.is_set():
-            typer.echo("Hanging up; once more gives up what is not delivered.", err=True)
+            typer.echo(
+                "Hanging up. Press Ctrl-C again to stop without delivering all events.", err=True
+            )
         stop.set()
 
     for signum in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signum, asked_to_stop)
+        asyncio.get_running_loop().add_signal_handler(signum, handle_signal)
 
-    def in_trouble(why: str) -> None:
+    def report_problem(why: str) -> None:
         typer.echo(f"callboard: {url} {why}; trying again", err=True)
 
-    async with delivery.connect(url, key, in_trouble) as deliver:
+    async with delivery.connect(url, key, report_problem) as deliver:
         with progress.calls(deliver.answers) as shown:
             return await run.simulate(
                 deliver,

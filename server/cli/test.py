@@ -1,4 +1,4 @@
-"""`test`: the test suite, and its parts that need more than Python."""
+"""`test`: runs the test suite, and its parts that need more than Python."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sb
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Tests with a marker of this name, run only when asked for; `install` is a shell command."""
+    """Tests with a marker of this name, run only on request; `install` is a shell command."""
 
     name: str
     what: str
@@ -64,49 +64,58 @@ PARTS = (
 
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
-    """Runs the tests; further arguments go to pytest. `test switch` runs those on a real switch,
-    `test clients` those with the client packages of npm, `test browser` those in Chromium.
+    """Runs the tests, and passes further arguments to pytest.
 
-    Example: ./callboard test tests/domain -q
+    `test switch` runs the tests on a real switch, `test clients` those with the client packages
+    of npm, and `test browser` those in Chromium.
+
+    `--changed` runs the tests that the changes since `main` can affect.
+
+    Example: ./callboard test tests/billing -q
+
+    Example: ./callboard test --changed
     """
     if not (ROOT / "tests").exists() or find_spec("pytest") is None:
-        typer.secho("The tests are not part of this installation; clone it.", err=True, fg="red")
+        typer.secho("This installation has no tests. Clone the repository.", err=True, fg="red")
         raise typer.Exit(1)
     arguments = context.args
     for part in PARTS:
         if arguments[:1] == [part.name]:
             raise typer.Exit(_run(part, arguments[1:]))
-    code = _pytest(*_marked(" and ".join(f"not {part.name}" for part in PARTS), arguments))
+    code = _pytest(*_with_marker(" and ".join(f"not {part.name}" for part in PARTS), arguments))
     for part in PARTS:
         typer.echo(f"The part {part.what} was not run.")
-        typer.echo(_hint(part))
+        typer.echo(_describe_part(part))
     raise typer.Exit(code)
 
 
 def _run(part: Part, arguments: list[str]) -> int:
     if part.missing:
-        typer.secho(f"These are missing: {' and '.join(part.missing)}.", err=True, fg="red")
+        missing = " and ".join(part.missing)
+        typer.secho(f"{missing} not installed.", err=True, fg="red")
         typer.echo(part.how, err=True)
         return 1
-    return _pytest(*_marked(part.name, arguments))
+    return _pytest("--numprocesses=0", *_with_marker(part.name, arguments))
 
 
-def _hint(part: Part) -> str:
+def _describe_part(part: Part) -> str:
     if part.missing:
-        return f"Missing here: {' and '.join(part.missing)}. {part.how}"
-    return f"Both are here; run it by ./callboard test {part.name}"
+        return f"{' and '.join(part.missing)} not installed. {part.how}"
+    return f"To run it: ./callboard test {part.name}"
 
 
-def _marked(ours: str, arguments: list[str]) -> list[str]:
-    """The arguments for pytest, which heeds only the last -m: ours and theirs joined in one."""
+def _with_marker(marker: str, arguments: list[str]) -> list[str]:
+    """The arguments for pytest, with `marker` and the user's -m in one, as only the last counts."""
     parser = argparse.ArgumentParser(prog="./callboard test", add_help=False, allow_abbrev=False)
     parser.add_argument("-m")
     known, others = parser.parse_known_args(arguments)
-    return ["-m", f"({ours}) and ({known.m})" if known.m else ours, *others]
+    return ["-m", f"({marker}) and ({known.m})" if known.m else marker, *others]
 
 
 def _pytest(*arguments: str) -> int:
-    """In a process of its own: it wants to be the first to import what it rewrites."""
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches pytest too, which sums up
+    """Runs pytest in a process of its own: it has to import first the modules that it rewrites."""
+    signal.signal(
+        signal.SIGINT, lambda *_: None
+    )  # Ctrl-C reaches pytest too, which then prints its summary
     command = child.command(sys.executable, "-P", "-m", "pytest", *arguments)
     return subprocess.run(command, cwd=ROOT, check=False).returncode

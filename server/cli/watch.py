@@ -1,4 +1,4 @@
-"""`watch`: prints what a subscription pushes, a line a message."""
+"""`watch`: prints the messages of a subscription, one per line."""
 
 import asyncio
 import json
@@ -18,17 +18,15 @@ CHANNELS = (
 
 
 class WatchError(Exception):
-    """The subscription was refused or is over."""
+    """The subscription was refused or has ended."""
 
 
 @commands.command()
 def watch(
-    url: str = typer.Option("http://127.0.0.1:8000", help="Where Callboard answers."),
-    key: str = typer.Option(
-        ..., envvar="CALLBOARD_KEY", help="API key or session token; or in the environment."
-    ),
+    url: str = typer.Option("http://127.0.0.1:8000", help="URL of Callboard."),
+    key: str = typer.Option(..., envvar="CALLBOARD_KEY", help="API key or session token."),
     query: str = typer.Option(CHANNELS, help="The subscription."),
-    count: int = typer.Option(0, min=0, help="Messages to print; 0: until Ctrl-C."),
+    count: int = typer.Option(0, min=0, help="Number of messages; 0: until Ctrl-C."),
 ) -> None:
     """Subscribes over a WebSocket (graphql-transport-ws) and prints each message as JSON.
 
@@ -46,23 +44,23 @@ def watch(
 async def _watch(url: str, key: str, query: str, count: int) -> None:
     address = "ws" + url.removeprefix("http") + "/graphql"
     async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
-        await _say(socket, "connection_init", payload={"authorization": f"Bearer {key}"})
-        await _say(socket, "subscribe", id="1", payload={"query": query})
+        await _send(socket, "connection_init", payload={"authorization": f"Bearer {key}"})
+        await _send(socket, "subscribe", id="1", payload={"query": query})
         left = count or None
         async for raw in socket:
             message: dict[str, Any] = json.loads(raw)
             if message["type"] == "ping":
-                await _say(socket, "pong")
+                await _send(socket, "pong")
             elif message["type"] == "next":
                 typer.echo(_line(message["payload"]))
                 left = None if left is None else left - 1
                 if left == 0:
                     return
             elif message["type"] in ("error", "complete"):
-                raise WatchError(json.dumps(message.get("payload", "the subscription is over")))
+                raise WatchError(json.dumps(message.get("payload", "the subscription has ended")))
 
 
-async def _say(socket: ClientConnection, kind: str, **more: object) -> None:
+async def _send(socket: ClientConnection, kind: str, **more: object) -> None:
     await socket.send(json.dumps({"type": kind, **more}))
 
 

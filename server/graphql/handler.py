@@ -1,4 +1,4 @@
-"""A WebSocket: its messages, its operations, its end."""
+"""Serves a WebSocket: its messages, its operations and its close."""
 
 import asyncio
 import json
@@ -12,15 +12,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers, refusals, texts
+from domain import refusals
+from domain.identity import callers, tokens
+from domain.messaging import texts
 from models import faults
-from schema import errors
-from server import auth, watch
+from schema.engine import errors
+from server import auth, connection_monitor
 from server.graphql import operations, protocol, requests, shared
 from server.graphql.protocol import Close, Closed, Message
-from server.wire import EXTENSION, MAX_SENT, Wire
+from server.wire import EXTENSION, MAX_MESSAGE_BYTES, WebSocketProtocol
 
-INIT_WITHIN = 10.0  # seconds
+INIT_TIMEOUT_SECONDS = 10.0
 
 
 class Handler:
@@ -30,26 +32,27 @@ class Handler:
         self,
         socket: WebSocket,
         runner: operations.Runner,
-        watched: watch.Watch,
+        connections: connection_monitor.ConnectionMonitor,
         clock: Callable[[], datetime],
-        most_operations: int,
+        max_operations: int,
     ) -> None:
         self.socket = socket
-        self.wire: Wire = socket.scope["extensions"][EXTENSION]["wire"]
+        self.wire: WebSocketProtocol = socket.scope["extensions"][EXTENSION]["wire"]
         self.runner = runner
-        self.watched = watched
+        self.connections = connections
         self.clock = clock
-        self.most_operations = most_operations
-        self.initialised = self.acknowledged = False
+        self.max_operations = max_operations
+        self.is_initialized = self.acknowledged = False
         self.caller: callers.Caller | None = None
-        self.held = ExitStack()  # its place among those `watched`
-        self.running: dict[str, asyncio.Task[None] | Listening] = {}
-        self.behind: dict[Listening, None] = {}
+        self.token: tokens.Token | None = None
+        self.registration = ExitStack()  # with `connections`
+        self.running: dict[str, asyncio.Task[None] | SocketSubscription] = {}
+        self.waiting_for_peer: dict[SocketSubscription, None] = {}
         self.closing: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
-        with self.held:
-            self.held.enter_context(self.watched.stranger(self._make_room))
+        with self.registration:
+            self.registration.enter_context(self.connections.hold_unauthenticated(self._evict))
             await self._serve()
 
     async def _serve(self) -> None:
@@ -58,9 +61,9 @@ class Handler:
             await self._close(Closed(Close.BAD_SUBPROTOCOL, "Subprotocol not acceptable"))
             return
         await self.socket.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
-        self.wire.on_writable = self._catch_up
+        self.wire.on_writable = self._resume_subscriptions
         try:
-            await self._initialise()
+            await self._initialize()
             while True:
                 await self._take(await self._receive())
         except Closed as closed:
@@ -68,23 +71,23 @@ class Handler:
         except WebSocketDisconnect:
             pass
         except Exception as error:
-            await self._close(Closed(Close.INTERNAL, errors.masked(error, self.language)[0]))
+            await self._close(Closed(Close.INTERNAL, errors.mask(error, self.language)[0]))
         finally:
             await self._end()
 
     # Messages in ---------------------------------------------------------------------------------
 
-    async def _initialise(self) -> None:
-        """Up to and with the first `connection_init`."""
+    async def _initialize(self) -> None:
+        """Handles messages up to and including the first `connection_init`."""
         try:
-            async with asyncio.timeout(INIT_WITHIN):
-                while not self.initialised:
+            async with asyncio.timeout(INIT_TIMEOUT_SECONDS):
+                while not self.is_initialized:
                     await self._take(await self._receive())
         except TimeoutError:
             raise Closed(Close.INIT_TIMEOUT, "Connection initialisation timeout") from None
 
     async def _receive(self) -> Message:
-        await asyncio.sleep(0)  # a burst of one socket leaves a turn to the others
+        await asyncio.sleep(0)  # so that a burst on one socket does not delay the others
         message = await self.socket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code") or 1005)
@@ -110,16 +113,18 @@ class Handler:
             text = protocol.text_of(
                 {"type": "pong"} | ({} if payload is None else {"payload": payload})
             )
-        except (RecursionError, ValueError):  # it could just be read
+        except (RecursionError, ValueError):  # could be parsed, but cannot be encoded
             raise Closed(Close.BAD_REQUEST, "The payload cannot be sent back") from None
-        if len(text) > MAX_SENT:
-            raise Closed(Close.BAD_REQUEST, f"A ping's payload has at most {MAX_SENT} bytes")
+        if len(text) > MAX_MESSAGE_BYTES:
+            raise Closed(
+                Close.BAD_REQUEST, f"A ping's payload has at most {MAX_MESSAGE_BYTES} bytes"
+            )
         await self._write(text)
 
     async def _connection_init(self, payload: Message | None) -> None:
-        if self.initialised:
+        if self.is_initialized:
             raise Closed(Close.TOO_MANY_INITS, "Too many initialisation requests")
-        self.initialised = True
+        self.is_initialized = True
         authorization = (payload or {}).get("authorization")
         if not isinstance(authorization, str | None):
             raise Closed(Close.BAD_REQUEST, "authorization must be a string")
@@ -127,22 +132,26 @@ class Handler:
         self.acknowledged = True
         await self._write(protocol.text_of({"type": "connection_ack"}))
 
-    async def _authenticate(self, said: str | None) -> None:
+    async def _authenticate(self, authorization: str | None) -> None:
         try:
-            self.caller = await auth.identified(self.socket, self.clock(), said)
+            self.caller = await auth.identify(self.socket, self.clock(), authorization)
         except refusals.Refusal as refusal:
             raise Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message) from refusal
-        except faults.AWAY as error:
-            raise Closed(Close.TRY_AGAIN, "The database is away; try again") from error
+        except faults.UNAVAILABLE_ERRORS as error:
+            raise Closed(
+                Close.TRY_AGAIN, "The database is temporarily unavailable; try again"
+            ) from error
         if self.caller is None:
             return
-        self.held.close()  # a stranger no more: it is known, or closed
-        token = auth.bearer(said or auth.authorization(self.socket))
+        self.registration.close()  # no longer unauthenticated
+        self.token = auth.bearer(authorization or auth.authorization(self.socket))
         try:
-            self.held.enter_context(self.watched.hold(token, self.caller, self._forbid))
+            self.registration.enter_context(
+                self.connections.hold(self.token, self.caller, self._forbid)
+            )
         except refusals.Refusal as refusal:
             raise Closed(Close.TRY_AGAIN, refusal.message) from refusal
-        self.wire.is_stranger = False
+        self.wire.is_unauthenticated = False
 
     # Operations ----------------------------------------------------------------------------------
 
@@ -150,7 +159,7 @@ class Handler:
     def language(self) -> str:
         if self.caller is not None:
             return self.caller.language
-        return texts.accepted(self.socket.headers.get("accept-language"))
+        return texts.preferred_language(self.socket.headers.get("accept-language"))
 
     async def _subscribe(self, id: str, request: requests.Parameters) -> None:
         if not self.acknowledged:
@@ -158,76 +167,94 @@ class Handler:
         if id in self.running:
             raise Closed(Close.SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
         try:
-            asked = self._read(request)
+            operation = await self._read(request)
         except GraphQLError as error:
             await self._write(_error(id, [error.formatted]))
             return
-        if asked.is_subscription:
-            await self._listen(id, asked)
-        else:
-            self.running[id] = asyncio.create_task(self._execute(id, asked))
+        self.running[id] = asyncio.create_task(self._start(id, operation))
 
-    async def _listen(self, id: str, asked: operations.Operation) -> None:
-        listening = Listening(self, id)
+    async def _start(self, id: str, operation: operations.Operation) -> None:
+        """Runs the operation. Closes the socket if the caller's rights have changed since."""
         try:
-            self.runner.subscribe(asked, self.caller, listening)
+            if self.token is not None and self.caller is not None:
+                await auth.require_unchanged(self.token, self.caller, self.clock())
+            run = self._start_subscription if operation.is_subscription else self._execute
+            await run(id, operation)
         except refusals.Refusal as refusal:
-            message = refusal.said(asked.language)
-            told = {"message": message, "extensions": errors.of_refusal(refusal)}
-            await self._write(_error(id, [told]))
-            return
-        self.running[id] = listening
-        listening.wake()
+            self._forbid(refusal)
+        except Exception as error:
+            message, extensions = errors.mask(error, self.language)
+            await self._finish(id, _error(id, [{"message": message, "extensions": extensions}]))
 
-    def _read(self, request: requests.Parameters) -> operations.Operation:
-        if len(self.running) >= self.most_operations:
+    async def _start_subscription(self, id: str, operation: operations.Operation) -> None:
+        subscription = SocketSubscription(self, id)
+        try:
+            self.runner.subscribe(operation, self.caller, subscription)
+        except refusals.Refusal as refusal:
+            message = refusal.translate(operation.language)
+            error = {"message": message, "extensions": errors.of_refusal(refusal)}
+            await self._finish(id, _error(id, [error]))
+            return
+        self.running[id] = subscription
+        subscription.wake()
+
+    async def _read(self, request: requests.Parameters) -> operations.Operation:
+        if len(self.running) >= self.max_operations:
             refusal = refusals.Refusal(
                 "TOO_MANY_OPERATIONS",
-                "A socket runs at most {most} operations at once.",
-                most=self.most_operations,
+                "A socket runs at most {most} operations at once. Complete one first.",
+                most=self.max_operations,
             )
-            error = errors.refused(refusal, limit=self.most_operations)
-            raise errors.told(error, self.language)
-        return self.runner.read(request, self.caller, self.language)
+            error = errors.refusal_error(refusal, limit=self.max_operations)
+            raise errors.to_client(error, self.language)
+        address = auth.address(self.socket)
+        return await self.runner.read(request, self.caller, self.language, address)
 
-    async def _execute(self, id: str, asked: operations.Operation) -> None:
-        """Sends the one result of a query or mutation."""
+    async def _execute(self, id: str, operation: operations.Operation) -> None:
+        """Sends the result of a query or mutation."""
         try:
             exchange = auth.exchange(self.socket)
-            result = await self.runner.execute(asked, self.caller, exchange)
-            last = await self._tell(id, result, asked.language)
+            result = await self.runner.execute(operation, self.caller, exchange)
+            last = await self._send_result(id, result, operation.language)
         except WebSocketDisconnect:
             return
         except Exception as error:
-            message, extensions = errors.masked(error, self.language)
+            message, extensions = errors.mask(error, self.language)
             last = _error(id, [{"message": message, "extensions": extensions}])
-        if self.running.pop(id, None) is not None:  # else the client has completed it
+        await self._finish(id, last)
+
+    async def _finish(self, id: str, last: bytes) -> None:
+        """Sends an operation's last message unless the client has completed it."""
+        if self.running.pop(id, None) is not None:
             with suppress(WebSocketDisconnect):
                 await self._write(last)
 
-    async def _tell(self, id: str, result: ExecutionResult, language: str) -> bytes:
-        """Sends what there is before the operation's last message, and returns that."""
+    async def _send_result(self, id: str, result: ExecutionResult, language: str) -> bytes:
+        """Sends the result, if any, and returns the operation's last message."""
         if errors.not_executed(result):
-            return _error(id, [one.formatted for one in result.errors or ()])
-        text = _next(id) + shared.encoded(result) + b"}"
-        if len(text) > MAX_SENT:
+            return _error(id, [error.formatted for error in result.errors or ()])
+        text = _next(id) + await self._encode(result) + b"}"
+        if len(text) > MAX_MESSAGE_BYTES:
             return _error(id, [_too_large(len(text), language)])
         await self._write(text)
         return _complete(id)
 
+    async def _encode(self, result: ExecutionResult) -> bytes:
+        return await self.runner.encode(result, self.caller, auth.address(self.socket))
+
     def _stop(self, id: str) -> None:
         stopped = self.running.pop(id, None)
-        if isinstance(stopped, Listening):
+        if isinstance(stopped, SocketSubscription):
             stopped.leave()
         elif stopped is not None:
             stopped.cancel()
 
-    def _catch_up(self) -> None:
-        """The peer has read: what waited for that goes on."""
-        behind, self.behind = self.behind, {}
-        for listening in behind:
-            if self.running.get(listening.id) is listening:
-                listening.wake()
+    def _resume_subscriptions(self) -> None:
+        """Wakes the subscriptions that waited for the peer to read."""
+        waiting_for_peer, self.waiting_for_peer = self.waiting_for_peer, {}
+        for subscription in waiting_for_peer:
+            if self.running.get(subscription.id) is subscription:
+                subscription.wake()
 
     # Messages out --------------------------------------------------------------------------------
 
@@ -241,12 +268,12 @@ class Handler:
     def _forbid(self, refusal: refusals.Refusal) -> None:
         self._close_at_once(Closed(Close.FORBIDDEN, "Forbidden: " + refusal.message))
 
-    def _make_room(self) -> None:
-        message = "Too many sockets have not signed in; come again later"
+    def _evict(self) -> None:
+        message = "Too many sockets have not signed in; try again later"
         self._close_at_once(Closed(Close.TRY_AGAIN, message))
 
     def _close_at_once(self, closed: Closed) -> None:
-        """What was not read yet is not for this peer any more."""
+        """Closes now, and drops unsent messages, which the peer may no longer see."""
         if self.wire.is_writable:
             self._drop()
             self.acknowledged = False
@@ -261,19 +288,21 @@ class Handler:
                 await self.socket.close(closed.code, reason)
 
     def _drop(self) -> list[asyncio.Task[None]]:
-        self.held.close()
+        self.registration.close()
         dropped, self.running = self.running, {}
-        for one in dropped.values():
-            one.leave() if isinstance(one, Listening) else one.cancel()
-        return [one for one in dropped.values() if not isinstance(one, Listening)]
+        for running in dropped.values():
+            running.leave() if isinstance(running, SocketSubscription) else running.cancel()
+        return [
+            running for running in dropped.values() if not isinstance(running, SocketSubscription)
+        ]
 
     async def _end(self) -> None:
         self.wire.on_writable = None
         await asyncio.gather(*self._drop(), return_exceptions=True)
 
 
-class Listening(shared.Subscription):
-    """A subscription on a socket. It is written to as its peer reads, and holds nothing itself."""
+class SocketSubscription(shared.Subscription):
+    """A subscription on a socket. Writes events as fast as the peer reads, and buffers none."""
 
     __slots__ = ("_handler", "_prefix", "_wire", "id")
 
@@ -292,23 +321,24 @@ class Listening(shared.Subscription):
                     self._finish(self.faults)
                     return
                 text = self._prefix + event.payload + b"}"
-                if len(text) > MAX_SENT:
-                    self._finish([_too_large(len(text), self.share.asked.language)])
+                if len(text) > MAX_MESSAGE_BYTES:
+                    self._finish([_too_large(len(text), self.execution.key.language)])
                     return
                 wire.write(text)
-                if self.is_told_all:
+                if self.has_taken_all:
                     return
         except shared.FellBehindError:
             self._finish([operations.fell_behind(self)])
             return
-        self._handler.behind[self] = None
+        self._handler.waiting_for_peer[self] = None
 
     def leave(self) -> None:
-        self._handler.behind.pop(self, None)  # a peer that reads nothing may come again
+        # A peer that does not read may subscribe again and again.
+        self._handler.waiting_for_peer.pop(self, None)
         self._handler.runner.hub.leave(self)
 
     def _finish(self, faults: list[Message] | None) -> None:
-        """Its last message, where there is one: it was completed, or could not go on."""
+        """Sends the last message, if the subscription was completed or has failed."""
         if faults is None or self._handler.running.pop(self.id, None) is None:
             return
         self.leave()
@@ -325,16 +355,21 @@ def _complete(id: str) -> bytes:
 
 def _error(id: str, faults: Sequence[Any]) -> bytes:
     text = protocol.text_of({"id": id, "type": "error", "payload": faults})
-    return text if len(text) <= MAX_SENT else _error(id, [_too_large(len(text), texts.DEFAULT)])
+    return (
+        text
+        if len(text) <= MAX_MESSAGE_BYTES
+        else _error(id, [_too_large(len(text), texts.DEFAULT)])
+    )
 
 
 def _too_large(size: int, language: str) -> Message:
-    message = texts.say(
+    message = texts.translate(
         language,
-        "The answer has {size} bytes; a socket takes {limit} at once. Ask for less, or over HTTP.",
-        {"size": size, "limit": MAX_SENT},
+        "The response has {size} bytes; the limit of a WebSocket message is {limit}. Request less,"
+        " or use HTTP.",
+        {"size": size, "limit": MAX_MESSAGE_BYTES},
     )
     return {
         "message": message,
-        "extensions": {"code": "TOO_LARGE", "limit": MAX_SENT, "requested": size},
+        "extensions": {"code": "TOO_LARGE", "limit": MAX_MESSAGE_BYTES, "requested": size},
     }

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: a request's parameters in, an answer of the right type and status out.
+"""GraphQL over HTTP: reads the parameters of requests and writes responses.
 
 https://graphql.github.io/graphql-over-http/draft/
 """
@@ -11,23 +11,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers, refusals, texts
-from schema import errors
+from domain import refusals
+from domain.identity import callers
+from domain.messaging import texts
+from schema.engine import errors
 from server import auth
-from server.graphql import requests, shared
+from server.graphql import requests
 
 MAX_BATCH = 10  # operations
+RETRY_AFTER = "1"  # seconds, while the database is unavailable
 
 _JSON = "application/json"
+_RETRYABLE_CODES = {"BUSY", "UNAVAILABLE"}
 _UTF_8 = ("utf-8", "utf8")
 _RESPONSE_JSON = "application/graphql-response+json"
 
-_BODY_NOT_JSON = texts.marked("Could not read the body: it is not JSON.")
-_NOT_JSON = texts.marked("Could not read `{name}`: it is not JSON.")
+_BODY_NOT_JSON = texts.mark_text("The body is not valid JSON. Send a JSON object.")
+_NOT_JSON = texts.mark_text("`{name}` is not valid JSON. Send a JSON object.")
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
-    """A request that is not answered as GraphQL, with the status that says so."""
+class Refused(Exception):  # noqa: N818 - a response, not an internal error
+    """A request that is refused before GraphQL, with its HTTP status."""
 
     def __init__(self, status: int, refusal: refusals.Refusal) -> None:
         super().__init__(status, refusal)
@@ -40,35 +44,37 @@ def bad_request(template: str, **values: object) -> Refused:
 
 
 async def parameters(request: Request) -> requests.Parameters | list[requests.Parameters]:
-    """What is asked for: the parameters of one operation, or those of a batch."""
+    """The parameters of one operation or of a batch."""
     if request.method == "GET":
-        return _checked(_of_url(request))
+        return _check(_read_url(request))
     if request.method != "POST":
-        refusal = refusals.Refusal("METHOD_NOT_ALLOWED", "Send a POST, or a query by GET.")
+        refusal = refusals.Refusal(
+            "METHOD_NOT_ALLOWED", "This method is not allowed. Send a POST, or a query with GET."
+        )
         raise Refused(405, refusal)
     _check_media_type(request)
-    said = _json(await _body(request), _BODY_NOT_JSON)
-    if not isinstance(said, list):
-        return _checked(said)
-    if not 1 <= len(said) <= MAX_BATCH:
+    value = _json(await _body(request), _BODY_NOT_JSON)
+    if not isinstance(value, list):
+        return _check(value)
+    if not 1 <= len(value) <= MAX_BATCH:
         raise bad_request(
-            "A batch has 1 to {most} operations, not {count}.", most=MAX_BATCH, count=len(said)
+            "The batch has {count} operations. Send 1 to {most}.", most=MAX_BATCH, count=len(value)
         )
-    return [_checked(one) for one in said]
+    return [_check(item) for item in value]
 
 
-def _of_url(request: Request) -> requests.Parameters:
-    said: dict[str, Any] = dict(request.query_params)
+def _read_url(request: Request) -> requests.Parameters:
+    parts: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
-        if name in said:
-            said[name] = _json(said[name].encode(), _NOT_JSON, name=name) if said[name] else None
-    return said
+        if name in parts:
+            parts[name] = _json(parts[name].encode(), _NOT_JSON, name=name) if parts[name] else None
+    return parts
 
 
 def _check_media_type(request: Request) -> None:
-    said = Message()
-    said["content-type"] = request.headers.get("content-type", "")
-    if said.get_content_type() != _JSON or said.get_content_charset("utf-8") not in _UTF_8:
+    header = Message()
+    header["content-type"] = request.headers.get("content-type", "")
+    if header.get_content_type() != _JSON or header.get_content_charset("utf-8") not in _UTF_8:
         raise Refused(
             415,
             refusals.Refusal(
@@ -83,7 +89,9 @@ async def _body(request: Request) -> bytes:
         body += part
         if len(body) > requests.MAX_BYTES:
             refusal = refusals.Refusal(
-                "TOO_LARGE", "The body is larger than {most} bytes.", most=requests.MAX_BYTES
+                "TOO_LARGE",
+                "The body is larger than {most} bytes. Send less at a time.",
+                most=requests.MAX_BYTES,
             )
             raise Refused(413, refusal)
     return body
@@ -94,11 +102,13 @@ def _json(text: bytes, template: str, **values: object) -> Any:
         return requests.read(text)
     except ValueError:
         raise bad_request(template, **values) from None
+    except refusals.Refusal as refusal:
+        raise Refused(413, refusal) from None
 
 
-def _checked(said: Any) -> requests.Parameters:
+def _check(value: Any) -> requests.Parameters:
     try:
-        return requests.parameters(said)
+        return requests.parameters(value)
     except refusals.Refusal as refusal:
         raise Refused(400, refusal) from None
 
@@ -106,8 +116,10 @@ def _checked(said: Any) -> requests.Parameters:
 # Answers -------------------------------------------------------------------------------------
 
 
-def answer(request: Request, results: list[ExecutionResult], *, batch: bool) -> Response:
-    payloads = [shared.encoded(result) for result in results]
+def answer(
+    request: Request, results: list[ExecutionResult], payloads: list[bytes], *, batch: bool
+) -> Response:
+    """The response with the results; `payloads` are the results as JSON."""
     body = b"[" + b",".join(payloads) + b"]" if batch else payloads[0]
     status = 200
     if not batch and accepts_own_type(request) and errors.not_executed(results[0]):
@@ -115,29 +127,31 @@ def answer(request: Request, results: list[ExecutionResult], *, batch: bool) -> 
     return _response(request, body, status, results)
 
 
-def refused(request: Request, fault: Refused) -> Response:
-    told = as_error(request, fault)
-    response = _response(request, json.dumps({"errors": [told]}).encode(), fault.status, [])
-    if fault.status == 405:
+def refused(request: Request, rejection: Refused) -> Response:
+    error = as_error(request, rejection)
+    response = _response(request, json.dumps({"errors": [error]}).encode(), rejection.status, [])
+    if rejection.status == 405:
         response.headers["allow"] = "GET, POST"
-    if fault.status == 401:
+    if rejection.status == 503:
+        response.headers["retry-after"] = RETRY_AFTER
+    if rejection.status == 401:
         response.headers["www-authenticate"] = auth.CHALLENGE
     return response
 
 
-def as_error(request: Request, fault: Refused) -> dict[str, Any]:
-    message = fault.refusal.said(language(request))
-    return {"message": message, "extensions": errors.of_refusal(fault.refusal)}
+def as_error(request: Request, rejection: Refused) -> dict[str, Any]:
+    message = rejection.refusal.translate(language(request))
+    return {"message": message, "extensions": errors.of_refusal(rejection.refusal)}
 
 
 def language(request: Request, caller: callers.Caller | None = None) -> str:
-    """Of the caller, once it is known; until then what the request accepts."""
+    """The language of the caller; for an unauthenticated request, the one that it accepts."""
     if caller is not None:
         request.state.language = caller.language
     elif not hasattr(request.state, "language"):
-        request.state.language = texts.accepted(request.headers.get("accept-language"))
-    known: str = request.state.language
-    return known
+        request.state.language = texts.preferred_language(request.headers.get("accept-language"))
+    preferred: str = request.state.language
+    return preferred
 
 
 def accepts_own_type(request: Request) -> bool:
@@ -148,6 +162,8 @@ def _status(result: ExecutionResult) -> int:
     codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
     if "RATE_LIMITED" in codes:
         return 429
+    if codes & _RETRYABLE_CODES:
+        return 503
     return 500 if "INTERNAL" in codes else 400
 
 
@@ -158,9 +174,8 @@ def _response(
     response = Response(
         body, status, {"vary": "Accept, Accept-Language"}, f"{media_type}; charset=utf-8"
     )
-    for result in results:
-        for error in result.errors or ():
-            seconds = (error.extensions or {}).get("retryAfterSeconds")
-            if seconds is not None:
-                response.headers["retry-after"] = str(seconds)
+    errors_of_all = [error for result in results for error in result.errors or ()]
+    delays = [(error.extensions or {}).get("retryAfterSeconds") for error in errors_of_all]
+    if longest_delay := max((seconds for seconds in delays if seconds is not None), default=None):
+        response.headers["retry-after"] = str(longest_delay)
     return response

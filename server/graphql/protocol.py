@@ -1,4 +1,4 @@
-"""graphql-transport-ws: its close codes, and messages as they come in.
+"""graphql-transport-ws: its close codes and incoming messages.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from domain import refusals
 from server.graphql import requests
 
-LONGEST_ID = 200  # characters
+MAX_ID_CHARACTERS = 200
 
 Message: TypeAlias = dict[str, Any]
 
@@ -35,13 +35,15 @@ class Closed(Exception):  # noqa: N818 - how a socket ends, not an error
 
 
 def read(text: str | None) -> Message:
-    """A message with a `type`; Closed (4400) of anything else, binary messages (None) too."""
+    """Parses a message with a `type`. Raises Closed (4400), also for binary messages (None)."""
     if text is None:
         raise Closed(Close.BAD_REQUEST, "Messages must be text")
     try:
         value = requests.read(text)
     except ValueError:
         raise Closed(Close.BAD_REQUEST, "Messages must be JSON") from None
+    except refusals.Refusal as refusal:
+        raise Closed(Close.BAD_REQUEST, refusal.message) from None
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise Closed(Close.BAD_REQUEST, "Messages must be objects with a type")
     return value
@@ -49,8 +51,10 @@ def read(text: str | None) -> Message:
 
 def id_of(message: Message) -> str:
     id = message.get("id")
-    if not isinstance(id, str) or not id or len(id) > LONGEST_ID:
-        raise Closed(Close.BAD_REQUEST, f"The id must be a string of 1 to {LONGEST_ID} characters")
+    if not isinstance(id, str) or not id or len(id) > MAX_ID_CHARACTERS:
+        raise Closed(
+            Close.BAD_REQUEST, f"The id must be a string of 1 to {MAX_ID_CHARACTERS} characters"
+        )
     return id
 
 
@@ -62,7 +66,7 @@ def payload_of(message: Message) -> Message | None:
 
 
 def request_of(message: Message) -> requests.Parameters:
-    """A subscribe's payload."""
+    """The payload of a `subscribe` message."""
     try:
         return requests.parameters(payload_of(message) or {})
     except refusals.Refusal as refusal:
@@ -70,5 +74,5 @@ def request_of(message: Message) -> requests.Parameters:
 
 
 def text_of(message: Message) -> bytes:
-    """ValueError of an infinite number, which 1e400 is once read."""
+    """The message as JSON. Raises ValueError for an infinite number, such as a parsed 1e400."""
     return json.dumps(message, separators=(",", ":"), allow_nan=False).encode()

@@ -1,7 +1,7 @@
-"""One execution for many: whoever asks the same and may see the same is told by one execution.
+"""Shares executions: equal subscriptions of callers with equal rights use one execution.
 
-The execution runs as nobody in particular (`Caller.unnamed`), so that what it tells cannot depend
-on whose subscription came first; whoever sees anything else has another key.
+The execution runs without an identity (`Caller.without_identity`), so that its events do not depend
+on which subscription was first. Callers with other rights have another key.
 """
 
 import asyncio
@@ -16,12 +16,14 @@ from typing import Any, TypeAlias, cast
 import msgspec
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers
-from schema import base, errors, root
+from domain.identity import callers
+from models import pool_shares
+from schema import root
+from schema.engine import base, encoding, errors
 
-FURTHEST_BEHIND = 1_000  # facts a subscriber may be behind before it has to resume
-_HELD_BYTES = 1_000_000  # of the facts held for those who are behind
-_IN_A_ROW = 500  # subscribers told before others of the process get a turn
+MAX_EVENTS_BEHIND = 1_000  # facts; a subscriber that is further behind has to resume
+_MAX_BUFFERED_BYTES = 1_000_000  # of the facts that are buffered for slow subscribers
+_WAKES_PER_TURN = 500  # then other tasks get a turn
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,10 +32,11 @@ Context = Callable[[callers.Caller | None, int | None, str], base.Context]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A subscription, and all that decides what it is told.
+class SubscriptionKey:
+    """Everything on which the events of a subscription depend.
 
-    `document` is the digest of the parsed `query`; `variables`, those declared, are canonical JSON.
+    `document` is the digest of the parsed `query`. `variables` are the declared ones as canonical
+    JSON.
     """
 
     query: str = field(compare=False)
@@ -44,215 +47,248 @@ class Asked:
     language: str
     resume_after: int | None
     is_gauge: bool
-    has_start: bool  # it wants to be told, first, what came after some point
+    has_start: bool  # whether it first receives the events since a given point
     by_time: bool = False  # its marks are instants: see schema.updates
+    starts_with_latest: bool = False  # without a given point, it first receives the latest event
+    payer: callers.Caller | None = field(default=None, compare=False)  # the caller that is charged
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A result as JSON; `mark` is where it may be resumed, None where it cannot."""
+    """A result as JSON. `mark` is the point to resume after; None if there is none."""
 
     payload: bytes
     mark: int | None
 
 
 class FellBehindError(Exception):
-    """The next event is held no more."""
+    """The next event is no longer buffered."""
 
 
 class Subscription(ABC):
-    """A subscriber, and its place among the events once it has joined them."""
+    """A subscriber and its position among the events of an execution."""
 
-    __slots__ = ("_mark", "_position", "share")
+    __slots__ = ("_mark", "_position", "execution")
 
-    share: "Share"
+    execution: "SharedExecution"
 
     @abstractmethod
     def wake(self) -> None:
-        """There is something to take."""
+        """Notifies the subscriber that there are events to take."""
 
-    def join(self, share: "Share", position: int) -> None:
-        self.share = share
+    def join(self, execution: "SharedExecution", position: int) -> None:
+        self.execution = execution
         self._position = position
-        self._mark = share.mark if position == share.count else None
-        share.subscriptions.add(self)
+        self._mark = execution.mark if position == execution.count else None
+        execution.subscriptions.add(self)
 
     def take(self) -> Event | None:
-        """The next event (of a gauge: the latest); None where it has had them all.
+        """The next event (of a gauge: the latest), or None if there is none.
 
-        Raises FellBehindError, of facts, rather than leave any out.
+        Raises FellBehindError if facts would be skipped.
         """
-        share = self.share
-        if self._position == share.count:
+        execution = self.execution
+        if self._position == execution.count:
             return None
-        oldest = share.count - len(share.events)
+        oldest = execution.count - len(execution.events)
         if self._position < oldest:
-            if not share.asked.is_gauge:
+            if not execution.key.is_gauge:
                 raise FellBehindError
             self._position = oldest
-        event = share.events[self._position - oldest]
+        event = execution.events[self._position - oldest]
         self._position += 1
         self._mark = event.mark
-        if share.taken is not None:
-            share.taken.set()
+        if execution.event_taken is not None:
+            execution.event_taken.set()
         return event
 
     @property
-    def is_told_all(self) -> bool:
-        """Whether it has taken all there is, and more may come."""
-        return self._position == self.share.count and self.share.faults is None
+    def has_taken_all(self) -> bool:
+        """Whether it has taken all events and more may follow."""
+        return self._position == self.execution.count and self.execution.faults is None
 
     @property
     def mark(self) -> int | None:
-        """What it has been told up to: the last that it took, or where it came in."""
-        return self.share.start if self._mark is None else self._mark
+        """The mark of the last event that it took, or the start."""
+        return self.execution.start if self._mark is None else self._mark
 
     @property
     def behind(self) -> int:
-        """How many events it has not taken yet."""
-        return self.share.count - self._position
+        """The number of events that it has not taken yet."""
+        return self.execution.count - self._position
 
     @property
     def faults(self) -> list[Payload] | None:
-        """Once all is over and taken: the errors it ended with, none where it was completed."""
-        return None if self.behind else self.share.faults
+        """The errors with which the execution ended, once all events are taken; None before.
+
+        Empty if it completed.
+        """
+        return None if self.behind else self.execution.faults
 
 
-class Share:
-    """An execution, the events somebody may still have to take, and who takes them."""
+class SharedExecution:
+    """An execution, its subscribers, and the events that some of them have not taken."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, key: SubscriptionKey) -> None:
+        self.key = key
         self.events: deque[Event] = deque()
         self.count = 0
         self.faults: list[Payload] | None = None
         self.subscriptions: set[Subscription] = set()
         self.task: asyncio.Task[None] | None = None
-        self.taken: asyncio.Event | None = None  # where `room` waits for it
+        self.event_taken: asyncio.Event | None = None  # set while `wait_for_readers` waits
         self.context: base.Context | None = None
         self.mark: int | None = None  # of the last event
-        self._most = 1 if asked.is_gauge else FURTHEST_BEHIND
+        self._max_events = 1 if key.is_gauge else MAX_EVENTS_BEHIND
         self._bytes = 0
 
     @property
     def start(self) -> int | None:
-        """What its events come after; None where that is not known, or cannot be asked for."""
-        start = None if self.context is None else self.context.start
-        return self.asked.resume_after if start is None else start
+        """The point before its first event; None if it is unknown or cannot be resumed."""
+        start = None if self.context is None else self.context.progress.start
+        return self.key.resume_after if start is None else start
 
     def add(self, event: Event) -> None:
         self.events.append(event)
         self.mark = event.mark
         self.count += 1
         self._bytes += len(event.payload)
-        while len(self.events) > self._most or (self._bytes > _HELD_BYTES and len(self.events) > 1):
+        while len(self.events) > self._max_events or (
+            self._bytes > _MAX_BUFFERED_BYTES and len(self.events) > 1
+        ):
             self._bytes -= len(self.events.popleft().payload)
 
     def first_position(self) -> int | None:
-        """Where one who comes now begins; None where it has missed what it asks for."""
-        if self.asked.is_gauge:
+        """The position of a new subscriber; None if it has missed events that it requests."""
+        if self.key.is_gauge or (self.key.starts_with_latest and not self.key.has_start):
             return max(0, self.count - 1)
-        if not self.asked.has_start:
+        if not self.key.has_start:
             return self.count
         return 0 if self.count == len(self.events) else None
 
-    async def room(self) -> None:
-        """Waits while even the fastest is far behind: a long past is told as fast as it is read."""
+    async def wait_for_readers(self) -> None:
+        """Waits while even the fastest subscriber is far behind.
+
+        So a long history is not read faster than clients read it.
+        """
         while self._is_half_full() and self.subscriptions:
             if min(one.behind for one in self.subscriptions) <= len(self.events) // 2:
                 return
-            self.taken = asyncio.Event()
-            await self.taken.wait()
-            self.taken = None
+            self.event_taken = asyncio.Event()
+            await self.event_taken.wait()
+            self.event_taken = None
 
     def _is_half_full(self) -> bool:
-        return not self.asked.is_gauge and (
-            len(self.events) > FURTHEST_BEHIND // 2 or self._bytes > _HELD_BYTES // 2
+        return not self.key.is_gauge and (
+            len(self.events) > MAX_EVENTS_BEHIND // 2 or self._bytes > _MAX_BUFFERED_BYTES // 2
         )
 
-    async def tell(self) -> None:
-        """Wakes all; a slow one holds nobody up, since waking never waits."""
+    async def notify(self) -> None:
+        """Wakes all subscribers. A slow one does not delay others, because waking never waits."""
         for number, subscription in enumerate(list(self.subscriptions), 1):
             if subscription in self.subscriptions:
                 subscription.wake()
-            if number % _IN_A_ROW == 0:
+            if number % _WAKES_PER_TURN == 0:
                 await asyncio.sleep(0)
 
 
 class Hub:
-    """The executions of this process. `context` makes one's context: of its caller, of the point
-    it is resumed after, of its language."""
+    """The executions of this process. `context` creates an execution's context from its caller, the
+    mark after which it resumes, and its language."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._shares: dict[Asked, Share] = {}
+        self._executions: dict[SubscriptionKey, SharedExecution] = {}
 
-    def subscribe(self, asked: Asked, subscription: Subscription) -> None:
-        """Joins the execution of the like, or starts it. Its events are there to take at once."""
-        share = self._shares.get(asked)
-        position = None if share is None else share.first_position()
-        if share is None or position is None:
-            share, position = Share(asked), 0
-            self._shares[asked] = share
-            share.task = asyncio.create_task(self._run(share))
-        subscription.join(share, position)
+    def subscribe(self, key: SubscriptionKey, subscription: Subscription) -> None:
+        """Joins the execution with an equal key, or starts one."""
+        execution = self._executions.get(key)
+        position = None if execution is None else execution.first_position()
+        if execution is None or position is None:
+            execution, position = SharedExecution(key), 0
+            self._executions[key] = execution
+            execution.task = asyncio.create_task(self._run(execution))
+        subscription.join(execution, position)
 
     def leave(self, subscription: Subscription) -> None:
-        share = subscription.share
-        share.subscriptions.discard(subscription)
-        if not share.subscriptions:
-            self._forget(share)
-            if share.task is not None:
-                share.task.cancel()
+        execution = subscription.execution
+        execution.subscriptions.discard(subscription)
+        if not execution.subscriptions:
+            self._remove(execution)
+            if execution.task is not None:
+                execution.task.cancel()
 
-    def _forget(self, share: Share) -> None:
-        if self._shares.get(share.asked) is share:
-            del self._shares[share.asked]
+    def _remove(self, execution: SharedExecution) -> None:
+        if self._executions.get(execution.key) is execution:
+            del self._executions[execution.key]
 
-    async def _run(self, share: Share) -> None:
+    async def _run(self, execution: SharedExecution) -> None:
+        caller = execution.key.visible_to
+        group, member = (caller.account_id, caller.customer_id) if caller else (None, None)
         try:
-            faults = await self._execute(share)
+            with pool_shares.use_for(pool_shares.Purpose.LIVE, group, member):
+                faults = await self._execute(execution)
         except Exception as error:
-            message, extensions = errors.masked(error, share.asked.language)
+            message, extensions = errors.mask(error, execution.key.language)
             faults = [{"message": message, "extensions": extensions}]
-        self._forget(share)
-        share.faults = faults
-        await share.tell()
+        self._remove(execution)
+        execution.faults = faults
+        await execution.notify()
 
-    async def _execute(self, share: Share) -> list[Payload]:
-        """Adds the results; returns the errors of what could not be executed."""
-        asked = share.asked
-        context = share.context = self._context(
-            asked.visible_to, asked.resume_after, asked.language
-        )
-        async with aclosing(await _results(asked, context)) as results:
+    async def _execute(self, execution: SharedExecution) -> list[Payload]:
+        """Adds the results as events. Returns the errors if the operation could not be executed."""
+        key = execution.key
+        context = execution.context = self._context(key.visible_to, key.resume_after, key.language)
+        context.bill.payer = key.payer
+        async with aclosing(await _stream(key, context)) as results:
             async for result in results:
                 if errors.not_executed(result):
                     return [dict(error.formatted) for error in result.errors or ()]
-                share.add(Event(encoded(result), context.mark))
-                await share.tell()
-                await share.room()
+                execution.add(Event(encode(result), context.progress.mark))
+                await execution.notify()
+                await execution.wait_for_readers()
         return []
 
 
-async def _results(asked: Asked, context: base.Context) -> AsyncGenerator[ExecutionResult, None]:
+async def _stream(
+    key: SubscriptionKey, context: base.Context
+) -> AsyncGenerator[ExecutionResult, None]:
     results = await root.api.stream(
-        asked.query,
-        variable_values=json.loads(asked.variables),
+        key.query,
+        variable_values=json.loads(key.variables),
         context_value=context,
-        operation_name=asked.operation_name,
+        operation_name=key.operation_name,
     )
     return cast("AsyncGenerator[ExecutionResult, None]", results)
 
 
-def encoded(result: ExecutionResult) -> bytes:
-    """A result as JSON; without `data` where nothing was executed."""
+def encode(result: ExecutionResult) -> bytes:
+    """A result as JSON; without `data` if nothing was executed."""
+    payload = _payload(result)
+    try:
+        return _encode(payload)
+    except UnicodeEncodeError:
+        return _encode_lone_surrogates(payload)
+
+
+async def encode_in_slices(result: ExecutionResult) -> bytes:
+    """As `encode`, for a result that may be long."""
+    payload = _payload(result)
+    try:
+        return await encoding.encode(payload)
+    except UnicodeEncodeError:
+        return _encode_lone_surrogates(payload)
+
+
+def _payload(result: ExecutionResult) -> Payload:
     payload: Payload = {} if errors.not_executed(result) else {"data": result.data}
     if result.errors:
         payload["errors"] = [error.formatted for error in result.errors]
     if result.extensions:
         payload["extensions"] = result.extensions
-    try:
-        return _encode(payload)
-    except UnicodeEncodeError:  # half a character that somebody sent, in an error's message
-        return json.dumps(payload, separators=(",", ":")).encode()
+    return payload
+
+
+def _encode_lone_surrogates(payload: Payload) -> bytes:
+    """Escapes lone surrogates, which an error message can repeat from the client's input."""
+    return json.dumps(payload, separators=(",", ":")).encode()

@@ -1,7 +1,7 @@
-"""GraphQL over server-sent events, a connection an operation.
+"""GraphQL over server-sent events, one connection per operation.
 
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md (distinct connections mode). An
-event's id is where it may be resumed: a browser sends it back as `Last-Event-ID`.
+event's id is the point to resume after; a browser returns it as `Last-Event-ID`.
 """
 
 import asyncio
@@ -14,21 +14,22 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from domain import callers, refusals
-from schema import errors
-from server import auth, watch
+from domain import refusals
+from domain.identity import callers
+from schema.engine import errors
+from server import auth, connection_monitor
 from server.graphql import operations, shared
-from server.wire import EXTENSION, Http
+from server.wire import EXTENSION, HttpProtocol
 
 MEDIA_TYPE = "text/event-stream"
-_HEARTBEAT = 12.0  # seconds: proxies cut a connection that says nothing
-_RETRY = (1_000, 5_000)  # ms: a browser comes back after such a time, not all at the same
-_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_HEARTBEAT_SECONDS = 12.0  # proxies close idle connections
+_RETRY_MS = (1_000, 5_000)  # range of the random delay after which a browser reconnects
+_HEADERS = {"x-accel-buffering": "no"}
 _COMPLETE = b"event: complete\ndata:\n\n"
 
 
-def is_asked_for(request: Request) -> bool:
-    """Whether the answer may be a stream of events, and nothing of JSON is preferred to it."""
+def is_requested(request: Request) -> bool:
+    """Whether the client accepts an event stream and does not prefer JSON."""
     accept = request.headers.get("accept", "").lower()
     return MEDIA_TYPE in accept and "json" not in accept.partition(MEDIA_TYPE)[0]
 
@@ -36,23 +37,25 @@ def is_asked_for(request: Request) -> bool:
 class Streams:
     """The streams of this process."""
 
-    def __init__(self, runner: operations.Runner, watched: watch.Watch) -> None:
+    def __init__(
+        self, runner: operations.Runner, connections: connection_monitor.ConnectionMonitor
+    ) -> None:
         self._runner = runner
-        self._watched = watched
-        self._open: set[_Listening] = set()
+        self._connections = connections
+        self._open: set[_StreamSubscription] = set()
         self._is_draining = False
 
     def drain(self, over: float) -> None:
-        """Ends all of them, spread over so many seconds: their clients come again."""
+        """Ends all streams, spread over `over` seconds, so that their clients reconnect."""
         loop = asyncio.get_running_loop()
         self._is_draining = True
-        for listening in self._open:
-            loop.call_later(random.uniform(0, over), listening.end)
+        for stream in self._open:
+            loop.call_later(random.uniform(0, over), stream.end)
 
     def response(
         self, request: Request, operation: operations.Operation, caller: callers.Caller | None
     ) -> StreamingResponse:
-        """What is resumed after no number, and a connection too many, are refused in the stream."""
+        """The stream. An invalid Last-Event-ID or too many connections are refused within it."""
         if operation.is_subscription:
             events = self._subscription(request, operation, caller)
         else:
@@ -63,7 +66,8 @@ class Streams:
         self, request: Request, operation: operations.Operation, caller: callers.Caller | None
     ) -> AsyncGenerator[bytes, None]:
         result = await self._runner.execute(operation, caller, auth.exchange(request))
-        yield _event(shared.encoded(result), None)
+        encoded = await self._runner.encode(result, caller, auth.address(request))
+        yield _event(encoded, None)
         yield _COMPLETE
 
     async def _subscription(
@@ -72,89 +76,89 @@ class Streams:
         operation: operations.Operation,
         caller: callers.Caller | None,
     ) -> AsyncGenerator[bytes, None]:
-        yield f"retry: {random.randint(*_RETRY)}\n\n".encode()
-        listening = _Listening(request.scope["extensions"][EXTENSION]["wire"])
+        yield f"retry: {random.randint(*_RETRY_MS)}\n\n".encode()
+        stream = _StreamSubscription(request.scope["extensions"][EXTENSION]["wire"])
         try:
-            async with self._joined(listening, request, operation, caller):
-                async for event in listening.events():
+            async with self._join(stream, request, operation, caller):
+                async for event in stream.events():
                     yield event
         except refusals.Refusal as refusal:
-            message = refusal.said(operation.language)
-            yield _fault({"message": message, "extensions": errors.of_refusal(refusal)})
+            message = refusal.translate(operation.language)
+            yield _error_event({"message": message, "extensions": errors.of_refusal(refusal)})
             yield _COMPLETE
 
     @asynccontextmanager
-    async def _joined(
+    async def _join(
         self,
-        listening: "_Listening",
+        stream: "_StreamSubscription",
         request: Request,
         operation: operations.Operation,
         caller: callers.Caller | None,
     ) -> AsyncIterator[None]:
         resume_after = last_event_id(request)
-        with ExitStack() as held:
+        with ExitStack() as exits:
             if caller is not None:
                 token = auth.bearer(auth.authorization(request))
-                held.enter_context(self._watched.hold(token, caller, listening.refuse))
-            self._runner.subscribe(operation, caller, listening, resume_after)
-            held.callback(self._runner.hub.leave, listening)
-            self._open.add(listening)
-            held.callback(self._open.discard, listening)
+                exits.enter_context(self._connections.hold(token, caller, stream.refuse))
+            self._runner.subscribe(operation, caller, stream, resume_after)
+            exits.callback(self._runner.hub.leave, stream)
+            self._open.add(stream)
+            exits.callback(self._open.discard, stream)
             if self._is_draining:
-                listening.end()
+                stream.end()
             yield
 
 
 def refused(error: Any) -> Response:
-    """The stream of a request that is at fault."""
-    return Response(_fault(error) + _COMPLETE, media_type=MEDIA_TYPE, headers=_HEADERS)
+    """The stream that refuses a request."""
+    return Response(_error_event(error) + _COMPLETE, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
-class _Listening(shared.Subscription):
-    """A subscription's stream; it takes what is there as fast as its peer reads."""
+class _StreamSubscription(shared.Subscription):
+    """The stream of a subscription; takes events as fast as its peer reads."""
 
-    def __init__(self, wire: Http) -> None:
-        self._wire = wire
+    def __init__(self, wire: HttpProtocol) -> None:
+        self._connection = wire
         self._changed = asyncio.Event()
         self._refusal: refusals.Refusal | None = None
-        self._ended = False
+        self._has_ended = False
 
     def wake(self) -> None:
         self._changed.set()
 
     def end(self) -> None:
-        self._ended = True
+        self._has_ended = True
         self._changed.set()
 
     def refuse(self, refusal: refusals.Refusal) -> None:
-        """Ends it; at once where its peer does not read, for whom what waits is no more."""
+        """Ends the stream. Aborts a peer that does not read: it may not see buffered events."""
         self._refusal = refusal
         self._changed.set()
-        if not self._wire.is_writable:
-            self._wire.abort()
+        if not self._connection.is_writable:
+            self._connection.abort()
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """Raises the Refusal of a caller that may see it no more. Cut off by `end`."""
-        while not self._ended:
+        """The events until `end`. Raises a Refusal if the caller may no longer see them."""
+        while not self._has_ended:
             try:
                 event = self.take() if self._refusal is None else None
             except shared.FellBehindError:
-                yield _fault(operations.fell_behind(self)) + _COMPLETE
+                yield _error_event(operations.fell_behind(self)) + _COMPLETE
                 return
             if self._refusal is not None:
                 raise self._refusal
             if event is not None:
                 yield _event(event.payload, event.mark)
             elif self.faults is not None:
-                yield b"".join(map(_fault, self.faults)) + _COMPLETE
+                yield b"".join(map(_error_event, self.faults)) + _COMPLETE
                 return
-            elif not await self._news():
+            elif not await self._wait_for_change():
                 yield b":\n\n"
 
-    async def _news(self) -> bool:
-        """False where there was none for the length of a heartbeat."""
+    async def _wait_for_change(self) -> bool:
+        """Waits for a change. Returns False if a heartbeat is due first."""
         try:
-            async with asyncio.timeout(_HEARTBEAT):
+            async with asyncio.timeout(_HEARTBEAT_SECONDS):
                 await self._changed.wait()
         except TimeoutError:
             return False
@@ -163,13 +167,13 @@ class _Listening(shared.Subscription):
 
 
 def last_event_id(request: Request) -> int | None:
-    """BAD_AFTER where it is none of ours."""
+    """The number in the Last-Event-ID header. Refuses BAD_AFTER."""
     text = request.headers.get("last-event-id")
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
         raise refusals.Refusal(
-            "BAD_AFTER", "The Last-Event-ID is none that was sent; leave it out."
+            "BAD_AFTER", "The server has not sent this Last-Event-ID. Leave it out."
         )
     return int(text)
 
@@ -179,5 +183,5 @@ def _event(payload: bytes, mark: int | None) -> bytes:
     return b"event: next\n" + id + b"data: " + payload + b"\n\n"
 
 
-def _fault(error: dict[str, Any]) -> bytes:
+def _error_event(error: dict[str, Any]) -> bytes:
     return _event(json.dumps({"errors": [error]}).encode(), None)

@@ -1,4 +1,4 @@
-"""Trusted documents: those of a manifest, asked for by id; on demand no others are run."""
+"""Trusted documents: those of a manifest, requested by id. A setting refuses all others."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -7,19 +7,23 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from domain import callers, refusals, texts
+from domain import refusals
+from domain.identity import callers
+from domain.messaging import texts
 from runtime.settings import SettingsError
-from schema import documents, errors, limits, root
+from schema import root
+from schema.engine import errors
+from schema.engine.documents import limits, parsing
 
-_HASH = "sha256:"  # what some clients write before an id
+_HASH = "sha256:"  # some clients prefix ids with this
 
 
 class ManifestError(SettingsError):
-    """A manifest that cannot be used, and what to do about it."""
+    """A manifest that cannot be used, with the problem and the remedy."""
 
 
 class Documents:
-    """Trusted documents by their ids; `only`: no other is run but our `own`, sent as they are."""
+    """Trusted documents by their ids. `only` refuses others except Callboard's `own`."""
 
     def __init__(
         self, by_id: Mapping[str, str], *, only: bool = False, own: Collection[str] = ()
@@ -32,30 +36,31 @@ class Documents:
         return len(self._by_id)
 
     def resolve(self, query: str | None, document_id: str | None) -> str:
-        """The document of a request; BAD_REQUEST, DOCUMENT_UNKNOWN or DOCUMENTS_ONLY."""
+        """The document of a request. Refuses BAD_REQUEST, DOCUMENT_UNKNOWN, DOCUMENTS_ONLY."""
         if document_id is not None:
             if query is not None:
                 raise refusals.Refusal(
                     "BAD_REQUEST", "Send either a `query` or a `documentId`, not both."
                 )
-            return self._known(document_id)
+            return self._find(document_id)
         if query is None:
             raise refusals.Refusal("BAD_REQUEST", "Send a `query` or a `documentId`.")
         if self.only and query not in self._own:
             raise refusals.Refusal(
                 "DOCUMENTS_ONLY",
-                "Only known documents are run here: send the `documentId` of one, and no `query`.",
+                "This server runs only trusted documents. Send the `documentId` of one, and no"
+                " `query`.",
                 "query",
             )
         return query
 
-    def _known(self, document_id: str) -> str:
+    def _find(self, document_id: str) -> str:
         text = self._by_id.get(document_id.removeprefix(_HASH))
         if text is None:
             raise refusals.Refusal(
                 "DOCUMENT_UNKNOWN",
-                "No document has this id here: send it as `query`, or have it added to the"
-                " manifest of the server (CALLBOARD_DOCUMENTS).",
+                "This server has no document with this id. Send it as `query`, or add it to the"
+                " server's manifest (CALLBOARD_DOCUMENTS).",
                 "documentId",
             )
         return text
@@ -81,27 +86,27 @@ def _read(path: Path) -> dict[str, str]:
     except OSError as error:
         raise ManifestError(f"CALLBOARD_DOCUMENTS: {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise _no_manifest(path) from error
+        raise _invalid_manifest(path) from error
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _no_manifest(path)
+        raise _invalid_manifest(path)
     return value
 
 
-def _no_manifest(path: Path) -> ManifestError:
+def _invalid_manifest(path: Path) -> ManifestError:
     return ManifestError(
-        f"CALLBOARD_DOCUMENTS: {path} is not a JSON object of documents by their ids; write it"
-        " anew with the client's code generator"
+        f"CALLBOARD_DOCUMENTS: {path} is not a JSON object of documents by their ids."
+        " Generate it again with the client's code generator"
     )
 
 
 def _require_valid(path: Path, id: str, text: str) -> None:
     try:
-        faults = root.api.faults(documents.parsed(text, limits.LIMITS[callers.Kind.STAFF]))
+        faults = root.api.faults(parsing.parsed(text, limits.LIMITS[callers.Kind.STAFF]))
     except GraphQLError as error:
         faults = [error]
     if faults:
-        why = errors.told(faults[0], texts.DEFAULT).message
+        reason = errors.to_client(faults[0], texts.DEFAULT).message
         raise ManifestError(
-            f"CALLBOARD_DOCUMENTS: document {id} of {path} cannot be run: {why}"
-            " Mend the client's document and write the manifest anew"
+            f"CALLBOARD_DOCUMENTS: document {id} of {path} cannot be run: {reason}"
+            " Fix the client's document and generate the manifest again"
         )

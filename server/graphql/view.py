@@ -1,34 +1,41 @@
-"""The `/graphql` endpoint: HTTP, server-sent events and WebSockets, each to its own part."""
+"""The `/graphql` endpoint: dispatches HTTP, server-sent events and WebSockets."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from graphql import GraphQLError, OperationType
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.types.execution import ExecutionResult
 
-from domain import callers, refusals, texts
+from domain import refusals
+from domain.identity import callers
+from domain.messaging import texts
 from models import faults
-from schema import errors
-from schema import exchange as exchanges
-from server import auth, cookies
-from server.graphql import graphiql, http, operations, requests, sse
+from schema.engine import errors
+from schema.engine import exchange as exchanges
+from server import answers, auth, cookies
+from server.graphql import http, operations, requests, sse
+from server.graphql.graphiql import page
 from server.graphql.handler import Handler
 
-_HOW_TO_SUBSCRIBE = texts.marked(
-    "Subscribe over a WebSocket (graphql-transport-ws), or accept text/event-stream."
+_HOW_TO_SUBSCRIBE = texts.mark_text(
+    "Subscriptions need a WebSocket (graphql-transport-ws) or `Accept: text/event-stream`."
 )
-_QUERIES_ONLY = texts.marked("A GET runs queries only; send mutations by POST.")
-_NO_MUTATIONS = texts.marked(
-    "A GET runs queries and subscriptions only; mutations are not allowed."
+_QUERIES_ONLY = texts.mark_text("A GET runs queries only. Send mutations with POST.")
+_NO_MUTATIONS = texts.mark_text(
+    "A GET runs queries and subscriptions only. Send mutations with POST."
+)
+_NOT_ALLOWED = (
+    "This origin may not open a WebSocket. To allow it, add it to the server's"
+    " CALLBOARD_ALLOWED_ORIGINS.\n"
 )
 
 
 class View:
-    """What it talks to is the app's state, opened with the app."""
+    """Uses the services in the state of the application."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.clock = clock
@@ -42,59 +49,63 @@ class View:
             response = await self._answer(request)
         except http.Refused as fault:
             response = http.refused(request, fault)
-        except ClientDisconnect:  # in the middle of its body
+        except ClientDisconnect:  # while its body was being read
             return
         await response(scope, receive, send)
 
     async def _serve_socket(self, socket: WebSocket) -> None:
+        if not _may_connect(socket):
+            await socket.send_denial_response(PlainTextResponse(_NOT_ALLOWED, 403))
+            return
         state = socket.app.state
-        most = state.settings.socket_operations
-        await Handler(socket, state.runner, state.watch, self.clock, most).serve()
+        max_operations = state.settings.socket_operations
+        await Handler(socket, state.runner, state.connections, self.clock, max_operations).serve()
 
     async def _answer(self, request: Request) -> Response:
+        if page.is_requested(request):
+            return page.show()
         caller = await self._caller(request)
         http.language(request, caller)
-        if graphiql.wanted(request):
-            development = request.app.state.settings.development
-            return graphiql.answer(sees_schema=development or caller is not None)
         try:
-            said = await http.parameters(request)
+            parameters = await http.parameters(request)
         except http.Refused as fault:
-            if not sse.is_asked_for(request) or fault.status != 400:
+            if not sse.is_requested(request) or fault.status != 400:
                 raise
             return sse.refused(http.as_error(request, fault))
-        if not isinstance(said, list) and sse.is_asked_for(request):
-            return self._stream(request, said, caller)
+        if not isinstance(parameters, list) and sse.is_requested(request):
+            return await self._stream(request, parameters, caller)
         exchange = auth.exchange(request, takes_cookie=True)
-        if isinstance(said, list):
-            results = [await self._of_batch(request, one, caller, exchange) for one in said]
+        if isinstance(parameters, list):
+            results = [await self._of_batch(request, one, caller, exchange) for one in parameters]
         else:
-            results = [await self._result(request, said, caller, exchange)]
-        response = http.answer(request, results, batch=isinstance(said, list))
+            results = [await self._result(request, parameters, caller, exchange)]
+        runner, address = request.app.state.runner, auth.address(request)
+        payloads = [await runner.encode(result, caller, address) for result in results]
+        response = http.answer(request, results, payloads, batch=isinstance(parameters, list))
         public_url = request.app.state.settings.public_url
         cookies.write(response, exchange.cookie, self.clock(), public_url)
         return response
 
     async def _caller(self, request: Request) -> callers.Caller | None:
         try:
-            return await auth.identified(request, self.clock())
+            return await auth.identify(request, self.clock())
         except refusals.Refusal as refusal:
             status = 403 if refusal.code == "ADDRESS_NOT_ALLOWED" else 401
             raise http.Refused(status, refusal) from refusal
-        except faults.AWAY as error:
-            message, _ = errors.masked(error, http.language(request))
+        except faults.UNAVAILABLE_ERRORS as error:
+            message, _ = errors.mask(error, http.language(request))
             raise http.Refused(503, refusals.Refusal("UNAVAILABLE", message)) from error
 
     async def _result(
         self,
         request: Request,
-        said: requests.Parameters,
+        parameters: requests.Parameters,
         caller: callers.Caller | None,
         exchange: exchanges.Exchange,
     ) -> ExecutionResult:
         runner: operations.Runner = request.app.state.runner
         try:
-            operation = runner.read(said, caller, http.language(request))
+            operation = await self._read(request, parameters, caller)
         except GraphQLError as error:
             return ExecutionResult(data=None, errors=[error])
         if operation.is_subscription:
@@ -103,29 +114,46 @@ class View:
             raise http.Refused(405, refusals.Refusal("BAD_REQUEST", _QUERIES_ONLY))
         return await runner.execute(operation, caller, exchange)
 
+    async def _read(
+        self, request: Request, parameters: requests.Parameters, caller: callers.Caller | None
+    ) -> operations.Operation:
+        runner: operations.Runner = request.app.state.runner
+        return await runner.read(parameters, caller, http.language(request), auth.address(request))
+
     async def _of_batch(
         self,
         request: Request,
-        said: requests.Parameters,
+        parameters: requests.Parameters,
         caller: callers.Caller | None,
         exchange: exchanges.Exchange,
     ) -> ExecutionResult:
-        """One that cannot be answered over HTTP does not keep the others."""
+        """The result. A refusal of this operation does not affect the others of the batch."""
         try:
-            return await self._result(request, said, caller, exchange)
+            return await self._result(request, parameters, caller, exchange)
         except http.Refused as fault:
-            error = errors.told(errors.refused(fault.refusal), http.language(request))
+            error = errors.to_client(errors.refusal_error(fault.refusal), http.language(request))
             return ExecutionResult(data=None, errors=[error])
 
-    def _stream(
-        self, request: Request, said: requests.Parameters, caller: callers.Caller | None
+    async def _stream(
+        self, request: Request, parameters: requests.Parameters, caller: callers.Caller | None
     ) -> Response:
-        runner: operations.Runner = request.app.state.runner
         try:
-            operation = runner.read(said, caller, http.language(request))
+            operation = await self._read(request, parameters, caller)
         except GraphQLError as error:
             return sse.refused(error.formatted)
         if request.method == "GET" and operation.definition.operation is OperationType.MUTATION:
             return sse.refused(http.as_error(request, http.bad_request(_NO_MUTATIONS)))
         streams: sse.Streams = request.app.state.streams
         return streams.response(request, operation, caller)
+
+
+def _may_connect(socket: WebSocket) -> bool:
+    """Whether a program, a page of Callboard or a page of an allowed origin opens the socket.
+
+    Browsers do not apply CORS to a handshake; the server has to.
+    """
+    origin = socket.headers.get("origin")
+    if origin is None or cookies.is_from_our_page(socket):
+        return True
+    application: answers.Application = socket.app
+    return application.allowed_origins.allow(origin)

@@ -1,5 +1,6 @@
 import pytest
-from books import Books, open_books
+
+from tests.support.billing.books import Books, open_books
 
 
 @pytest.fixture

@@ -1,20 +1,22 @@
-"""Whatever happens in whatever order: every call is billed exactly once, at what it last cost."""
+"""After any sequence of operations every call is billed exactly once, at its latest charge."""
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 import asyncpg
 import pytest
-from books import NOW, Books, at, open_customer
 
-from domain import reconciliation as rules
+from domain.billing import reconciliation_proof
 from domain.refusals import Refusal
-from models import invoicing, ledger, reconciliation
+from models.billing import invoicing, ledger, reconciliation
+from tests.support.billing.books import NOW, Books, at, open_customer
 
 HAPPENINGS = (
     "call",
+    "reuse",
     "correct",
     "rebuild",
     "invoice",
@@ -40,16 +42,23 @@ def unless_refused() -> Iterator[None]:
             raise
 
 
-async def step(books: Books, chance: random.Random, calls: list[str], drafts: list[int]) -> None:
-    """One thing that may happen to a customer's books."""
+async def step(
+    books: Books, chance: random.Random, costs: dict[str, Decimal], drafts: list[int]
+) -> None:
+    """One thing that may happen to a customer's books. `costs`: by call, what it cost last."""
     charge = f"{chance.randrange(10**9)}e-6"
-    match chance.choices(HAPPENINGS, (8, *[2] * 8)):
+    match chance.choices(HAPPENINGS, (8, *[2] * 9)):
         case ["call"]:
             setup_at = at(chance.randint(2, 9), chance.randrange(24), chance.randrange(60))
             talk = chance.choice((0, 7, 60))
-            calls.append(await books.call(setup_at, charge, talk_seconds=talk))
-        case ["correct"] if calls:
-            await books.correct(chance.choice(calls), charge)
+            costs[await books.call(setup_at, charge, talk_seconds=talk)] = Decimal(charge)
+        case ["reuse"] if costs:
+            setup_at = at(chance.randint(2, 9)) + timedelta(microseconds=chance.randrange(10**10))
+            costs[await books.reuse(chance.choice([*costs]), setup_at, charge)] = Decimal(charge)
+        case ["correct"] if costs:
+            corrected = chance.choice([*costs])
+            await books.correct(corrected, charge)
+            costs[corrected] = Decimal(charge)
         case ["rebuild"]:
             await books.rebuild()
         case ["invoice"]:
@@ -69,33 +78,34 @@ async def step(books: Books, chance: random.Random, calls: list[str], drafts: li
             await invoicing.discard_draft(books.account_id, drafts.pop(), now=NOW)
 
 
-async def prove(books: Books) -> rules.Proof:
+async def prove(books: Books) -> reconciliation_proof.Proof:
     of = (books.account_id, books.customer_id)
     return await reconciliation.reconcile(*of, at(1, 0), at(20, 0), NOW)
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_after_any_course_of_things_every_call_is_billed_once(
+async def test_after_any_sequence_of_operations_every_call_is_billed_once(
     books: Books, seed: int
 ) -> None:
     chance = random.Random(seed)
     books.account_id, books.customer_id = await _with_grouping(books, chance)
-    calls: list[str] = []
+    costs: dict[str, Decimal] = {}
     drafts: list[int] = []
     for _ in range(50):
         with unless_refused():
-            await step(books, chance, calls, drafts)
+            await step(books, chance, costs, drafts)
         if chance.random() < 0.2:
             assert (await prove(books)).differences == []
     for draft in drafts:
         await invoicing.discard_draft(books.account_id, draft, now=NOW)
-    await books.call(at(10), "1")
+    costs[await books.call(at(10), "1")] = Decimal(1)
     for day in range(2, 11):
         with unless_refused():
             await books.generate(day)
     proof = await prove(books)
     assert proof.differences == []
     assert proof.pending == []
+    assert proof.invoiced == sum(costs.values())
     assert proof.invoiced == proof.rows.charge == proof.ledger == proof.records.charge
     billed = "SELECT sum(subtotal) FROM invoices WHERE account_id = $1 AND status = 'ISSUED'"
     assert proof.invoiced == await books.value(billed, books.account_id)

@@ -1,16 +1,15 @@
-"""Many invoices asked for in the same moment."""
+"""Concurrent requests for invoices."""
 
 import asyncio
 from collections import Counter
 
-from books import NOW, Books, at, open_customer
-
-from domain import billing
+from domain.billing import invoices
 from domain.refusals import Refusal
-from models import invoices, invoicing
+from models.billing import invoice_queries, invoicing
+from tests.support.billing.books import NOW, Books, at, open_customer
 
 
-def outcomes(answers: list[billing.Invoice | BaseException]) -> Counter[str]:
+def outcomes(answers: list[invoices.Invoice | BaseException]) -> Counter[str]:
     """How often each number was given, and each refusal; anything else raised is raised again."""
     found: Counter[str] = Counter()
     for answer in answers:
@@ -23,13 +22,15 @@ def outcomes(answers: list[billing.Invoice | BaseException]) -> Counter[str]:
     return found
 
 
-async def test_ten_requests_for_the_same_hours_make_one_invoice(books: Books) -> None:
+async def test_ten_concurrent_requests_for_the_same_hours_create_one_invoice(books: Books) -> None:
     await books.call(at(2), "1")
     found = await asyncio.gather(*(books.generate(2) for _ in range(10)), return_exceptions=True)
     assert outcomes(found) == {"INV-000001": 1, "HOURS_ALREADY_INVOICED": 9}
 
 
-async def test_ten_requests_with_the_same_key_make_one_invoice_and_get_it(books: Books) -> None:
+async def test_ten_concurrent_requests_with_the_same_key_return_the_same_invoice(
+    books: Books,
+) -> None:
     await books.call(at(2), "1")
     found = await asyncio.gather(*(books.generate(2, key="same") for _ in range(10)))
     assert len(set(found)) == 1
@@ -37,7 +38,7 @@ async def test_ten_requests_with_the_same_key_make_one_invoice_and_get_it(books:
     assert await books.value("SELECT count(*) FROM ledger_entries WHERE kind = 'TAX'") == 1
 
 
-async def test_the_same_key_with_other_input_is_refused_and_refusals_are_not_kept(
+async def test_a_reused_key_with_other_input_is_refused_and_refusals_are_not_stored(
     books: Books,
 ) -> None:
     await books.call(at(2), "1")
@@ -47,7 +48,7 @@ async def test_the_same_key_with_other_input_is_refused_and_refusals_are_not_kep
     assert found == {"INV-000001": 3, "IDEMPOTENCY_KEY_REUSED": 3}
 
 
-async def test_twenty_at_once_with_failures_between_are_numbered_without_a_gap(
+async def test_twenty_concurrent_invoices_with_some_failures_are_numbered_without_a_gap(
     books: Books,
 ) -> None:
     others = [await open_customer(books, f"customer-{n}") for n in range(4)]
@@ -61,36 +62,40 @@ async def test_twenty_at_once_with_failures_between_are_numbered_without_a_gap(
     assert found.pop("SUBTOTAL_CHANGED") == 4
     assert sorted(found) == [f"INV-{n:06d}" for n in range(1, 17)]
     assert set(found.values()) == {1}
-    page = await invoices.page(books.account_id, None, [billing.Status.ISSUED], invoices.START, 100)
+    page = await invoice_queries.page(
+        books.account_id, None, [invoices.Status.ISSUED], invoice_queries.START, 100
+    )
     assert [invoice.position for invoice in page.invoices] == list(range(1, 17))
 
 
-async def test_a_late_call_is_adjusted_once_by_ten_invoices_at_once(books: Books) -> None:
+async def test_ten_concurrent_invoices_adjust_a_late_call_once(books: Books) -> None:
     for day in range(2, 13):
         await books.call(at(day), "1")
     await books.generate(2)
     await books.call(at(2), "0.25")
     made = await asyncio.gather(*(books.generate(day) for day in range(3, 13)))
     kinds = [line.kind for invoice in made for line in invoice.lines]
-    assert kinds.count(billing.LineKind.ADJUSTMENT) == 1
+    assert kinds.count(invoices.LineKind.ADJUSTMENT) == 1
 
 
-async def test_a_reader_of_the_feed_misses_nothing_while_invoices_are_issued(books: Books) -> None:
+async def test_a_feed_reader_misses_no_invoice_while_invoices_are_issued(books: Books) -> None:
     for day in range(2, 18):
         await books.call(at(day), "1")
     making = asyncio.gather(*(books.generate(day) for day in range(2, 18)))
     seen: list[int | None] = []
-    cursor = invoices.START
+    cursor = invoice_queries.START
     while len(seen) < 16:
-        page = await invoices.page(books.account_id, None, [billing.Status.ISSUED], cursor, 3)
+        page = await invoice_queries.page(
+            books.account_id, None, [invoices.Status.ISSUED], cursor, 3
+        )
         seen += [invoice.position for invoice in page.invoices]
         if page.invoices:
-            cursor = invoices.Cursor.of(page.invoices[-1])
+            cursor = invoice_queries.Cursor.of(page.invoices[-1])
     await making
     assert seen == list(range(1, 17))
 
 
-async def test_a_draft_is_issued_once_by_ten_at_once(books: Books) -> None:
+async def test_ten_concurrent_requests_issue_a_draft_once(books: Books) -> None:
     await books.call(at(2), "1")
     draft = await books.generate(2, issue=False)
     issuing = [
@@ -101,7 +106,7 @@ async def test_a_draft_is_issued_once_by_ten_at_once(books: Books) -> None:
     assert found == {"INV-000001": 5, "NOT_A_DRAFT": 5}
 
 
-async def test_calls_that_keep_coming_are_each_billed_once(books: Books) -> None:
+async def test_calls_that_arrive_during_invoicing_are_each_billed_once(books: Books) -> None:
     """Calls are stored and hours rebuilt while the hours are billed, adjusted and billed again."""
 
     async def store() -> None:

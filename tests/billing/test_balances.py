@@ -1,4 +1,4 @@
-"""The balance row of a customer: changed with the ledger, whatever posts to it and how often."""
+"""The balance row of a customer equals its ledger after any postings."""
 
 import asyncio
 import random
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from books import NOW, Books, at, open_customer
 
-from models import db, hours, ledger, migrations
+from models import db, migrations
+from models.billing import ledger
+from models.summaries import hours
+from tests.support.billing.books import NOW, Books, at, open_customer
 
 MIGRATION = Path(migrations.__file__).with_name("0017_balances.sql")
 _SUMS = """
@@ -38,7 +40,7 @@ async def post(books: Books, kind: str, amount: str, currency: str = "EUR") -> N
     )
 
 
-async def test_every_kind_of_entry_changes_the_row_by_its_exact_amount(books: Books) -> None:
+async def test_every_kind_of_entry_changes_the_balance_by_its_exact_amount(books: Books) -> None:
     for kind, amount in {
         "PAYMENT": "100.000000000001",
         "CREDIT": "5",
@@ -51,7 +53,7 @@ async def test_every_kind_of_entry_changes_the_row_by_its_exact_amount(books: Bo
     assert await stored() == {books.customer_id: Decimal("98.249999000001")}
 
 
-async def test_a_statement_that_posts_for_several_customers_changes_each_row(
+async def test_a_statement_that_posts_for_several_customers_changes_each_balance(
     books: Books,
 ) -> None:
     other = await open_customer(books, "second")
@@ -64,21 +66,23 @@ async def test_a_statement_that_posts_for_several_customers_changes_each_row(
     assert await stored() == {books.customer_id: Decimal("-3"), other: Decimal("-4.5")}
 
 
-async def test_an_entry_in_another_currency_than_the_balance_is_refused(books: Books) -> None:
+async def test_an_entry_in_a_currency_other_than_that_of_the_balance_is_refused(
+    books: Books,
+) -> None:
     await post(books, "PAYMENT", "1")
     with pytest.raises(asyncpg.CheckViolationError, match="not in USD"):
         await post(books, "PAYMENT", "2", "USD")
     assert await stored() == await summed() == {books.customer_id: Decimal(1)}
 
 
-async def test_a_posting_that_is_rolled_back_leaves_the_row_as_it_was(books: Books) -> None:
+async def test_a_posting_that_is_rolled_back_leaves_the_balance_unchanged(books: Books) -> None:
     await post(books, "PAYMENT", "1")
     with pytest.raises(asyncpg.UniqueViolationError):
         await post(books, "PAYMENT", "1")
     assert await stored() == {books.customer_id: Decimal(1)}
 
 
-async def test_the_migration_fills_the_rows_from_the_ledger(books: Books) -> None:
+async def test_the_migration_fills_the_balances_from_the_ledger(books: Books) -> None:
     other = await open_customer(books, "second")
     await books.call(at(2), "1.5", customer_id=other)
     await books.rebuild()
@@ -95,7 +99,7 @@ async def test_the_migration_fills_the_rows_from_the_ledger(books: Books) -> Non
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_rows_equal_the_ledger_after_rebuilds_postings_and_invoices_at_once(
+async def test_balances_equal_the_ledger_after_concurrent_rebuilds_postings_and_invoices(
     books: Books, seed: int
 ) -> None:
     """Calls of two customers come into closed and open hours, are corrected, rebuilt by several at
@@ -119,7 +123,7 @@ async def test_rows_equal_the_ledger_after_rebuilds_postings_and_invoices_at_onc
     async def rebuild(now_minutes: int) -> None:
         """As a worker does; some while the current hour is open, some once it has closed."""
         while not ended.is_set():
-            for which in await hours.marked(5):
+            for which in await hours.marked_hours(5):
                 await hours.try_rebuild(*which, NOW + timedelta(minutes=now_minutes))
             await asyncio.sleep(0)
 
@@ -154,12 +158,12 @@ async def test_rows_equal_the_ledger_after_rebuilds_postings_and_invoices_at_onc
         assert found[customer] == -Decimal(str(owed))
 
 
-async def test_60_closed_hours_of_one_customer_are_all_rebuilt_at_once(books: Books) -> None:
+async def test_60_closed_hours_of_one_customer_are_all_rebuilt_concurrently(books: Books) -> None:
     """All post to the same row: each waits for the others, and none gives up."""
     for charge in ("0.1", "0.2"):
         for hour in range(60):
             await books.call(at(2 + hour // 24, hour % 24), charge)
-        marked = await hours.marked(100)
+        marked = await hours.marked_hours(100)
         assert len(marked) == 60
         await asyncio.gather(*(hours.rebuild(*which, NOW) for which in marked))
     assert await stored() == await summed() == {books.customer_id: Decimal(-18)}

@@ -1,14 +1,15 @@
-"""What an invoice costs does not grow with what was billed before."""
+"""The cost of an invoice does not grow with earlier invoices."""
 
 import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from books import FIRST, NOW, Books, at, open_customer
 
-from models import bill_sql, checklist_sql, db, invoices, invoicing
-from models import reconciliation_sql as sql
+from models import db
+from models.billing import bill_sql, invoice_queries, invoicing, reconciliation_sql
+from models.checklists import checklist_sql
+from tests.support.billing.books import FIRST, NOW, Books, at, open_customer
 
 MONTH = 730  # hours
 
@@ -93,7 +94,7 @@ async def histories(books: Books) -> tuple[int, int]:
     return customers
 
 
-async def test_looking_for_changed_hours_reads_as_much_after_36_months_as_after_one(
+async def test_finding_changed_hours_reads_as_much_after_36_months_as_after_1(
     books: Books, histories: tuple[int, int]
 ) -> None:
     async with db.connection() as conn:
@@ -109,7 +110,7 @@ async def test_looking_for_changed_hours_reads_as_much_after_36_months_as_after_
     assert long < 100
 
 
-async def test_making_and_issuing_an_invoice_reads_as_many_rows_after_36_months_as_after_one(
+async def test_creating_and_issuing_an_invoice_reads_as_many_rows_after_36_months_as_after_1(
     books: Books, histories: tuple[int, int]
 ) -> None:
     read = []
@@ -121,25 +122,27 @@ async def test_making_and_issuing_an_invoice_reads_as_many_rows_after_36_months_
             draft = await books.generate(2, customer_id=customer, issue=False)
             await invoicing.issue_draft(books.account_id, draft.id, key=f"i{customer}", now=NOW)
             read.append(await conn.fetchval(_ROWS_READ) - before)
-        issued = await invoices.get(books.account_id, draft.id)
+        issued = await invoice_queries.get(books.account_id, draft.id)
         assert issued.subtotal == 1 + 5 * 2  # the call, and the hours that have changed
     short, long = read
     assert long <= short * 1.2, (short, long)
 
 
-async def test_the_parts_of_an_invoice_are_found_without_its_customers_history(
+async def test_the_parts_of_an_invoice_are_found_without_reading_other_invoices(
     books: Books, histories: tuple[int, int]
 ) -> None:
     read: dict[str, list[int]] = {"posts": [], "changes": []}
     for customer in histories:
         which = [customer * 1000]
-        read["posts"].append(await blocks(sql.POSTS, books.account_id, which, customer))
-        read["changes"].append(await blocks(sql.CHANGES, books.account_id, which))
+        read["posts"].append(
+            await blocks(reconciliation_sql.POSTS, books.account_id, which, customer)
+        )
+        read["changes"].append(await blocks(reconciliation_sql.CHANGES, books.account_id, which))
     for name, (short, long) in read.items():
         assert long <= short * 1.2 + 5, (name, short, long)
 
 
-async def test_a_checklist_reads_the_unpaid_invoices_alone(
+async def test_a_checklist_reads_only_the_unpaid_invoices(
     books: Books, histories: tuple[int, int]
 ) -> None:
     short, long = [

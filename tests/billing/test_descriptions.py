@@ -1,12 +1,12 @@
-"""What an invoice's lines say: in the customer's language, and the same for ever."""
+"""The texts of invoice lines: in the language of the customer, and unchanged after issue."""
 
 import pytest
-from asking import ask, owner
-from books import NOW, Books, at
-from test_api import FEED, generate, row
 
-from models import invoicing, reconciliation
+from models.billing import invoicing, reconciliation
 from models.tables import Account, Customer
+from tests.support.billing.billing_api import FEED, generate, row
+from tests.support.billing.billing_queries import ask, owner
+from tests.support.billing.books import NOW, Books, at
 
 
 async def _speaks(books: Books, language: str) -> None:
@@ -27,7 +27,7 @@ async def _feed(books: Books) -> object:
         ("es", "Llamadas del 2 nov 2026"),
     ],
 )
-async def test_a_line_is_described_in_the_customers_language(
+async def test_a_line_is_described_in_the_language_of_the_customer(
     books: Books, language: str, said: str
 ) -> None:
     await _speaks(books, language)
@@ -55,7 +55,7 @@ async def test_destinations_and_adjustments_are_described_in_german(books: Books
     ]
 
 
-async def test_an_issued_invoice_keeps_its_words_and_its_hash_whatever_is_spoken_later(
+async def test_changing_the_language_does_not_change_an_issued_invoice_or_its_hash(
     books: Books,
 ) -> None:
     await _speaks(books, "de")
@@ -66,10 +66,10 @@ async def test_an_issued_invoice_keeps_its_words_and_its_hash_whatever_is_spoken
     assert await generate(books, row(books, 2), idempotencyKey="k") == first
     assert await _feed(books) == feed
     of = (books.account_id, books.customer_id)
-    assert (await reconciliation.reconcile(*of, at(2, 0), at(3, 0), NOW)).balanced
+    assert (await reconciliation.reconcile(*of, at(2, 0), at(3, 0), NOW)).is_balanced
 
 
-async def test_a_draft_is_issued_in_the_language_the_customer_has_by_then(books: Books) -> None:
+async def test_a_draft_is_issued_in_the_current_language_of_the_customer(books: Books) -> None:
     await books.call(at(2), "1")
     draft = await books.generate(2, issue=False)
     assert [line.description for line in draft.lines] == ["Calls on 2026-11-02"]

@@ -1,4 +1,4 @@
-"""What the database refuses whoever asks: statements by hand, none of which bills an hour twice."""
+"""Statements that the database refuses, so that no manual change bills an hour twice."""
 
 import itertools
 import random
@@ -6,12 +6,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from books import NOW, Books, at, open_books
 
-from domain import billing
+from domain.billing import invoices
 from models import db
+from tests.support.billing.books import NOW, Books, at, open_books
+from tests.support.billing.statements import is_refused, refusal
 
-STATUSES = tuple(billing.Status)
+STATUSES = tuple(invoices.Status)
 POSSIBLE = {
     *((status, status) for status in STATUSES),
     ("ISSUED", "PAID"),
@@ -26,26 +27,6 @@ SELECT max(documents) FROM (
     GROUP BY h.account_id, h.customer_id, h.hour
 ) AS held
 """
-
-
-class Undone(Exception):  # noqa: N818 - the statement was possible, and is taken back
-    pass
-
-
-async def refusal(statement: str) -> str | None:
-    """What the database says against it; what it does otherwise is taken back."""
-    try:
-        async with db.transaction() as conn:
-            await conn.execute(statement)
-            raise Undone
-    except Undone:
-        return None
-    except asyncpg.PostgresError as error:
-        return str(error)
-
-
-async def is_refused(statement: str) -> bool:
-    return await refusal(statement) is not None
 
 
 async def filled(books: Books) -> dict[str, int]:
@@ -73,7 +54,7 @@ async def content() -> dict[str, list[Any]]:
 @pytest.mark.parametrize(
     "table", ["ledger_entries", "idempotency_keys", "discarded_drafts", "audit_log", "facts"]
 )
-async def test_what_is_only_added_to_is_never_changed(books: Books, table: str) -> None:
+async def test_append_only_tables_refuse_changes(books: Books, table: str) -> None:
     await filled(books)
     await books.sql("INSERT INTO discarded_drafts VALUES ($1, 99, 1, $2)", books.account_id, NOW)
     for statement in (
@@ -85,14 +66,14 @@ async def test_what_is_only_added_to_is_never_changed(books: Books, table: str) 
         assert await is_refused(statement), statement
 
 
-async def test_an_invoice_has_only_the_transitions_of_the_rules(books: Books) -> None:
+async def test_an_invoice_allows_only_the_transitions_of_the_domain_rules(books: Books) -> None:
     ids = await filled(books)
     for old, new in itertools.product(STATUSES, STATUSES):
         statement = f"UPDATE invoices SET status = '{new}' WHERE id = {ids[old]}"
         assert await is_refused(statement) is ((old, new) not in POSSIBLE), (old, new)
 
 
-async def test_an_invoice_is_issued_only_as_a_whole(books: Books) -> None:
+async def test_an_invoice_can_only_be_issued_completely(books: Books) -> None:
     ids = await filled(books)
     issue = (
         "UPDATE invoices SET status = 'ISSUED', number = 'INV-9', position = 9,"
@@ -124,7 +105,7 @@ WHERE table_name IN ('invoices', 'invoice_lines', 'invoice_hours', 'invoice_adju
 
 
 @pytest.mark.parametrize("status", ["ISSUED", "PAID", "VOID"])
-async def test_no_column_of_an_issued_document_or_its_parts_changes(
+async def test_no_column_of_an_issued_document_or_its_parts_can_change(
     books: Books, status: str
 ) -> None:
     id, before, tried = (await filled(books))[status], await content(), set()
@@ -142,7 +123,7 @@ async def test_no_column_of_an_issued_document_or_its_parts_changes(
 
 
 @pytest.mark.parametrize("status", ["ISSUED", "PAID", "VOID"])
-async def test_parts_of_an_issued_document_are_neither_removed_nor_added(
+async def test_parts_of_an_issued_document_cannot_be_removed_or_added(
     books: Books, status: str
 ) -> None:
     ids = await filled(books)
@@ -163,7 +144,7 @@ async def test_parts_of_an_issued_document_are_neither_removed_nor_added(
     assert await content() == before
 
 
-async def test_numbers_are_never_given_again(books: Books) -> None:
+async def test_invoice_numbers_are_never_reused(books: Books) -> None:
     await filled(books)
     for statement in (
         "UPDATE invoice_series SET last_number = last_number - 1",
@@ -208,14 +189,14 @@ def attacks(ids: dict[str, int]) -> list[str]:
     ]
 
 
-async def test_no_statement_by_hand_puts_a_billed_hour_on_another_document(books: Books) -> None:
+async def test_no_manual_statement_puts_a_billed_hour_on_another_document(books: Books) -> None:
     ids = await filled(books)
     await books.generate(4)  # the hours of the void one are billed again
     possible = [statement for statement in attacks(ids) if not await is_refused(statement)]
     assert possible == []
 
 
-async def test_whatever_is_tried_by_hand_in_any_order_an_hour_is_billed_once(books: Books) -> None:
+async def test_manual_statements_in_any_order_bill_an_hour_at_most_once(books: Books) -> None:
     """Possible statements stay, such as voiding; another account's invoices have the same ids."""
     ids, chance = await filled(books), random.Random(7)
     await books.generate(4)
@@ -240,7 +221,7 @@ async def test_whatever_is_tried_by_hand_in_any_order_an_hour_is_billed_once(boo
         assert await books.value(LIVE_DOCUMENTS_OF_AN_HOUR) == 1
 
 
-async def test_a_part_waits_for_an_issue_under_way_and_is_refused(
+async def test_adding_a_part_waits_for_a_concurrent_issue_and_is_refused(
     books: Books, database: str
 ) -> None:
     ids = await filled(books)

@@ -1,4 +1,4 @@
-"""`./callboard reconcile`: what it prints, and how it ends."""
+"""`./callboard reconcile`: its output and exit codes."""
 
 import json
 import os
@@ -7,11 +7,11 @@ import sys
 from typing import Any
 
 import pytest
-from books import Books, at, open_customer
 
 from runtime.settings import ROOT
+from tests.support.billing.books import Books, at, open_customer
 
-PERIOD = ("--from", "2026-11-01", "--to", "2026-11-10T00:00Z")
+PERIOD = ("--from", "2026-11-01", "--to", "2026-11-10T00:00:00Z")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def reconcile(environment: dict[str, str], *arguments: str) -> subprocess.Comple
     )
 
 
-async def test_it_shows_every_customer_and_ends_with_0_where_all_agrees(
+async def test_the_command_lists_every_customer_and_exits_with_0_if_all_agree(
     books: Books, environment: dict[str, str]
 ) -> None:
     other = await open_customer(books, "second")
@@ -50,7 +50,7 @@ async def test_it_shows_every_customer_and_ends_with_0_where_all_agrees(
     assert agreed in lines
 
 
-async def test_it_names_what_differs_and_ends_with_1(
+async def test_the_command_names_differences_and_exits_with_1(
     books: Books, environment: dict[str, str]
 ) -> None:
     await books.call(at(2), "1.5")
@@ -59,7 +59,7 @@ async def test_it_names_what_differs_and_ends_with_1(
     of = ("--account", str(books.account_id), *PERIOD, "--customer", "first")
     ended = reconcile(environment, *of)
     assert ended.returncode == 1
-    detail = "the ledger has 1.4, and 1.5 was posted"
+    detail = "the ledger has 1.4, but 1.5 was posted"
     assert f"differs  first  2026-11-02 09:00  {detail}" in ended.stdout
     ended = reconcile(environment, *of, "--json")
     assert ended.returncode == 1
@@ -85,17 +85,15 @@ async def test_it_names_what_differs_and_ends_with_1(
     ]
 
 
-async def test_arguments_it_cannot_use_end_with_2(
-    books: Books, environment: dict[str, str]
-) -> None:
+async def test_invalid_arguments_exit_with_2(books: Books, environment: dict[str, str]) -> None:
     account = ("--account", str(books.account_id))
     for arguments, said in [
         ((*account, *PERIOD, "--customer", "nobody"), "no customer nobody"),
         (("--account", "99", *PERIOD), "account 99 has no customer"),
-        ((*account, "--from", "soon", "--to", "2026-11-02"), "no date"),
-        ((*account, "--from", "2026-11-01T09:00", "--to", "2026-11-02"), "needs a zone"),
+        ((*account, "--from", "soon", "--to", "2026-11-02"), "RFC 3339"),
+        ((*account, "--from", "2026-11-01T09:00:00", "--to", "2026-11-02"), "needs a time zone"),
         ((*account, "--from", "2026-11-02", "--to", "2026-11-01"), "whole UTC hours"),
-        ((*account, "--from", "2026-11-01T00:30Z", "--to", "2026-11-02"), "whole UTC hours"),
+        ((*account, "--from", "2026-11-01T00:30:00Z", "--to", "2026-11-02"), "whole UTC hours"),
     ]:
         ended = reconcile(environment, *arguments)
         assert ended.returncode == 2, (arguments, ended.stdout, ended.stderr)

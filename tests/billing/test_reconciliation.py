@@ -1,20 +1,24 @@
-"""Records, rows, ledger and invoices beside each other, and what is found when one was changed."""
+"""Records, rows, ledger and invoices agree, and a manual change of one is found."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from books import NOW, Books, at, open_customer
 
-from domain import reconciliation as rules
+from domain.billing import reconciliation_proof
 from domain.refusals import Refusal
-from models import partitions, reconciliation
+from models.billing import reconciliation
+from models.records import partitions
+from models.summaries import rollup_sql
+from tests.support.billing.books import NOW, Books, at, open_customer
 
 START, END = at(1, 0), at(21, 0)
 
 
-async def prove(books: Books, start: datetime = START, end: datetime = END) -> rules.Proof:
+async def prove(
+    books: Books, start: datetime = START, end: datetime = END
+) -> reconciliation_proof.Proof:
     return await reconciliation.reconcile(books.account_id, books.customer_id, start, end, NOW)
 
 
@@ -28,35 +32,36 @@ async def billed_books(books: Books) -> None:
     await books.rebuild()
 
 
-async def test_everything_agrees_after_calls_invoices_and_adjustments(books: Books) -> None:
+async def test_calls_invoices_and_adjustments_agree(books: Books) -> None:
     await billed_books(books)
     proof = await prove(books)
     assert proof.differences == []
-    assert proof.balanced
-    assert proof.records == proof.rows == rules.Sums(13, Decimal("0.5078"))
+    assert proof.is_balanced
+    assert proof.records == proof.rows == reconciliation_proof.Sums(13, Decimal("0.5078"))
     assert proof.ledger == Decimal("0.5078")
     third = Decimal("0.0003") + Decimal("0.0006") + Decimal("0.0009") + Decimal("0.0012")
     assert proof.invoiced == Decimal("0.5078") - third
     assert proof.pending == [
-        rules.Pending(at(4, hour), rules.Reason.NOT_INVOICED) for hour in (2, 5, 8, 11)
+        reconciliation_proof.PendingHour(at(4, hour), reconciliation_proof.Reason.NOT_INVOICED)
+        for hour in (2, 5, 8, 11)
     ]
 
 
-async def test_all_of_time_is_reconciled_as_its_days_are(books: Books) -> None:
+async def test_reconciling_all_time_equals_reconciling_its_days(books: Books) -> None:
     await billed_books(books)
     first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
     proof = await prove(books, first, last)
-    assert proof.balanced
-    assert (proof.records, proof.rows) == (rules.Sums(13, Decimal("0.5078")),) * 2
+    assert proof.is_balanced
+    assert (proof.records, proof.rows) == (reconciliation_proof.Sums(13, Decimal("0.5078")),) * 2
 
 
-async def test_nothing_at_all_agrees(books: Books) -> None:
+async def test_a_period_without_data_agrees(books: Books) -> None:
     proof = await prove(books)
-    assert proof.balanced
-    assert (proof.records, proof.pending) == (rules.Sums(0, Decimal(0)), [])
+    assert proof.is_balanced
+    assert (proof.records, proof.pending) == (reconciliation_proof.Sums(0, Decimal(0)), [])
 
 
-async def test_marked_open_and_changed_hours_are_pending_and_no_difference(books: Books) -> None:
+async def test_marked_open_and_changed_hours_are_pending_and_not_differences(books: Books) -> None:
     await books.call(at(2, 9), "1")
     await books.generate(2)
     await books.call(at(2, 9), "0.25")
@@ -64,27 +69,39 @@ async def test_marked_open_and_changed_hours_are_pending_and_no_difference(books
     await books.rebuild()
     await books.call(at(5, 1), "1")
     proof = await prove(books)
-    assert proof.balanced
+    assert proof.is_balanced
     assert proof.pending == [
-        rules.Pending(at(2, 9), rules.Reason.ADJUSTMENT_PENDING),
-        rules.Pending(at(5, 1), rules.Reason.MARKED),
-        rules.Pending(at(20, 12), rules.Reason.OPEN),
+        reconciliation_proof.PendingHour(at(2, 9), reconciliation_proof.Reason.ADJUSTMENT_PENDING),
+        reconciliation_proof.PendingHour(at(5, 1), reconciliation_proof.Reason.MARKED),
+        reconciliation_proof.PendingHour(at(20, 12), reconciliation_proof.Reason.OPEN),
     ]
     assert (proof.records.calls, proof.rows.calls) == (4, 3)
 
 
-async def test_another_customers_calls_do_not_count(books: Books) -> None:
+async def test_calls_of_other_customers_do_not_count(books: Books) -> None:
     other = await open_customer(books, "second")
     await books.call(at(2), "1", customer_id=other)
     await books.rebuild()
     assert (await prove(books)).rows.calls == 0
 
 
-async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> None:
+async def test_a_change_outside_the_period_is_not_reported(books: Books) -> None:
     await billed_books(books)
     await books.sql("UPDATE rollups SET charge = charge + 1 WHERE slot = $1", at(4, 2))
-    assert (await prove(books, at(2, 0), at(4, 0))).balanced
-    assert not (await prove(books, at(4, 2), at(4, 3))).balanced
+    assert (await prove(books, at(2, 0), at(4, 0))).is_balanced
+    assert not (await prove(books, at(4, 2), at(4, 3))).is_balanced
+
+
+async def test_a_change_of_any_count_of_an_hour_is_reported(books: Books) -> None:
+    await books.call(at(4, 2), "1")
+    await books.rebuild()
+    counts = set(rollup_sql.HEAD_SUMS) - {"charge"}
+    for name in counts:
+        await books.sql(f"UPDATE hours SET {name} = {name} + 1")
+        details = [str(difference.detail) for difference in (await prove(books)).differences]
+        assert any("differ from the hour's sums" in detail for detail in details), name
+        await books.sql(f"UPDATE hours SET {name} = {name} - 1")
+    assert (await prove(books)).is_balanced
 
 
 @pytest.mark.parametrize(
@@ -135,12 +152,12 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
         (
             "UPDATE hours SET charge = 9 WHERE hour = '2026-11-04 02:00Z'",
             at(4, 2),
-            "rows (1 calls, 0.0003) are not the hour's sums (1 calls, 9)",
+            "rows (1 calls, 0.0003) differ from the hour's sums (1 calls, 9)",
         ),
         (
             "DELETE FROM hours WHERE hour = '2026-11-04 02:00Z'",
             at(4, 2),
-            "the ledger has 0.0003, and 0 was posted",
+            "the ledger has 0.0003, but 0 was posted",
         ),
         (
             "UPDATE rollup_destinations SET destination = 'prefix:9'"
@@ -185,17 +202,17 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
         (
             "UPDATE ledger_entries SET amount = 5 WHERE hour = '2026-11-04 02:00Z'",
             at(4, 2),
-            "the ledger has 5, and 0.0003 was posted",
+            "the ledger has 5, but 0.0003 was posted",
         ),
         (
             "DELETE FROM ledger_entries WHERE hour = '2026-11-04 02:00Z'",
             at(4, 2),
-            "the ledger has 0, and 0.0003 was posted",
+            "the ledger has 0, but 0.0003 was posted",
         ),
         (
             "UPDATE hours SET posted_charge = 5 WHERE hour = '2026-11-04 02:00Z'",
             at(4, 2),
-            "the hour charges 0.0003, and 5 was posted of this version",
+            "the hour charges 0.0003, but 5 was posted for this version",
         ),
         (
             "UPDATE ledger_entries SET currency = 'USD' WHERE hour = '2026-11-04 02:00Z'",
@@ -205,7 +222,7 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
         (
             "UPDATE invoice_hours SET charge = 8 WHERE hour = '2026-11-03 01:00Z'",
             at(3, 1),
-            "8 was billed of version 1, which charges 0.0002",
+            "8 was billed for version 1, which charges 0.0002",
         ),
         (
             "UPDATE invoice_hours SET version = 2 WHERE hour = '2026-11-03 01:00Z'",
@@ -215,17 +232,17 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
         (
             "UPDATE hours SET billed = true WHERE hour = '2026-11-04 02:00Z'",
             at(4, 2),
-            "its charge of 0.0003 is noted as billed, and invoices bill 0",
+            "its charge of 0.0003 is recorded as billed, but invoices bill 0",
         ),
         (
             "UPDATE invoices SET status = 'VOID' WHERE position = 1",
             at(2, 0),
-            "its charge of 0.5001 is noted as billed, and invoices bill 0",
+            "its charge of 0.5001 is recorded as billed, but invoices bill 0",
         ),
         (
             "UPDATE invoices SET status = 'VOID' WHERE position = 2",
             at(2, 0),
-            "its charge of 0.5001 is noted as billed, and invoices bill 0.0001",
+            "its charge of 0.5001 is recorded as billed, but invoices bill 0.0001",
         ),
         (
             "UPDATE invoice_lines SET amount = amount + 1 WHERE kind = 'USAGE'",
@@ -235,12 +252,12 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
         (
             "UPDATE invoice_lines SET description = 'Calls' WHERE kind = 'USAGE'",
             at(2, 0),
-            "INV-000001: its content is not what its hash was made of",
+            "INV-000001: its content does not match its hash",
         ),
         (
             "UPDATE invoice_lines SET amount = amount + 1 WHERE kind = 'ADJUSTMENT'",
             at(2, 0),
-            "INV-000002: its adjustment lines are not the differences of their hours",
+            "INV-000002: its adjustment lines do not match the changes of their hours",
         ),
         (
             "UPDATE invoices SET total = total - 1, rounding = rounding - 1 WHERE position = 1",
@@ -250,7 +267,7 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
         (
             "UPDATE ledger_entries SET amount = amount + 1 WHERE kind = 'TAX'",
             at(2, 0),
-            "INV-000001: the ledger has other sums of its tax and rounding",
+            "INV-000001: its tax and rounding differ from those in the ledger",
         ),
         (
             "UPDATE balances SET posted = posted + 0.000001",
@@ -280,13 +297,13 @@ async def test_a_change_outside_the_period_is_not_found_in_it(books: Books) -> N
         ),
     ],
 )
-async def test_what_was_changed_behind_callboards_back_is_named(
+async def test_a_manual_change_in_the_database_is_named(
     books: Books, statement: str, hour: datetime, detail: str
 ) -> None:
     await billed_books(books)
     await books.sql(statement)
     proof = await prove(books)
-    assert not proof.balanced
+    assert not proof.is_balanced
     assert (hour, detail) in [(one.hour, str(one.detail)) for one in proof.differences]
 
 
@@ -322,7 +339,7 @@ async def test_a_frozen_hour_has_a_record_key_for_each_leg_of_its_rows(
     ]
 
 
-async def test_a_reconciliation_reads_one_snapshot_while_calls_come_and_are_rebuilt(
+async def test_a_reconciliation_reads_one_snapshot_during_concurrent_rebuilds(
     books: Books,
 ) -> None:
     stored = asyncio.create_task(_store(books))
@@ -348,7 +365,7 @@ async def test_periods_that_are_not_whole_hours_are_refused(
         await prove(books, start, end)
 
 
-async def test_a_customer_of_another_account_is_not_there(books: Books) -> None:
+async def test_a_customer_of_another_account_is_not_found(books: Books) -> None:
     with pytest.raises(Refusal) as caught:
         await reconciliation.reconcile(books.account_id + 1, books.customer_id, at(1), at(2), NOW)
     assert caught.value.code == "NOT_FOUND"

@@ -1,18 +1,18 @@
-"""One installation for all tests in a browser: each has an account and windows of its own."""
+"""One installation for all browser tests; each test has its own account and windows."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from typing import Any
 
-import chromium
-import databases
-import portal as portals
 import pytest
-import redises
-from chromium import Window
-from portal import Carrier, Portal
 from selenium.webdriver import Chrome
+
+from tests.support import databases, redises
+from tests.support.browser import chromium
+from tests.support.browser import portal as portals
+from tests.support.browser.chromium import Window
+from tests.support.browser.portal import Carrier, Portal
 
 _numbers = count(2)
 

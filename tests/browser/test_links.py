@@ -1,23 +1,35 @@
-"""What a person sees who opens a link of a mail: each use of it, in each language."""
+"""The pages behind the links of mails: each use of a link, in each language."""
 
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-import portal as portals
 import pytest
-from pages import BAD, KINDS, LABEL, NEW, NO_LINK, NOT_GOOD, SAID, Opened, link_of, use
-from portal import PASSWORD, Carrier
 from selenium.webdriver import Keys
 
-from domain import proofs
+from domain.identity import address_proofs
 from runtime import clock
+from tests.support.browser import portal as portals
+from tests.support.browser.pages import (
+    BAD,
+    KINDS,
+    LABEL,
+    NEW,
+    NO_LINK,
+    NOT_GOOD,
+    SAID,
+    VERIFIED,
+    Opened,
+    link_of,
+    use,
+)
+from tests.support.browser.portal import PASSWORD, Carrier
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("language", ["en", "de", "es"])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_link_is_used_by_the_button_of_its_page_which_says_what_next(
+async def test_the_button_of_a_page_uses_its_link_and_shows_the_next_step(
     carrier: Carrier, window: Opened, kind: str, language: str
 ) -> None:
     email, link = await link_of(carrier, kind, language)
@@ -32,27 +44,29 @@ async def test_a_link_is_used_by_the_button_of_its_page_which_says_what_next(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_link_that_was_used_says_so(carrier: Carrier, window: Opened, kind: str) -> None:
-    _, link = await link_of(carrier, kind)
+async def test_a_used_link_shows_what_happened_and_offers_no_button(
+    carrier: Carrier, window: Opened, kind: str
+) -> None:
+    email, link = await link_of(carrier, kind)
     page = window()
     page.open(link)
     use(page, kind)
     page.open(link)
-    said = "This is verified already; all is done." if kind == "verification" else NOT_GOOD
-    assert use(page, kind) == said
+    assert use(page, kind) == (VERIFIED if kind == "verification" else NOT_GOOD)
     assert not page.buttons
+    assert await carrier.portal.signs_in(email, PASSWORD if kind == "verification" else NEW)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_link_that_is_too_old_or_wrong_says_so(
+async def test_an_expired_or_invalid_link_is_reported(
     carrier: Carrier, window: Opened, kind: str
 ) -> None:
     email, link = await link_of(carrier, kind)
     await portals.expire(email)
     page, said = window(), BAD if kind == "verification" else NOT_GOOD
-    purpose = proofs.Purpose(urlsplit(link).path.strip("/").replace("-", "_").upper())
-    old = proofs.sign(
-        portals.SECRET_KEY, purpose, proofs.Link(1, 1), clock.now() - timedelta(seconds=1)
+    purpose = address_proofs.Purpose(urlsplit(link).path.strip("/").replace("-", "_").upper())
+    old = address_proofs.sign(
+        portals.SECRET_KEY, purpose, address_proofs.Link(1, 1), clock.now() - timedelta(seconds=1)
     )
     address = link.partition("=")[0]
     for one in (
@@ -68,7 +82,7 @@ async def test_a_link_that_is_too_old_or_wrong_says_so(
 
 
 @pytest.mark.parametrize("path", ["/invitation", "/reset-password", "/verify-email"])
-async def test_a_page_without_its_link_says_what_to_open(
+async def test_a_page_opened_without_its_link_shows_what_to_open(
     carrier: Carrier, window: Opened, path: str
 ) -> None:
     page = window()
@@ -78,7 +92,7 @@ async def test_a_page_without_its_link_says_what_to_open(
         assert not page.buttons
 
 
-async def test_opening_a_link_uses_nothing_up(carrier: Carrier, window: Opened) -> None:
+async def test_opening_a_link_does_not_use_it(carrier: Carrier, window: Opened) -> None:
     _, link = await carrier.verification()
     page = window()
     for _ in range(3):
@@ -86,19 +100,24 @@ async def test_opening_a_link_uses_nothing_up(carrier: Carrier, window: Opened) 
     assert use(page, "verification") == SAID["verification", "en"].done
 
 
-async def test_a_password_that_is_refused_can_be_mended_on_the_page(
+async def test_a_refused_password_can_be_corrected_on_the_page(
     carrier: Carrier, window: Opened
 ) -> None:
     email, link = await carrier.invitation()
     page = window()
     page.open(link)
-    assert use(page, "invitation", email) == "Give a password other than the e-mail address."
+    assert (
+        use(page, "invitation", email)
+        == "The password must differ from the e-mail address. Set another password."
+    )
     assert LABEL["en"] in page.focused
     assert use(page, "invitation") == SAID["invitation", "en"].done
     assert await carrier.portal.signs_in(email, NEW)
 
 
-async def test_a_password_too_short_is_not_even_sent(carrier: Carrier, window: Opened) -> None:
+async def test_the_page_does_not_send_a_password_that_is_too_short(
+    carrier: Carrier, window: Opened
+) -> None:
     _, link = await carrier.invitation()
     page = window()
     page.open(link)
@@ -109,14 +128,14 @@ async def test_a_password_too_short_is_not_even_sent(carrier: Carrier, window: O
     assert not [one for one in page.requests if one.url.endswith("/graphql")]
 
 
-async def test_where_the_server_cannot_be_reached_the_page_says_to_try_again(
+async def test_if_the_server_is_unreachable_the_page_says_to_try_again(
     carrier: Carrier, window: Opened
 ) -> None:
     _, link = await carrier.verification()
     page = window()
     page.open(link)
     page.go_offline()
-    assert use(page, "verification") == "That did not work; try again in a minute."
+    assert use(page, "verification") == "The server did not respond. Try again in a minute."
     assert page.blames("ERR_INTERNET_DISCONNECTED")
     page.go_offline(False)
     page.click(SAID["verification", "en"].button)
@@ -124,7 +143,7 @@ async def test_where_the_server_cannot_be_reached_the_page_says_to_try_again(
     assert page.until(lambda: page.said() == done)
 
 
-async def test_a_page_is_used_by_keyboard_alone(carrier: Carrier, window: Opened) -> None:
+async def test_a_page_works_with_only_the_keyboard(carrier: Carrier, window: Opened) -> None:
     email, link = await carrier.reset()
     page = window()
     page.open(link)
@@ -144,7 +163,7 @@ async def test_a_page_is_used_by_keyboard_alone(carrier: Carrier, window: Opened
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_browser_without_javascript_is_told_what_to_do(
+async def test_a_browser_without_javascript_shows_instructions(
     carrier: Carrier, window: Opened, kind: str
 ) -> None:
     _, link = await link_of(carrier, kind)

@@ -1,12 +1,13 @@
-"""How the pages behind links behave: what they leave behind, let in, and look like."""
+"""The pages behind links: traces, injected scripts, embedding, contrast and accessibility."""
 
 import re
 from urllib.parse import urlsplit
 
 import pytest
-from chromium import Window
-from pages import KINDS, LABEL, NO_LINK, SAID, Opened, link_of, use
-from portal import Carrier
+
+from tests.support.browser.chromium import Window
+from tests.support.browser.pages import KINDS, LABEL, NO_LINK, SAID, Opened, link_of, use
+from tests.support.browser.portal import Carrier
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +33,7 @@ BACKGROUND = "return getComputedStyle(document.body).backgroundColor"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_nothing_is_left_of_the_token_of_a_link_that_was_used(
+async def test_a_used_link_leaves_no_trace_of_its_token(
     carrier: Carrier, window: Opened, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _, link = await link_of(carrier, kind)
@@ -57,9 +58,7 @@ async def test_nothing_is_left_of_the_token_of_a_link_that_was_used(
 
 
 @pytest.mark.parametrize("path", ["/invitation", "/reset-password", "/verify-email"])
-async def test_a_script_that_somebody_puts_in_does_not_run(
-    carrier: Carrier, window: Opened, path: str
-) -> None:
+async def test_an_injected_script_does_not_run(carrier: Carrier, window: Opened, path: str) -> None:
     page = window()
     page.open(f"{carrier.portal.url}{path}?token=\"'><script>window.hit = 1</script>#<img onerror=")
     page.run(
@@ -80,7 +79,7 @@ async def test_a_script_that_somebody_puts_in_does_not_run(
     assert page.blames("Content Security Policy")
 
 
-async def test_a_page_is_not_shown_inside_another_sites(carrier: Carrier, window: Opened) -> None:
+async def test_other_sites_cannot_embed_a_page(carrier: Carrier, window: Opened) -> None:
     _, link = await carrier.verification()
     page, evil = window(), carrier.portal.at("evil.example")
     page.may_reach.add(urlsplit(evil).netloc)
@@ -96,7 +95,7 @@ async def test_a_page_is_not_shown_inside_another_sites(carrier: Carrier, window
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_every_text_can_be_read_in_light_and_in_dark(
+async def test_all_text_is_readable_in_light_and_dark_mode(
     carrier: Carrier, window: Opened, kind: str
 ) -> None:
     _, link = await link_of(carrier, kind)
@@ -124,7 +123,7 @@ def _unreadable(page: Window) -> list[tuple[float, str]]:
 
 @pytest.mark.parametrize("language", ["de", "es"])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_nothing_is_wider_than_a_small_phone(
+async def test_no_page_is_wider_than_a_small_phone(
     carrier: Carrier, window: Opened, kind: str, language: str
 ) -> None:
     _, link = await link_of(carrier, kind, language)
@@ -143,7 +142,7 @@ def _width(page: Window) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_screen_reader_is_told_a_name_for_every_field(
+async def test_every_field_has_a_name_for_screen_readers(
     carrier: Carrier, window: Opened, kind: str
 ) -> None:
     _, link = await link_of(carrier, kind)

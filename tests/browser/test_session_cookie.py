@@ -1,46 +1,19 @@
-"""The session's cookie in a real browser: of use to our own pages, and to no others."""
-
-from typing import Any
+"""The session cookie in a real browser: only Callboard pages can use it."""
 
 import pytest
-from chromium import Window
-from pages import Opened
-from portal import HOST, PASSWORD, Carrier
+
+from tests.support.browser.pages import Opened
+from tests.support.browser.portal import HOST, Carrier
+from tests.support.browser.signing_in import PAGE, SOCKET, STAFF, VIEWER, ask, code, signed_in
 
 pytestmark = pytest.mark.browser
 
-CSRF = {"X-Callboard-CSRF": "1"}
-VIEWER = "{ viewer { __typename } }"
-STAFF = {"viewer": {"__typename": "Staff"}}
-LOGIN = """mutation L($i: LoginInput!) { login(input: $i) { __typename } }"""
 LOGOUT = "mutation { logout { __typename } }"
 EVERYWHERE = "mutation { logoutEverywhere { __typename } }"
 LIVE = "subscription { liveChannels { inUse } }"
 
 # Pages of no script of their own: what a test runs on them, any page of their origin could.
-PAGE = "/healthz"
 
-ASK = """
-const [url, query, headers, variables] = given;
-const answer = await fetch(url, {
-  method: "POST", credentials: "include",
-  headers: { "Content-Type": "application/json", ...headers },
-  body: JSON.stringify({ query, variables }),
-});
-return await answer.json();"""
-SOCKET = """
-const [url, query] = given;
-return await new Promise((tell) => {
-  const socket = new WebSocket(url.replace("http", "ws"), "graphql-transport-ws");
-  const say = (message) => socket.send(JSON.stringify(message));
-  socket.onopen = () => say({ type: "connection_init" });
-  socket.onclose = ({ code }) => { window.endedWith = code; tell(code); };
-  socket.onmessage = ({ data }) => {
-    const { type, payload } = JSON.parse(data);
-    if (type === "connection_ack") say({ id: "1", type: "subscribe", payload: { query } });
-    else tell(payload);
-  };
-});"""
 EVENTS = """
 const source = new EventSource("/graphql?query=" + encodeURIComponent(given[0]));
 return await new Promise((tell) => {
@@ -49,24 +22,7 @@ return await new Promise((tell) => {
 });"""
 
 
-def ask(page: Window, query: str, url: str = "/graphql", csrf: bool = True) -> Any:
-    return page.run(ASK, url, query, CSRF if csrf else {}, {})
-
-
-def signed_in(page: Window, carrier: Carrier, url: str | None = None) -> None:
-    """By the owner of the account, from a page of ours."""
-    page.open((url or carrier.portal.url) + PAGE)
-    answer = page.run(
-        ASK, "/graphql", LOGIN, CSRF, {"i": {"email": carrier.email, "password": PASSWORD}}
-    )
-    assert answer["data"]["login"]["__typename"] == "Session"
-
-
-def code(answer: Any) -> str:
-    return str(answer["errors"][0]["extensions"]["code"])
-
-
-def test_a_page_of_ours_is_given_a_cookie_that_no_script_sees(
+def test_a_callboard_page_gets_a_cookie_that_scripts_cannot_read(
     carrier: Carrier, window: Opened
 ) -> None:
     page = window()
@@ -80,7 +36,7 @@ def test_a_page_of_ours_is_given_a_cookie_that_no_script_sees(
     assert code(ask(page, VIEWER, csrf=False)) == "UNAUTHENTICATED"
 
 
-def test_a_socket_and_an_event_stream_of_our_page_are_signed_in_by_the_cookie(
+def test_the_cookie_signs_in_the_sockets_and_event_streams_of_a_page(
     carrier: Carrier, window: Opened
 ) -> None:
     page = window()
@@ -90,7 +46,7 @@ def test_a_socket_and_an_event_stream_of_our_page_are_signed_in_by_the_cookie(
 
 
 @pytest.mark.parametrize("leave", [LOGOUT, EVERYWHERE])
-def test_who_leaves_has_no_cookie_and_no_open_socket_any_more(
+def test_logging_out_removes_the_cookie_and_closes_the_sockets(
     carrier: Carrier, window: Opened, leave: str
 ) -> None:
     page = window()
@@ -103,7 +59,7 @@ def test_who_leaves_has_no_cookie_and_no_open_socket_any_more(
 
 
 @pytest.mark.parametrize("where", ["another site", "a sibling host", "another port"])
-def test_a_page_of_another_origin_can_neither_read_nor_act_nor_listen(
+def test_a_page_of_another_origin_cannot_read_act_or_subscribe(
     carrier: Carrier, window: Opened, where: str
 ) -> None:
     """Browsers send the cookie along to a sibling's requests and to those of another port."""
@@ -130,17 +86,18 @@ def test_a_page_of_another_origin_can_neither_read_nor_act_nor_listen(
         headers = f"headers: {{ 'Content-Type': '{kind}' }}, body: given[1] }}); return 'sent'"
         for body in (f'{{"query": "{EVERYWHERE}"}}', f"query={EVERYWHERE}"):
             assert page.run(unseen + headers, url, body) == "sent"
-    assert code(page.run(SOCKET, url, VIEWER)) == "UNAUTHENTICATED"
-    answer = page.run(SOCKET, url, EVERYWHERE)["data"]
-    assert answer["logoutEverywhere"]["__typename"] == "NotPermitted"
-    assert page.blames("CORS policy", "ERR_FAILED", "status of 4")
+    for query in (VIEWER, EVERYWHERE):
+        assert page.run(SOCKET, url, query) == 1006
+    assert page.blames("CORS policy", "ERR_FAILED", "status of 4", "WebSocket connection")
 
     page.open(portal.url + PAGE)
     assert ask(page, VIEWER)["data"] == STAFF
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_form_of_another_site_does_nothing(carrier: Carrier, window: Opened, method: str) -> None:
+def test_a_form_of_another_site_has_no_effect(
+    carrier: Carrier, window: Opened, method: str
+) -> None:
     portal, page = carrier.portal, window()
     signed_in(page, carrier)
     evil = portal.at("portal.evil.example")
@@ -166,7 +123,7 @@ def test_a_form_of_another_site_does_nothing(carrier: Carrier, window: Opened, m
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_on_the_same_machine_the_cookie_works_by_plain_http_too(
+def test_on_the_same_machine_the_cookie_also_works_over_plain_http(
     carrier: Carrier, window: Opened, host: str
 ) -> None:
     """Chromium takes a Secure cookie from loopback."""
@@ -175,17 +132,3 @@ def test_on_the_same_machine_the_cookie_works_by_plain_http_too(
     signed_in(page, carrier, url)
     assert ask(page, VIEWER)["data"] == STAFF
     assert page.run(SOCKET, url + "/graphql", VIEWER)["data"] == STAFF
-
-
-def test_graphiql_is_opened_by_the_cookie_and_says_what_it_cannot_load(
-    carrier: Carrier, window: Opened
-) -> None:
-    page, url = window(), carrier.portal.url + "/graphql"
-    page.open(url)
-    assert "GraphiQL is shown to who is signed in" in page.text
-    assert page.blames("status of 403")
-    signed_in(page, carrier)
-    page.open(url)
-    assert "If this text stays, that cannot be reached from here" in page.text
-    page.may_reach.add("unpkg.com")
-    assert page.blames("unpkg.com", "Cookies is not defined")

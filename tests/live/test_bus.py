@@ -1,4 +1,4 @@
-"""Publish and subscribe on a real Redis: coalesced, never missing the last state."""
+"""Publish and subscribe on a real Redis: coalesced, and never missing the last state."""
 
 import asyncio
 import itertools
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import uvloop
 from redis.asyncio import Redis
-from speech import NOW, Switch
 
-from live import bus, channels, topics
+from live import bus, channels, listeners, topics
+from tests.support.live.switch_events import NOW, Switch
 
 TOPIC = topics.channels(1, None)
 
@@ -43,17 +43,17 @@ async def _subscribers(redis: Redis, topic: str = TOPIC) -> int:
     return int(found[0][1])
 
 
-async def woken(changes: bus.Listener, within: float = 5.0) -> None:
+async def woken(changes: listeners.Listener, within: float = 5.0) -> None:
     async with asyncio.timeout(within):
         await anext(changes)
 
 
-async def asleep(changes: bus.Listener, for_seconds: float = 0.15) -> None:
+async def asleep(changes: listeners.Listener, for_seconds: float = 0.15) -> None:
     with pytest.raises(TimeoutError):
         await woken(changes, for_seconds)
 
 
-async def test_a_listener_is_woken_at_once_and_then_by_every_change(
+async def test_a_listener_is_woken_immediately_and_then_by_every_change(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     async with open_bus.listen(TOPIC, min_interval=0) as changes:
@@ -64,7 +64,7 @@ async def test_a_listener_is_woken_at_once_and_then_by_every_change(
         await asleep(changes)
 
 
-async def test_a_change_of_the_channels_wakes_their_customer_and_no_other(
+async def test_a_change_of_channels_wakes_only_the_customer_concerned(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     async with (
@@ -89,7 +89,7 @@ async def test_nothing_published_after_the_first_wake_is_missed(
             await woken(changes)
 
 
-async def test_many_listeners_share_one_subscription_of_one_connection(
+async def test_many_listeners_share_one_subscription_on_one_connection(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     async with open_bus.listen(TOPIC) as one, open_bus.listen(TOPIC) as other:
@@ -112,7 +112,7 @@ async def test_the_last_listener_to_leave_ends_the_subscription(
     await subscribed(redis, 0)
 
 
-async def test_leaving_and_coming_back_at_once_misses_nothing(
+async def test_leaving_and_immediately_returning_misses_nothing(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     for sequence in range(30):
@@ -150,7 +150,7 @@ async def test_a_flood_of_changes_is_coalesced_and_the_last_state_arrives(
     assert all(later - earlier > 0.09 for earlier, later in itertools.pairwise(wakes))
 
 
-async def test_a_listener_is_woken_every_max_interval_though_nothing_is_said(
+async def test_a_listener_is_woken_at_the_maximum_interval_without_any_change(
     open_bus: bus.Bus,
 ) -> None:
     async with open_bus.listen(TOPIC, min_interval=0, max_interval=0.05) as changes:
@@ -160,7 +160,7 @@ async def test_a_listener_is_woken_every_max_interval_though_nothing_is_said(
         await asleep(changes)
 
 
-async def test_a_lost_connection_comes_back_and_wakes_every_listener(
+async def test_a_lost_connection_is_restored_and_wakes_every_listener(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     async with (
@@ -179,7 +179,7 @@ async def test_a_lost_connection_comes_back_and_wakes_every_listener(
             await woken(one)
 
 
-async def test_a_bus_started_without_redis_wakes_its_listeners_once_it_is_there(
+async def test_a_bus_started_without_redis_wakes_its_listeners_once_redis_is_available(
     redis: Redis, unused_tcp_port: int
 ) -> None:
     """A relay to the real Redis opens on the port only later, and closes again."""
@@ -197,6 +197,7 @@ async def test_a_bus_started_without_redis_wakes_its_listeners_once_it_is_there(
                 relay.close()
                 await redis.client_kill_filter(_type="pubsub")
                 await relay.wait_closed()
+                await woken(changes)  # what was read last may no longer be so
                 await asleep(changes)
     finally:
         await opened.close()
@@ -230,7 +231,7 @@ async def _relay(redis: Redis, port: int) -> asyncio.Server:
     return await asyncio.start_server(relay, "127.0.0.1", port)
 
 
-async def test_closing_the_bus_ends_all_listening(redis: Redis) -> None:
+async def test_closing_the_bus_ends_all_subscriptions(redis: Redis) -> None:
     opened = bus.Bus(redis)
     await opened.start()
     async with opened.listen(TOPIC, min_interval=0) as changes:
@@ -241,7 +242,7 @@ async def test_closing_the_bus_ends_all_listening(redis: Redis) -> None:
     assert await _client_count(redis, "pubsub") == 0
 
 
-async def test_a_listener_gets_what_was_said_last_and_none_where_nobody_knows_what_it_missed(
+async def test_a_listener_gets_the_last_published_state_or_none_if_changes_may_be_missing(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     async with open_bus.listen(TOPIC, min_interval=0.1, max_interval=60) as changes:
@@ -260,7 +261,7 @@ async def test_a_listener_gets_what_was_said_last_and_none_where_nobody_knows_wh
         assert await anext(changes) is None
 
 
-async def test_a_redis_that_neither_reads_nor_answers_is_left_for_a_new_connection() -> None:
+async def test_the_connection_to_an_unresponsive_redis_is_replaced() -> None:
     """What is written to it fills the sockets on the way, and then waits."""
     loop = asyncio.get_running_loop()
     with ExitStack() as sockets:
@@ -279,7 +280,7 @@ async def test_a_redis_that_neither_reads_nor_answers_is_left_for_a_new_connecti
             await opened.close()
 
 
-async def test_a_redis_that_has_nothing_to_say_but_answers_keeps_its_connection(
+async def test_a_redis_without_changes_that_answers_keeps_its_connection(
     redis: Redis,
 ) -> None:
     opened = bus.Bus(redis, ping_every=0.1, silence=0.5)
@@ -293,7 +294,7 @@ async def test_a_redis_that_has_nothing_to_say_but_answers_keeps_its_connection(
 
 
 @pytest.mark.parametrize("answer", [b"-NOPERM you may not\r\n", b"?\r\n"])
-async def test_a_redis_that_refuses_or_speaks_oddly_is_asked_again_over_a_new_connection(
+async def test_after_an_error_or_an_invalid_reply_redis_is_retried_on_a_new_connection(
     answer: bytes,
 ) -> None:
     answered = 0
@@ -318,7 +319,7 @@ async def test_a_redis_that_refuses_or_speaks_oddly_is_asked_again_over_a_new_co
         await opened.close()
 
 
-async def test_a_redis_that_refuses_is_asked_less_and_less_often() -> None:
+async def test_a_redis_that_refuses_is_retried_at_growing_intervals() -> None:
     """One whose user may not subscribe, say, lets everybody in at first."""
     loop = asyncio.get_running_loop()
     refused: list[float] = []
@@ -343,7 +344,7 @@ async def test_a_redis_that_refuses_is_asked_less_and_less_often() -> None:
     assert refused[4] - refused[0] > 0.7  # 0.05 s, and each time twice as long
 
 
-def test_listeners_come_and_go_while_redis_is_lost() -> None:
+def test_listeners_join_and_leave_while_redis_is_unavailable() -> None:
     """In each turn of the loop that the web process runs on, whose sockets raise once closed."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_come_and_go())

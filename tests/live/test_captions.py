@@ -1,17 +1,26 @@
-"""Limits and carriers' names beside the live picture: asked for once for all who watch."""
+"""Limits and carrier names in the live state: read once for all watchers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
-from models import accounts, carriers, customers, db, faults
-from resolvers import captions
+from domain.identity import callers
+from live import channels
+from models import db, faults
+from models.directory import carriers, customers
+from models.identity import accounts
+from resolvers.directory import carriers as carrier_changes
+from resolvers.directory import customers as customer_changes
+from resolvers.live import captions, live_channels
 from runtime import clock
+from tests.support.live.switch_events import NOW, Services, Switch
+from tests.support.live.watchers import Watched, process, watching
 
 pytestmark = pytest.mark.usefixtures("database")
 CUSTOMERS = 300
@@ -31,13 +40,15 @@ async def ids(account: int) -> tuple[list[int], int]:
     made = [
         await customers.insert(
             account,
-            reference=f"c{number}",
-            name="Acme",
-            currency="EUR",
-            channel_limit=None if number else 30,
-            debit_limit=Decimal(0),
-            tax_percent=Decimal(0),
-            now=now,
+            customers.NewCustomer(
+                reference=f"c{number}",
+                name="Acme",
+                currency="EUR",
+                channel_limit=None if number else 30,
+                debit_limit=Decimal(0),
+                tax_percent=Decimal(0),
+            ),
+            now,
         )
         for number in range(CUSTOMERS)
     ]
@@ -58,15 +69,15 @@ async def asked(by: Coroutine[Any, Any, None]) -> tuple[list[list[int]], list[li
     return limits, named
 
 
-async def test_all_who_watch_an_account_ask_together(
+async def test_watchers_of_an_account_share_one_read(
     account: int, ids: tuple[list[int], int]
 ) -> None:
     everyone, carrier = ids
-    known = captions.OfAccount(account, known_for=BRIEFLY)
+    known = captions.OfAccount(account, max_age=BRIEFLY)
 
     async def look() -> None:
         async def of(customer: int) -> None:
-            if not known.suffice(customer, [carrier, None]):
+            if not known.is_fresh(customer, [carrier, None]):
                 await known.ask(customer, [carrier, None])
 
         await asyncio.gather(*map(of, everyone))
@@ -87,27 +98,27 @@ async def test_all_who_watch_an_account_ask_together(
     assert named == [[carrier]]
 
 
-async def test_a_change_is_shown_once_the_time_is_over_and_not_before(
+async def test_a_change_is_shown_once_the_cache_expires_and_not_before(
     account: int, ids: tuple[list[int], int]
 ) -> None:
     customer, carrier = ids[0][0], ids[1]
-    known = captions.OfAccount(account, known_for=BRIEFLY)
+    known = captions.OfAccount(account, max_age=BRIEFLY)
     await known.ask(customer, [carrier])
     async with db.connection() as conn:
         await conn.execute("UPDATE customers SET channel_limit = 31 WHERE id = $1", customer)
-    assert known.suffice(customer, [carrier])
+    assert known.is_fresh(customer, [carrier])
     await asyncio.sleep(BRIEFLY)
-    assert not known.suffice(customer, [carrier])
+    assert not known.is_fresh(customer, [carrier])
     assert known.limit(customer) == 30
     await known.ask(customer, [carrier])
     assert known.limit(customer) == 31
 
 
-async def test_who_is_not_watched_any_more_is_not_asked_for_again(
+async def test_a_customer_without_watchers_is_not_read_again(
     account: int, ids: tuple[list[int], int]
 ) -> None:
     everyone, carrier = ids
-    known = captions.OfAccount(account, known_for=BRIEFLY)
+    known = captions.OfAccount(account, max_age=BRIEFLY)
     for customer in everyone[:20]:
         await known.ask(customer, [carrier])
     await asyncio.sleep(BRIEFLY)
@@ -115,36 +126,36 @@ async def test_who_is_not_watched_any_more_is_not_asked_for_again(
     await asyncio.sleep(BRIEFLY)
     assert await asked(known.ask(everyone[0], [carrier])) == ([everyone[:1]], [[carrier]])
     assert known.limit(everyone[0]) == 30
-    assert not known.suffice(everyone[1], [carrier])
+    assert not known.is_fresh(everyone[1], [carrier])
     await known.ask(everyone[1], [carrier])
-    assert known.suffice(everyone[1], [carrier])
+    assert known.is_fresh(everyone[1], [carrier])
 
 
-async def test_while_the_database_hangs_what_is_known_is_shown_and_who_gives_up_keeps_nobody(
+async def test_during_a_database_hang_cached_captions_are_shown_and_canceled_reads_do_not_block(
     database: str, account: int, ids: tuple[list[int], int]
 ) -> None:
     (customer, other, *_), carrier = ids
-    known = captions.OfAccount(account, known_for=BRIEFLY, asked_within=0.1)
+    known = captions.OfAccount(account, max_age=BRIEFLY, read_timeout=0.1)
     await known.ask(customer, [carrier])
     await asyncio.sleep(BRIEFLY)
     async with locked(database, "customers"):
         unknown = [asyncio.create_task(known.ask(other, [])) for _ in range(2)]
         await asyncio.sleep(0)
         await known.ask(customer, [carrier])
-        assert known.suffice(customer, [carrier])
+        assert known.is_fresh(customer, [carrier])
         assert known.limit(customer) == 30
         unknown[0].cancel()
         await asyncio.sleep(0)
     await unknown[1]
     assert unknown[0].cancelled()
-    assert known.suffice(other, [])
+    assert known.is_fresh(other, [])
 
 
-async def test_what_others_have_ceased_to_know_meanwhile_is_not_shown_as_none(
+async def test_captions_evicted_for_another_reader_are_not_shown_as_missing(
     database: str, account: int, ids: tuple[list[int], int]
 ) -> None:
     customer, carrier = ids[0][0], ids[1]
-    known = captions.OfAccount(account, known_for=BRIEFLY)
+    known = captions.OfAccount(account, max_age=BRIEFLY)
     await known.ask(customer, [carrier])
     await asyncio.sleep(BRIEFLY)
     async with asyncio.TaskGroup() as both, locked(database, "carriers") as conn:
@@ -156,12 +167,12 @@ async def test_what_others_have_ceased_to_know_meanwhile_is_not_shown_as_none(
         await waits(conn, ending=True)
         async with asyncio.timeout(10):
             await waiting
-    assert isinstance(waiting.result(), faults.AWAY)
+    assert isinstance(waiting.result(), faults.UNAVAILABLE_ERRORS)
 
 
 @asynccontextmanager
 async def locked(database: str, table: str) -> AsyncIterator[asyncpg.Connection]:
-    """Whoever reads the table waits meanwhile."""
+    """Readers of the table wait meanwhile."""
     conn = await asyncpg.connect(database)
     try:
         async with conn.transaction():
@@ -189,9 +200,79 @@ async def _raised(of: Coroutine[Any, Any, None]) -> Exception | None:
     return None
 
 
-async def test_what_another_account_has_is_not_told(account: int, ids: Any) -> None:
+async def test_captions_of_another_account_are_not_shown(account: int, ids: Any) -> None:
     everyone, carrier = ids
     other = captions.OfAccount(account + 1)
     await other.ask(everyone[0], [carrier])
     assert other.limit(everyone[0]) is None
     assert other.carrier(carrier) is None
+
+
+@pytest.fixture
+def owner(account: int) -> callers.Caller:
+    return callers.Caller(account, callers.Kind.STAFF, 1, callers.Role.OWNER)
+
+
+@asynccontextmanager
+async def two_processes(
+    redis: Redis, services: Services, account: int, customer_id: int | None
+) -> AsyncIterator[list[Watched[live_channels.CaptionedState]]]:
+    """Each watches the customer, or the account, with captions of its own."""
+    await channels.seed(redis, account, [])
+    async with AsyncExitStack() as stack:
+        watched = []
+        for _ in range(2):
+            here = await stack.enter_async_context(process(services.redis_url))
+            source = live_channels.Channels(account, customer_id, captions.OfAccount(account))
+            watched.append(await stack.enter_async_context(watching(here, source)))
+            await watched[-1].until(lambda picture: picture.complete)
+        yield watched
+
+
+async def test_every_process_pushes_a_changed_limit_immediately(
+    redis: Redis, services: Services, owner: callers.Caller, ids: tuple[list[int], int]
+) -> None:
+    customer = ids[0][0]
+    async with two_processes(redis, services, owner.account_id, customer) as watched:
+        for limit in (31, None, 5):
+            await customer_changes.update(
+                owner, customer, {"channel_limit": limit}, None, clock.now(), redis
+            )
+            for one in watched:
+                took = await one.until(lambda picture, limit=limit: picture.limit == limit)
+                assert took < 4
+
+
+async def test_every_process_pushes_a_renamed_carrier_immediately(
+    redis: Redis, services: Services, owner: callers.Caller, ids: tuple[list[int], int]
+) -> None:
+    ((customer, *_), carrier), now = ids, clock.now()
+    switch = Switch(at=(now - NOW).total_seconds())
+    async with two_processes(redis, services, owner.account_id, None) as watched:
+        call = switch.start("a", customer, carrier)
+        await channels.apply(redis, owner.account_id, [call, switch.beat(1)], now)
+        await carrier_changes.update(owner, carrier, {"name": "New name"}, None, now, redis)
+
+        def is_renamed(picture: live_channels.CaptionedState) -> bool:
+            return [c.name for c, _ in picture.by_carrier if c is not None] == ["New name"]
+
+        for one in watched:
+            assert await one.until(is_renamed) < 4
+
+
+async def test_a_change_during_the_read_of_captions_is_not_missed(
+    account: int, ids: tuple[list[int], int]
+) -> None:
+    customer, carrier = ids[0][0], ids[1]
+    known = captions.OfAccount(account)
+    async with db.transaction() as conn:  # in one, so that the change falls between its statements
+
+        def change(query: Any) -> None:
+            if "channel_limit" in query.query:
+                known.expire()
+
+        with conn.query_logger(change):
+            await known.ask(customer, [carrier])
+    assert not known.is_fresh(customer, [carrier])
+    await known.ask(customer, [carrier])
+    assert known.is_fresh(customer, [carrier])

@@ -1,4 +1,4 @@
-"""Page 3, Live channels: which calls are up, and under which carrier they count."""
+"""Live channels: the active calls and the carriers they count for."""
 
 import asyncio
 import itertools
@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from speech import LEASE, NOW, Services, Switch, after
 
-from domain import calls
+from domain.records import calls
 from live import channels
+from tests.support.live.switch_events import LEASE, NOW, Services, Switch, after
 
 ACCOUNT = 1
 Said = Sequence[calls.LiveEvent | calls.Beat]
@@ -23,7 +23,7 @@ def switch() -> Switch:
     return Switch()
 
 
-async def tell(redis: Redis, *events: calls.LiveEvent | calls.Beat) -> channels.Applied:
+async def tell(redis: Redis, *events: calls.LiveEvent | calls.Beat) -> channels.ApplyResult:
     return await channels.apply(redis, ACCOUNT, events, NOW)
 
 
@@ -35,12 +35,12 @@ async def count(redis: Redis, customer: int | None = 1) -> dict[int | None, int]
     return dict(shown.by_carrier)
 
 
-async def test_nothing_is_up_before_anything_was_said(redis: Redis) -> None:
+async def test_no_call_is_active_before_the_first_event(redis: Redis) -> None:
     shown = await channels.read(redis, ACCOUNT, None)
     assert (shown.in_use, shown.cps, shown.by_carrier) == (0, 0.0, ())
 
 
-async def test_a_start_adds_and_an_end_removes(redis: Redis, switch: Switch) -> None:
+async def test_a_start_adds_a_call_and_an_end_removes_it(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     assert await count(redis) == {1: 1}
     await tell(redis, switch.end("a"))
@@ -69,7 +69,7 @@ async def test_the_same_call_id_on_two_switches_is_two_calls(redis: Redis) -> No
 
 
 @pytest.mark.parametrize("boot", [7, None])
-async def test_what_is_said_twice_counts_once(redis: Redis, boot: int | None) -> None:
+async def test_a_repeated_event_counts_once(redis: Redis, boot: int | None) -> None:
     switch = Switch(boot=boot)
     started, ended = switch.start("a"), switch.end("a")
     await tell(redis, started, started)
@@ -92,7 +92,7 @@ async def test_an_end_before_its_start_leaves_a_tombstone(redis: Redis, late: st
 
 
 @pytest.mark.parametrize("first", ["ringing", "answer"])
-async def test_a_call_that_rings_or_answers_is_up_though_its_start_is_late(
+async def test_a_ringing_or_answered_call_is_active_before_its_start_arrives(
     redis: Redis, first: str
 ) -> None:
     switch = Switch()
@@ -103,7 +103,7 @@ async def test_a_call_that_rings_or_answers_is_up_though_its_start_is_late(
     assert await count(redis) == {1: 1}
 
 
-async def test_a_late_ringing_does_not_undo_anything(redis: Redis, switch: Switch) -> None:
+async def test_a_late_ringing_event_changes_nothing(redis: Redis, switch: Switch) -> None:
     started, ringing = switch.start("a"), switch.ringing("a")
     await tell(redis, started, switch.answer("a"))
     before = await channels.read(redis, ACCOUNT, 1)
@@ -111,7 +111,7 @@ async def test_a_late_ringing_does_not_undo_anything(redis: Redis, switch: Switc
     assert await channels.read(redis, ACCOUNT, 1, before.as_of) == before
 
 
-async def test_a_failover_stands_under_no_carrier_between_its_legs(
+async def test_between_the_legs_of_a_failover_a_call_has_no_carrier(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a", carrier=5))
@@ -124,7 +124,7 @@ async def test_a_failover_stands_under_no_carrier_between_its_legs(
     assert await count(redis) == {}
 
 
-async def test_a_leg_that_starts_before_the_last_one_ended_counts_once(
+async def test_a_leg_that_starts_before_the_previous_leg_ends_counts_once(
     redis: Redis, switch: Switch
 ) -> None:
     started, ended = switch.start("a", carrier=5), switch.end("a", carrier=5, final=False)
@@ -142,24 +142,25 @@ async def test_a_leg_that_ended_before_it_started_stays_ended(redis: Redis, swit
     assert await count(redis) == {None: 1}
 
 
-async def test_a_call_without_a_carrier_stands_under_none(redis: Redis, switch: Switch) -> None:
+async def test_a_call_without_a_carrier_counts_for_no_carrier(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a", carrier=calls.NO_CARRIER))
     assert await count(redis) == {None: 1}
     await tell(redis, switch.ringing("a", carrier=5))
     assert await count(redis) == {5: 1}
 
 
-async def test_a_start_older_than_the_lease_is_not_believed(redis: Redis) -> None:
+async def test_a_start_older_than_the_lease_is_ignored(redis: Redis) -> None:
     switch = Switch(at=-LEASE - 1)
     await tell(redis, switch.start("a"), switch.answer("a"))
     assert await count(redis) == {}
 
 
-async def test_ends_of_long_ago_leave_nothing_behind(redis: Redis) -> None:
+async def test_ends_of_long_ago_leave_no_data(redis: Redis) -> None:
     history = Switch(boot=None, at=-86_400)
+    before = await redis.keys()
     applied = await tell(redis, *[history.end(f"c{i}") for i in range(2_500)])
-    assert applied == channels.Applied({})
-    assert await redis.dbsize() == 0
+    assert applied == channels.ApplyResult({})
+    assert await redis.keys() == before
 
 
 async def test_a_late_end_of_long_ago_still_ends_its_call(redis: Redis) -> None:
@@ -170,7 +171,7 @@ async def test_a_late_end_of_long_ago_still_ends_its_call(redis: Redis) -> None:
     assert await count(redis) == {}
 
 
-async def test_a_tombstone_is_forgotten_in_time(redis: Redis, switch: Switch) -> None:
+async def test_a_tombstone_expires(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.end("a"))
     await channels.sweep(redis, ACCOUNT, after(959))
     assert await redis.hlen("live:{a1}:calls:edge-1") == 1  # type: ignore[misc]
@@ -178,7 +179,7 @@ async def test_a_tombstone_is_forgotten_in_time(redis: Redis, switch: Switch) ->
     assert await redis.hlen("live:{a1}:calls:edge-1") == 0  # type: ignore[misc]
 
 
-async def test_a_batch_of_10_000_events_is_applied_whole(redis: Redis, switch: Switch) -> None:
+async def test_a_batch_of_10000_events_is_applied_completely(redis: Redis, switch: Switch) -> None:
     said = [switch.start(f"c{i}", customer=i % 7 + 1, carrier=i % 3) for i in range(6_000)]
     said += [switch.end(f"c{i}") for i in range(4_000)]
     applied = await tell(redis, *said, switch.beat(2_000))
@@ -187,7 +188,7 @@ async def test_a_batch_of_10_000_events_is_applied_whole(redis: Redis, switch: S
     assert sum([sum((await count(redis, c)).values()) for c in range(1, 8)]) == 2_000
 
 
-async def test_a_redis_that_is_away_is_said_to_be_away(
+async def test_an_unavailable_redis_is_reported_as_unavailable(
     switch: Switch, unused_tcp_port: int
 ) -> None:
     async with Redis(host="127.0.0.1", port=unused_tcp_port) as away:
@@ -200,26 +201,26 @@ async def test_a_redis_that_is_away_is_said_to_be_away(
 # Leases ------------------------------------------------------------------------------------------
 
 
-async def test_a_lease_that_nobody_renews_runs_out_and_is_told(
+async def test_a_lease_that_is_not_renewed_expires_and_is_published(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a", customer=3))
     assert await channels.sweep(redis, ACCOUNT, after(LEASE - 1)) == ()
     assert await count(redis, 3) == {1: 1}
     lost = await channels.sweep(redis, ACCOUNT, after(LEASE))
-    assert lost == (channels.LostCall("edge-1", "a", 3, NOW, "LEASE"),)
+    assert lost == (calls.LostCall("edge-1", "a", 3, NOW, "LEASE"),)
     assert await count(redis, 3) == {}
     assert await channels.sweep(redis, ACCOUNT, after(LEASE)) == ()
 
 
-async def test_news_of_a_call_renews_its_own_lease(redis: Redis, switch: Switch) -> None:
+async def test_an_event_renews_the_lease_of_its_call(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
     await channels.apply(redis, ACCOUNT, [switch.answer("a")], after(60))
     lost = await channels.sweep(redis, ACCOUNT, after(LEASE))
     assert [each.call_id for each in lost] == ["b"]
 
 
-async def test_a_beat_that_agrees_renews_all_leases_and_one_that_differs_does_not(
+async def test_a_beat_with_the_same_count_renews_all_leases_and_a_different_count_does_not(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
@@ -229,16 +230,14 @@ async def test_a_beat_that_agrees_renews_all_leases_and_one_that_differs_does_no
     assert len(await channels.sweep(redis, ACCOUNT, after(2 * LEASE - 10))) == 2
 
 
-async def test_more_leases_than_one_step_takes_run_out_together(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_leases_beyond_the_step_size_expire_together(redis: Redis, switch: Switch) -> None:
     await tell(redis, *[switch.start(f"c{i}") for i in range(2_300)])
     assert len(await channels.sweep(redis, ACCOUNT, after(LEASE))) == 2_300
     assert await count(redis) == {}
 
 
 @pytest.mark.parametrize("boot", [7, None])
-async def test_a_call_whose_lease_ran_out_comes_back_with_newer_news_alone(
+async def test_only_a_newer_event_restores_a_call_whose_lease_expired(
     redis: Redis, boot: int | None
 ) -> None:
     switch = Switch(boot=boot)
@@ -256,7 +255,7 @@ async def test_a_call_whose_lease_ran_out_comes_back_with_newer_news_alone(
 # Attempts per second -----------------------------------------------------------------------------
 
 
-async def test_cps_is_the_first_starts_of_the_last_10_full_seconds(
+async def test_cps_counts_the_first_starts_of_the_last_10_full_seconds(
     redis: Redis, switch: Switch
 ) -> None:
     said = [switch.start(f"c{i}") for i in range(20)]
@@ -274,7 +273,7 @@ async def test_a_cps_that_changes_by_itself_is_a_new_state(redis: Redis, switch:
     assert numbers[0] < numbers[1] == numbers[2] == numbers[3] < numbers[4] == numbers[5]
 
 
-async def test_a_backlog_is_not_the_cps_of_now(redis: Redis) -> None:
+async def test_a_backlog_does_not_count_in_the_current_cps(redis: Redis) -> None:
     switch = Switch(at=-600)
     await tell(redis, *[switch.start(f"c{i}") for i in range(10)])
     shown = await channels.read(redis, ACCOUNT, 1, after(1))
@@ -313,7 +312,7 @@ def _stories(draw: st.DrawFn) -> tuple[list[calls.LiveEvent], list[list[calls.Li
 
 @settings(max_examples=60, deadline=None)
 @given(_stories())
-def test_any_order_and_any_repetition_comes_to_the_same(
+def test_events_in_any_order_and_repetition_give_the_same_state(
     services: Services, story: tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]
 ) -> None:
     said, batches = story

@@ -1,12 +1,12 @@
-"""Page 3, Live channels: the numbers of events, beats, and the order of a gauge."""
+"""Live channels: event numbers, beats, and the order of a gauge."""
 
 import pytest
-from hearing import ACCOUNT, count, show, tell
 from redis.asyncio import Redis
-from speech import LEASE, NOW, Switch, after, up
 
-from domain import calls
+from domain.records import calls
 from live import channels, topics
+from tests.support.live.channel_state import ACCOUNT, count, show, tell
+from tests.support.live.switch_events import LEASE, NOW, Switch, after, up
 
 
 @pytest.fixture
@@ -17,20 +17,22 @@ def switch() -> Switch:
 # Numbers -----------------------------------------------------------------------------------------
 
 
-async def test_a_switch_that_begins_at_1_owes_no_snapshot(redis: Redis, switch: Switch) -> None:
+async def test_a_switch_that_begins_at_1_needs_no_snapshot(redis: Redis, switch: Switch) -> None:
     assert await tell(redis, switch.start("a"), switch.beat(1)) == {}
 
 
-async def test_a_switch_first_heard_in_the_middle_owes_one(redis: Redis, switch: Switch) -> None:
+async def test_a_switch_whose_first_event_is_not_number_1_needs_a_snapshot(
+    redis: Redis, switch: Switch
+) -> None:
     switch.seq = 500
     assert await tell(redis, switch.start("a")) == {"edge-1": "UNKNOWN"}
 
 
-async def test_an_unnumbered_switch_first_heard_owes_one(redis: Redis) -> None:
+async def test_a_new_switch_without_numbers_needs_a_snapshot(redis: Redis) -> None:
     assert await tell(redis, Switch(boot=None).beat(0)) == {"edge-1": "UNKNOWN"}
 
 
-async def test_numbers_out_of_order_in_a_batch_or_between_two_are_no_hole(
+async def test_numbers_out_of_order_within_or_between_batches_are_no_gap(
     redis: Redis, switch: Switch
 ) -> None:
     said = [switch.start(f"c{i}") for i in range(9)]
@@ -40,7 +42,7 @@ async def test_numbers_out_of_order_in_a_batch_or_between_two_are_no_hole(
     assert await tell(redis, switch.beat(9), at=60) == {}
 
 
-async def test_a_hole_wants_a_snapshot_after_5_seconds(redis: Redis, switch: Switch) -> None:
+async def test_a_gap_requests_a_snapshot_after_5_seconds(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     switch.start("lost on the way")
     assert await tell(redis, switch.start("c")) == {}
@@ -48,13 +50,15 @@ async def test_a_hole_wants_a_snapshot_after_5_seconds(redis: Redis, switch: Swi
     assert await tell(redis, switch.beat(3), at=5) == {"edge-1": "HOLE"}
 
 
-async def test_a_hole_of_more_than_1000_wants_one_at_once(redis: Redis, switch: Switch) -> None:
+async def test_a_gap_of_more_than_1000_requests_a_snapshot_immediately(
+    redis: Redis, switch: Switch
+) -> None:
     await tell(redis, switch.start("a"))
     switch.seq = 1_001
     assert await tell(redis, switch.answer("a")) == {"edge-1": "HOLE"}
 
 
-async def test_a_second_hole_has_5_seconds_of_its_own(redis: Redis, switch: Switch) -> None:
+async def test_a_second_gap_has_its_own_5_seconds(redis: Redis, switch: Switch) -> None:
     said = [switch.start(f"c{i}") for i in range(6)]
     await tell(redis, said[0], said[2])  # 2 is missing
     await tell(redis, said[1], said[4], at=4)  # no more; now 4 is
@@ -62,7 +66,7 @@ async def test_a_second_hole_has_5_seconds_of_its_own(redis: Redis, switch: Swit
     assert await tell(redis, said[5], at=9) == {"edge-1": "HOLE"}
 
 
-async def test_a_wanted_snapshot_is_named_in_every_answer_until_it_comes(
+async def test_every_response_requests_a_snapshot_until_it_arrives(
     redis: Redis, switch: Switch
 ) -> None:
     switch.seq = 9
@@ -74,9 +78,7 @@ async def test_a_wanted_snapshot_is_named_in_every_answer_until_it_comes(
     assert await tell(redis, switch.beat(1)) == {}
 
 
-async def test_what_was_told_beyond_a_hole_is_no_news_when_told_again(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_repeated_events_beyond_a_gap_change_nothing(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.beat(0))
     switch.seq += 1
     started = switch.start("a")
@@ -90,7 +92,9 @@ async def test_what_was_told_beyond_a_hole_is_no_news_when_told_again(
 
 
 @pytest.mark.parametrize("boot", [7, None])
-async def test_a_beat_with_another_number_wants_a_snapshot(redis: Redis, boot: int | None) -> None:
+async def test_a_beat_with_another_number_requests_a_snapshot(
+    redis: Redis, boot: int | None
+) -> None:
     switch = Switch(boot=boot)
     await tell(redis, switch.start("a"))
     await show(redis, switch.snapshot(up("a")))
@@ -123,19 +127,19 @@ async def test_a_beat_that_only_repeats_the_last_number_is_compared(
 ) -> None:
     said = switch.start("a")
     await tell(redis, said)
-    again = calls.Beat("edge-1", 2, NOW, said.numbered, LEASE)
+    again = calls.Beat("edge-1", 2, NOW, said.event_number, LEASE)
     assert await tell(redis, again) == {"edge-1": "DIFFERS"}
 
 
-async def test_a_silent_switch_may_beat_before_its_first_event(redis: Redis) -> None:
-    silent = calls.Beat("edge-1", 0, NOW, calls.Numbered(7, 0), LEASE)
+async def test_a_switch_without_calls_can_send_a_beat_before_its_first_event(redis: Redis) -> None:
+    silent = calls.Beat("edge-1", 0, NOW, calls.EventNumber(7, 0), LEASE)
     assert await tell(redis, silent, silent) == {}
 
 
 # The order of a gauge ----------------------------------------------------------------------------
 
 
-async def test_every_change_raises_the_sequence_and_is_published_to_its_scopes_alone(
+async def test_every_change_increases_the_sequence_and_is_published_only_to_its_scopes(
     redis: Redis, switch: Switch
 ) -> None:
     async with redis.pubsub() as heard:
@@ -147,7 +151,7 @@ async def test_every_change_raises_the_sequence_and_is_published_to_its_scopes_a
         await tell(redis, switch.end("a", customer=1))
         messages = [await heard.get_message(timeout=0.2) for _ in range(5)]
     told = [
-        (m["channel"].decode(), channels.said(m["data"]).sequence)
+        (m["channel"].decode(), channels.decode_state(m["data"]).sequence)
         for m in messages
         if m is not None
     ]
@@ -161,7 +165,7 @@ async def test_every_change_raises_the_sequence_and_is_published_to_its_scopes_a
     assert (await channels.read(redis, ACCOUNT, 1)).sequence >= max(s for _, s in told)
 
 
-async def test_a_sequence_is_redis_time_in_microseconds_or_one_more_than_the_last(
+async def test_a_sequence_is_the_redis_time_in_microseconds_or_the_previous_plus_one(
     redis: Redis, switch: Switch
 ) -> None:
     seconds, micros = await redis.time()

@@ -1,11 +1,12 @@
-"""Page 3, Live channels: snapshots, restarts, and a Redis that forgot."""
+"""Live channels: snapshots, restarts, and a Redis that lost its data."""
 
 import pytest
-from hearing import ACCOUNT, count, show, tell
 from redis.asyncio import Redis
-from speech import LEASE, NOW, Switch, after, up
 
+from domain.records import calls
 from live import channels
+from tests.support.live.channel_state import ACCOUNT, count, show, tell
+from tests.support.live.switch_events import LEASE, NOW, Switch, after, up
 
 
 @pytest.fixture
@@ -17,7 +18,9 @@ def switch() -> Switch:
 
 
 @pytest.mark.parametrize("boot", [7, None])
-async def test_after_a_snapshot_the_count_is_its_number(redis: Redis, boot: int | None) -> None:
+async def test_after_a_snapshot_the_count_equals_that_of_the_snapshot(
+    redis: Redis, boot: int | None
+) -> None:
     switch = Switch(boot=boot)
     await tell(redis, *[switch.start(f"c{i}") for i in range(5)])
     switch.at = 1
@@ -29,7 +32,7 @@ async def test_after_a_snapshot_the_count_is_its_number(redis: Redis, boot: int 
 
 
 @pytest.mark.parametrize("boot", [7, None])
-async def test_a_snapshot_leaves_what_is_newer_than_itself(redis: Redis, boot: int | None) -> None:
+async def test_a_snapshot_keeps_calls_newer_than_itself(redis: Redis, boot: int | None) -> None:
     switch = Switch(boot=boot)
     await tell(redis, switch.start("ending"), switch.start("silent"))
     old = switch.snapshot(up("ending"), up("silent"))
@@ -39,7 +42,7 @@ async def test_a_snapshot_leaves_what_is_newer_than_itself(redis: Redis, boot: i
     assert await count(redis) == {1: 1, 2: 1}
 
 
-async def test_a_snapshot_closes_a_hole_but_not_one_after_it(redis: Redis, switch: Switch) -> None:
+async def test_a_snapshot_closes_a_gap_but_not_a_later_gap(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     switch.start("lost on the way")
     taken = switch.snapshot(up("a"), up("lost on the way"))
@@ -54,7 +57,7 @@ async def test_a_snapshot_closes_a_hole_but_not_one_after_it(redis: Redis, switc
     assert await tell(redis, switch.beat(2), at=66) == {"edge-1": "HOLE"}
 
 
-async def test_events_that_a_snapshot_overtook_add_nothing(redis: Redis, switch: Switch) -> None:
+async def test_events_overtaken_by_a_snapshot_add_nothing(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     late = [switch.start("b"), switch.end("b")]
     await show(redis, switch.snapshot(up("a")))
@@ -64,7 +67,7 @@ async def test_events_that_a_snapshot_overtook_add_nothing(redis: Redis, switch:
     assert await count(redis) == {1: 1}
 
 
-async def test_a_snapshot_repeated_or_late_changes_nothing(redis: Redis, switch: Switch) -> None:
+async def test_a_repeated_or_late_snapshot_changes_nothing(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
     first = switch.snapshot(up("a"), up("b"))
     await tell(redis, switch.end("a"))
@@ -77,7 +80,7 @@ async def test_a_snapshot_repeated_or_late_changes_nothing(redis: Redis, switch:
 
 
 @pytest.mark.parametrize("boot", [7, None])
-async def test_a_late_snapshot_does_not_bring_back_what_a_newer_one_closed(
+async def test_a_late_snapshot_does_not_restore_calls_closed_by_a_newer_one(
     redis: Redis, boot: int | None
 ) -> None:
     switch = Switch(boot=boot)
@@ -101,7 +104,7 @@ async def test_an_unnumbered_start_older_than_the_snapshot_adds_nothing(redis: R
     assert await count(redis) == {1: 1}
 
 
-async def test_a_listed_call_is_up_though_only_the_end_of_a_leg_was_heard(
+async def test_a_listed_call_is_active_even_if_only_the_end_of_a_leg_was_received(
     redis: Redis, switch: Switch
 ) -> None:
     switch.seq = 1  # its start is lost
@@ -111,7 +114,7 @@ async def test_a_listed_call_is_up_though_only_the_end_of_a_leg_was_heard(
     assert await count(redis) == {None: 1}
 
 
-async def test_a_snapshot_without_a_number_closes_every_hole(redis: Redis, switch: Switch) -> None:
+async def test_a_snapshot_without_a_number_closes_every_gap(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     switch.seq += 3
     await tell(redis, switch.beat(1))
@@ -120,15 +123,13 @@ async def test_a_snapshot_without_a_number_closes_every_hole(redis: Redis, switc
     assert await tell(redis, switch.beat(2), at=61) == {"edge-1": "DIFFERS"}
 
 
-async def test_a_snapshot_does_not_bring_back_a_leg_that_ended(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_a_snapshot_does_not_restore_a_leg_that_ended(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.end("a", final=False))
     await show(redis, switch.snapshot(up("a")))  # listed under its last leg, between two carriers
     assert await count(redis) == {None: 1}
 
 
-async def test_a_snapshot_names_the_leg_that_is_up(redis: Redis, switch: Switch) -> None:
+async def test_a_snapshot_names_the_active_leg(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a", carrier=5))
     switch.seq += 2  # the first leg's end and the second's start are lost
     await show(redis, switch.snapshot(up("a", carrier=6, leg=1)))
@@ -149,7 +150,7 @@ async def test_a_snapshot_renews_leases(redis: Redis, switch: Switch) -> None:
     assert await channels.sweep(redis, ACCOUNT, after(LEASE)) == ()
 
 
-async def test_a_call_lost_by_a_snapshot_stays_away_when_its_end_comes(
+async def test_a_call_removed_by_a_snapshot_stays_removed_when_its_end_arrives(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a"))
@@ -160,14 +161,16 @@ async def test_a_call_lost_by_a_snapshot_stays_away_when_its_end_comes(
     assert await count(redis) == {}
 
 
-async def test_a_snapshot_of_one_switch_leaves_the_calls_of_another(redis: Redis) -> None:
+async def test_a_snapshot_of_one_switch_keeps_the_calls_of_another(redis: Redis) -> None:
     one, other = Switch("edge-1"), Switch("edge-2")
     await tell(redis, one.start("a"), other.start("a"))
     await show(redis, one.snapshot())
     assert await count(redis) == {1: 1}
 
 
-async def test_a_snapshot_of_thousands_is_applied_in_one_step(redis: Redis, switch: Switch) -> None:
+async def test_a_snapshot_of_thousands_of_calls_is_applied_atomically(
+    redis: Redis, switch: Switch
+) -> None:
     await tell(redis, *[switch.start(f"old{i}") for i in range(2_500)])
     lost = await show(redis, switch.snapshot(*[up(f"new{i}", i % 3 + 1) for i in range(3_000)]))
     assert len(lost) == 2_500
@@ -178,7 +181,7 @@ async def test_a_snapshot_of_thousands_is_applied_in_one_step(redis: Redis, swit
 # Restarts ----------------------------------------------------------------------------------------
 
 
-async def test_calls_of_an_earlier_boot_stay_until_a_snapshot_does_not_list_them(
+async def test_calls_of_an_earlier_boot_stay_until_a_snapshot_omits_them(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("lives on"), switch.start("is gone", customer=2))
@@ -186,12 +189,12 @@ async def test_calls_of_an_earlier_boot_stay_until_a_snapshot_does_not_list_them
     assert await tell(redis, fresh.start("new")) == {"edge-1": "RESTARTED"}
     assert await count(redis) == {1: 3}
     lost = await show(redis, fresh.snapshot(up("lives on"), up("new")))
-    assert lost == (channels.LostCall("edge-1", "is gone", 2, NOW, "SNAPSHOT"),)
+    assert lost == (calls.LostCall("edge-1", "is gone", 2, NOW, "SNAPSHOT"),)
     assert await count(redis) == {1: 2}
     assert await tell(redis, fresh.beat(2)) == {}
 
 
-async def test_a_restart_with_nothing_up_owes_nothing_if_it_begins_at_1(
+async def test_after_a_restart_without_calls_a_switch_that_begins_at_1_needs_no_snapshot(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a"), switch.end("a"))
@@ -199,9 +202,7 @@ async def test_a_restart_with_nothing_up_owes_nothing_if_it_begins_at_1(
     assert await tell(redis, Switch(boot=9, seq=1).beat(0)) == {"edge-1": "RESTARTED"}
 
 
-async def test_what_an_earlier_boot_still_says_only_ends_calls(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_events_of_an_earlier_boot_only_end_calls(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
     fresh = Switch(boot=8)
     await tell(redis, fresh.start("c"))
@@ -212,16 +213,16 @@ async def test_what_an_earlier_boot_still_says_only_ends_calls(
     assert await tell(redis, fresh.beat(2)) == {"edge-1": "RESTARTED"}
 
 
-async def test_a_snapshot_of_an_earlier_boot_is_left_aside(redis: Redis, switch: Switch) -> None:
+async def test_a_snapshot_of_an_earlier_boot_is_ignored(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     stale = switch.snapshot(up("a"), up("b"))
     await tell(redis, Switch(boot=8).start("c"))
     applied = await channels.apply_snapshot(redis, ACCOUNT, stale, NOW)
-    assert applied == channels.Applied({"edge-1": "RESTARTED"})
+    assert applied == channels.ApplyResult({"edge-1": "RESTARTED"})
     assert await count(redis) == {1: 2}
 
 
-async def test_a_call_restored_after_a_crash_is_up_until_its_second_end(redis: Redis) -> None:
+async def test_a_call_restored_after_a_crash_is_active_until_its_second_end(redis: Redis) -> None:
     before = Switch()
     await tell(redis, before.start("a"), before.end("a"))
     restored = Switch(boot=8)
@@ -231,7 +232,7 @@ async def test_a_call_restored_after_a_crash_is_up_until_its_second_end(redis: R
     assert await count(redis) == {}
 
 
-async def test_a_call_that_came_back_outlives_its_old_tombstone(redis: Redis) -> None:
+async def test_a_restored_call_outlives_its_old_tombstone(redis: Redis) -> None:
     before = Switch()
     await tell(redis, before.start("a"), before.end("a"))
     restored = Switch(boot=8)
@@ -255,7 +256,7 @@ async def test_a_snapshot_moves_a_call_to_the_customer_it_names(
 # Redis loses everything --------------------------------------------------------------------------
 
 
-async def test_a_redis_that_lost_everything_wants_a_snapshot_and_is_right_after_it(
+async def test_a_redis_that_lost_everything_is_correct_after_the_next_snapshot(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
@@ -268,9 +269,7 @@ async def test_a_redis_that_lost_everything_wants_a_snapshot_and_is_right_after_
     assert (await channels.read(redis, ACCOUNT, 1)).sequence > before.sequence
 
 
-async def test_scripts_are_loaded_again_where_redis_forgot_them(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_scripts_are_reloaded_if_redis_lost_them(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     await redis.script_flush()
     assert await tell(redis, switch.start("b")) == {}

@@ -1,21 +1,38 @@
-"""Redis killed, emptied, or back with an old state or an old clock: watchers go on, and forward."""
+"""Redis killed, emptied, restored with an old state or clock, or stopped: no figure is shown as
+complete until every switch that was active has reported.
+"""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 
 import pytest
-from hearing import ACCOUNT, show, tell
-from own_redis import OwnRedis, own_redis
 from redis.asyncio import Redis
-from speech import Services, Switch, up
-from watched import process, restarted, watching
 
-from resolvers import captions, live
+from domain import refusals
+from domain.identity import callers
+from live import channels, recovery
+from models.directory import switch_reports, switches
+from resolvers.live import captions, live_channels, window_filling
+from resolvers.live.last_states import LastStates
+from runtime import clock
+from tests.support.live.channel_state import ACCOUNT, count, show, tell
+from tests.support.live.switch_events import NOW, Services, Switch, up
+from tests.support.live.watchers import Watched, process, restarted, watching
+from tests.support.own_redis import OwnRedis, own_redis
 
-ALL = live.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
+REPAIRED_WITHIN = 20.0  # seconds; the attempts of the last 10 s have to be known again
+OWNER = callers.Caller(ACCOUNT, callers.Kind.STAFF, 1, callers.Role.OWNER)
+
+
+def account_channels() -> live_channels.Channels:
+    """Its own captions: those of another test would be read again from that test's database."""
+    return live_channels.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
 
 
 @pytest.fixture
-async def lost() -> AsyncIterator[OwnRedis]:
+async def lost(database: str) -> AsyncIterator[OwnRedis]:
     async with own_redis() as own:
         yield own
 
@@ -25,42 +42,254 @@ def switch() -> Switch:
     return Switch()
 
 
-def has(in_use: int) -> Callable[[live.Picture], bool]:
-    return lambda picture: picture.state.in_use == in_use
+async def active(redis: Redis, *names: str, beats: bool = True, ago: float = 0.0) -> None:
+    """Switches that are stored as active so many seconds ago, on a Redis that knows of no loss."""
+    now = clock.now()
+    await recovery.recover(redis, ACCOUNT, switch_reports, now)
+    await switches.find_or_register(ACCOUNT, names, now)
+    last = now - timedelta(seconds=ago)
+    await switch_reports.record_activity(ACCOUNT, names, names if beats else (), last)
 
 
-@pytest.mark.parametrize("away", [0.0, 2.5])
-async def test_the_state_is_pushed_anew_as_soon_as_an_emptied_redis_is_back(
-    lost: OwnRedis, switch: Switch, away: float
+def has(in_use: int) -> Callable[[live_channels.CaptionedState], bool]:
+    return lambda picture: picture.complete and picture.state.in_use == in_use
+
+
+def is_incomplete(picture: live_channels.CaptionedState) -> bool:
+    return not picture.complete
+
+
+async def read(redis: Redis, last: LastStates | None = None) -> live_channels.CaptionedState:
+    [picture] = await live_channels.channels(OWNER, redis, [None], last or LastStates())
+    if isinstance(picture, refusals.Refusal):
+        raise picture
+    return picture
+
+
+async def never_shows(watched: Watched[live_channels.CaptionedState], *complete: int) -> None:
+    """All that was shown as complete is one of these."""
+    shown = {picture.state.in_use for picture in watched.seen if picture.complete}
+    assert shown <= set(complete)
+
+
+async def _restart(lost: OwnRedis, redis: Redis) -> None:
+    await restarted(lost, 0.5)
+
+
+async def _flush(lost: OwnRedis, redis: Redis) -> None:
+    await redis.flushall()
+
+
+@pytest.mark.parametrize("lose", [_restart, _flush], ids=["restarted", "flushed"])
+async def test_an_emptied_redis_shows_the_last_state_until_the_switch_has_reported(
+    lost: OwnRedis, switch: Switch, lose: Callable[[OwnRedis, Redis], Awaitable[None]]
 ) -> None:
     async with Redis.from_url(lost.url) as redis, process(lost.url) as here:
+        await active(redis, "edge-1")
         await tell(redis, switch.start("a", carrier=0), switch.start("b", carrier=0))
-        async with watching(here, ALL) as watched:
+        async with watching(here, account_channels()) as watched:
             await watched.until(has(2))
-            await restarted(lost, away)
-            assert await watched.until(has(0)) < 2
-            await show(redis, switch.snapshot(up("a", carrier=0)))
-            assert await watched.until(has(1)) < 1
+            as_of = watched.seen[-1].state.as_of
+            await lose(lost, redis)
+            await watched.until(is_incomplete)
+            assert watched.seen[-1].state.in_use == 2
+            assert watched.seen[-1].state.as_of >= as_of
+            await tell(redis, switch.start("c", carrier=0))
+            await show(redis, switch.snapshot(up("a", carrier=0), up("c", carrier=0), up("d")))
+            await watched.until(has(3), REPAIRED_WITHIN)
+            await never_shows(watched, 2, 3)
 
 
-async def test_an_old_state_that_redis_comes_back_with_is_newer_than_what_was_shown(
-    lost: OwnRedis, switch: Switch
-) -> None:
+async def test_an_old_state_restored_by_redis_is_not_shown(lost: OwnRedis, switch: Switch) -> None:
     async with Redis.from_url(lost.url) as redis, process(lost.url) as here:
+        await active(redis, "edge-1")
         await tell(redis, switch.start("a", carrier=0))
-        async with watching(here, ALL) as watched:
+        async with watching(here, account_channels()) as watched:
             await watched.until(has(1))
             await lost.save()
             await tell(redis, switch.start("b", carrier=0), switch.start("c", carrier=0))
             await watched.until(has(3))
             await restarted(lost, 0.5)
-            await watched.until(has(1))
-            await tell(redis, switch.start("d", carrier=0))
+            await watched.until(is_incomplete)
+            await tell(redis, switch.end("a", carrier=0))
+            await show(redis, switch.snapshot(up("b", carrier=0), up("c", carrier=0)))
+            await watched.until(has(2), REPAIRED_WITHIN)
+            await never_shows(watched, 1, 3, 2)
+            assert [p.state.in_use for p in watched.seen if p.complete].count(1) == 1
+
+
+async def test_the_state_is_incomplete_until_every_switch_has_reported(
+    lost: OwnRedis, switch: Switch
+) -> None:
+    other = Switch("edge-2")
+    async with Redis.from_url(lost.url) as redis, process(lost.url) as here:
+        await active(redis, "edge-1", "edge-2")
+        await tell(redis, switch.start("a", carrier=0), other.start("b", carrier=0))
+        async with watching(here, account_channels()) as watched:
             await watched.until(has(2))
+            await redis.flushall()
+            await watched.until(is_incomplete, REPAIRED_WITHIN)
+            await show(redis, switch.snapshot(up("a", carrier=0)))
+            known = await switches.find_or_register(ACCOUNT, [], clock.now())
+            assert known.snapshot_wanted == {"edge-1", "edge-2"}
+            reasons = {s.reference: s.snapshot_reason for s in await switches.list_all(ACCOUNT)}
+            assert reasons == {"edge-1": "REDIS_LOST", "edge-2": "REDIS_LOST"}
+            state = await channels.read(redis, ACCOUNT, None)
+            assert (state.in_use, state.complete) == (1, False)
+            await show(redis, other.snapshot(up("b", carrier=0), up("c", carrier=0)))
+            await watched.until(has(3), REPAIRED_WITHIN)
+            await never_shows(watched, 2, 3)
 
 
-async def test_a_redis_whose_clock_is_behind_the_one_before_goes_on_from_what_was_shown(
-    redis: Redis, services: Services, switch: Switch
+async def test_a_query_returns_the_last_state_or_is_refused(lost: OwnRedis, switch: Switch) -> None:
+    last = LastStates()
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1")
+        await tell(redis, switch.start("a", carrier=0))
+        before = await read(redis, last)
+        assert (before.complete, before.state.in_use) == (True, 1)
+        await redis.flushall()
+        shown = await read(redis, last)
+        assert (shown.complete, shown.state.in_use) == (False, 1)
+        assert shown.sequence > before.sequence
+        assert shown.state.as_of == before.state.as_of
+        with pytest.raises(refusals.Refusal) as refused:
+            await read(redis)
+        assert refused.value.code == "LIVE_INCOMPLETE"
+        with pytest.raises(refusals.Refusal) as refused:
+            await window_filling.stats(OWNER, redis, None, 900, LastStates())
+        assert refused.value.code == "LIVE_INCOMPLETE"
+        lost.kill()
+        shown = await read(redis, last)
+        assert (shown.complete, shown.state.in_use) == (False, 1)
+        with pytest.raises(refusals.Refusal) as refused:
+            await read(redis)
+        assert refused.value.code == "LIVE_UNAVAILABLE"
+
+
+async def test_the_sliding_window_is_incomplete_while_the_state_is(
+    lost: OwnRedis, switch: Switch
+) -> None:
+    last = LastStates()
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1")
+        assert (await window_filling.stats(OWNER, redis, None, 900, last)).complete
+        await redis.flushall()
+        assert not (await window_filling.stats(OWNER, redis, None, 900, last)).complete
+
+
+async def test_a_snapshot_that_arrives_first_after_a_loss_leaves_the_attempts_unknown(
+    lost: OwnRedis, switch: Switch
+) -> None:
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1")
+        await redis.flushall()
+        await show(redis, switch.snapshot(up("a", carrier=0)))
+        await recovery.recover(redis, ACCOUNT, switch_reports, clock.now())
+        assert not (await channels.read(redis, ACCOUNT, None)).complete
+
+
+async def test_watchers_receive_a_complete_state_with_the_sequence_of_an_incomplete_one(
+    database: str, redis: Redis, services: Services
+) -> None:
+    """Redis gives it if its clock is behind: a process gives the next number to what it cannot
+    read, and Redis to the next change."""
+    gauge, carriers = "live:{a1}:gauge:0", "live:{a1}:carriers:0"
+    seconds, _ = await redis.time()
+    await redis.hset(gauge, "sequence", str((seconds + 3_600) * 1_000_000))  # type: ignore[misc]
+    async with process(services.redis_url) as here, watching(here, account_channels()) as watched:
+        await watched.until(has(0))
+        await redis.set(carriers, "not a set")
+        await redis.publish(account_channels().topic, b"")
+        await watched.until(is_incomplete)
+        async with redis.pipeline(transaction=True) as both:
+            both.hincrby(gauge, "sequence", 1)
+            both.delete(carriers)
+            await both.execute()
+        await watched.until(has(0))
+
+
+async def test_without_an_active_switch_an_empty_redis_is_complete(
+    lost: OwnRedis,
+) -> None:
+    async with Redis.from_url(lost.url) as redis:
+        shown = await read(redis)
+        assert (shown.complete, shown.state.in_use) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("beats", "ago", "complete"),
+    [(True, 500, False), (True, 700, True), (False, 14_000, False), (False, 14_500, True)],
+)
+async def test_a_switch_that_was_removed_leaves_nothing_incomplete(
+    lost: OwnRedis, beats: bool, ago: float, complete: bool
+) -> None:
+    """After 10 minutes of silence if it sends beats, else after its lease of 4 hours."""
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "gone", beats=beats, ago=ago)
+        await redis.flushall()
+        await recovery.recover(redis, ACCOUNT, switch_reports, clock.now())
+        assert (await channels.read(redis, ACCOUNT, None)).complete is complete
+
+
+async def test_a_removed_switch_is_no_longer_awaited(lost: OwnRedis) -> None:
+    """It never comes back: 10 minutes after its last beat, that is in 20 seconds."""
+    async with Redis.from_url(lost.url) as redis, process(lost.url) as here:
+        await active(redis, "gone", ago=610)
+        async with watching(here, account_channels()) as watched:
+            await watched.until(has(0))
+            await redis.flushall()
+            await watched.until(is_incomplete, REPAIRED_WITHIN)
+            await watched.until(has(0), 2 * REPAIRED_WITHIN)
+
+
+async def test_while_redis_is_unavailable_or_silent_the_last_state_is_incomplete(
+    lost: OwnRedis, switch: Switch
+) -> None:
+    async with Redis.from_url(lost.url) as redis, process(lost.url) as here:
+        await active(redis, "edge-1")
+        await tell(redis, switch.start("a", carrier=0))
+        async with watching(here, account_channels()) as watched:
+            await watched.until(has(1))
+            assert lost.process is not None
+            lost.process.send_signal(signal.SIGSTOP)
+            try:
+                await watched.until(is_incomplete, 15)
+            finally:
+                lost.process.send_signal(signal.SIGCONT)
+            await watched.until(has(1))
+            lost.kill()
+            await watched.until(is_incomplete)
+            assert watched.seen[-1].state.in_use == 1
+
+
+async def test_a_switch_with_calls_that_stops_reporting_leaves_the_state_incomplete(
+    lost: OwnRedis, switch: Switch
+) -> None:
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1")
+        await tell(redis, switch.start("a"), switch.beat(1))
+        assert (await channels.read(redis, ACCOUNT, None)).complete
+        for at, silence in ((2, 5), (5, 7), (30, 15)):  # a beat late, and at most 15 s
+            switch.at = at
+            await tell(redis, switch.beat(1))
+            assert await _silent_in(redis) == pytest.approx(silence, abs=0.5)
+        now = (await redis.time())[0]
+        for seconds, complete in ((-1, True), (1, False), (590, False), (610, True)):
+            await redis.zadd("live:{a1}:beats", {"edge-1": (now - seconds) * 1_000_000})
+            assert (await channels.read(redis, ACCOUNT, None)).complete is complete, seconds
+        await tell(redis, switch.end("a"), switch.beat(0))
+        assert await redis.zrange("live:{a1}:beats", 0, -1) == []
+
+
+async def _silent_in(redis: Redis) -> float:
+    seconds, micros = await redis.time()
+    [(_, silent)] = await redis.zrange("live:{a1}:beats", 0, -1, withscores=True)
+    return float(silent) / 1e6 - seconds - micros / 1e6
+
+
+async def test_a_redis_with_an_earlier_clock_continues_from_the_last_shown_sequence(
+    database: str, redis: Redis, services: Services, switch: Switch
 ) -> None:
     seconds, _ = await redis.time()
     ahead = str((seconds + 3_600) * 1_000_000)  # given by the Redis before
@@ -68,8 +297,8 @@ async def test_a_redis_whose_clock_is_behind_the_one_before_goes_on_from_what_wa
     async with (
         process(services.redis_url) as here,
         process(services.redis_url) as there,
-        watching(here, ALL) as one,
-        watching(there, ALL) as other,
+        watching(here, account_channels()) as one,
+        watching(there, account_channels()) as other,
     ):
         for watched in (one, other):
             await watched.until(has(0))
@@ -77,3 +306,94 @@ async def test_a_redis_whose_clock_is_behind_the_one_before_goes_on_from_what_wa
         await tell(redis, switch.start("a", carrier=0))
         for watched in (one, other):
             await watched.until(has(1))
+
+
+async def test_concurrent_recovery_in_many_processes_awaits_each_switch_once(
+    lost: OwnRedis, switch: Switch
+) -> None:
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1")
+        await redis.flushall()
+        now = clock.now()
+        await asyncio.gather(
+            *(recovery.recover(redis, ACCOUNT, switch_reports, now) for _ in range(5))
+        )
+        await show(redis, switch.snapshot(up("a", carrier=0)))
+        await recovery.recover(redis, ACCOUNT, switch_reports, now)
+        assert await redis.zcard("live:{a1}:owing") == 0
+
+
+async def _owes(redis: Redis) -> bool:
+    owes: bool = await redis.zscore("live:{a1}:owing", "edge-1") is not None
+    return owes
+
+
+async def _lose(redis: Redis) -> None:
+    await redis.flushall()
+    await recovery.recover(redis, ACCOUNT, switch_reports, clock.now())
+
+
+@pytest.mark.parametrize("boot", [7, None])
+async def test_a_beat_without_calls_replaces_the_snapshot_of_a_switch_that_sends_none(
+    lost: OwnRedis, boot: int | None
+) -> None:
+    switch = Switch(boot=boot, seq=5_000)
+    async with Redis.from_url(lost.url) as redis, process(lost.url) as here:
+        await active(redis, "edge-1")
+        await tell(redis, switch.start("a", carrier=0))
+        async with watching(here, account_channels()) as watched:
+            await watched.until(lambda picture: picture.state.in_use == 1)
+            await _lose(redis)
+            switch.at = (clock.now() - NOW).total_seconds() + 1
+            await tell(redis, switch.beat(1), switch.start("b", carrier=0), switch.beat(2))
+            assert await _owes(redis), "a is not known"
+            await tell(redis, switch.end("a", carrier=0), switch.end("b", carrier=0))
+            await tell(redis, switch.beat(0))
+            await watched.until(has(0), REPAIRED_WITHIN)
+
+
+async def test_a_beat_that_matches_the_numbered_events_replaces_a_snapshot(
+    lost: OwnRedis,
+) -> None:
+    switch = Switch(seq=5_000)
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1")
+        await tell(redis, switch.start("a"))
+        await _lose(redis)
+        await tell(redis, switch.start("b"), switch.beat(2))
+        assert await _owes(redis), "a is not known"
+        missing = switch.end("b")
+        await tell(redis, switch.end("a"), switch.beat(1))
+        assert await _owes(redis), "a number is missing"
+        await tell(redis, missing, switch.start("c"))
+        await tell(redis, switch.beat(1))
+        assert not await _owes(redis)
+        assert await count(redis, 1) == {1: 1}
+
+
+async def test_an_equal_count_does_not_prove_that_calls_survived_a_loss(
+    lost: OwnRedis,
+) -> None:
+    """Of two switches, one without numbers, and one whose calls Redis came back with."""
+    plain, numbered = Switch(boot=None), Switch("edge-2")
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1", "edge-2")
+        await tell(redis, plain.start("a"), plain.beat(1), numbered.start("b"), numbered.beat(1))
+        await lost.save()
+        await restarted(lost, 0.5)
+        await recovery.recover(redis, ACCOUNT, switch_reports, clock.now())
+        plain.at = numbered.at = (clock.now() - NOW).total_seconds() + 1
+        numbered.seq += 2  # b has ended and another call begun meanwhile
+        await tell(redis, plain.beat(1), numbered.beat(1))
+        assert await redis.zcard("live:{a1}:owing") == 2
+
+
+async def test_a_beat_from_before_a_loss_does_not_replace_a_snapshot(lost: OwnRedis) -> None:
+    switch = Switch(boot=None)
+    async with Redis.from_url(lost.url) as redis:
+        await active(redis, "edge-1")
+        late = switch.beat(0)
+        await tell(redis, switch.start("a"))
+        await _lose(redis)
+        await tell(redis, late)
+        assert await _owes(redis)

@@ -1,4 +1,4 @@
-"""A change is told with the whole state it leaves, so that who listens need not read it."""
+"""A change is published with the complete new state, so that subscribers need not read it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,20 +7,26 @@ from typing import Any
 
 import msgspec
 import pytest
-from hearing import ACCOUNT, show, tell
-from own_redis import own_redis
 from redis.asyncio import Redis
-from speech import LEASE, Services, Switch, after, up
-from watched import process, watching
 
 from live import channels, topics
-from resolvers import captions, live
+from resolvers.live import captions, live_channels
+from tests.support.live.channel_state import ACCOUNT, show, tell
+from tests.support.live.switch_events import LEASE, Services, Switch, after, up
+from tests.support.live.watchers import process, watching
+from tests.support.own_redis import own_redis
 
-ALL = live.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
 GAUGE = "live:{a1}:gauge:0"
 SCOPES = (None, 1, 2)
-BY_PUSH = live.REREAD_IDLE - 2  # seconds: what comes within them was not read as every 5 s
+BY_PUSH = (
+    live_channels.REREAD_IDLE_SECONDS - 2
+)  # seconds: what comes within them was not read as every 5 s
 MOST_TOLD = 100  # carriers, as common.lua has it
+
+
+def account_channels() -> live_channels.Channels:
+    """Its own captions: those of another test would be read again from that test's database."""
+    return live_channels.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
 
 
 class Heard:
@@ -76,12 +82,12 @@ async def _is_told_as_read(redis: Redis, heard: Heard, changed: set[int | None])
     said = await heard.last()
     assert set(said) == {topics.channels(ACCOUNT, scope) for scope in changed}
     for scope in changed:
-        told = channels.said(said[topics.channels(ACCOUNT, scope)])
+        told = channels.decode_state(said[topics.channels(ACCOUNT, scope)])
         read = await channels.read(redis, ACCOUNT, scope, now=told.as_of)
         assert _content(told) == _content(read)
 
 
-async def test_whatever_changes_is_told_as_a_reader_is_shown_it(
+async def test_every_published_change_equals_what_a_reader_is_shown(
     redis: Redis, heard: Heard, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a", customer=1, carrier=1), switch.start("b", 1, 2))
@@ -94,7 +100,9 @@ async def test_whatever_changes_is_told_as_a_reader_is_shown_it(
     await _is_told_as_read(redis, heard, {None, 2})
 
 
-async def test_attempts_of_now_are_told_with_their_call(redis: Redis, heard: Heard) -> None:
+async def test_attempts_of_the_current_second_are_published_with_their_call(
+    redis: Redis, heard: Heard
+) -> None:
     now = channels.read
     at = (await now(redis, ACCOUNT, None)).as_of
     started = msgspec.structs.replace(Switch().start("a"), at=at, setup_at=at)
@@ -102,11 +110,11 @@ async def test_attempts_of_now_are_told_with_their_call(redis: Redis, heard: Hea
     await asyncio.sleep(1.1)  # counted are full seconds
     ended = msgspec.structs.replace(Switch(seq=1).end("a"), at=at, setup_at=at)
     await channels.apply(redis, ACCOUNT, [ended], at)
-    told = channels.said((await heard.last())[topics.channels(ACCOUNT, None)])
+    told = channels.decode_state((await heard.last())[topics.channels(ACCOUNT, None)])
     assert (told.in_use, told.cps) == (0, 0.1)
 
 
-async def test_where_nobody_listens_or_it_would_be_long_a_change_is_told_without_the_state(
+async def test_a_change_without_listeners_or_with_a_large_state_is_published_without_the_state(
     redis: Redis, switch: Switch
 ) -> None:
     topic = topics.channels(ACCOUNT, None)
@@ -118,34 +126,28 @@ async def test_where_nobody_listens_or_it_would_be_long_a_change_is_told_without
         await pubsub.subscribe(topic)
         many = [switch.start(f"c{n}", carrier=n) for n in range(1, MOST_TOLD + 1)]
         await tell(redis, *many)
-        assert channels.said((await heard.last())[topic]).in_use == 1 + MOST_TOLD
+        assert channels.decode_state((await heard.last())[topic]).in_use == 1 + MOST_TOLD
         await tell(redis, switch.start("b", carrier=MOST_TOLD + 1))
         assert (await heard.last())[topic] == b""
 
 
-async def test_a_watcher_of_many_carriers_is_shown_every_change_all_the_same(
-    redis: Redis, services: Services, switch: Switch
+async def test_a_watcher_of_many_carriers_is_shown_every_change(
+    database: str, redis: Redis, services: Services, switch: Switch
 ) -> None:
     await tell(redis, *(switch.start(f"c{n}", 1, n) for n in range(MOST_TOLD + 1)))
-    named = captions.OfAccount(ACCOUNT)
-    named._carriers |= dict.fromkeys(range(1, MOST_TOLD + 2))
-    named._until = float("inf")
-    async with (
-        process(services.redis_url) as here,
-        watching(here, live.Channels(ACCOUNT, None, named)) as watched,
-    ):
+    async with process(services.redis_url) as here, watching(here, account_channels()) as watched:
         await watched.until(lambda shown: shown.state.in_use == MOST_TOLD + 1)
         await tell(redis, switch.end("c0"))
         await watched.until(lambda shown: shown.state.in_use == MOST_TOLD, BY_PUSH)
 
 
-async def test_a_change_is_shown_without_a_reading(
+async def test_a_change_is_shown_without_a_read(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
     """Once it shows the first, the process may read no more; all the same it shows the rest."""
     async with user(redis, services.redis_url, "reader") as url:
         await tell(redis, switch.start("first", carrier=0))
-        async with process(url) as here, watching(here, ALL) as watched:
+        async with process(url) as here, watching(here, account_channels()) as watched:
             await watched.until(lambda shown: shown.state.in_use == 1)
             await redis.acl_setuser("reader", enabled=True, commands=["-evalsha", "-eval"])
             for number in range(2, 7):
@@ -153,11 +155,11 @@ async def test_a_change_is_shown_without_a_reading(
                 await watched.until(lambda shown, number=number: shown.state.in_use == number)
 
 
-async def test_a_change_told_under_a_lower_number_than_was_shown_is_read_anew(
+async def test_a_change_published_with_a_lower_sequence_than_shown_is_read_again(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
     """As by a Redis that came back with an old state, or on a host whose clock is behind."""
-    async with process(services.redis_url) as here, watching(here, ALL) as watched:
+    async with process(services.redis_url) as here, watching(here, account_channels()) as watched:
         await tell(redis, switch.start("a", carrier=0))
         await watched.until(lambda shown: shown.state.in_use == 1)
         ahead = watched.seen[-1].sequence + 3_600_000_000
@@ -171,32 +173,38 @@ async def test_a_change_told_under_a_lower_number_than_was_shown_is_read_anew(
         assert watched.seen[-1].sequence > ahead + 1
 
 
-async def test_what_an_older_version_tells_of_a_change_is_read(
+async def test_changes_published_by_an_older_version_are_read(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
     """It told the sequence alone; both may run for the minutes of an upgrade."""
-    async with process(services.redis_url) as here, watching(here, ALL) as watched:
+    async with process(services.redis_url) as here, watching(here, account_channels()) as watched:
         await watched.until(lambda shown: shown.state.in_use == 0)
         for number in (1, 2):
             await tell(redis, switch.start(f"a{number}", carrier=0))
             await watched.until(lambda shown, number=number: shown.state.in_use == number)
             for news in (str(watched.seen[-1].sequence + 1), "\x94", ""):
-                await redis.publish(ALL.topic, news)
+                await redis.publish(account_channels().topic, news)
                 await asyncio.sleep(0.15)
 
 
-async def test_a_user_that_may_not_ask_who_listens_tells_changes_without_the_state(
+async def test_without_permission_to_list_subscribers_changes_are_published_without_the_state(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
     async with user(redis, services.redis_url, "plain", "-pubsub") as url:
         plain = Redis.from_url(url)
-        async with process(services.redis_url) as here, watching(here, ALL) as watched, plain:
+        async with (
+            process(services.redis_url) as here,
+            watching(here, account_channels()) as watched,
+            plain,
+        ):
             await watched.until(lambda shown: shown.state.in_use == 0)
             await tell(plain, switch.start("a", carrier=0))
             await watched.until(lambda shown: shown.state.in_use == 1, BY_PUSH)
 
 
-async def test_what_another_database_of_the_redis_server_tells_is_not_shown(switch: Switch) -> None:
+async def test_changes_published_in_another_database_of_the_redis_server_are_not_shown(
+    switch: Switch,
+) -> None:
     """Another installation's: to publish and to listen know nothing of databases."""
     async with own_redis() as server:
         other_url = server.url.removesuffix("0") + "1"
@@ -204,8 +212,9 @@ async def test_what_another_database_of_the_redis_server_tells_is_not_shown(swit
             Redis.from_url(server.url) as redis,
             Redis.from_url(other_url) as others,
             process(server.url) as here,
-            watching(here, ALL) as watched,
+            watching(here, account_channels()) as watched,
         ):
+            await channels.seed(redis, ACCOUNT, [])
             await watched.until(lambda shown: shown.state.in_use == 0)
             await tell(others, *(switch.start(f"o{n}", carrier=0) for n in range(5)))
             await asyncio.sleep(0.3)

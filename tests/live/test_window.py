@@ -1,15 +1,14 @@
-"""The sliding window: what counts in it, when, and that nothing counts twice."""
+"""The sliding window: which attempts count, in which seconds, and only once."""
 
 import pytest
-from hearing import ACCOUNT, count, show, tell
 from msgspec.structs import replace
 from redis.asyncio import Redis
-from speech import LEASE, NOW, Switch, after, answered, failed, up
-from windows import ended_in, fill, window
 
-from domain import stats
-from live import channels
-from live import stats as live_stats
+from domain.summaries import ratios
+from live import channels, sliding_window
+from tests.support.live.channel_state import ACCOUNT, count, show, tell
+from tests.support.live.switch_events import LEASE, NOW, Switch, after, answered, failed, up
+from tests.support.live.windows import ended_in, fill, window
 
 
 @pytest.fixture
@@ -24,8 +23,8 @@ async def redis(redis: Redis) -> Redis:
     return redis
 
 
-def sums(attempts: int, answered: int, talk_us: int, pdd_us: int, pdd_count: int) -> stats.Sums:
-    return stats.Sums(attempts, answered, talk_us, pdd_us=pdd_us, pdd_count=pdd_count)
+def sums(attempts: int, answered: int, talk_us: int, pdd_us: int, pdd_count: int) -> ratios.Sums:
+    return ratios.Sums(attempts, answered, talk_us, pdd_us=pdd_us, pdd_count=pdd_count)
 
 
 # What counts --------------------------------------------------------------------------------------
@@ -33,11 +32,11 @@ def sums(attempts: int, answered: int, talk_us: int, pdd_us: int, pdd_count: int
 
 async def test_a_window_without_calls_has_no_ratios(redis: Redis) -> None:
     shown = await window(redis, 0)
-    assert shown.sums == stats.Sums()
+    assert shown.sums == ratios.Sums()
     assert (shown.cps, shown.seconds, shown.as_of) == (0.0, 900, NOW)
 
 
-async def test_attempts_answered_talk_and_pdd_are_summed_by_customer_and_account(
+async def test_attempts_answers_talk_time_and_pdd_are_summed_by_customer_and_account(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(
@@ -48,7 +47,7 @@ async def test_attempts_answered_talk_and_pdd_are_summed_by_customer_and_account
         switch.end("d", 2, outcome=failed()),
     )
 
-    assert (await window(redis, 1, 2)).sums == stats.Sums(1)
+    assert (await window(redis, 1, 2)).sums == ratios.Sums(1)
     assert (await window(redis, 1, None)).sums.attempts == 4
     assert await ended_in(redis, 1, 3) == 0
 
@@ -63,7 +62,7 @@ async def test_only_final_legs_and_ends_that_the_records_count_are_counted(
     assert await ended_in(redis, 1) == 1
 
 
-async def test_cps_is_that_of_the_channels(redis: Redis, switch: Switch) -> None:
+async def test_cps_equals_that_of_the_channels(redis: Redis, switch: Switch) -> None:
     await tell(redis, *[switch.start(f"c{i}") for i in range(20)])
     assert (await window(redis, 0.9)).cps == 0
     assert (await window(redis, 1)).cps == 2.0
@@ -85,7 +84,7 @@ async def test_an_attempt_counts_in_the_full_seconds_after_the_one_it_ended_in(
         assert shown == [0, 1, 1, 0]
 
 
-async def test_windows_of_any_length_and_place_add_up_seconds_and_minutes(
+async def test_windows_of_any_length_and_position_sum_seconds_and_minutes(
     redis: Redis, switch: Switch
 ) -> None:
     """An attempt every 7 seconds, for half an hour."""
@@ -98,9 +97,7 @@ async def test_windows_of_any_length_and_place_add_up_seconds_and_minutes(
         assert await ended_in(redis, at, 1, seconds) == expected
 
 
-async def test_an_end_that_comes_late_counts_in_the_second_it_ended_in(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_a_late_end_counts_in_the_second_it_ended_in(redis: Redis, switch: Switch) -> None:
     said = switch.end("a", outcome=failed())
     await tell(redis, said, at=850)
     assert await ended_in(redis, 851, seconds=840) == 0
@@ -109,12 +106,12 @@ async def test_an_end_that_comes_late_counts_in_the_second_it_ended_in(
     assert await ended_in(redis, 901) == 0
 
 
-async def test_an_end_of_long_ago_counts_nowhere(redis: Redis, switch: Switch) -> None:
+async def test_an_end_of_long_ago_does_not_count(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.end("a", outcome=failed()), at=1_320)
     assert [await ended_in(redis, at) for at in (0.5, 1, 901, 1_320, 1_321)] == [0] * 5
 
 
-async def test_an_end_ahead_of_our_clock_counts_once_its_second_is_over(
+async def test_an_end_ahead_of_the_clock_counts_once_its_second_is_over(
     redis: Redis, switch: Switch
 ) -> None:
     switch.at = 299.5
@@ -137,7 +134,7 @@ async def test_a_short_lease_does_not_shorten_the_window(redis: Redis, switch: S
 
 
 @pytest.mark.parametrize("boot", [7, None])
-async def test_what_is_said_thrice_in_any_order_counts_once(redis: Redis, boot: int | None) -> None:
+async def test_events_repeated_in_any_order_count_once(redis: Redis, boot: int | None) -> None:
     switch = Switch(boot=boot)
     started, ended = switch.start("a"), switch.end("a", outcome=answered())
     await tell(redis, ended, started, ended)
@@ -146,12 +143,12 @@ async def test_what_is_said_thrice_in_any_order_counts_once(redis: Redis, boot: 
     await tell(redis, ended, at=899.9)
     await channels.sweep(redis, ACCOUNT, after(899.9))
     await tell(redis, ended, at=900.9)
-    assert (await window(redis, 900.9)).sums == stats.Sums(
+    assert (await window(redis, 900.9)).sums == ratios.Sums(
         1, 1, 60_000_000, pdd_us=2_000_000, pdd_count=1
     )
 
 
-async def test_a_call_that_a_snapshot_brings_back_does_not_end_twice(
+async def test_a_call_restored_by_a_snapshot_does_not_end_twice(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a"))
@@ -163,7 +160,7 @@ async def test_a_call_that_a_snapshot_brings_back_does_not_end_twice(
     assert await ended_in(redis, 1) == 1
 
 
-async def test_a_call_that_was_taken_out_of_the_count_counts_when_its_end_comes(
+async def test_a_call_removed_from_the_count_counts_when_its_end_arrives(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
@@ -177,9 +174,7 @@ async def test_a_call_that_was_taken_out_of_the_count_counts_when_its_end_comes(
     assert await ended_in(redis, LEASE + 1) == 2
 
 
-async def test_a_correction_counts_instead_of_what_it_corrects(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_a_correction_replaces_the_record_it_corrects(redis: Redis, switch: Switch) -> None:
     first = switch.end("a", customer=1, outcome=answered(talk=60, pdd=2))
     await tell(redis, first, switch.end("b", customer=1, outcome=failed()))
     switch.at = 30
@@ -187,13 +182,13 @@ async def test_a_correction_counts_instead_of_what_it_corrects(
     second = switch.end("a", customer=2, outcome=corrected)
     for said in (second, first):
         await tell(redis, said, at=31)
-    assert (await window(redis, 31, 1)).sums == stats.Sums(1)
-    assert (await window(redis, 31, 2)).sums == stats.Sums(1, 1, 90_000_000)
-    assert (await window(redis, 31, None, 20)).sums == stats.Sums(1, 1, 90_000_000)
-    assert (await window(redis, 31, None)).sums == stats.Sums(2, 1, 90_000_000)
+    assert (await window(redis, 31, 1)).sums == ratios.Sums(1)
+    assert (await window(redis, 31, 2)).sums == ratios.Sums(1, 1, 90_000_000)
+    assert (await window(redis, 31, None, 20)).sums == ratios.Sums(1, 1, 90_000_000)
+    assert (await window(redis, 31, None)).sums == ratios.Sums(2, 1, 90_000_000)
 
 
-async def test_a_correction_of_long_ago_takes_nothing_away(redis: Redis, switch: Switch) -> None:
+async def test_a_correction_of_long_ago_subtracts_nothing(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.end("a", outcome=failed()))
     await show(redis, switch.snapshot(up("a")))
     switch.at = 1_320  # the second that has the same place
@@ -206,7 +201,7 @@ async def test_a_correction_of_long_ago_takes_nothing_away(redis: Redis, switch:
 # The sequence -------------------------------------------------------------------------------------
 
 
-async def test_the_sequence_rises_when_the_figures_differ_and_only_then(
+async def test_the_sequence_increases_exactly_when_the_figures_change(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.end("a", outcome=failed()))
@@ -216,21 +211,21 @@ async def test_the_sequence_rises_when_the_figures_differ_and_only_then(
     assert first < second == third == fourth < fifth == sixth
 
 
-async def test_two_readers_see_one_state_under_one_sequence(redis: Redis, switch: Switch) -> None:
+async def test_two_readers_see_one_state_for_one_sequence(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.end("a", outcome=answered()))
     one = await window(redis, 5)
     assert await window(redis, 5.9) == one
     assert (await window(redis, 5, seconds=60)).sums == one.sums
 
 
-async def test_a_sequence_is_never_below_what_a_reader_has_shown(
+async def test_a_sequence_is_never_below_one_that_a_reader_has_shown(
     redis: Redis, switch: Switch
 ) -> None:
     """As after a loss of Redis, which then runs on a host whose clock is an hour behind."""
     seconds, _ = await redis.time()
     ahead = (seconds + 3_600) * 1_000_000
     assert (await window(redis, 0)).sequence < ahead
-    shown = await live_stats.read(redis, ACCOUNT, 1, 900, after(0), floor=ahead)
+    shown = await sliding_window.read(redis, ACCOUNT, 1, 900, after(0), floor=ahead)
     assert shown is not None
     assert shown.sequence == ahead + 1
     await tell(redis, switch.end("a", outcome=failed()))
@@ -240,9 +235,7 @@ async def test_a_sequence_is_never_below_what_a_reader_has_shown(
 # Size ---------------------------------------------------------------------------------------------
 
 
-async def test_a_window_takes_no_more_room_however_long_calls_are_made(
-    redis: Redis, switch: Switch
-) -> None:
+async def test_the_memory_of_a_window_does_not_grow_with_time(redis: Redis, switch: Switch) -> None:
     for n in range(0, 4_000, 2):
         switch.at = float(n)
         await tell(redis, switch.end(f"c{n}", outcome=failed()), at=n)

@@ -1,15 +1,14 @@
-"""The sliding window filled again from the records, after a loss of Redis."""
+"""The sliding window is filled again from the records after a loss of Redis."""
 
 import pytest
-from hearing import ACCOUNT, count, tell
 from msgspec.structs import replace
 from redis.asyncio import Redis
-from speech import NOW, Switch, after, answered, failed
-from windows import ended_in, fill, record, window
 
-from domain import stats
-from live import channels, keys
-from live import stats as live_stats
+from domain.summaries import ratios
+from live import channels, keys, sliding_window
+from tests.support.live.channel_state import ACCOUNT, count, tell
+from tests.support.live.switch_events import NOW, Switch, after, answered, failed
+from tests.support.live.windows import ended_in, fill, record, window
 
 
 @pytest.fixture
@@ -31,41 +30,62 @@ async def test_an_emptied_redis_has_no_window_until_it_is_filled(
     await tell(redis, *said)
     await redis.flushdb()
     await tell(redis, said[0])
-    assert await live_stats.read(redis, ACCOUNT, 1, 900, after(1)) is None
+    assert await sliding_window.read(redis, ACCOUNT, 1, 900, after(1)) is None
     await fill(redis, *map(record, said))
     assert await ended_in(redis, 1) == 4
     await tell(redis, *said)
     assert await ended_in(redis, 1, None) == 7
 
 
-async def test_a_redis_that_started_anew_with_its_state_is_filled_anew(redis: Redis) -> None:
+async def test_a_redis_that_restarted_with_its_state_is_filled_again(redis: Redis) -> None:
     """Its state may be an old one. A Redis names each start of itself."""
     name = keys.prefix(ACCOUNT) + keys.PATTERNS["window"]
     await redis.hset(name, "run", "the one before")  # type: ignore[misc]
-    assert await live_stats.read(redis, ACCOUNT, 1, 900) is None
+    assert await sliding_window.read(redis, ACCOUNT, 1, 900) is None
     await fill(redis)
-    assert await live_stats.read(redis, ACCOUNT, 1, 900) is not None
+    assert await sliding_window.read(redis, ACCOUNT, 1, 900) is not None
 
 
-async def test_filling_what_is_counted_counts_nothing_twice_and_mends_what_differs(
+async def test_filling_counts_no_attempt_twice_and_corrects_differences(
     redis: Redis, switch: Switch
 ) -> None:
     counted, mended, missed = [switch.end(name, outcome=failed()) for name in "abc"]
     await tell(redis, counted, mended)
-    await live_stats.distrust(redis, ACCOUNT)
+    await sliding_window.invalidate(redis, ACCOUNT)
     mended = replace(mended, outcome=answered(talk=5, pdd=None))
     await fill(redis, *map(record, (counted, mended, missed)))
-    assert (await window(redis, 1)).sums == stats.Sums(3, 1, 5_000_000)
+    assert (await window(redis, 1)).sums == ratios.Sums(3, 1, 5_000_000)
 
 
-async def test_filling_is_no_news_of_a_switch_and_changes_no_channel(
+async def test_a_record_read_before_its_correction_does_not_undo_it(
+    redis: Redis, switch: Switch
+) -> None:
+    old, other = switch.end("a", 1, outcome=failed()), switch.end("b", 1, outcome=failed())
+    await redis.flushdb()
+    begun = await sliding_window.begin_fill(redis, ACCOUNT)
+    assert begun is not None
+    corrected = replace(
+        old, customer_id=2, outcome=replace(answered(talk=5, pdd=None), corrects=True)
+    )
+    await tell(redis, corrected)
+    read_before = [record(old), record(other)]
+    assert await sliding_window.fill(redis, ACCOUNT, begun, read_before, after(0))
+    assert await sliding_window.end_fill(redis, ACCOUNT, begun)
+    assert (await window(redis, 1, 2)).sums == ratios.Sums(1, 1, 5_000_000)
+    assert await ended_in(redis, 1, 1) == 1
+    await sliding_window.invalidate(redis, ACCOUNT)
+    await fill(redis, record(replace(corrected, outcome=answered(talk=7, pdd=None))))
+    assert (await window(redis, 1, 2)).sums == ratios.Sums(1, 1, 7_000_000)
+
+
+async def test_filling_is_no_report_of_a_switch_and_changes_no_channel(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
     before = await channels.read(redis, ACCOUNT, 1, NOW)
     stored = await redis.get("live:{a1}:switch:edge-1")
     said = switch.end("a", outcome=failed())
-    await live_stats.distrust(redis, ACCOUNT)
+    await sliding_window.invalidate(redis, ACCOUNT)
     await fill(redis, record(said), at=10)
     assert await channels.read(redis, ACCOUNT, 1, NOW) == before
     assert await redis.get("live:{a1}:switch:edge-1") == stored
@@ -74,10 +94,10 @@ async def test_filling_is_no_news_of_a_switch_and_changes_no_channel(
     assert await ended_in(redis, 11) == 1
 
 
-async def test_a_switch_known_from_records_alone_is_still_unknown_and_its_calls_forgotten(
+async def test_a_switch_known_only_from_records_stays_unknown_and_its_calls_expire(
     redis: Redis, switch: Switch
 ) -> None:
-    await live_stats.distrust(redis, ACCOUNT)
+    await sliding_window.invalidate(redis, ACCOUNT)
     await fill(redis, *[record(switch.end(f"c{i}", outcome=failed())) for i in range(3)])
     late = switch.start("c0")
     assert await tell(redis, late) == {"edge-1": "UNKNOWN"}
@@ -90,46 +110,46 @@ async def test_a_switch_known_from_records_alone_is_still_unknown_and_its_calls_
 
 async def test_one_reader_fills_and_others_wait_for_it(redis: Redis) -> None:
     await redis.flushdb()
-    begun = await live_stats.begin_fill(redis, ACCOUNT)
+    begun = await sliding_window.begin_fill(redis, ACCOUNT)
     assert begun is not None
-    assert await live_stats.begin_fill(redis, ACCOUNT) is None
-    assert await live_stats.read(redis, ACCOUNT, None, 900) is None
-    assert await live_stats.end_fill(redis, ACCOUNT, begun)
-    assert await live_stats.begin_fill(redis, ACCOUNT) is None  # it is filled
+    assert await sliding_window.begin_fill(redis, ACCOUNT) is None
+    assert await sliding_window.read(redis, ACCOUNT, None, 900) is None
+    assert await sliding_window.end_fill(redis, ACCOUNT, begun)
+    assert await sliding_window.begin_fill(redis, ACCOUNT) is None  # it is filled
 
 
-async def test_a_reader_that_died_is_taken_over_from_and_the_one_thought_dead_does_no_harm(
+async def test_another_reader_takes_over_a_fill_and_the_first_one_does_no_harm(
     redis: Redis, switch: Switch
 ) -> None:
     said = [record(switch.end(name, outcome=failed())) for name in "ab"]
     await redis.flushdb()
-    one = await live_stats.begin_fill(redis, ACCOUNT)
+    one = await sliding_window.begin_fill(redis, ACCOUNT)
     await redis.hdel("live:{a1}:window", "busy")  # type: ignore[misc]  # as 5 s later
-    other = await live_stats.begin_fill(redis, ACCOUNT)
+    other = await sliding_window.begin_fill(redis, ACCOUNT)
     assert one is not None
     assert other is not None
     for reader in (one, other):
-        assert await live_stats.fill(redis, ACCOUNT, reader, said, NOW)
-    assert await live_stats.end_fill(redis, ACCOUNT, one)
-    assert await live_stats.end_fill(redis, ACCOUNT, other)
+        assert await sliding_window.fill(redis, ACCOUNT, reader, said, NOW)
+    assert await sliding_window.end_fill(redis, ACCOUNT, one)
+    assert await sliding_window.end_fill(redis, ACCOUNT, other)
     assert await ended_in(redis, 1) == 2
 
 
 @pytest.mark.parametrize("lost", ["everything", "trust"])
-async def test_a_fill_that_redis_was_emptied_under_is_not_taken_for_whole(
+async def test_a_fill_during_which_redis_was_emptied_does_not_count_as_complete(
     redis: Redis, switch: Switch, lost: str
 ) -> None:
     first, second = [record(switch.end(name, outcome=failed())) for name in "ab"]
     await redis.flushdb()
-    begun = await live_stats.begin_fill(redis, ACCOUNT)
+    begun = await sliding_window.begin_fill(redis, ACCOUNT)
     assert begun is not None
-    assert await live_stats.fill(redis, ACCOUNT, begun, [first], NOW)
-    await (redis.flushdb() if lost == "everything" else live_stats.distrust(redis, ACCOUNT))
-    again = await live_stats.begin_fill(redis, ACCOUNT)
+    assert await sliding_window.fill(redis, ACCOUNT, begun, [first], NOW)
+    await (redis.flushdb() if lost == "everything" else sliding_window.invalidate(redis, ACCOUNT))
+    again = await sliding_window.begin_fill(redis, ACCOUNT)
     assert again is not None
-    assert not await live_stats.fill(redis, ACCOUNT, begun, [second], NOW)
-    assert not await live_stats.end_fill(redis, ACCOUNT, begun)
-    assert await live_stats.read(redis, ACCOUNT, 1, 900) is None
-    assert await live_stats.fill(redis, ACCOUNT, again, [first, second], NOW)
-    assert await live_stats.end_fill(redis, ACCOUNT, again)
+    assert not await sliding_window.fill(redis, ACCOUNT, begun, [second], NOW)
+    assert not await sliding_window.end_fill(redis, ACCOUNT, begun)
+    assert await sliding_window.read(redis, ACCOUNT, 1, 900) is None
+    assert await sliding_window.fill(redis, ACCOUNT, again, [first, second], NOW)
+    assert await sliding_window.end_fill(redis, ACCOUNT, again)
     assert await ended_in(redis, 1) == 2

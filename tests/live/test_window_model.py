@@ -1,5 +1,5 @@
-"""Ends shuffled, repeated and late, a Redis emptied at any moment, readers that fill it again in
-any order: a window shows what the records say of the ends its Redis was told of, or nothing.
+"""Ends in any order, repeated and late, a Redis emptied at any time, and concurrent readers: a
+window equals the records of the ends that Redis received, or is not shown.
 """
 
 import asyncio
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hearing import ACCOUNT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from redis.asyncio import Redis
-from speech import NOW, Services, Switch, after, answered, failed
-from windows import record
 
-from domain import calls, stats
-from live import channels
-from live import stats as live_stats
+from domain.records import calls
+from domain.summaries import ratios
+from live import channels, sliding_window
+from tests.support.live.channel_state import ACCOUNT
+from tests.support.live.switch_events import NOW, Services, Switch, after, answered, failed
+from tests.support.live.windows import record
 
 CUSTOMERS = (1, 2)
 Key = tuple[str, str]
@@ -28,8 +28,9 @@ Key = tuple[str, str]
 class Reader:
     """One that fills the window, a record at a time, from what was stored when it began."""
 
-    begun: live_stats.Fill
-    left: list[calls.Ended]
+    begun: sliding_window.Fill
+    left: list[calls.EndedAttempt]
+    corrected: set[Key] = field(default_factory=set)  # since it began
 
 
 @dataclass
@@ -41,7 +42,9 @@ class World:
     stored: dict[Key, calls.LiveEvent] = field(default_factory=dict)
     on_their_way: list[calls.LiveEvent] = field(default_factory=list)
     told: list[calls.LiveEvent] = field(default_factory=list)
-    counted: dict[Key, calls.Ended] = field(default_factory=dict)  # what this Redis was told of
+    counted: dict[Key, calls.EndedAttempt] = field(
+        default_factory=dict
+    )  # what this Redis was told of
     readers: list[Reader] = field(default_factory=list)
     sequences: dict[tuple[int | None, int], tuple[int, object]] = field(default_factory=dict)
 
@@ -70,9 +73,10 @@ class World:
         outcome = replace(answered(n / 3), corrects=True)
         said = replace(said, customer_id=CUSTOMERS[n % 2], outcome=outcome)
         self.stored[said.switch, said.call_id] = said
-        self.readers = []  # what they have read is what it corrects
         await self.say([said])
         self.counted[said.switch, said.call_id] = record(said)
+        for reader in self.readers:  # what it has read is what this corrects
+            reader.corrected.add((said.switch, said.call_id))
 
     async def deliver(self, n: int) -> None:
         now = [said for i, said in enumerate(self.on_their_way) if n >> i % 8 & 1]
@@ -94,7 +98,7 @@ class World:
         """Ends that Redis does not take: whoever stored them says so as soon as it can."""
         if self.on_their_way:
             self.told.append(self.on_their_way.pop())
-            await live_stats.distrust(self.redis, ACCOUNT)
+            await sliding_window.invalidate(self.redis, ACCOUNT)
 
     async def wait(self, n: int) -> None:
         self.time += (0.5, 1, 30, 400, 900, 2_000)[n % 6]
@@ -102,12 +106,12 @@ class World:
 
     async def begin(self, n: int) -> None:
         await self.redis.hdel("live:{a1}:window", "busy")  # type: ignore[misc]
-        begun = await live_stats.begin_fill(self.redis, ACCOUNT)
+        begun = await sliding_window.begin_fill(self.redis, ACCOUNT)
         if begun is not None:
             self.readers.append(Reader(begun, self.recent()))
 
-    def recent(self) -> list[calls.Ended]:
-        since = after(self.time - live_stats.LONGEST_SECONDS - 5)
+    def recent(self) -> list[calls.EndedAttempt]:
+        since = after(self.time - sliding_window.MAX_SECONDS - 5)
         return [record(said) for said in self.stored.values() if said.at >= since]
 
     async def go_on(self, n: int) -> None:
@@ -117,13 +121,14 @@ class World:
         reader = self.readers[n % len(self.readers)]
         given, reader.left = reader.left[: n % 3], reader.left[n % 3 :]
         now = after(self.time)
-        if not await live_stats.fill(self.redis, ACCOUNT, reader.begun, given, now):
+        if not await sliding_window.fill(self.redis, ACCOUNT, reader.begun, given, now):
             self.readers.remove(reader)
             return
         for attempt in given:
-            self.counted[attempt.switch, attempt.call_id] = attempt
+            if (attempt.switch, attempt.call_id) not in reader.corrected:
+                self.counted[attempt.switch, attempt.call_id] = attempt
         if not reader.left:
-            await live_stats.end_fill(self.redis, ACCOUNT, reader.begun)
+            await sliding_window.end_fill(self.redis, ACCOUNT, reader.begun)
             self.readers.remove(reader)
 
     async def refill(self) -> None:
@@ -132,8 +137,8 @@ class World:
             while self.readers:
                 await self.go_on(2)
 
-    async def read(self, customer: int | None, seconds: int) -> live_stats.Window | None:
-        return await live_stats.read(self.redis, ACCOUNT, customer, seconds, after(self.time))
+    async def read(self, customer: int | None, seconds: int) -> sliding_window.Window | None:
+        return await sliding_window.read(self.redis, ACCOUNT, customer, seconds, after(self.time))
 
     async def look(self) -> None:
         waiting = {(said.switch, said.call_id) for said in self.on_their_way}
@@ -147,15 +152,15 @@ class World:
                     assert shown.sums.attempts >= least.attempts
                     self.check_sequence((customer, seconds), shown)
 
-    def check_sequence(self, which: tuple[int | None, int], shown: live_stats.Window) -> None:
+    def check_sequence(self, which: tuple[int | None, int], shown: sliding_window.Window) -> None:
         content = shown.sums, shown.cps
         sequence, before = self.sequences.get(which, (0, None))
         assert shown.sequence > sequence or (shown.sequence, content) == (sequence, before)
         self.sequences[which] = shown.sequence, content
 
     def said_of(
-        self, attempts: dict[Key, calls.Ended], customer: int | None, seconds: int
-    ) -> stats.Sums:
+        self, attempts: dict[Key, calls.EndedAttempt], customer: int | None, seconds: int
+    ) -> ratios.Sums:
         end = int(self.time)
         within = [
             one
@@ -165,7 +170,7 @@ class World:
         ]
         outcomes = [one.outcome for one in within]
         delays = [outcome.pdd_us for outcome in outcomes if outcome.pdd_us is not None]
-        return stats.Sums(
+        return ratios.Sums(
             attempts=len(outcomes),
             answered=sum(outcome.answered for outcome in outcomes),
             talk_us=sum(outcome.talk_us for outcome in outcomes),
@@ -221,7 +226,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @given(
     steps=st.lists(st.tuples(st.sampled_from(_STEPS), st.integers(0, 255)), min_size=5, max_size=80)
 )
-def test_a_window_is_what_the_records_say_or_is_not_shown(
+def test_a_window_equals_the_records_or_is_not_shown(
     services: Services,
     runner: asyncio.Runner,
     steps: list[tuple[Callable[[World, int], Coroutine[Any, Any, None]], int]],

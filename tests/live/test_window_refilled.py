@@ -1,4 +1,4 @@
-"""The window and its watchers when Redis is lost, with the records in PostgreSQL."""
+"""The window and its watchers after a loss of Redis, with the records in PostgreSQL."""
 
 import asyncio
 import json
@@ -9,16 +9,21 @@ from decimal import Decimal
 from itertools import count
 
 import pytest
-from own_redis import OwnRedis, own_redis
 from redis.asyncio import Redis
-from watched import process, watching
 
-from domain import callers, refusals
+from domain import refusals
+from domain.identity import callers
 from ingest import pipeline
-from live import stats as live_stats
-from models import accounts, customers, db, partitions
-from resolvers import window
+from live import sliding_window
+from models import db
+from models.directory import customers
+from models.identity import accounts
+from models.records import partitions
+from resolvers.live import window_filling
+from resolvers.live.last_states import LastStates
 from runtime import clock
+from tests.support.live.watchers import process, watching
+from tests.support.own_redis import OwnRedis, own_redis
 
 
 @dataclass
@@ -33,7 +38,7 @@ class Ends:
         """Calls that ended so many seconds before now, every other one answered."""
         at = now - timedelta(seconds=ended)
         said = [self._end(next(self.numbers), at) for _ in range(number)]
-        answer = await self.into.take_calls(self.account_id, said, now)
+        answer = await self.into.ingest_calls(self.account_id, said, now)
         assert answer["accepted"] == number
 
     def _end(self, n: int, at: datetime) -> bytes:
@@ -63,26 +68,28 @@ async def ends(database: str, client: Redis) -> Ends:
     account = await accounts.insert("Example Voice", now)
     await customers.insert(
         account.id,
-        reference="acme",
-        name="Acme",
-        currency="EUR",
-        channel_limit=None,
-        debit_limit=Decimal(0),
-        tax_percent=Decimal(0),
-        now=now,
+        customers.NewCustomer(
+            reference="acme",
+            name="Acme",
+            currency="EUR",
+            channel_limit=None,
+            debit_limit=Decimal(0),
+            tax_percent=Decimal(0),
+        ),
+        now,
     )
     return Ends(pipeline.Pipeline(client, records_days=400), account.id)
 
 
-def has(attempts: int) -> Callable[[live_stats.Window], bool]:
+def has(attempts: int) -> Callable[[sliding_window.Window], bool]:
     return lambda shown: shown.sums.attempts == attempts
 
 
-def all_of(ends: Ends) -> window.Stats:
-    return window.Stats(ends.account_id, None, 900)
+def all_of(ends: Ends) -> window_filling.Stats:
+    return window_filling.Stats(ends.account_id, None, 900)
 
 
-async def test_the_first_reader_fills_the_window_with_what_was_stored_before(
+async def test_the_first_reader_fills_the_window_with_earlier_records(
     ends: Ends, client: Redis
 ) -> None:
     now = clock.now()
@@ -104,7 +111,7 @@ async def test_more_attempts_than_one_step_takes_are_all_filled(ends: Ends, clie
     assert shown.sums.attempts == 2_500
 
 
-async def test_watchers_of_an_emptied_redis_never_see_a_part_of_the_figure(
+async def test_watchers_of_an_emptied_redis_never_see_partial_figures(
     ends: Ends, lost: OwnRedis, client: Redis
 ) -> None:
     await ends.report(40, clock.now(), ended=30)
@@ -124,7 +131,7 @@ async def test_watchers_of_an_emptied_redis_never_see_a_part_of_the_figure(
 
 
 @pytest.mark.parametrize("saved", [False, True], ids=["empty", "with an old state"])
-async def test_a_redis_that_comes_back_is_right_within_seconds(
+async def test_a_redis_that_returns_is_correct_within_seconds(
     ends: Ends, lost: OwnRedis, client: Redis, saved: bool
 ) -> None:
     await ends.report(20, clock.now(), ended=60)
@@ -142,7 +149,7 @@ async def test_a_redis_that_comes_back_is_right_within_seconds(
         assert {shown.sums.attempts for shown in watched.seen} <= {20, 27, 31}
 
 
-async def test_ends_that_were_stored_while_redis_was_left_alone_are_counted_soon_after(
+async def test_ends_stored_while_redis_was_unavailable_are_counted_soon_after(
     ends: Ends, lost: OwnRedis, client: Redis
 ) -> None:
     """Ingest leaves a Redis that failed alone for a while, whether or not it is back."""
@@ -154,30 +161,30 @@ async def test_ends_that_were_stored_while_redis_was_left_alone_are_counted_soon
     async with process(lost.url) as here, watching(here, all_of(ends)) as watched:
         await watched.until(has(3))
         await ends.report(4, now + timedelta(seconds=1))
-        assert (await live_stats.read(client, ends.account_id, None, 900)) is not None
+        assert (await sliding_window.read(client, ends.account_id, None, 900)) is not None
         await ends.report(8, now + timedelta(seconds=3))
         await watched.until(has(15))
 
 
-async def test_two_readers_that_fill_at_once_fill_it_once(ends: Ends, client: Redis) -> None:
+async def test_two_readers_that_fill_concurrently_fill_once(ends: Ends, client: Redis) -> None:
     await ends.report(50, clock.now(), ended=30)
     await client.flushdb()
     owner = callers.Caller(ends.account_id, callers.Kind.STAFF, 1, callers.Role.OWNER)
-    asked = [window.stats(owner, client, None, 900) for _ in range(5)]
+    asked = [window_filling.stats(owner, client, None, 900, LastStates()) for _ in range(5)]
     assert {shown.sums.attempts for shown in await asyncio.gather(*asked)} == {50}
 
 
-async def test_while_another_reader_fills_it_a_query_waits_and_then_refuses(
+async def test_while_another_reader_fills_the_window_a_query_waits_and_then_refuses(
     ends: Ends, client: Redis
 ) -> None:
     owner = callers.Caller(ends.account_id, callers.Kind.STAFF, 1, callers.Role.OWNER)
-    begun = await live_stats.begin_fill(client, ends.account_id)
+    begun = await sliding_window.begin_fill(client, ends.account_id)
     assert begun is not None
     with pytest.raises(refusals.Refusal) as refused:
-        await window.stats(owner, client, None, 900)
+        await window_filling.stats(owner, client, None, 900, LastStates())
     assert refused.value.code == "LIVE_UNAVAILABLE"
-    asking = asyncio.create_task(window.stats(owner, client, None, 900))
-    await live_stats.end_fill(client, ends.account_id, begun)
+    asking = asyncio.create_task(window_filling.stats(owner, client, None, 900, LastStates()))
+    await sliding_window.end_fill(client, ends.account_id, begun)
     assert (await asking).sums.attempts == 0
 
 
@@ -185,7 +192,7 @@ async def test_a_query_without_redis_is_refused(ends: Ends, lost: OwnRedis, clie
     owner = callers.Caller(ends.account_id, callers.Kind.STAFF, 1, callers.Role.OWNER)
     lost.kill()
     with pytest.raises(refusals.Refusal) as refused:
-        await window.stats(owner, client, None, 900)
+        await window_filling.stats(owner, client, None, 900, LastStates())
     assert refused.value.code == "LIVE_UNAVAILABLE"
 
 
@@ -197,6 +204,6 @@ async def test_every_partition_has_an_index_of_ends(ends: Ends) -> None:
         indexed = await conn.fetch(
             "SELECT tablename FROM pg_indexes WHERE indexdef LIKE '% USING brin (end_at) %'"
         )
-    days_stored = await partitions.existing()
+    days_stored = await partitions.existing_days()
     assert len(days_stored) == 3
     assert {row[0] for row in indexed} >= {partitions.name(day) for day in days_stored}

@@ -1,4 +1,4 @@
-"""`./callboard demo`: a cold start to real numbers, and what it leaves behind."""
+"""`./callboard demo`: its start, its numbers and the data that it keeps."""
 
 import json
 import os
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import processes
-from programs import free_port
 
 from runtime.settings import ROOT
-from server.cli import demo_text, up
+from server.cli import up
+from server.cli.demo import text as demo_text
+from tests.support import processes
+from tests.support.programs import free_port
 
 DASHBOARD = """
 { viewer { __typename ... on Contact { name customer { reference balance { amount currency }
@@ -66,16 +67,21 @@ def started(data_dir: Path, port: int, records: str) -> subprocess.Popen[str]:
 
 
 def answered(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
+    found = sent(url, token, query, **variables)
+    assert "errors" not in found, found
+    data: dict[str, Any] = found["data"]
+    return data
+
+
+def sent(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
     answer = httpx2.post(
         f"{url}/graphql",
         json={"query": query, "variables": variables},
         headers={} if token is None else {"Authorization": f"Bearer {token}"},
         timeout=20,
     )
-    found: dict[str, Any] = answer.json()
-    assert "errors" not in found, found
-    data: dict[str, Any] = found["data"]
-    return data
+    response: dict[str, Any] = answer.json()
+    return response
 
 
 def signed_in(url: str, login: dict[str, str]) -> str:
@@ -84,13 +90,14 @@ def signed_in(url: str, login: dict[str, str]) -> str:
     return token
 
 
-def test_the_demo_shows_a_month_and_calls_that_move_and_keeps_them() -> None:
+def test_the_demo_shows_a_month_and_active_calls_and_keeps_them() -> None:
     with tempfile.TemporaryDirectory(prefix="cb-demo-", ignore_cleanup_errors=True) as name:
         data_dir, port = Path(name), free_port()
         path = data_dir / "credentials.json"
         with demo(data_dir, port):
             credentials = json.loads(path.read_text())
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert readable_logs(data_dir) == []
             url = f"http://127.0.0.1:{port}"
             assert credentials["url"] == url
             assert set(credentials) == {"url", "contact", "staff", "keys"}
@@ -108,13 +115,13 @@ def test_the_demo_shows_a_month_and_calls_that_move_and_keeps_them() -> None:
         assert processes.eventually(lambda: not processes.running(name), 10)
 
 
-def test_a_demo_stopped_while_it_is_being_made_goes_on_at_the_next_start() -> None:
+def test_a_demo_interrupted_during_its_creation_continues_at_the_next_start() -> None:
     with tempfile.TemporaryDirectory(prefix="cb-demo-", ignore_cleanup_errors=True) as name:
         data_dir = Path(name)
         port = free_port()
         process = started(data_dir, port, "4000")
         try:
-            assert processes.eventually(lambda: up.answers(f"http://127.0.0.1:{port}"), 60)
+            assert processes.eventually(lambda: up.is_answering(f"http://127.0.0.1:{port}"), 60)
             process.send_signal(signal.SIGINT)
             assert process.wait(25) == 0
         finally:
@@ -123,6 +130,13 @@ def test_a_demo_stopped_while_it_is_being_made_goes_on_at_the_next_start() -> No
         assert processes.eventually(lambda: not processes.running(name), 10)
         with demo(data_dir, free_port()):
             assert (data_dir / "credentials.json").exists()
+
+
+def readable_logs(data_dir: Path) -> list[str]:
+    """The log files that other users of the machine may read or write."""
+    logs = list((data_dir / "logs").iterdir())
+    assert {"web.log", "worker.log", "switch.log", "postgres.log"} <= {log.name for log in logs}
+    return [log.name for log in logs if stat.S_IMODE(log.stat().st_mode) != 0o600]
 
 
 def run_the_printed_query(url: str, key: str, data_dir: Path) -> None:
@@ -169,11 +183,18 @@ def refuse_a_second_demo(data_dir: Path) -> None:
 
 
 def dashboard(url: str, credentials: dict[str, Any]) -> dict[str, Any]:
-    viewer = answered(url, signed_in(url, credentials["contact"]), DASHBOARD)["viewer"]
-    customer: dict[str, Any] = viewer["customer"]
+    """As soon as the switch has reported its calls: a new Redis knows nothing of them."""
+    token = signed_in(url, credentials["contact"])
+    assert processes.eventually(lambda: not is_incomplete(sent(url, token, DASHBOARD)), 60)
+    customer: dict[str, Any] = answered(url, token, DASHBOARD)["viewer"]["customer"]
     assert customer["reference"] == "acme"
     assert float(customer["balance"]["amount"]) < 0
     return customer
+
+
+def is_incomplete(response: dict[str, Any]) -> bool:
+    errors = response.get("errors", [])
+    return "LIVE_INCOMPLETE" in [error["extensions"]["code"] for error in errors]
 
 
 def closed(customer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,22 +13,24 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import call_messages as phases
-import expected
-import months
-import proofs_of_months as proofs
 import pytest
-import shown
-import tampering
-import worlds
-from archived import Archive
-from billed_months import bill_the_first_month, bill_the_second_month, last, middle
-from board import Answer, Board, post
-from programs import Program
-from truth import Truth
 
-from models import hours, partitions
+from models.records import partitions
+from models.summaries import hours
 from runtime import clock
+from tests.support.programs import Program
+from tests.support.scenarios import call_messages as phases
+from tests.support.scenarios import expectations, graphql_checks, months, tampering, worlds
+from tests.support.scenarios import proofs_of_months as proofs
+from tests.support.scenarios.billed_months import (
+    bill_the_first_month,
+    bill_the_second_month,
+    last,
+    middle,
+)
+from tests.support.scenarios.board import Answer, Board, post
+from tests.support.scenarios.late_messages import Archive
+from tests.support.scenarios.truth import Truth
 
 SEEDS = [int(seed) for seed in os.environ.get("CALLBOARD_TEST_SEED", "20261122 11").split()]
 CALLS = 19_500  # attempts; with legs, repeats and corrections some 26,000 records a seed
@@ -60,13 +62,14 @@ async def test_two_random_months_add_up_to_the_last_decimal(
     truth.at(phases.SECOND)
     for phase in (phases.BULK, phases.SECOND):
         await run.post([message for message in messages if message.phase == phase])
+    await run.accept_other_calls(messages)
     await run.check_rows_and_graphs()
     first = await bill_the_first_month(board, truth, world)
     await proofs.check_balanced(board, truth, world, frozen=False)
 
     issued = await run.documents()
     messages += await run.change_prices(generator)
-    billed = {name: expected.billed_hours(truth, name, first[name]) for name in worlds.BILLED}
+    billed = {name: expectations.billed_hours(truth, name, first[name]) for name in worlds.BILLED}
     truth.at(phases.FRESH)
     await run.post([one for one in messages if one.phase in (phases.LATE, phases.FRESH)])
     proofs.check_corrected_after_price_changes(truth, phases.LATE)
@@ -92,8 +95,23 @@ class Run:
     async def post(self, messages: list[phases.Message]) -> None:
         """All are taken, those aside that are to be held; returns when no hour is marked."""
         counts = await post(self.board.url, self.key, messages, clients=4, seed=self.seed)
-        assert counts["held"] == sum(message.held for message in messages)
+        assert counts["held"] == sum(is_held(message) for message in messages)
         assert counts.keys() <= {"accepted", "duplicates", "corrected", "held"}, counts
+        await rebuilt()
+
+    async def accept_other_calls(self, messages: list[phases.Message]) -> None:
+        """What is held of another setup than that of what counts, each twice."""
+        ids = [row["id"] for row in await self.board.held() if is_of_another_call(row)]
+        assert len(ids) == sum(is_held(one) and one.reuses for one in messages) > 100
+        for _ in range(2):
+            accepted = await self.board.made(
+                "acceptHeld",
+                "... on DecidedRecords { records { code record { state } } }",
+                ids=ids,
+                decision="ANOTHER_CALL",
+            )
+            expected = {"code": None, "record": {"state": "ANOTHER_CALL"}}
+            assert accepted["records"] == [expected] * len(ids)
         await rebuilt()
 
     async def documents(self) -> list[Answer]:
@@ -101,8 +119,8 @@ class Run:
         return found
 
     async def check_rows(self, *, frozen: bool = False) -> None:
-        await shown.check_rows(self.board, self.truth, self.world)
-        await shown.check_account(self.board, self.truth)
+        await graphql_checks.check_rows(self.board, self.truth, self.world)
+        await graphql_checks.check_account(self.board, self.truth)
         await proofs.check_balanced(self.board, self.truth, self.world, frozen=frozen)
         await proofs.check_balances(self.board, self.truth, self.world)
         start = middle(self.world) if frozen else self.world.start
@@ -110,8 +128,8 @@ class Run:
 
     async def check_rows_and_graphs(self) -> None:
         await self.check_rows()
-        await shown.check_cells(self.board, self.truth)
-        await shown.check_graphs(self.board, self.truth)
+        await graphql_checks.check_cells(self.board, self.truth)
+        await graphql_checks.check_graphs(self.board, self.truth)
 
     async def change_prices(self, generator: months.Generator) -> list[phases.Message]:
         """From now on; returns calls set up about that instant. The prices of calls that were
@@ -130,7 +148,7 @@ class Run:
         self, card: str, revision: worlds.Revision, effective_from: datetime | None
     ) -> datetime:
         newest = await self.board.revise(self.board.cards[card], revision, effective_from)
-        at = shown.at(newest["effectiveFrom"])
+        at = graphql_checks.at(newest["effectiveFrom"])
         self.truth.revise(card, newest["number"], replace(revision, effective_from=at))
         return at
 
@@ -158,7 +176,7 @@ class Run:
         refused, answers = archive.messages()
         counts = await post(self.board.url, self.key, refused, clients=4, seed=self.seed)
         assert +counts == answers
-        assert await hours.marked(1) == []
+        assert await hours.marked_hours(1) == []
         await self.check_frozen()
         start = self.world.start
         empty = archive.of_empty_hours(start, (middle(self.world) - start).days)
@@ -171,11 +189,11 @@ class Run:
     async def remove_records(self) -> None:
         """Held records and those in quarantine keep no day that is older than `now`."""
         end = middle(self.world).date()
-        days = [day for day in await partitions.existing() if day < end]
+        days = [day for day in await partitions.existing_days() if day < end]
         assert days
         for _ in range(5):  # one that somebody uses stays until the next run
             await partitions.drop_before(end, clock.now())
-        assert (await partitions.existing())[0] == end
+        assert (await partitions.existing_days())[0] == end
         await self.check_frozen()
 
     async def check_frozen(self) -> None:
@@ -188,10 +206,18 @@ class Run:
         await tampering.check_noticed(self.board, "birch", half, end, frozen=False)
 
 
+def is_held(message: phases.Message) -> bool:
+    return message.held or (message.reuses and message.phase == phases.SECOND)
+
+
+def is_of_another_call(row: Answer) -> bool:
+    return bool(row["held"]["setupAt"] != row["counts"]["setupAt"])
+
+
 async def rebuilt() -> None:
     """Waits for the worker: until no hour is marked."""
     for _ in range(600):
-        if not await hours.marked(1):
+        if not await hours.marked_hours(1):
             return
         await asyncio.sleep(0.1)
     raise AssertionError("the worker has not rebuilt every hour within 60 s")

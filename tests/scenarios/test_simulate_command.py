@@ -1,4 +1,4 @@
-"""`./callboard simulate`: what it prints is what Callboard shows."""
+"""`./callboard simulate`: its output equals the figures of Callboard."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import worlds
-from board import Board
-from programs import Program, free_port
 
 from runtime import clock
 from runtime.settings import ROOT
+from tests.support.programs import Program, free_port
+from tests.support.scenarios import worlds
+from tests.support.scenarios.board import Board
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def simulate(url: str, key: str, *more: str) -> subprocess.CompletedProces
     )
 
 
-async def test_what_simulate_prints_is_what_the_summary_shows(board: Board) -> None:
+async def test_the_output_of_simulate_equals_the_summary(board: Board) -> None:
     ended = await simulate(
         board.url,
         await board.key("INGEST"),
@@ -66,7 +66,7 @@ async def attempts(board: Board, customer: str) -> int:
     return sum(row["attempts"] for row in await board.rows(customer, "LIVE"))
 
 
-def test_simulate_says_that_nothing_answers_and_gives_up_when_asked_twice() -> None:
+def test_simulate_reports_an_unreachable_server_and_stops_at_the_second_signal() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with subprocess.Popen(
         [sys.executable, "-m", "server.cli", "simulate", "--url", url, "--key", "none"],
@@ -78,13 +78,13 @@ def test_simulate_says_that_nothing_answers_and_gives_up_when_asked_twice() -> N
         assert process.stderr is not None
         assert f"{url} does not answer; trying again" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert "once more gives up" in process.stderr.readline()
+        assert "Press Ctrl-C again" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert "not everything was delivered" in process.stderr.read()
+        assert "some events were not delivered" in process.stderr.read()
         assert process.wait(10) == 1
 
 
-async def test_simulate_says_what_is_wrong_with_its_key(board: Board) -> None:
+async def test_simulate_explains_what_is_wrong_with_its_key(board: Board) -> None:
     ended = await simulate(board.url, await board.key("BILLING_READ"), "--duration", "2")
     assert ended.returncode == 1
     assert ended.stdout == ""

@@ -1,4 +1,4 @@
-"""The planned calls: what every one of them must be, and the shape of the past."""
+"""The planned calls: their invariants and their distribution over time."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -17,7 +17,7 @@ seconds = st.floats(0, 120)
 
 def plan(seed: int, count: int = 40) -> list[calls.Call]:
     planner = calls.Planner(MIX, Random(seed), "test")
-    return [planner.call(AT + timedelta(seconds=n)) for n in range(count)]
+    return [planner.plan(AT + timedelta(seconds=n)) for n in range(count)]
 
 
 def test_the_same_seed_plans_the_same_calls() -> None:
@@ -34,7 +34,7 @@ def test_instants_never_run_backwards(seed: int) -> None:
 
 
 @given(seeds)
-def test_exactly_the_last_leg_is_final(seed: int) -> None:
+def test_only_the_last_leg_is_final(seed: int) -> None:
     for call in plan(seed):
         ends = list(calls.records(call, "sim"))
         assert [end["leg"] for end in ends] == list(range(len(ends)))
@@ -42,20 +42,22 @@ def test_exactly_the_last_leg_is_final(seed: int) -> None:
 
 
 @given(seeds)
-def test_a_call_is_offered_to_a_carrier_only_once(seed: int) -> None:
+def test_a_call_is_offered_to_each_carrier_at_most_once(seed: int) -> None:
     for call in plan(seed):
         carriers = [leg.carrier for leg in call.legs]
         assert len(set(carriers)) == len(carriers)
 
 
 @given(seeds)
-def test_answered_means_code_200_and_only_then(seed: int) -> None:
+def test_a_leg_is_answered_exactly_if_its_code_is_200(seed: int) -> None:
     for call in plan(seed):
         assert all((leg.answer_at is not None) == (leg.sip_code == 200) for leg in call.legs)
 
 
 @given(seeds, seconds)
-def test_a_call_that_is_cut_ends_then_and_keeps_what_it_had_said(seed: int, after: float) -> None:
+def test_a_call_that_is_cut_ends_at_that_time_and_keeps_its_earlier_events(
+    seed: int, after: float
+) -> None:
     for call in plan(seed):
         at = call.setup_at + timedelta(seconds=after)
         cut = calls.cut(call, at)
@@ -64,17 +66,17 @@ def test_a_call_that_is_cut_ends_then_and_keeps_what_it_had_said(seed: int, afte
         assert [event for _, event in calls.events(cut, "sim")][: len(said)] == said
 
 
-def test_half_of_the_attempts_or_somewhat_more_are_answered() -> None:
+def test_half_of_the_attempts_or_slightly_more_are_answered() -> None:
     answered = sum(call.last.answer_at is not None for call in plan(1, 4000))
     assert 2000 <= answered <= 2700
 
 
-def test_the_mean_talk_time_is_the_asked_one() -> None:
+def test_the_mean_talk_time_is_the_configured_one() -> None:
     talks = [call.talk.total_seconds() for call in plan(1, 8000) if call.last.answer_at]
     assert 28 <= sum(talks) / len(talks) <= 32
 
 
-def test_the_past_is_busy_on_a_monday_morning_and_quiet_on_a_sunday_night() -> None:
+def test_past_calls_are_frequent_on_monday_morning_and_rare_on_sunday_night() -> None:
     setups = list(history.setups(Random(1), AT - timedelta(days=28), AT, 40_000))
     assert setups == sorted(setups)
     assert 36_000 <= len(setups) <= 44_000

@@ -1,4 +1,4 @@
-"""What the switch says as time goes on, and that it never says less because nobody listens."""
+"""The events of the simulated switch over time, also without a receiver."""
 
 import asyncio
 import gzip
@@ -27,7 +27,7 @@ def run_for(seconds: int, *, seed: int = 3) -> Switch:
     switch, planner = Switch("sim", 1), calls.Planner(MIX, Random(seed), "test")
     for second in range(seconds):
         now = AT + timedelta(seconds=second)
-        switch.begin(planner.call(now))
+        switch.begin(planner.plan(now))
         switch.advance(now)
     return switch
 
@@ -42,13 +42,13 @@ def up_by_events(events: list[calls.Event]) -> set[str]:
     return up
 
 
-def test_events_are_numbered_from_1_without_a_hole() -> None:
+def test_events_are_numbered_from_1_without_a_gap() -> None:
     switch = run_for(60)
     assert [event["seq"] for event in switch.queue] == list(range(1, len(switch.queue) + 1))
     assert {event["boot"] for event in switch.queue} == {1}
 
 
-def test_a_beat_and_a_snapshot_say_what_the_events_said() -> None:
+def test_beats_and_snapshots_agree_with_the_events() -> None:
     switch = run_for(60)
     up = up_by_events(list(switch.queue))
     assert 0 < len(up) < 60
@@ -59,7 +59,7 @@ def test_a_beat_and_a_snapshot_say_what_the_events_said() -> None:
     assert snapshot["seq"] == switch.queue[-1]["seq"]
 
 
-def test_hanging_up_ends_every_call_once_and_leaves_none() -> None:
+def test_hanging_up_ends_every_call_once() -> None:
     switch = run_for(60)
     switch.hang_up(AT + timedelta(seconds=60))
     ends = [event for event in switch.queue if event["type"] == "end" and event["final"]]
@@ -68,7 +68,7 @@ def test_hanging_up_ends_every_call_once_and_leaves_none() -> None:
     assert up_by_events(list(switch.queue)) == set()
 
 
-def test_the_sums_are_those_of_the_records() -> None:
+def test_the_sums_equal_those_of_the_records() -> None:
     switch = run_for(120)
     switch.hang_up(AT + timedelta(seconds=120))
     ends = [event for event in switch.queue if event["type"] == "end"]
@@ -117,7 +117,7 @@ class Listener:
             yield delivery.Delivery(client)
 
 
-async def test_everything_arrives_once_and_in_order_though_the_receiver_fails() -> None:
+async def test_every_event_arrives_once_and_in_order_although_the_receiver_fails() -> None:
     listener = Listener([200, 503, 500, 429, 503])
     async with listener.delivery() as deliver:
         sent = await run.simulate(
@@ -128,12 +128,12 @@ async def test_everything_arrives_once_and_in_order_though_the_receiver_fails() 
     assert sent["attempts"] == sum(
         event["type"] == "end" and event["final"] for event in listener.events
     )
-    assert max(listener.batches) <= delivery.LARGEST_BATCH
+    assert max(listener.batches) <= delivery.MAX_BATCH_EVENTS
     assert listener.events[-1]["type"] == "beat"
     assert listener.events[-1]["active"] == 0
 
 
-async def test_a_snapshot_is_sent_when_this_switch_is_named() -> None:
+async def test_a_snapshot_is_sent_if_it_is_requested_from_this_switch() -> None:
     listener = Listener([])
     async with listener.delivery() as deliver:
         await run.simulate(deliver, MIX, name="sim", cps=20, stop=asyncio.Event(), duration=0.5)
@@ -141,7 +141,7 @@ async def test_a_snapshot_is_sent_when_this_switch_is_named() -> None:
     assert listener.snapshots[0]["switch"] == "sim"
 
 
-async def test_a_wrong_key_ends_the_switch_instead_of_being_repeated() -> None:
+async def test_an_invalid_key_ends_the_switch_without_retries() -> None:
     listener = Listener([401])
     async with listener.delivery() as deliver:
         with pytest.raises(ExceptionGroup) as caught:

@@ -1,7 +1,8 @@
-"""SIPp's table beside Callboard's at the end of a run on the switch, green or red."""
+"""Prints the numbers of SIPp and of Callboard at the end of a run on the switch."""
 
 import pytest
-from measured import COMPARISONS
+
+from tests.support.switch.comparison import COMPARISONS
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

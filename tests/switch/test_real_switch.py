@@ -1,4 +1,4 @@
-"""Calls through Kamailio: what Callboard answers is what SIPp counted."""
+"""Calls through Kamailio: the figures of Callboard equal the counts of SIPp."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -7,10 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callboard import CARRIERS, Callboard, until
-from measured import Sample, check_nothing_is_doubted, check_samples, compare, sampled
-from programs import Program
-from traffic import ANSWERED, BUSY, HUNG_UP_THERE, RINGS, UNKNOWN, Load, Outcome, site
+
+from tests.support.programs import Program
+from tests.support.switch.callboard import CARRIERS, Callboard, until
+from tests.support.switch.comparison import (
+    Sample,
+    check_nothing_is_doubted,
+    check_samples,
+    compare,
+    sampled,
+)
+from tests.support.switch.traffic import (
+    ANSWERED,
+    BUSY,
+    HUNG_UP_THERE,
+    RINGS,
+    UNKNOWN,
+    Load,
+    Outcome,
+    site,
+)
 
 pytestmark = pytest.mark.switch
 
@@ -68,7 +84,7 @@ async def run(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[Ru
         yield Run(board, outcome, samples, await board.finals())
 
 
-async def test_callboard_answers_what_sipp_counted(run: Run, tmp_path: Path) -> None:
+async def test_the_figures_of_callboard_equal_those_of_sipp(run: Run, tmp_path: Path) -> None:
     await compare(run.board, run.outcome, tmp_path / "comparison.txt")
     await check_nothing_is_doubted(run.board)
     check_samples(run.outcome, run.samples)

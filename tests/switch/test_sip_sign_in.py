@@ -1,4 +1,4 @@
-"""Phones that sign in to the real switch with what Callboard knows of its SIP users."""
+"""Phones sign in to the real switch with their SIP users from Callboard."""
 
 import asyncio
 import re
@@ -8,11 +8,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import sipp
-from callboard import Callboard, until
-from kamailio import Kamailio, Route, free_udp_port
-from programs import Program
-from traffic import ANSWERED
+
+from tests.support.programs import Program
+from tests.support.switch import sipp
+from tests.support.switch.callboard import Callboard, until
+from tests.support.switch.kamailio import Kamailio, Route, free_udp_port
+from tests.support.switch.traffic import ANSWERED
 
 pytestmark = pytest.mark.switch
 
@@ -91,7 +92,7 @@ async def place(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[
         carrier.stop()
 
 
-async def test_a_phone_signs_in_with_its_secret_and_its_calls_are_its_customers(
+async def test_a_phone_signs_in_with_its_secret_and_its_calls_belong_to_its_customer(
     place: Place,
 ) -> None:
     phone, other = await place.phone("1000"), await place.phone("1001")
@@ -125,7 +126,7 @@ async def test_a_phone_signs_in_with_its_secret_and_its_calls_are_its_customers(
     }
 
 
-async def test_guesses_of_a_secret_end_after_ten_and_hold_up_no_other_phone(place: Place) -> None:
+async def test_guesses_of_a_secret_end_after_ten_and_block_no_other_phone(place: Place) -> None:
     phone, other = await place.phone("1000"), await place.phone("1001")
     guess = Phone("1000", other.secret)
     assert await place.registers(phone) == ["200"]

@@ -1,4 +1,4 @@
-"""What callers may write into a call, and how often they may say it."""
+"""Unusual contents of SIP messages, and their repetition."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
 
 import pytest
-from callboard import CARRIERS, Callboard, until
-from measured import check_nothing_is_doubted
-from programs import Program
-from traffic import BUSY, Load, Site, site
+
+from tests.support.programs import Program
+from tests.support.switch.callboard import CARRIERS, Callboard, until
+from tests.support.switch.comparison import check_nothing_is_doubted
+from tests.support.switch.traffic import BUSY, Load, Site, site
 
 pytestmark = pytest.mark.switch
 
@@ -50,7 +51,7 @@ def busy_call(line: socket, user: bytes, call_id: bytes, times: int = 1) -> byte
     return answer.partition(b"\r\n")[0]
 
 
-async def test_odd_bytes_arrive_and_repeated_messages_count_once(
+async def test_unusual_bytes_arrive_and_repeated_messages_count_once(
     web: Program, worker: Program, tmp_path: Path
 ) -> None:
     board = await Callboard.open(web.url, {"acme": None}, CARRIERS)
@@ -76,7 +77,7 @@ async def test_odd_bytes_arrive_and_repeated_messages_count_once(
     await check_nothing_is_doubted(board)
 
 
-async def test_a_message_that_says_too_little_is_refused_and_not_reported(
+async def test_an_incomplete_message_is_refused_and_not_reported(
     web: Program, worker: Program, tmp_path: Path
 ) -> None:
     board = await Callboard.open(web.url, {"acme": None}, CARRIERS)

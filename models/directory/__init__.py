@@ -1,0 +1,1 @@
+"""Customers, carriers, switches, profiles and the audit log."""

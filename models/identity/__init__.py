@@ -1,0 +1,1 @@
+"""Accounts, people, API keys, sign-in, sessions and what protects them."""

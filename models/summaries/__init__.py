@@ -1,0 +1,1 @@
+"""Hours, rollups, summaries, graphs and cells."""

@@ -1,0 +1,1 @@
+"""Rates and rating, the ledger, invoices and reconciliation."""

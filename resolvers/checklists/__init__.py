@@ -1,0 +1,1 @@
+"""Checklist items, their conditions and snoozes."""

@@ -1,0 +1,1 @@
+"""Number blocks and SIP users."""

@@ -1,0 +1,1 @@
+"""Alert rules, their evaluation, alerts and their history."""

@@ -1,0 +1,36 @@
+"""Adds the field `customer` to the objects of a customer: SIP users, number blocks and invoices."""
+
+import strawberry
+
+from schema.billing import invoice_types
+from schema.directory import customers
+from schema.engine import base, extension
+from schema.numbering import number_blocks, sip_users
+
+
+async def _of_sip_user(
+    root: strawberry.Parent[sip_users.SipUser], info: base.Info
+) -> customers.Customer:
+    return await customers.of(info, root.row.account_id, root.row.customer_id)
+
+
+async def _of_block(
+    root: strawberry.Parent[number_blocks.NumberBlock], info: base.Info
+) -> customers.Customer:
+    return await customers.of(info, root.row.account_id, root.row.customer_id)
+
+
+async def _of_invoice(
+    root: strawberry.Parent[invoice_types.Invoice], info: base.Info
+) -> customers.Customer:
+    return await customers.of(info, root.account_id, root.customer_id)
+
+
+def install() -> None:
+    extension.extend(
+        sip_users.SipUser, "customer", _of_sip_user, ("The customer to which it is assigned.")
+    )
+    extension.extend(
+        number_blocks.NumberBlock, "customer", _of_block, ("The customer to which it is assigned.")
+    )
+    extension.extend(invoice_types.Invoice, "customer", _of_invoice, "The customer that it bills.")

@@ -1,0 +1,1 @@
+"""The GraphQL machinery: execution, errors, scalars, ids and connections."""

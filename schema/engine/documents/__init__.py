@@ -1,0 +1,1 @@
+"""Documents before they run: limits, cost, prices."""

@@ -1,0 +1,1 @@
+"""Live channels, sliding windows and feeds."""

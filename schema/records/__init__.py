@@ -1,0 +1,1 @@
+"""Call records, their revisions, and the records under review."""

@@ -1,0 +1,92 @@
+"""Sum and averages of selected cells of the summary."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from domain.summaries import cells
+from resolvers.access import Capability
+from resolvers.summaries import summaries
+from schema.engine import base, permissions
+from schema.engine.documents import expensive, prices
+from schema.summaries.summaries import row_key
+
+_FEW = 100  # rows that take a few milliseconds
+
+
+@strawberry.enum(description="A column of the summary.")
+class SummaryColumn(Enum):
+    ATTEMPTS = "ATTEMPTS"
+    ANSWERED = "ANSWERED"
+    ASR = "ASR"
+    ACD_SECONDS = "ACD_SECONDS"
+    NER = "NER"
+    PDD_MS = "PDD_MS"
+    DTMF_PERCENT = "DTMF_PERCENT"
+    TALK_SECONDS = "TALK_SECONDS"
+    BILLED_SECONDS = "BILLED_SECONDS"
+    UNRATED_CALLS = "UNRATED_CALLS"
+    CHARGE = "CHARGE"
+
+
+@permissions.open_type
+@strawberry.type(
+    description="Sum and averages of the selected cells of one column, as decimal strings."
+)
+class SummaryCells:
+    count: base.Long = strawberry.field(description="Number of distinct selected rows.")
+    sum: Decimal | None = strawberry.field(description="Exact sum. Null for ratios.")
+    cell_average: Decimal | None = strawberry.field(
+        description="Plain mean of the unrounded cells that have a value, rounded half up to"
+        f" {cells.AVERAGE_PLACES} places. Null if no cell has a value."
+    )
+    weighted_average: Decimal | None = strawberry.field(
+        description="For ratios, the weighted average: computed from the numerators and"
+        f" denominators of the rows, rounded half up to {cells.AVERAGE_PLACES} places."
+        " Null for other columns."
+    )
+
+
+def _are_many(_: object, *, row_ids: Sequence[str], **more: object) -> bool:
+    return len(row_ids) > _FEW
+
+
+@strawberry.type
+class CellsQuery:
+    @permissions.field(
+        requires=Capability.SEE_SUMMARIES,
+        description=(
+            "Sum and averages of a column over summary rows. All rows must belong to one"
+            " customer (or the account) and one granularity, and for CHARGE have one currency. A"
+            " row that is named twice counts once. Refused: MIXED_ROWS, BUSY."
+        ),
+        metadata=prices.price(100),
+        extensions=[expensive.Expensive(_are_many)],
+    )
+    async def summary_cells(
+        self,
+        info: base.Info,
+        row_ids: Annotated[
+            list[strawberry.ID], prices.list_argument("Ids of summary rows.", each=3)
+        ],
+        column: Annotated[SummaryColumn, strawberry.argument(description="The column.")],
+    ) -> SummaryCells | None:
+        caller = info.context.signed_in()
+        keys = [row_key(id, caller.account_id) for id in dict.fromkeys(row_ids)]
+        chosen = await summaries.select(caller, keys, _COLUMNS[column.value])
+        return SummaryCells(
+            count=chosen.count,
+            sum=_decimal(chosen.sum),
+            cell_average=_decimal(chosen.cell_average),
+            weighted_average=_decimal(chosen.weighted_average),
+        )
+
+
+_COLUMNS = {column.name: column for column in cells.COLUMNS}
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,317 @@
+"""The summary."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import strawberry
+
+from domain import periods, refusals
+from domain.billing import row_invoicing
+from domain.summaries import cells, ratios
+from resolvers.access import Capability
+from resolvers.summaries import summaries
+from schema.billing import invoice_types
+from schema.engine import base, permissions
+from schema.engine.documents import prices
+from schema.summaries import statistic_fields
+
+Granularity = strawberry.enum(
+    periods.Granularity,
+    name="Granularity",
+    description=(
+        "Length of the period of a summary row. LIVE: the current UTC hour and the 23 before it,"
+        " one row per hour. DAILY, WEEKLY (ISO weeks, starting Monday) and MONTHLY: UTC."
+    ),
+)
+
+
+def row_id(key: periods.RowKey) -> strawberry.ID:
+    return base.encode_id("SummaryRow", key.account_id, *key.parts())
+
+
+def row_key(global_id: str, account_id: int) -> periods.RowKey:
+    """The key in a row's id. Refuses NOT_FOUND if it is not the id of a row of this account."""
+    return periods.RowKey.of(account_id, base.parts_of(global_id, "SummaryRow", account_id))
+
+
+@permissions.open_type
+@strawberry.type(
+    description="A period's sums, of final legs. A call is in the hour of its setup. Ratios are"
+    " null without a denominator."
+)
+@statistic_fields.add(ratios.ROW_STATISTICS)
+class SummarySums(base.Node):
+    period_start: datetime = strawberry.field(description="Inclusive, UTC.")
+    period_end: datetime = strawberry.field(description="Exclusive, UTC.")
+    open: bool = strawberry.field(description="Whether the period has not ended yet.")
+    version: base.Long = strawberry.field(
+        description=(
+            "Increases whenever a sum of the row changes: the sum of the versions of its hours."
+            " 0 if there never was a call."
+        )
+    )
+    attempts: base.Long = strawberry.field(description="Number of attempts.")
+    answered: base.Long = strawberry.field(
+        description="Number of attempts that have an answer time."
+    )
+    talk_seconds: base.Long = strawberry.field(
+        description="Talk time in whole seconds, rounded half up. `talkTime` is exact."
+    )
+    talk_time: Decimal = strawberry.field(
+        description="Talk time (answer to end) in seconds, exact to the microsecond."
+    )
+    billed_seconds: base.Long = strawberry.field(
+        description="Talk time after the customer's billing increments, in seconds."
+    )
+    unrated_calls: base.Long = strawberry.field(
+        description="Calls that no rate matched. `charge` does not include them."
+    )
+
+
+InvoicingState = strawberry.enum(
+    row_invoicing.State,
+    name="InvoicingState",
+    description=(
+        "Whether a row is invoiced. NONE: no hour of the row is on an invoice. PARTLY: some"
+        " hours are. FULLY: all hours are; never for an open row."
+    ),
+)
+
+
+@permissions.open_type
+@strawberry.type(
+    description=(
+        "How much of a summary row is on invoices that are not void. Drafts count, because they"
+        " reserve their hours: see the `status` of `invoices`."
+    )
+)
+class RowInvoicing:
+    state: row_invoicing.State = strawberry.field(description="Whether all hours are on invoices.")
+    invoiced_hours: base.Long = strawberry.field(
+        description="Hours of the row that are on an invoice or draft."
+    )
+    hours: base.Long = strawberry.field(
+        description="Hours of the row's whole period, with calls or without."
+    )
+    account_id: strawberry.Private[int]
+    invoice_ids: strawberry.Private[list[int]]
+
+    @classmethod
+    def of(cls, account_id: int, row: row_invoicing.RowInvoicing) -> "RowInvoicing":
+        return cls(
+            state=row.state,
+            invoiced_hours=row.invoiced_hours,
+            hours=row.hours,
+            account_id=account_id,
+            invoice_ids=list(row.hours_by_invoice),
+        )
+
+    @strawberry.field(description="The invoices and drafts, in order of their periods.")
+    async def invoices(self, info: base.Info) -> list[invoice_types.Invoice]:
+        found = await _invoices(info, self.account_id, self.invoice_ids)
+        return sorted(found, key=lambda invoice: (invoice.period_start, invoice.id))
+
+
+@strawberry.type(
+    description="A row of a customer's summary. The customer summary (DAILY, WEEKLY, MONTHLY) is"
+    " the only data valid for billing."
+)
+class SummaryRow(SummarySums):
+    key: strawberry.Private[periods.RowKey]
+    charge: base.Money = permissions.open_field(
+        description="Charge of these calls: the exact sum of the rounded charges of each call."
+    )
+
+    @classmethod
+    def of(cls, row: cells.Row, currency: str, now: datetime) -> "SummaryRow":
+        charge = base.Money.of(row.charge, currency)
+        return cls(key=row.key, charge=charge, **_sums(row, now))
+
+    @permissions.field(
+        requires=Capability.SEE_BILLING,
+        description=(
+            "The invoice or draft that contains all hours of the row. Null if none does: see"
+            " `invoicing`."
+        ),
+    )
+    async def invoice(self, info: base.Info) -> invoice_types.Invoice | None:
+        id = (await _invoicing(info, self.key)).sole_invoice_id
+        return None if id is None else (await _invoices(info, self.key.account_id, [id]))[0]
+
+    @permissions.field(
+        requires=Capability.SEE_BILLING, description="How many hours of the row are on invoices."
+    )
+    async def invoicing(self, info: base.Info) -> RowInvoicing | None:
+        return RowInvoicing.of(self.key.account_id, await _invoicing(info, self.key))
+
+
+async def _invoicing(info: base.Info, key: periods.RowKey) -> row_invoicing.RowInvoicing:
+    return await info.context.loader(summaries.invoicing).load(key)
+
+
+async def _invoices(
+    info: base.Info, account_id: int, ids: list[int]
+) -> list[invoice_types.Invoice]:
+    keys = [(account_id, id) for id in ids]
+    invoices = await info.context.loader(summaries.invoices_of).load_many(keys)
+    return [invoice_types.Invoice.of(account_id, row) for row in invoices]
+
+
+@permissions.open_type
+@strawberry.type(description="A row of the account's summary, over all its customers.")
+class AccountSummaryRow(SummarySums):
+    charges: list[base.Money] = strawberry.field(
+        description="Charges of these calls, one sum per currency."
+    )
+
+    @classmethod
+    def of(cls, row: cells.Row, now: datetime) -> "AccountSummaryRow":
+        charges = [
+            base.Money.of(row.charges[currency], currency) for currency in sorted(row.charges)
+        ]
+        return cls(charges=charges, **_sums(row, now))
+
+
+def _sums(row: cells.Row, now: datetime) -> dict[str, Any]:
+    period = row.key.period
+    return {
+        "id": row_id(row.key),
+        "period_start": period.start,
+        "period_end": period.end,
+        "open": period.is_open(now),
+        "version": row.version,
+        "attempts": row.attempts,
+        "answered": row.answered,
+        "talk_seconds": (row.talk_us + 500_000) // 1_000_000,
+        "talk_time": cells.talk_seconds(row),
+        "billed_seconds": row.billed_seconds,
+        "unrated_calls": row.unrated,
+        **statistic_fields.values(ratios.ROW_STATISTICS, row),
+    }
+
+
+@permissions.open_type
+@strawberry.type
+class _Facts(base.Fresh):
+    billable: bool = strawberry.field(
+        description=(
+            "Whether these rows can be invoiced: a customer's DAILY, WEEKLY and MONTHLY rows,"
+            " once closed. No other data is valid for billing."
+        )
+    )
+
+
+@strawberry.type(description="A page of a customer's summary rows, newest first.")
+class SummaryConnection(_Facts, base.Connection[SummaryRow]):
+    pass
+
+
+@strawberry.type(description="A page of the account's summary rows, newest first.")
+class AccountSummaryConnection(_Facts, base.Connection[AccountSummaryRow]):
+    pass
+
+
+_ABOUT = (
+    "Newest first, at most a minute old. LIVE has always 24 rows, one per hour; the others have"
+    " a row for each period with calls."
+)
+GranularityArgument = Annotated[
+    periods.Granularity, strawberry.argument(description="Length of the period of one row.")
+]
+
+
+@strawberry.type
+class HasSummary(base.Scoped):
+    @permissions.field(
+        requires=Capability.SEE_SUMMARIES,
+        description=f"The customer's summary, the only data valid for billing. {_ABOUT}",
+        metadata=prices.price(100, each=13),
+    )
+    async def summary(
+        self,
+        info: base.Info,
+        granularity: GranularityArgument,
+        first: base.First = 24,
+        after: base.After = None,
+    ) -> SummaryConnection | None:
+        page = await _page(info, self.customer_id, granularity, first, after)
+        now, currency = info.context.now, page.currency or ""
+        edges, page_info = base.paged(
+            page.rows, first, after, _cursor, lambda row: SummaryRow.of(row, currency, now)
+        )
+        return SummaryConnection(
+            edges=edges,
+            page_info=page_info,
+            as_of=page.freshness.as_of,
+            stale=page.freshness.is_stale,
+            billable=page.billable,
+        )
+
+
+@strawberry.type
+class HasAccountSummary(base.Scoped):
+    @permissions.field(
+        requires=Capability.SEE_SUMMARIES,
+        whole_account=True,
+        description=f"The summary of all customers, not valid for billing. {_ABOUT}",
+        metadata=prices.price(100, each=9),
+    )
+    async def summary(
+        self,
+        info: base.Info,
+        granularity: GranularityArgument,
+        first: base.First = 24,
+        after: base.After = None,
+    ) -> AccountSummaryConnection | None:
+        page = await _page(info, None, granularity, first, after)
+        now = info.context.now
+        edges, page_info = base.paged(
+            page.rows, first, after, _cursor, lambda row: AccountSummaryRow.of(row, now)
+        )
+        return AccountSummaryConnection(
+            edges=edges,
+            page_info=page_info,
+            as_of=page.freshness.as_of,
+            stale=page.freshness.is_stale,
+            billable=page.billable,
+        )
+
+
+async def _page(
+    info: base.Info,
+    customer_id: int | None,
+    granularity: periods.Granularity,
+    first: int,
+    after: str | None,
+) -> summaries.Page:
+    context = info.context
+    size = base.page_size(first)
+    caller, before = context.signed_in(), _before(after)
+    return await summaries.page(caller, customer_id, granularity, size, before, context.now)
+
+
+def _cursor(row: cells.Row) -> str:
+    return base.encode_cursor(int(row.key.start.timestamp()))
+
+
+def _before(after: str | None) -> datetime | None:
+    seconds = base.decode_number_cursor(after)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise base.bad_cursor() from error
+
+
+async def row_node(
+    info: base.Info, parts: tuple[str, ...]
+) -> SummaryRow | AccountSummaryRow | None:
+    """The row of `node(id:)`."""
+    caller, now = info.context.signed_in(), info.context.now
+    try:
+        row, currency = await summaries.row(caller, periods.RowKey.of(caller.account_id, parts))
+    except refusals.Refusal as refusal:
+        if refusal.code == "NOT_FOUND":
+            return None
+        raise
+    return AccountSummaryRow.of(row, now) if currency is None else SummaryRow.of(row, currency, now)

@@ -1,0 +1,1 @@
+"""GraphiQL: its page, and the files that build.mjs builds from the npm package."""

@@ -1,0 +1,77 @@
+"""One connection to Redis for many readers: each gets its own reply, even if others cancel."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from live.shared_connection import SharedConnection, open_connection
+from tests.support.own_redis import own_redis
+from tests.support.silent_network import Wire
+
+
+@pytest.fixture
+async def wire(services: Any) -> AsyncIterator[Wire]:
+    async with Wire(services.redis_url).opened() as wire:
+        yield wire
+
+
+async def _echoed(reading: SharedConnection, said: bytes) -> bytes:
+    answer: bytes = await reading.execute_command("ECHO", said)
+    return answer
+
+
+async def _is_answered(reading: SharedConnection, said: bytes) -> bool:
+    try:
+        return await _echoed(reading, said) == said
+    except (RedisError, OSError):
+        return False
+
+
+async def test_concurrent_requests_get_their_own_replies_over_one_connection(redis: Redis) -> None:
+    said = [str(n).encode() for n in range(200)]
+    async with open_connection(redis) as reading:
+        assert await asyncio.gather(*(_echoed(reading, one) for one in said)) == said
+        ids = await asyncio.gather(*(reading.execute_command("CLIENT", "ID") for _ in range(20)))
+        assert len(set(ids)) == 1
+
+
+async def test_the_reply_to_a_canceled_request_is_not_that_of_the_next(wire: Wire) -> None:
+    async with Redis.from_url(wire.url) as redis, open_connection(redis) as reading:
+        assert await _is_answered(reading, b"first")
+        wire.silence()
+        for said in (b"given up", b"and again"):  # sent; then while it is opened anew
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await _echoed(reading, said)
+        wire.mend()
+        async with asyncio.timeout(5):
+            assert await _echoed(reading, b"next") == b"next"
+
+
+async def test_after_a_restart_of_redis_at_most_one_reader_fails() -> None:
+    async with (
+        own_redis() as server,
+        Redis.from_url(server.url) as redis,
+        open_connection(redis) as reading,
+    ):
+        assert await _is_answered(reading, b"before")
+        server.kill()
+        assert not await _is_answered(reading, b"meanwhile")
+        await server.start()
+        assert await _is_answered(reading, b"after")
+        server.kill()
+        await server.start()
+        found = [await _is_answered(reading, b"again") for _ in range(3)]
+        assert found[1:] == [True, True]
+
+
+async def test_a_redis_error_does_not_close_the_connection(redis: Redis) -> None:
+    async with open_connection(redis) as reading:
+        id = await reading.execute_command("CLIENT", "ID")
+        with pytest.raises(RedisError):
+            await reading.execute_command("EVALSHA", "0" * 40, 0)
+        assert await reading.execute_command("CLIENT", "ID") == id

@@ -1,0 +1,65 @@
+"""Concurrent assignments of numbers on all connections of the pool."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from tests.support.numbering.number_plan import Desk, code, open_desk, rows_of
+
+
+async def test_a_hundred_concurrent_assignments_return_a_hundred_consecutive_blocks(
+    desk: Desk,
+) -> None:
+    customers = [*desk.customers, *[await desk.customer() for _ in range(5)]]
+    await desk.range(1000, 1999, 10)
+    made = await asyncio.gather(*(desk.assign(customers[n % 7]) for n in range(100)))
+    assert sorted(block.span.first for block in made) == list(range(1000, 2000, 10))
+    assert await desk.spans() == [(first, first + 9) for first in range(1000, 2000, 10)]
+    assert await code(desk.assign(customers[0])) == "NO_FREE_BLOCK"
+    await desk.check_gaps()
+
+
+async def test_a_hundred_concurrent_claims_of_one_username_create_one_sip_user(desk: Desk) -> None:
+    claims = [code(desk.create(desk.customers[n % 2], 4242)) for n in range(100)]
+    assert Counter(await asyncio.gather(*claims)) == {"": 1, "USERNAME_TAKEN": 99}
+    [row] = await rows_of(
+        "SELECT count(*) AS n FROM sip_users WHERE account_id = $1 AND number = 4242",
+        desk.account_id,
+    )
+    assert row["n"] == 1
+    await desk.check_gaps()
+
+
+async def test_a_hundred_concurrent_requests_with_one_key_assign_one_block(desk: Desk) -> None:
+    asked = [desk.assign(desk.customers[0], key="same") for _ in range(100)]
+    assert len({block.id for block in await asyncio.gather(*asked)}) == 1
+    assert await desk.spans() == [(1000, 1999)]
+
+
+async def test_a_block_never_covers_a_new_sip_user_of_another_customer(opened: str) -> None:
+    """Whichever comes first: the block goes elsewhere, or the user does not come to be."""
+    seen: Counter[str] = Counter()
+    for _ in range(15):
+        desk = await open_desk()
+        await desk.range(1000, 1029, 10)
+        acme, globex = desk.customers
+        users: list[Any] = [code(desk.create(globex, number)) for number in (1005, 1014)]
+        users.insert(1, desk.assign(acme))
+        first, block, second = await asyncio.gather(*users)
+        taken = {1005: first, 1014: second}
+        for number, refused in taken.items():
+            inside = block.span.first <= number <= block.span.last
+            assert refused == ("NUMBER_NOT_YOURS" if inside else "")
+            seen["refused" if refused else "made"] += 1
+        await desk.check_gaps()
+    assert seen["made"]
+
+
+async def test_of_two_first_ranges_set_concurrently_one_wins(opened: str) -> None:
+    desk = await open_desk()
+    await asyncio.gather(*(desk.range(1000, 1999, size) for size in (10, 20, 30, 40, 50)))
+    sizes = await rows_of(
+        "SELECT block_size FROM number_ranges WHERE account_id = $1", desk.account_id
+    )
+    assert len(sizes) == 1
+    await desk.check_gaps()

@@ -1,0 +1,51 @@
+"""Subscriptions to live channels over the wire, by the gql client."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gql import Client, GraphQLRequest
+from gql.transport.websockets import WebsocketsTransport
+
+from tests.support.api.callers import Caller
+
+QUERY = """subscription Channels($customer: ID) { liveChannels(customerId: $customer) {
+    sequence asOf inUse limit cps byCarrier { carrier { id name } inUse } } }"""
+
+
+class Watched:
+    """The states that come, one at a time."""
+
+    def __init__(self, results: Any) -> None:
+        self._results = results
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(30):
+            state: dict[str, Any] = (await anext(self._results))["liveChannels"]
+        assert sum(one["inUse"] for one in state["byCarrier"]) == state["inUse"]
+        return state
+
+    async def until(self, in_use: int) -> list[dict[str, Any]]:
+        """All that comes up to the first state with so many calls."""
+        states = [await self.next()]
+        while states[-1]["inUse"] != in_use:
+            states.append(await self.next())
+        sequences = [state["sequence"] for state in states]
+        assert sequences == sorted(set(sequences))
+        return states
+
+
+@asynccontextmanager
+async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator[Watched]:
+    transport = WebsocketsTransport(
+        url=caller.url.replace("http", "ws") + "/graphql",
+        init_payload={"authorization": f"Bearer {caller.token}"},
+    )
+    async with Client(transport=transport) as session:
+        request = GraphQLRequest(QUERY, variable_values={"customer": customer})
+        results = session.subscribe(request)
+        try:
+            yield Watched(results)
+        finally:
+            await results.aclose()

@@ -1,0 +1,25 @@
+"""Manual statements, and the refusals of the database."""
+
+import asyncpg
+
+from models import db
+
+
+class Undone(Exception):  # noqa: N818 - the statement was possible, and is taken back
+    pass
+
+
+async def refusal(statement: str) -> str | None:
+    """What the database says against it; what it does otherwise is taken back."""
+    try:
+        async with db.transaction() as conn:
+            await conn.execute(statement)
+            raise Undone
+    except Undone:
+        return None
+    except asyncpg.PostgresError as error:
+        return str(error)
+
+
+async def is_refused(statement: str) -> bool:
+    return await refusal(statement) is not None

@@ -1,0 +1,31 @@
+"""Applies events of switches to the live channels of the account ACCOUNT and reads the counts."""
+
+from redis.asyncio import Redis
+
+from domain.records import calls
+from live import channels
+from tests.support.live.switch_events import after
+
+ACCOUNT = 1
+
+
+async def tell(
+    redis: Redis, *events: calls.LiveEvent | calls.Beat, at: float = 0.0
+) -> dict[str, str]:
+    """The snapshots wanted after these events, told `at` seconds after NOW."""
+    return (await channels.apply(redis, ACCOUNT, events, after(at))).snapshot_wanted
+
+
+async def show(
+    redis: Redis, snapshot: calls.Snapshot, at: float = 0.0
+) -> tuple[calls.LostCall, ...]:
+    applied = await channels.apply_snapshot(redis, ACCOUNT, snapshot, after(at))
+    assert applied.settled_switches == {snapshot.switch}
+    assert applied.snapshot_wanted == {}
+    return applied.lost_calls
+
+
+async def count(redis: Redis, customer: int | None = None) -> dict[int | None, int]:
+    shown = await channels.read(redis, ACCOUNT, customer)
+    assert shown.in_use == sum(n for _, n in shown.by_carrier)
+    return dict(shown.by_carrier)

@@ -1,0 +1,237 @@
+"""Rows, cells and graphs over GraphQL, compared with the independent calculation."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import product
+from random import Random
+from typing import Any
+
+import pytest
+
+from domain.summaries import intervals
+from runtime import clock
+from tests.support.scenarios import expectations, worlds
+from tests.support.scenarios.board import Answer, Board
+from tests.support.scenarios.truth import Truth
+
+_SEED = 1
+RATIOS = ("ASR", "ACD_SECONDS", "NER", "PDD_MS", "DTMF_PERCENT")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+async def check_rows(board: Board, truth: Truth, world: worlds.World) -> None:
+    for customer in world.customers:
+        for granularity in ("DAILY", "WEEKLY", "MONTHLY", "LIVE"):
+            wanted = expectations.rows(truth, customer.reference, granularity)
+            answered = await board.rows(customer.reference, granularity)
+            if granularity == "LIVE":
+                assert len(answered) == 24
+                kept = {at(row["periodStart"]) for row in answered}
+                wanted = {start: sums for start, sums in wanted.items() if start in kept}
+            found = {at(row["periodStart"]): row for row in answered if row["attempts"]}
+            assert found.keys() == wanted.keys(), (customer.reference, granularity)
+            for start, sums in wanted.items():
+                check_row(found[start], sums, customer.currency)
+
+
+def check_row(row: Answer, sums: expectations.Sums, currency: str) -> None:
+    assert row["attempts"] == sums["attempts"]
+    assert row["answered"] == sums["answered"]
+    assert row["billedSeconds"] == sums["billed"]
+    assert Decimal(row["talkTime"]) * 1_000_000 == sums["talk_us"]
+    assert Decimal(row["charge"]["amount"]) == sums["charge"]
+    assert row["charge"]["currency"] == currency
+    assert row["unratedCalls"] == sums["unrated"]
+    check_ratios(row, sums)
+    check_dtmf_and_pdd(row, sums)
+    counted = sums["attempts"] - sums["redirected"]
+    check_ratio(row["ner"], 100 * sums["effective"] / counted if counted else None)
+
+
+def check_ratios(row: Answer, sums: expectations.Sums) -> None:
+    assert row["asr"] == pytest.approx(100 * sums["answered"] / sums["attempts"], rel=1e-12)
+    if not sums["answered"]:
+        assert row["acdSeconds"] is None
+        return
+    acd = sums["talk_us"] / sums["answered"] / 1_000_000
+    assert row["acdSeconds"] == pytest.approx(acd, rel=1e-12)
+
+
+async def check_account(board: Board, truth: Truth) -> None:
+    """The account's months: all customers together, their attempts and a charge a currency."""
+    data = await board.ask(
+        "{ viewer { ... on Staff { account { summary(granularity: MONTHLY) { edges { node"
+        " { periodStart attempts charges { amount currency } } } } } } } }"
+    )
+    found = {
+        at(edge["node"]["periodStart"]): edge["node"]
+        for edge in data["viewer"]["account"]["summary"]["edges"]
+    }
+    for row in truth.query(
+        "SELECT epoch_ms(date_trunc('month', setup)) AS ms, currency, sum(charge) AS charge"
+        " FROM rated JOIN customers USING (customer) WHERE final GROUP BY ALL"
+    ):
+        [node] = [node for start, node in found.items() if start.timestamp() * 1000 == row["ms"]]
+        charges = {each["currency"]: Decimal(each["amount"]) for each in node["charges"]}
+        assert charges[row["currency"]] == row["charge"]
+    attempts = truth.query(
+        "SELECT epoch_ms(date_trunc('month', setup)) AS ms, count(*) AS attempts"
+        " FROM rated WHERE final GROUP BY ALL"
+    )
+    assert {
+        start.timestamp() * 1000: node["attempts"]
+        for start, node in found.items()
+        if node["attempts"]
+    } == {row["ms"]: row["attempts"] for row in attempts}
+
+
+async def check_cells(board: Board, truth: Truth) -> None:
+    random = Random(_SEED)
+    values: dict[str, Any] = {
+        "ATTEMPTS": lambda s: Fraction(s["attempts"]),
+        "ANSWERED": lambda s: Fraction(s["answered"]),
+        "TALK_SECONDS": lambda s: Fraction(s["talk_us"], 1_000_000),
+        "BILLED_SECONDS": lambda s: Fraction(s["billed"]),
+        "CHARGE": lambda s: Fraction(s["charge"]),
+        "UNRATED_CALLS": lambda s: Fraction(s["unrated"]),
+        "ASR": lambda s: quotient(100 * s["answered"], s["attempts"]),
+        "ACD_SECONDS": lambda s: quotient(s["talk_us"], 1_000_000 * s["answered"]),
+        "NER": lambda s: quotient(100 * s["effective"], s["attempts"] - s["redirected"]),
+        "PDD_MS": lambda s: quotient(s["pdd_us"], 1_000 * s["pdd_count"]),
+        "DTMF_PERCENT": lambda s: quotient(100 * s["dtmf"], s["answered"]),
+    }
+    for customer, granularity in product(worlds.BILLED, ("DAILY", "WEEKLY", "MONTHLY")):
+        wanted = expectations.rows(truth, customer, granularity)
+        rows = [row for row in await board.rows(customer, granularity) if row["attempts"]]
+        chosen = random.sample(rows, min(25, len(rows) - 1))
+        sums = [wanted[at(row["periodStart"])] for row in chosen]
+        for column, value in values.items():
+            data = await board.ask(
+                "query($r: [ID!]!, $c: SummaryColumn!) { summaryCells(rowIds: $r, column: $c)"
+                " { count sum cellAverage weightedAverage } }",
+                r=[row["id"] for row in chosen],
+                c=column,
+            )
+            check_selection(data["summaryCells"], column, sums, value)
+
+
+def check_selection(found: Answer, column: str, sums: list[expectations.Sums], value: Any) -> None:
+    cells = [each for each in map(value, sums) if each is not None]
+    assert found["count"] == len(sums)
+    assert Decimal(found["cellAverage"]) == rounded(sum(cells) / len(cells))
+    if column not in RATIOS:
+        assert Fraction(Decimal(found["sum"])) == sum(cells)
+        assert found["weightedAverage"] is None
+        return
+    assert found["sum"] is None
+    whole = {
+        name: sum(each[name] for each in sums)
+        for name in sums[0]
+        if name not in ("start", "charge")
+    }
+    assert Decimal(found["weightedAverage"]) == rounded(value(whole))
+
+
+def quotient(numerator: int, denominator: int) -> Fraction | None:
+    return Fraction(numerator, denominator) if denominator else None
+
+
+def rounded(exact: Fraction) -> Decimal:
+    """Half up to 20 places, of numbers that are not negative."""
+    units = (exact * 10**20 + Fraction(1, 2)).__floor__()
+    return Decimal((0, tuple(int(digit) for digit in str(units)), -20))
+
+
+async def check_graphs(board: Board, truth: Truth) -> None:
+    """Twenty days, or the whole weeks and months of them, at every interval (four days of
+    quarter-hours, for the limit of cost): the wall clock of the owner is UTC."""
+    now = clock.now()
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
+    day = hour.replace(hour=0)
+    starts = {
+        "QUARTER_HOUR": hour + timedelta(days=16),
+        "HOUR": hour,
+        "DAY": day,
+        "WEEK": day - timedelta(days=day.weekday()),
+        "MONTH": day.replace(day=1),
+    }
+    assert starts.keys() == set(intervals.Interval)
+    for customer in worlds.BILLED:
+        for interval, start in starts.items():
+            await check_graph(board, truth, customer, interval, (start, now + timedelta(hours=1)))
+
+
+async def check_graph(
+    board: Board, truth: Truth, customer: str, interval: str, span: tuple[datetime, datetime]
+) -> None:
+    query = """
+    query($c: ID!, $from: DateTime!, $to: DateTime!, $i: StatsInterval!) { customer(id: $c) {
+      stats(from: $from, to: $to, interval: $i) {
+        total { at attempts answered asr acdSeconds dtmfPercent pddMs }
+        ner codes { code attempts }
+        byCarrier { carrier { id } points { at attempts answered
+                                            legs { offered answered pddMs } } } } } }"""
+    names = {id: reference for reference, id in board.carriers.items()}
+    since, until = span
+    values = {"from": since.isoformat(), "to": until.isoformat(), "i": interval}
+    data = await board.ask(query, c=board.customers[customer], **values)
+    stats = data["customer"]["stats"]
+    wanted = expectations.rows(truth, customer, interval)
+    points = {at(point["at"]): point for point in stats["total"]}
+    for start, sums in wanted.items():
+        if start >= since:
+            check_point(points.pop(start), sums)
+    assert not any(point["attempts"] for point in points.values())
+    found = {
+        (
+            None if graph["carrier"] is None else names[graph["carrier"]["id"]],
+            round(at(point["at"]).timestamp() * 1_000_000),
+        ): point
+        for graph in stats["byCarrier"]
+        for point in graph["points"]
+    }
+    carriers = expectations.by_carrier(truth, customer, since, interval)
+    assert {key: (p["attempts"], p["answered"]) for key, p in found.items() if p["attempts"]} == {
+        key: (s["attempts"], s["answered"]) for key, s in carriers.items()
+    }
+    check_legs(found, expectations.legs(truth, customer, since, interval))
+    check_codes(stats, expectations.codes(truth, customer, since))
+
+
+def check_legs(
+    found: dict[tuple[str | None, int], Answer],
+    wanted: dict[tuple[str | None, int], expectations.Sums],
+) -> None:
+    offered = {key: point["legs"] for key, point in found.items() if point["legs"]["offered"]}
+    assert offered.keys() == wanted.keys()
+    for key, sums in wanted.items():
+        legs = offered[key]
+        assert (legs["offered"], legs["answered"]) == (sums["offered"], sums["answered"])
+        check_ratio(legs["pddMs"], sums["pdd_ms"])
+
+
+def check_codes(stats: Answer, wanted: dict[int, int]) -> None:
+    assert [(each["code"], each["attempts"]) for each in stats["codes"]] == sorted(wanted.items())
+    effective = sum(wanted.get(code, 0) for code in (200, 480, 486, 600, 603))
+    assert stats["ner"] == pytest.approx(100 * effective / sum(wanted.values()), rel=1e-12)
+
+
+def check_point(point: Answer, sums: expectations.Sums) -> None:
+    assert (point["attempts"], point["answered"]) == (sums["attempts"], sums["answered"])
+    check_ratios(point, sums)
+    check_dtmf_and_pdd(point, sums)
+
+
+def check_dtmf_and_pdd(found: Answer, sums: expectations.Sums) -> None:
+    dtmf = 100 * sums["dtmf"] / sums["answered"] if sums["answered"] else None
+    check_ratio(found["dtmfPercent"], dtmf)
+    pdd = sums["pdd_us"] / sums["pdd_count"] / 1000 if sums["pdd_count"] else None
+    check_ratio(found["pddMs"], pdd)
+
+
+def check_ratio(found: float | None, wanted: float | None) -> None:
+    assert found == (None if wanted is None else pytest.approx(wanted, rel=1e-12))
