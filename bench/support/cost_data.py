@@ -177,7 +177,7 @@ def events(world: World) -> list[dict[str, Any]]:
         for day in range(BILLED_DAYS):
             setup = midnight - timedelta(days=day + 1, hours=-12)
             events.append(event(day, customer, setup))
-    late = world.now - timedelta(hours=3)
+    late = max(midnight, world.now - timedelta(hours=3))  # an hour that is not billed below
     for n in range(PAGE):
         events += [
             event(900_000 + n, 0, late, customer="nobody"),

@@ -47,12 +47,15 @@ class HeldRecord:
         description="Whether staff still have to decide on it."
     )
     received_at: datetime = strawberry.field(description="When it was received.")
-    held: CallRecord = strawberry.field(description="The content of the held record.")
+    held: CallRecord = strawberry.field(
+        description="The content of the held record.", metadata=prices.price(6)
+    )
     counts: CallRecord | None = strawberry.field(
         description=(
             "The record that counts now: the existing one, or the one that was accepted from"
             " this. Null if it has been archived with its hour."
-        )
+        ),
+        metadata=prices.price(6),
     )
 
     @classmethod

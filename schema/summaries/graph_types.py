@@ -245,7 +245,7 @@ class HasStats(base.Scoped):
         f" {intervals.MAX_POINTS} points (TOO_MANY_POINTS) and {intervals.MAX_DAYS} days"
         " (BAD_RANGE). Refused also: BUSY.",
         extensions=[expensive.Expensive(_asks_for_long)],
-        metadata=prices.price(250, each=8.4, work=_work, points=_points),
+        metadata=prices.price(250, each=10, work=_work, points=_points),
     )
     async def stats(
         self,

@@ -85,7 +85,7 @@ def price(
 
 
 # The cost of hashing or comparing a password: argon2 is slow by design.
-_PASSWORD = 18_000.0
+_PASSWORD = 13_500.0
 
 
 def password_price(

@@ -110,10 +110,11 @@ class Observer:
 async def observed(
     switch: Switch, urls: list[str], token: str, each: int = 2
 ) -> AsyncIterator[Observer]:
-    """So many subscribers and pollers at each URL."""
+    """`each` subscribers and pollers at each URL, once the truth reaches LATE seconds back."""
     truth = Truth(switch)
     observer = Observer(truth)
     tasks = [asyncio.create_task(truth.follow())]
+    await asyncio.sleep(LATE)
     for url in urls * each:
         tasks.append(asyncio.create_task(observer.subscribe(url, token)))
         tasks.append(asyncio.create_task(observer.poll(url, token)))
