@@ -139,7 +139,8 @@ _PAGES = (
 def _page(customer_id: int | None, kind: Granularity, first: int) -> Work:
     async def read(_: int) -> None:
         page = await summaries.page(STAFF, customer_id, kind, first, None, data.NOW)
-        await summaries.invoicing([row.key for row in page.rows[:first]])
+        if customer_id is not None:
+            await summaries.invoicing([row.key for row in page.rows[:first]])
 
     return read
 
