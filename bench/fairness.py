@@ -5,8 +5,8 @@ First it runs every field and mutation of the schema alone, with its largest inp
 ms). Then many connections send all of them, each as soon as the previous response arrives, with
 the limits of the settings. It compares the latency of another account's ingest, viewer query
 and pushes with and without this load (goal: p99 at most doubles). The contact's program has the
-lowest priority, because in production it runs on another machine. Both are measured twice: with one web
-process for everything, and with a second one for ingest, as in docker-compose.yml.
+lowest priority, because in production it runs on another machine. Both are measured twice: with one
+web process for everything, and with a second one for ingest, as in docker-compose.yml.
 
 Run: `./callboard bench fairness [SECONDS] [CONNECTIONS] [CALLS]`.
 """
