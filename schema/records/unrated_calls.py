@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from domain.records import call_filters
 from resolvers.access import Capability
 from resolvers.records import unrated_calls
 from schema.engine import base, permissions
@@ -202,5 +203,5 @@ def _wanted(
         account_id = info.context.signed_in().account_id
         customer_id = base.decode_id(asked.customer_id, "Customer", account_id)
     return unrated_calls.Filter(
-        customer_id, unrated_calls.digits(asked.destination), asked.from_, asked.to
+        customer_id, call_filters.digits(asked.destination, "destination"), asked.from_, asked.to
     )

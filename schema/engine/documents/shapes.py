@@ -29,6 +29,7 @@ LIST_SIZES: Mapping[str, int] = MappingProxyType(
         "AccountSummaryRow.charges": 2,
         "AlertRule.recipients": 3,
         "AuditEntry.changes": 4,
+        "Call.legs": 3,
         "Customer.numberBlocks": 100,
         "RowInvoicing.invoices": 2,
     }

@@ -12,6 +12,7 @@ from domain.identity.callers import Kind, Role, Scope
 from models import db
 from models.alerting import alert_states
 from models.checklists import checklist_state
+from models.records import call_keys
 from models.summaries import hours
 from models.tables import Session, Staff
 from runtime import clock
@@ -208,7 +209,13 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
         "ApiKey": key["id"],
         "SummaryRow": row["node"]["id"],
         "Invoice": invoice,
+        "Call": _call_id(split[1], f"{reference}-0"),
     }
+
+
+def _call_id(account_id: int, call_id: str) -> str:
+    key = call_keys.key_bytes("edge-1", call_id).hex()
+    return base.encode_id("Call", account_id, key, 0)
 
 
 async def _raised(account_id: int) -> None:
