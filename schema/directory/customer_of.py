@@ -5,7 +5,7 @@ import strawberry
 
 from schema.billing import invoice_types
 from schema.directory import customers
-from schema.engine import base, extension
+from schema.engine import base, extension, permissions
 from schema.numbering import number_blocks, sip_users
 from schema.records import call_types
 
@@ -40,4 +40,7 @@ def install() -> None:
         number_blocks.NumberBlock, "customer", _of_block, ("The customer to which it is assigned.")
     )
     extension.extend(invoice_types.Invoice, "customer", _of_invoice, "The customer that it bills.")
-    extension.extend(call_types.Call, "customer", _of_call, "The customer that made the call.")
+    of_call = permissions.open_field(
+        resolver=_of_call, description="The customer that made the call."
+    )
+    extension.add(call_types.Call, "customer", of_call)

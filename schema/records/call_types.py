@@ -20,38 +20,36 @@ from schema.records import leg_fields
 
 _KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MAX_LEG = 2**15 - 1
-_ROUTING = (
-    "Null for callers that can access only one customer, because routing is hidden from them."
-)
 
 
-@permissions.open_type
 @strawberry.type(
     description="A leg of a call. The final leg stands for the call: it has the charge."
 )
 class Call(leg_fields.LegFields, base.Node):
-    direction: str | None = strawberry.field(
+    direction: str | None = permissions.open_field(
         description="Direction that the switch reported. Null if it reported none."
     )
-    ringing_at: datetime | None = strawberry.field(
+    ringing_at: datetime | None = permissions.open_field(
         description="Time of the first 18x. Null if there was none."
     )
-    talk_seconds: base.Long = strawberry.field(
+    talk_seconds: base.Long = permissions.open_field(
         description="Talk time in whole seconds, rounded half up. `talkTime` is exact."
     )
-    pdd_ms: float | None = strawberry.field(
+    pdd_ms: float | None = permissions.open_field(
         description="Milliseconds from the setup of the attempt to the first 18x. Null if there was"
         " none."
     )
-    ring_ms: float | None = strawberry.field(
+    ring_ms: float | None = permissions.open_field(
         description="Milliseconds from the first 18x to the answer, or to the end if it was not"
         " answered. Null if there was no 18x."
     )
-    sip_reason: str | None = strawberry.field(
+    sip_reason: str | None = permissions.open_field(
         description="Reason of the final SIP code. Null if none was reported."
     )
-    q850_cause: int | None = strawberry.field(description="Q.850 cause. Null if none was reported.")
-    dtmf_digits: base.Long = strawberry.field(
+    q850_cause: int | None = permissions.open_field(
+        description="Q.850 cause. Null if none was reported."
+    )
+    dtmf_digits: base.Long = permissions.open_field(
         description="Number of DTMF digits. The digits are not stored."
     )
 
@@ -73,7 +71,7 @@ class Call(leg_fields.LegFields, base.Node):
             **leg_fields.values(account_id, record),
         )
 
-    @strawberry.field(
+    @permissions.open_field(
         description="The carrier of this leg. Null if none was chosen.", metadata=prices.price(2)
     )
     async def carrier(self, info: base.Info) -> carriers.Carrier | None:
@@ -81,7 +79,7 @@ class Call(leg_fields.LegFields, base.Node):
         named = info.context.signed_in().sees_carriers
         return None if row is None else carriers.Carrier.of(row, named=named)
 
-    @strawberry.field(
+    @permissions.open_field(
         description="What the customer pays. Null if no rate matches, or if the leg is not final.",
         metadata=prices.price(2),
     )
@@ -89,7 +87,7 @@ class Call(leg_fields.LegFields, base.Node):
         amount = self.record.charge
         return None if amount is None else base.Money.of(amount, await self._currency(info))
 
-    @strawberry.field(
+    @permissions.open_field(
         description="The rate that was applied. Null if no rate of a card was.",
         metadata=prices.price(4),
     )

@@ -106,7 +106,9 @@ class Reading:
                     yield name, f"[{own}]" if is_list else own
             elif isinstance(inner, graphql.GraphQLInputObjectType):
                 if slot in inner.fields:
-                    yield name, f"{{ {slot}: $id }}"
+                    type = graphql.get_nullable_type(inner.fields[slot].type)
+                    id = "[$id]" if isinstance(type, graphql.GraphQLList) else "$id"
+                    yield name, f"{{ {slot}: {id} }}"
             elif name == "after" and str(inner) == "Long":
                 yield name, "0"  # of what is told by numbers: from the beginning
             elif required(definition) or name in ("first", "since"):
