@@ -75,12 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _shuffled(items: list[pytest.Item], order: random.Random) -> list[pytest.Item]:
     """Within each folder, because what is made for a folder ends with it."""
-    found: list[pytest.Item] = []
+    folder_items: list[pytest.Item] = []
     for _, group in groupby(items, lambda item: item.path.parent):
         folder = list(group)
         order.shuffle(folder)
-        found += folder
-    return found
+        folder_items += folder
+    return folder_items
 
 
 @pytest.fixture(scope="session")

@@ -53,15 +53,18 @@ class Tenant:
         limits = [1_000 * which + n for n in (1, 2)]
         customers = [await carrier.customer(channelLimit=limit) for limit in limits]
         name = f"Carrier of {which}"
-        made = await carrier.owner.do(
+        carrier_node = await carrier.owner.do(
             "createCarrier", "Carrier", "id", name=name, reference="a", currency="EUR"
         )
-        switches = [Calls(redis, carrier, one, over=number(made["id"])) for one in customers]
+        switches = [
+            Calls(redis, carrier, customer, over=number(carrier_node["id"]))
+            for customer in customers
+        ]
         return cls(
             carrier,
             customers,
             {None: None, **dict(zip(customers, limits, strict=True))},
-            made["id"],
+            carrier_node["id"],
             name,
             switches,
         )
@@ -105,7 +108,7 @@ async def someone(tenant: Tenant, kind: str, which: int) -> Who:
         case "nobody":
             return Who(tenant, Caller(tenant.carrier.url, None), set())
     scopes = ["BILLING_READ"] if kind == "billing key" else ["LIVE_READ"]
-    made = await tenant.carrier.owner.do(
+    key = await tenant.carrier.owner.do(
         "createApiKey",
         "CreatedApiKey",
         "id secret",
@@ -114,9 +117,9 @@ async def someone(tenant: Tenant, kind: str, which: int) -> Who:
         customerId=customer if kind == "customer key" else None,
     )
     may = {"key": everything, "customer key": {customer}, "billing key": set()}[kind]
-    caller = Caller(tenant.carrier.url, made["secret"])
+    caller = Caller(tenant.carrier.url, key["secret"])
     only = customer if kind == "customer key" else None
-    return Who(tenant, caller, may, only, made["id"])
+    return Who(tenant, caller, may, only, key["id"])
 
 
 @dataclass
@@ -221,7 +224,7 @@ async def tenants(api: Program, api_redis: Redis) -> list[Tenant]:
 @given(LISTENERS, CHANGES)
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_no_caller_receives_data_that_it_may_not_see(
-    tenants: list[Tenant], asked: list[Any], changes: list[Any]
+    tenants: list[Tenant], subscribers: list[Any], changes: list[Any]
 ) -> None:
     for tenant in tenants:
         await Account.filter(id=tenant.carrier.account_id).update(hide_carriers=False)
@@ -230,7 +233,7 @@ async def test_no_caller_receives_data_that_it_may_not_see(
     listeners: list[Listener] = []
     async with AsyncExitStack() as stack:
         tasks = []
-        for account, kind, customer, (other, of), document in asked:
+        for account, kind, customer, (other, of), document in subscribers:
             who = await someone(tenants[account], kind, customer)
             target = None if of is None else tenants[other].customers[of]
             listener = Listener(who, target)
@@ -255,7 +258,7 @@ def _socket(caller: Caller) -> Any:
 
 async def _change(
     change: str,
-    one: int,
+    first: int,
     two: int,
     tenants: list[Tenant],
     listeners: list[Listener],
@@ -263,12 +266,12 @@ async def _change(
 ) -> None:
     match change:
         case "call":
-            await tenants[one].start(two)
+            await tenants[first].start(two)
         case "hide":
-            await Account.filter(id=tenants[one].carrier.account_id).update(hide_carriers=True)
-            hidden.setdefault(one, time.monotonic())
+            await Account.filter(id=tenants[first].carrier.account_id).update(hide_carriers=True)
+            hidden.setdefault(first, time.monotonic())
         case "revoke":
-            listener = listeners[one % len(listeners)]
+            listener = listeners[first % len(listeners)]
             who = listener.who
             if who.key_id is not None and listener.revoked_at is None:
                 await who.tenant.carrier.owner.do("revokeApiKey", "ApiKey", "id", id=who.key_id)

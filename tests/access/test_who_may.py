@@ -53,8 +53,8 @@ async def test_a_query_serves_permitted_callers_only_and_treats_a_foreign_id_as_
             continue
         for slot, kind in [(None, None), *sdl_documents.slots(name, definition)]:
             if slot is None and any(
-                sdl_documents.required(one) and sdl_documents.is_id(one.type)
-                for one in definition.args.values()
+                sdl_documents.required(argument) and sdl_documents.is_id(argument.type)
+                for argument in definition.args.values()
             ):
                 continue
             cases = (
@@ -80,10 +80,10 @@ async def test_only_permitted_callers_see_an_object_and_a_foreign_object_is_not_
             reading = _reading(everything, who)
             text = " ".join(reading.field(sdl_documents.type_of(type), name) for name in group)
             node = f"query Q($id: ID!) {{ it: node(id: $id) {{ ... on {type} {{ {text} }} }} }}"
-            told = await permission_checks.by_case(http, who.asks, node, cases)
+            answers = await permission_checks.by_case(http, who.asks, node, cases)
             allowed = _allows(type, needs, who)
             field = None if needs is None else group[0]
-            _judge(f"{type}.{group}", who, cases, told, allowed, field=field)
+            _judge(f"{type}.{group}", who, cases, answers, allowed, field=field)
             counted["fields"] += len(cases) * len(group)
 
 
@@ -115,7 +115,7 @@ def _reading(everything: World, who: Who) -> sdl_documents.Reading:
 
 
 def _judge(
-    what: str,
+    subject: str,
     who: Who,
     cases: dict[str, str],
     answers: dict[str, dict[str, Any]],
@@ -123,11 +123,11 @@ def _judge(
     *,
     field: str | None,
 ) -> None:
-    place = f"{what} as {who.name}"
+    place = f"{subject} as {who.name}"
     own = answers["own"]
-    shown = permission_checks.is_shown(own, field)
-    assert shown is allowed, f"{place}: {own}"
-    if not shown:
+    is_shown = permission_checks.is_shown(own, field)
+    assert is_shown is allowed, f"{place}: {own}"
+    if not is_shown:
         assert permission_checks.code_of(own) in permission_checks.NOTHING | {None}, (
             f"{place}: {own}"
         )

@@ -32,7 +32,7 @@ def test_every_mutation_has_a_case() -> None:
 async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_as_unknown(
     everything: World, http: httpx2.AsyncClient, counted: Counter[str], mutation: str
 ) -> None:
-    case, slots, done = CASES[mutation], sdl_documents.mutation_slots(mutation), 0
+    case, slots, successes = CASES[mutation], sdl_documents.mutation_slots(mutation), 0
     is_public = declared.required("Mutation", mutation).requires is Identity.NONE
     everything = await _with_new_ones(everything, {kind for _, kind in slots})
     # Checking a password takes long, whoever asks.
@@ -42,7 +42,7 @@ async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_
             http, asks, [_doing(everything, mutation, None, "")]
         )
         _judge_done(mutation, who, answer)
-        done += "code" not in answer["data"]["it"]
+        successes += "code" not in answer["data"]["it"]
         counted["mutations"] += 1
         for slot, kind in slots:
             cases = permission_checks.cases_of(everything.ids[kind])
@@ -51,7 +51,7 @@ async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_
             answers = await permission_checks.answers_of(http, who.asks, operations)
             _judge_ids(mutation, slot, kind, who, cases, dict(zip(cases, answers, strict=True)))
             counted["mutations"] += len(cases)
-    assert bool(done) is not bool(case.undone), f"{mutation}: done {done} times"
+    assert bool(successes) is not bool(case.undone), f"{mutation}: done {successes} times"
 
 
 async def _with_new_ones(everything: World, kinds: Set[str]) -> World:
@@ -82,12 +82,14 @@ async def test_an_empty_account_cannot_act_on_objects_of_another_account(
                 cases["none"] = _of(ids.none, bare.account_id)
             operations = [_doing(everything, mutation, slot, id) for id in cases.values()]
             answers = await permission_checks.answers_of(http, bare.owner, operations)
-            told = {
-                permission_checks.without(one, id)
-                for one, id in zip(answers, cases.values(), strict=True)
+            answers_by_slot = {
+                permission_checks.without(answer, id)
+                for answer, id in zip(answers, cases.values(), strict=True)
             }
-            assert len(told) == 1, f"{mutation}({slot}): {told}"
-            assert answers[0]["data"]["it"].get("code") == "NOT_FOUND", f"{mutation}: {told}"
+            assert len(answers_by_slot) == 1, f"{mutation}({slot}): {answers_by_slot}"
+            assert answers[0]["data"]["it"].get("code") == "NOT_FOUND", (
+                f"{mutation}: {answers_by_slot}"
+            )
             counted["mutations"] += len(cases)
 
 
@@ -111,23 +113,23 @@ async def _signed_in_anew(everything: World, who: Who) -> Caller:
 
 def _doing(everything: World, mutation: str, slot: str | None, id: str) -> Operation:
     input = sdl_documents.input_of(mutation, CASES[mutation], everything.ids, slot, id)
-    wanted = "{ __typename ... on Refusal { code message field } }"
+    selection = "{ __typename ... on Refusal { code message field } }"
     if input is None:
-        return f"mutation {{ it: {mutation} {wanted} }}", {}
-    return sdl_documents.operation(mutation, input, wanted)
+        return f"mutation {{ it: {mutation} {selection} }}", {}
+    return sdl_documents.operation(mutation, input, selection)
 
 
 def _judge_done(mutation: str, who: Who, answer: dict[str, Any]) -> None:
     place = f"{mutation} as {who.name}"
     assert "errors" not in answer, f"{place}: {answer}"
-    done = answer["data"]["it"]
-    code = done.get("code")
+    result = answer["data"]["it"]
+    code = result.get("code")
     if declared.allows("Mutation", mutation, who.may, names_customer=True):
-        assert code is None or code in CASES[mutation].later_codes, f"{place}: {done}"
+        assert code is None or code in CASES[mutation].later_codes, f"{place}: {result}"
     elif who.may is None:
-        assert code == "UNAUTHENTICATED", f"{place}: {done}"
+        assert code == "UNAUTHENTICATED", f"{place}: {result}"
     else:
-        assert done["__typename"] == "NotPermitted" or code == "NO_SESSION", f"{place}: {done}"
+        assert result["__typename"] == "NotPermitted" or code == "NO_SESSION", f"{place}: {result}"
 
 
 def _judge_ids(
@@ -139,7 +141,7 @@ def _judge_ids(
     answers: dict[str, dict[str, Any]],
 ) -> None:
     place = f"{mutation}({slot}) as {who.name}"
-    told = {
+    stream = {
         case: permission_checks.without(answer, cases[case]) for case, answer in answers.items()
     }
     not_done = ["foreign", "void", "none", *(["other"] if who.restricted else [])]
@@ -149,8 +151,8 @@ def _judge_ids(
     # A row says itself whose it is: of another customer it does not fit the input's.
     same = ("foreign", "void") if kind == "SummaryRow" else not_done
     for case in same:
-        if case in told:
-            assert told[case] == told[same[0]], f"{place}, {case}: {told}"
+        if case in stream:
+            assert stream[case] == stream[same[0]], f"{place}, {case}: {stream}"
     permission_checks.require_kept(place, who, answers)
 
 
@@ -188,10 +190,10 @@ async def test_the_audit_log_records_every_mutation_without_secrets(
     }
     assert unaudited == {}
     log = "\n".join(row["text"] for row in rows)
-    held = [tokens.parse(who.asks.token or "") for who in everything.everybody]
-    shown = [token.secret for token in held if token is not None]
-    assert len(shown) == len(everything.everybody) - 1  # nobody has none
-    for secret in [PASSWORD, "argon2", *shown, *(row["secret"] for row in secrets)]:
+    parsed = [tokens.parse(who.asks.token or "") for who in everything.everybody]
+    token_secrets = [token.secret for token in parsed if token is not None]
+    assert len(token_secrets) == len(everything.everybody) - 1  # nobody has none
+    for secret in [PASSWORD, "argon2", *token_secrets, *(row["secret"] for row in secrets)]:
         assert secret not in log
 
 
@@ -210,11 +212,13 @@ async def test_after_every_mutation_the_checklists_are_as_the_worker_would_settl
         for mutation, case in CASES.items():
             asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
             await _settle(account_id)
-            told = await _told(account_id)
+            facts = await _told(account_id)
             await permission_checks.answers_of(http, asks, [_doing(everything, mutation, None, "")])
-            left = await checklist_state.changed_checklists(account_id, clock.now())
-            assert left == [], f"{mutation} as {who.name} leaves the checklists of {left}"
-            if await _told(account_id) != told:
+            changed_checklists = await checklist_state.changed_checklists(account_id, clock.now())
+            assert changed_checklists == [], (
+                f"{mutation} as {who.name} leaves the checklists of {changed_checklists}"
+            )
+            if await _told(account_id) != facts:
                 moved.add(mutation)
     assert len(moved) >= 5, f"only {moved} changed a checklist"
 
@@ -252,8 +256,8 @@ async def _draft_issued_and_discarded(everything: World) -> None:
             idempotencyKey=f"draft-{number}",
             issue=False,
         )
-        done = await owner.do(then, "Invoice", "id", invoiceId=draft["id"], **more)
-        assert done["__typename"] == "Invoice", done
+        invoice = await owner.do(then, "Invoice", "id", invoiceId=draft["id"], **more)
+        assert invoice["__typename"] == "Invoice", invoice
 
 
 async def test_no_audit_log_entry_can_be_changed_or_removed(everything: World) -> None:

@@ -52,6 +52,6 @@ async def test_killing_a_worker_neither_loses_nor_repeats_an_alert(
     )
     assert len(told_of) == MANY
     assert set(told_of.values()) == {1}
-    sent = await rows("SELECT count(*), count(DISTINCT detail->>'title') FROM messages")
-    assert sent == [(MANY, 1)]
+    counts = await rows("SELECT count(*), count(DISTINCT detail->>'title') FROM messages")
+    assert counts == [(MANY, 1)]
     assert await rows("SELECT count(*), count(DISTINCT rule_id) FROM alerts") == [(MANY, MANY)]

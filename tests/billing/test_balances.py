@@ -148,14 +148,14 @@ async def test_balances_equal_the_ledger_after_concurrent_rebuilds_postings_and_
     while await ledger.post_closed(books.account_id, NOW + timedelta(hours=1)):
         pass
     assert await stored() == await summed()
-    found = await ledger.balances(books.account_id, customers)
+    balances = await ledger.balances(books.account_id, customers)
     for customer in customers:
         owed = await books.value(
             "SELECT (SELECT sum(charge) FROM call_records WHERE customer_id = $1)"
             " + (SELECT coalesce(sum(tax + rounding), 0) FROM invoices WHERE customer_id = $1)",
             customer,
         )
-        assert found[customer] == -Decimal(str(owed))
+        assert balances[customer] == -Decimal(str(owed))
 
 
 async def test_60_closed_hours_of_one_customer_are_all_rebuilt_concurrently(books: Books) -> None:

@@ -99,8 +99,8 @@ async def test_finding_changed_hours_reads_as_much_after_36_months_as_after_1(
 ) -> None:
     async with db.connection() as conn:
         for customer in histories:
-            found = await conn.fetch(bill_sql.CHANGED, books.account_id, customer)
-            assert [row["hour"] for row in found] == [
+            rows = await conn.fetch(bill_sql.CHANGED, books.account_id, customer)
+            assert [row["hour"] for row in rows] == [
                 FIRST - timedelta(hours=n) for n in (5, 4, 3, 2, 1)
             ]
     short, long = [

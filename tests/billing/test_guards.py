@@ -34,15 +34,15 @@ async def filled(books: Books) -> dict[str, int]:
     adjusts the issued one."""
     for day in (2, 3, 4, 5):
         await books.call(at(day), "1")
-    made = {"ISSUED": await books.generate(2)}
+    invoices = {"ISSUED": await books.generate(2)}
     await books.call(at(2), "0.5")
-    made["PAID"] = await books.generate(3)
-    made["VOID"] = await books.generate(4)
-    made["DRAFT"] = await books.generate(5, issue=False)
-    await books.void(made["VOID"].id)
+    invoices["PAID"] = await books.generate(3)
+    invoices["VOID"] = await books.generate(4)
+    invoices["DRAFT"] = await books.generate(5, issue=False)
+    await books.void(invoices["VOID"].id)
     async with db.transaction() as conn:
-        await conn.execute("UPDATE invoices SET status = 'PAID' WHERE id = $1", made["PAID"].id)
-    return {status: invoice.id for status, invoice in made.items()}
+        await conn.execute("UPDATE invoices SET status = 'PAID' WHERE id = $1", invoices["PAID"].id)
+    return {status: invoice.id for status, invoice in invoices.items()}
 
 
 async def content() -> dict[str, list[Any]]:
@@ -108,17 +108,17 @@ WHERE table_name IN ('invoices', 'invoice_lines', 'invoice_hours', 'invoice_adju
 async def test_no_column_of_an_issued_document_or_its_parts_can_change(
     books: Books, status: str
 ) -> None:
-    id, before, tried = (await filled(books))[status], await content(), set()
+    id, before, changed_columns = (await filled(books))[status], await content(), set()
     async with db.connection() as conn:
         columns = await conn.fetch(COLUMNS)
     for table, column, kind in columns:
         which = f"{'id' if table == 'invoices' else 'invoice_id'} = {id} AND {column} IS NOT NULL"
         if await books.value(f"SELECT count(*) FROM {table} WHERE {which}"):
             value = ANOTHER_VALUE[kind].format(column)
-            said = await refusal(f"UPDATE {table} SET {column} = {value} WHERE {which}")
-            assert "issued" in str(said), (table, column, said)
-            tried.add(table)
-    assert tried >= {"invoices", "invoice_lines", "invoice_hours"}
+            error = await refusal(f"UPDATE {table} SET {column} = {value} WHERE {which}")
+            assert "issued" in str(error), (table, column, error)
+            changed_columns.add(table)
+    assert changed_columns >= {"invoices", "invoice_lines", "invoice_hours"}
     assert await content() == before
 
 
@@ -140,7 +140,7 @@ async def test_parts_of_an_issued_document_cannot_be_removed_or_added(
         f" SELECT account_id, customer_id, hour + interval '1 year', {id} FROM invoice_hours"
         f" WHERE invoice_id = {id}"
     )
-    assert [one for one in statements if not await is_refused(one)] == []
+    assert [statement for statement in statements if not await is_refused(statement)] == []
     assert await content() == before
 
 

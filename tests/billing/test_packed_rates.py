@@ -35,8 +35,8 @@ def in_order(rows: Iterable[packed_rates.Row]) -> list[packed_rates.Row]:
 
 def merged(revisions: Sequence[Sequence[Change]], at_once: int) -> packed_rates.PackedRates:
     """The first revisions packed at once, then each of the others merged."""
-    rows = [[row(number, one) for one in of] for number, of in enumerate(revisions)]
-    packed = packed_rates.pack(in_order(one for of in rows[:at_once] for one in of))
+    rows = [[row(number, change) for change in of] for number, of in enumerate(revisions)]
+    packed = packed_rates.pack(in_order(change for of in rows[:at_once] for change in of))
     for of in rows[at_once:]:
         packer = packed_rates.Packer(packed)
         for steps in (packer.add(in_order(of)), packer.finish()):

@@ -28,9 +28,9 @@ async def portal(
     }
     async with (
         redises.emptied(services.redis_url),
-        portals.running(environment, tmp_path_factory.mktemp("front")) as made,
+        portals.running(environment, tmp_path_factory.mktemp("front")) as portal,
     ):
-        yield made
+        yield portal
 
 
 @pytest.fixture(scope="package")
@@ -55,11 +55,11 @@ def carrier(account: Carrier) -> Carrier:
 @pytest.fixture(scope="package")
 def chromiums() -> Iterator[dict[str, Chrome]]:
     """Those that run, by the languages of their users."""
-    started: dict[str, Chrome] = {}
+    browsers: dict[str, Chrome] = {}
     try:
-        yield started
+        yield browsers
     finally:
-        for driver in started.values():
+        for driver in browsers.values():
             driver.quit()
 
 
@@ -77,5 +77,5 @@ def window(carrier: Carrier, chromiums: dict[str, Chrome]) -> Iterator[Callable[
     yield opened
     for each in windows:
         each.watch()
-        assert {one.host for one in each.requests} <= each.may_reach
+        assert {request.host for request in each.requests} <= each.may_reach
         assert each.faults == []

@@ -78,9 +78,9 @@ async def told_of_account() -> list[dict[str, int]]:
 
 
 async def all_told(customer_id: int | None = None) -> list[Fact]:
-    found = await fact_log.read_after(ACCOUNT, customer_id, Kind.CHECKLIST_CHANGED, 0, 1_000)
-    assert [fact.number for fact in found] == list(range(1, len(found) + 1))
-    return found
+    events = await fact_log.read_after(ACCOUNT, customer_id, Kind.CHECKLIST_CHANGED, 0, 1_000)
+    assert [fact.number for fact in events] == list(range(1, len(events) + 1))
+    return events
 
 
 def unrated(call: str, customer: int = 1) -> Leg:
@@ -120,12 +120,12 @@ async def test_unrated_calls_publish_a_change_when_they_appear_and_when_they_are
 
 async def test_a_rebuild_reports_whether_the_unrated_calls_changed(tools: jobs.Tools) -> None:
     steps = [([unrated("a")], []), ([Leg("b")], []), ([Leg("a")], [unrated("a")]), ([], [Leg("b")])]
-    said = []
-    for legs, gone in steps:
-        await days.put(legs, gone)
-        said.append(await hours.rebuild(ACCOUNT, 1, HOUR, NOW))
-    assert [rebuilt.unrated_changed for rebuilt in said] == [True, False, True, False]
-    assert [rebuilt.version for rebuilt in said] == [1, 2, 3, 4]
+    answers = []
+    for legs, removed_legs in steps:
+        await days.put(legs, removed_legs)
+        answers.append(await hours.rebuild(ACCOUNT, 1, HOUR, NOW))
+    assert [rebuilt.unrated_changed for rebuilt in answers] == [True, False, True, False]
+    assert [rebuilt.version for rebuilt in answers] == [1, 2, 3, 4]
     assert not (await hours.rebuild(ACCOUNT, 1, HOUR, NOW)).unrated_changed
 
 
@@ -188,7 +188,7 @@ async def test_the_last_published_checklist_is_current_despite_concurrent_change
     await settle(tools)
     of_one = await told(1)
     assert of_one[-1] == {"VERIFY_MOBILE": 1} | ({} if verified else {"VERIFY_EMAIL": 1})
-    assert all(one != other for one, other in itertools.pairwise(of_one))
+    assert all(first != other for first, other in itertools.pairwise(of_one))
 
 
 async def test_a_checklist_that_fails_does_not_stop_the_others(tools: jobs.Tools) -> None:
@@ -207,16 +207,16 @@ async def test_a_checklist_that_fails_does_not_stop_the_others(tools: jobs.Tools
 async def test_staff_see_published_changes_and_a_contact_its_own_verifications(
     asker: Asker, tools: jobs.Tools
 ) -> None:
-    one = await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
+    contact = await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
     await reader.contact(ACCOUNT, 1, "Europe/Paris", NOW)
-    await Contact.filter(id=one.id).update(email_verified_at=NOW, mobile_verified_at=NOW)
+    await Contact.filter(id=contact.id).update(email_verified_at=NOW, mobile_verified_at=NOW)
     await settle(tools)
     mine = base.encode_id("Customer", ACCOUNT, 1)
-    shown = (await asker.ask(OWN, id=mine))["customer"]["checklist"]
-    assert {item["code"] for item in shown["items"]} == set((await told(1))[-1])
-    assert shown["outstanding"] == 2
-    assert shown["items"][0]["detail"] == "Still open for 1 of the customer's contacts."
-    asker.caller = one
+    checklist = (await asker.ask(OWN, id=mine))["customer"]["checklist"]
+    assert {item["code"] for item in checklist["items"]} == set((await told(1))[-1])
+    assert checklist["outstanding"] == 2
+    assert checklist["items"][0]["detail"] == "Still open for 1 of the customer's contacts."
+    asker.caller = contact
     assert (await asker.ask(OWN, id=mine))["customer"]["checklist"]["outstanding"] == 0
 
 

@@ -65,28 +65,28 @@ DONE = [
 async def test_nothing_that_is_read_is_found_by_what_is_nearly_its_id(
     everything: World, http: httpx2.AsyncClient
 ) -> None:
-    tried = 0
+    count = 0
     for name, slot, kind in READ:
         reading = sdl_documents.Reading(everything.ids, parts=False)
         query = f"query Q($id: ID!) {{ it: {reading.field(type_of('Query'), name, slot)} }}"
         ids = _near(everything, kind) if name != "node" else _near_any(everything)
         operations = [(query, {"id": id}) for id in ids]
         await _require_as_none(f"{name}({slot})", everything, http, operations, ids)
-        tried += len(ids) - 1
-    print(f"| id | {len(READ)} arguments of queries | {tried} tried | 0 valid |")
+        count += len(ids) - 1
+    print(f"| id | {len(READ)} arguments of queries | {count} tried | 0 valid |")
 
 
 async def test_nothing_is_done_to_what_is_nearly_named(
     everything: World, http: httpx2.AsyncClient
 ) -> None:
-    tried = 0
+    count = 0
     for number, (name, slot, kind) in enumerate(DONE):
         none, *near = _near(everything, kind)
         ids = [none, *near[number % 4 :: 4]]  # each change at a quarter of the arguments
         operations = [_doing(everything, name, slot, id) for id in ids]
         await _require_as_none(f"{name}({slot})", everything, http, operations, ids)
-        tried += len(ids) - 1
-    print(f"| id | {len(DONE)} arguments of mutations | {tried} tried | 0 valid |")
+        count += len(ids) - 1
+    print(f"| id | {len(DONE)} arguments of mutations | {count} tried | 0 valid |")
 
 
 def _doing(everything: World, mutation: str, slot: str, id: str) -> permission_checks.Operation:
@@ -101,13 +101,13 @@ def _near(everything: World, kind: str) -> list[str]:
     """First an id that nothing has; ids of other kinds too."""
     ids = everything.ids[kind]
     same = next((kinds for kinds in ALIKE if kind in kinds), {kind})
-    others = [found.own for name, found in everything.ids.items() if name not in same]
+    others = [results.own for name, results in everything.ids.items() if name not in same]
     return [ids.none, *near_ids.listed(ids.own), *others]
 
 
 def _near_any(everything: World) -> list[str]:
     """`node` finds ids of every kind."""
-    near = [text for found in everything.ids.values() for text in near_ids.listed(found.own)]
+    near = [text for ids in everything.ids.values() for text in near_ids.listed(ids.own)]
     return [everything.ids["Customer"].none, *near]
 
 
@@ -123,13 +123,13 @@ async def _require_as_none(
     ids: list[str],
 ) -> None:
     answers = await permission_checks.answers_of(http, everything.account.owner, operations)
-    told = [
+    codes = [
         permission_checks.without(answer, id or "<id>")
         for answer, id in zip(answers, ids, strict=True)
     ]
     wrong = [
         (id, text)
-        for id, text in zip(ids, told, strict=True)
-        if text != told[0] and not _is_refused(text)
+        for id, text in zip(ids, codes, strict=True)
+        if text != codes[0] and not _is_refused(text)
     ]
-    assert wrong == [], f"{place}: {told[0]}"
+    assert wrong == [], f"{place}: {codes[0]}"

@@ -12,8 +12,8 @@ CUSTOMERS = """query Q($search: String, $status: CustomerStatus, $first: Int! = 
     edges { node { reference } } pageInfo { hasNextPage endCursor } } }"""
 
 
-async def found(caller: Caller, query: str, what: str, field: str, **values: Any) -> list[str]:
-    edges = (await caller.ask(query, **values))[what]["edges"]
+async def found(caller: Caller, query: str, path: str, field: str, **values: Any) -> list[str]:
+    edges = (await caller.ask(query, **values))[path]["edges"]
     return [edge["node"][field] for edge in edges]
 
 
@@ -98,16 +98,16 @@ async def test_customers_are_listed_by_status(companies: Carrier) -> None:
 async def test_search_results_keep_their_order_while_customers_are_added(carrier: Carrier) -> None:
     for number in range(5):
         await carrier.customer(name="Acme", reference=f"acme-{number}")
-    seen: list[str] = []
+    ids: list[str] = []
     after: str | None = None
     for number in range(5, 8):
         page = (await carrier.owner.ask(CUSTOMERS, search="acme", first=2, after=after))[
             "customers"
         ]
-        seen += [edge["node"]["reference"] for edge in page["edges"]]
+        ids += [edge["node"]["reference"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         await carrier.customer(name="Acme", reference=f"acme-{number}")
-    assert seen == [f"acme-{number}" for number in range(6)]
+    assert ids == [f"acme-{number}" for number in range(6)]
 
 
 async def test_a_search_that_is_too_long_is_refused(carrier: Carrier) -> None:

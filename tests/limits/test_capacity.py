@@ -103,16 +103,16 @@ async def test_a_customer_runs_one_expensive_operation_at_a_time(
 ) -> None:
     contact, theirs = await carrier.contact(customer), await other.customer()
     async with asyncio.TaskGroup() as tasks, locked("rollup_codes"):
-        sent = [tasks.create_task(prove(contact, customer)) for _ in range(AT_ONCE)]
+        requests = [tasks.create_task(prove(contact, customer)) for _ in range(AT_ONCE)]
         await until_waiting("rollup_codes", 1)
-        ended = asyncio.as_completed(sent, timeout=60)
-        refused = [await next(ended) for _ in range(AT_ONCE - 1)]
+        ended = asyncio.as_completed(requests, timeout=60)
+        errors = [await next(ended) for _ in range(AT_ONCE - 1)]
         assert await waiting("rollup_codes") == 1
-        sent.append(tasks.create_task(prove(other.owner, theirs)))
+        requests.append(tasks.create_task(prove(other.owner, theirs)))
         await until_waiting("rollup_codes", 2)
-    answers = Counter(code(task.result()) for task in sent)
+    answers = Counter(code(task.result()) for task in requests)
     assert answers == {None: 2, "BUSY": AT_ONCE - 1}
-    for answer in refused:
+    for answer in errors:
         [error] = answer.json()["errors"]
         assert error["extensions"]["retryAfterSeconds"] == 5
         assert answer.headers["retry-after"] == "5"
@@ -174,13 +174,13 @@ async def test_trying_many_addresses_to_find_a_login_is_limited(
     assert [answer["code"] for answer in tries] == ["EMAIL_TAKEN"] * 20 + ["TOO_MANY_TRIES"]
     if mutation == "createContact":  # another person of the account still may
         email = f"{carrier.unique('free')}@acme.example"
-        created = await support.do(mutation, type, "id", email=email, **input)
-        assert created["__typename"] == "Contact"
+        reply = await support.do(mutation, type, "id", email=email, **input)
+        assert reply["__typename"] == "Contact"
 
 
 async def test_addresses_without_a_login_are_not_counted(carrier: Carrier, customer: str) -> None:
     for _ in range(25):
-        created = await carrier.owner.do(
+        answer = await carrier.owner.do(
             "createContact",
             "Contact",
             "id",
@@ -188,4 +188,4 @@ async def test_addresses_without_a_login_are_not_counted(carrier: Carrier, custo
             name="A person",
             email=f"{carrier.unique('free')}@acme.example",
         )
-        assert created["__typename"] == "Contact"
+        assert answer["__typename"] == "Contact"

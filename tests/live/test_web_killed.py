@@ -74,12 +74,12 @@ async def test_a_client_misses_and_repeats_nothing_although_the_server_is_repeat
     account_id, key = await key_of_a_new_account()
     stop = asyncio.Event()
     happening = asyncio.create_task(happen(redis, account_id, stop))
-    seen: list[int] = []
+    numbers: list[int] = []
     for _ in range(2):
-        seen += await take(web, key, len(seen), 20)
+        numbers += await take(web, key, len(numbers), 20)
         web.kill()
         await asyncio.to_thread(web.start)
     stop.set()
     many = await happening
-    seen += await take(web, key, len(seen), many - len(seen))
-    assert seen == list(range(1, many + 1))
+    numbers += await take(web, key, len(numbers), many - len(numbers))
+    assert numbers == list(range(1, many + 1))

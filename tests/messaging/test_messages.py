@@ -90,22 +90,24 @@ def test_a_message_is_abandoned_after_about_a_day_of_growing_delays() -> None:
 def test_a_request_is_allowed_after_the_stated_wait_and_not_a_second_earlier(
     ago: list[int],
 ) -> None:
-    asked = [NOW - timedelta(seconds=seconds) for seconds in ago]
+    request_times = [NOW - timedelta(seconds=seconds) for seconds in ago]
 
     def allowed(at: datetime) -> bool:
         return all(
-            sum(at - within < one for one in asked) < most
+            sum(at - within < time for time in request_times) < most
             for most, within in address_proofs.REQUEST_LIMITS
         )
 
-    wait = address_proofs.remaining_wait(asked, NOW)
+    wait = address_proofs.remaining_wait(request_times, NOW)
     assert allowed(NOW + wait)
     assert wait == timedelta(0) or not allowed(NOW + wait - timedelta(seconds=1))
 
 
 @given(st.text(max_size=8), st.text(max_size=8), st.integers(1, 5), st.integers(1, 5))
-def test_a_code_is_stored_only_as_a_hash(one: str, two: str, a: int, b: int) -> None:
+def test_a_code_is_stored_only_as_a_hash(code: str, other_code: str, a: int, b: int) -> None:
     first, second = address_proofs.Link(1, a), address_proofs.Link(1, b)
-    kept = address_proofs.code_hash("secret", first, one)
-    assert address_proofs.is_valid_code("secret", second, two, kept) == ((one, a) == (two, b))
-    assert not address_proofs.is_valid_code("other", first, one, kept)
+    digest = address_proofs.code_hash("secret", first, code)
+    assert address_proofs.is_valid_code("secret", second, other_code, digest) == (
+        (code, a) == (other_code, b)
+    )
+    assert not address_proofs.is_valid_code("other", first, code, digest)

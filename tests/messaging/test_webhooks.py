@@ -64,10 +64,10 @@ async def row(id: int) -> Any:
         return await conn.fetchrow("SELECT * FROM messages WHERE id = $1", id)
 
 
-def is_signed(posted: message_servers.Posted, secret: str) -> bool:
+def is_signed(request: message_servers.PostedText, secret: str) -> bool:
     """As docs/alerts.md tells a receiver to check it."""
-    parts = dict(part.split("=") for part in posted.headers["Callboard-Signature"].split(","))
-    signed = f"{parts['t']}.{posted.body}".encode()
+    parts = dict(part.split("=") for part in request.headers["Callboard-Signature"].split(","))
+    signed = f"{parts['t']}.{request.body}".encode()
     assert int(parts["t"]) == int(NOW.timestamp())
     return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() == parts["v1"]
 
@@ -78,12 +78,12 @@ async def test_a_webhook_receives_the_alert_as_json_signed_with_the_secret_of_th
     with message_servers.text_server() as receiver:
         id = await put(account, receiver.url)
         await send()
-    [posted] = receiver.posted
-    assert posted.headers["Content-Type"] == "application/json"
-    said = posted.json
-    assert str(said.pop("id")).endswith(f".{account}.{id}")
-    assert said.pop("text").startswith("Warnung: Wenig <Söhne>\n\nASR von Carrier A: 31,25 %")
-    assert said == {
+    [request] = receiver.posted
+    assert request.headers["Content-Type"] == "application/json"
+    body = request.json
+    assert str(body.pop("id")).endswith(f".{account}.{id}")
+    assert body.pop("text").startswith("Warnung: Wenig <Söhne>\n\nASR von Carrier A: 31,25 %")
+    assert body == {
         "event": "RAISED",
         "test": False,
         "rule": {"id": base.encode_id("AlertRule", account, 7), "title": "Wenig <Söhne>"},
@@ -99,8 +99,8 @@ async def test_a_webhook_receives_the_alert_as_json_signed_with_the_secret_of_th
         "raisedAt": NOW.isoformat(),
         "at": NOW.isoformat(),
     }
-    assert is_signed(posted, alert_messages.webhook_secret(SECRET, account, 7))
-    assert not is_signed(posted, alert_messages.webhook_secret(SECRET, account, 8))
+    assert is_signed(request, alert_messages.webhook_secret(SECRET, account, 7))
+    assert not is_signed(request, alert_messages.webhook_secret(SECRET, account, 8))
     assert (await row(id))["sent_at"] == NOW
 
 
@@ -108,14 +108,14 @@ async def test_a_test_delivery_is_marked_as_a_test(account: int) -> None:
     with message_servers.text_server() as receiver:
         await put(account, receiver.url, Kind.ALERT_TEST)
         await send()
-    said = receiver.posted[0].json
-    assert (said["event"], said["test"], said["value"], said["raisedAt"]) == (
+    body = receiver.posted[0].json
+    assert (body["event"], body["test"], body["value"], body["raisedAt"]) == (
         "TEST",
         True,
         None,
         None,
     )
-    assert said["text"].startswith("Dies ist ein Test")
+    assert body["text"].startswith("Dies ist ein Test")
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,17 @@ async def test_the_response_of_a_webhook_decides_whether_it_is_retried(
         id = await put(account, receiver.url)
         await send()
         assert len(receiver.posted) == 1  # a redirect is not followed
-        stored = await row(id)
+        message_row = await row(id)
         assert becomes == (
-            "sent" if stored["sent_at"] else "failed" if stored["failed_at"] else "tried again"
+            "sent"
+            if message_row["sent_at"]
+            else "failed"
+            if message_row["failed_at"]
+            else "tried again"
         )
-        assert becomes == "sent" or str(status) in stored["failure"]
+        assert becomes == "sent" or str(status) in message_row["failure"]
         await send(15)
-    tries = [posted.json["id"] for posted in receiver.posted]
+    tries = [request.json["id"] for request in receiver.posted]
     assert tries == tries[:1] * (2 if becomes == "tried again" else 1)
 
 
@@ -153,10 +157,14 @@ async def test_an_unavailable_webhook_is_retried_and_its_address_is_not_disclose
 ) -> None:
     id = await put(account, "http://127.0.0.1:9/hook?key=very-secret")
     await send()
-    stored = await row(id)
-    assert (stored["sent_at"], stored["failed_at"], stored["tries"]) == (None, None, 1)
-    assert "ConnectError" in stored["failure"]
-    assert "secret" not in stored["failure"]
+    message_row = await row(id)
+    assert (message_row["sent_at"], message_row["failed_at"], message_row["tries"]) == (
+        None,
+        None,
+        1,
+    )
+    assert "ConnectError" in message_row["failure"]
+    assert "secret" not in message_row["failure"]
 
 
 @pytest.mark.parametrize(("hours", "arrives"), [(23, True), (25, False)])
@@ -182,14 +190,14 @@ async def test_a_webhook_in_a_private_network_needs_a_setting_that_allows_the_ne
         url = receiver.url.replace("127.0.0.1", host)
         id = await put(account, url)
         await send(networks="10.0.0.0/8")
-        stored = await row(id)
-        assert (stored["failed_at"], stored["tries"]) == (NOW, 1)
-        assert "CALLBOARD_WEBHOOK_NETWORKS" in stored["failure"]
+        message_row = await row(id)
+        assert (message_row["failed_at"], message_row["tries"]) == (NOW, 1)
+        assert "CALLBOARD_WEBHOOK_NETWORKS" in message_row["failure"]
         assert receiver.posted == []
         await put(account, url)
         await send(networks="10.0.0.0/8, 127.0.0.0/8")
-        [posted] = receiver.posted
-        assert posted.headers["Host"] == url.split("/")[2]
+        [request] = receiver.posted
+        assert request.headers["Host"] == url.split("/")[2]
 
 
 @pytest.mark.parametrize(

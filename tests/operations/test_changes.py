@@ -15,15 +15,15 @@ MESSAGES = changes.Work.MESSAGES
 @pytest.fixture
 def followed() -> Iterator[list[Set[changes.Change]]]:
     """The changes of each transaction, in the order of the commits."""
-    seen: list[Set[changes.Change]] = []
+    batches: list[Set[changes.Change]] = []
 
-    async def follow(changed: Set[changes.Change]) -> None:
+    async def follow(changes_of_batch: Set[changes.Change]) -> None:
         async with db.connection() as conn:
             assert not conn.is_in_transaction()
-        seen.append(changed)
+        batches.append(changes_of_batch)
 
     with changes.follow_with(follow):
-        yield seen
+        yield batches
 
 
 async def _roll_back(change: changes.Change) -> None:

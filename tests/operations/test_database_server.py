@@ -114,11 +114,11 @@ async def test_doctor_reports_that_a_transaction_pooler_cannot_be_used(
 
 
 async def test_doctor_checks_the_configured_server(reopened: str, tmp_path: Path) -> None:
-    found = await _doctor(tmp_path, reopened)
-    assert found["sessions"][0] == found["time zone"][0] == "good"
-    assert found["locks"][0] in ("good", "note")
-    assert found["database"][1].endswith("(current)")
-    assert {"encoding", "memory"} & set(found) == set()
+    findings = await _doctor(tmp_path, reopened)
+    assert findings["sessions"][0] == findings["time zone"][0] == "good"
+    assert findings["locks"][0] in ("good", "note")
+    assert findings["database"][1].endswith("(current)")
+    assert {"encoding", "memory"} & set(findings) == set()
 
 
 async def _doctor(folder: Path, url: str) -> dict[str, tuple[str, str]]:
@@ -131,12 +131,14 @@ async def _doctor(folder: Path, url: str) -> dict[str, tuple[str, str]]:
         stdout=subprocess.PIPE,
     )
     out, _ = await process.communicate()
-    return {one["subject"]: (one["state"], one["detail"]) for one in json.loads(out)}
+    return {
+        finding["subject"]: (finding["state"], finding["detail"]) for finding in json.loads(out)
+    }
 
 
 def found(days: int = 407, **changes: Any) -> dict[str, tuple[str, str]]:
     checks = database_checks.findings(replace(GOOD, **changes), days)
-    return {one.subject: (one.state, one.detail) for one in checks}
+    return {finding.subject: (finding.state, finding.detail) for finding in checks}
 
 
 def test_a_server_with_good_settings_gets_no_note() -> None:
@@ -186,8 +188,8 @@ async def test_a_statement_over_all_partitions_holds_the_locks_that_doctor_count
     each = 1 + (await database_server.read_settings()).record_indexes
     async with db.transaction() as conn:
         await conn.fetch("EXPLAIN SELECT count(*) FROM call_records")
-        held = await conn.fetchval(
+        locks = await conn.fetchval(
             "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
             " AND relation::regclass::text LIKE 'day\\_%'"
         )
-    assert held == 20 * each
+    assert locks == 20 * each

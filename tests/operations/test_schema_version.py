@@ -152,12 +152,14 @@ async def test_web_and_worker_wait_for_the_schema_and_continue_without_a_restart
                 [problem] = [text for text in answer.json()["problems"] if "schema" in text]
                 assert schema_version.REQUIRED in problem
                 assert (last or "empty") in problem
-                asked = await client.post("/graphql", json={"query": "{ viewer { __typename } }"})
-                assert asked.status_code == 503
-                assert asked.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
-                posted = await client.post("/ingest/calls", content=b"[{]")
-                assert (posted.status_code, posted.json()["code"]) == (503, "UNAVAILABLE")
-                assert int(posted.headers["retry-after"]) >= 1
+                query_answer = await client.post(
+                    "/graphql", json={"query": "{ viewer { __typename } }"}
+                )
+                assert query_answer.status_code == 503
+                assert query_answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+                delivery = await client.post("/ingest/calls", content=b"[{]")
+                assert (delivery.status_code, delivery.json()["code"]) == (503, "UNAVAILABLE")
+                assert int(delivery.headers["retry-after"]) >= 1
                 assert (await client.get("/healthz")).status_code == 200
                 await until(lambda: "waits for the schema" in log_of(worker))
                 code, output = await command("migrate", **environment)

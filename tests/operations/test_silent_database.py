@@ -21,10 +21,10 @@ NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 async def silent(database: str) -> AsyncIterator[Wire]:
     """The way to the database, for which it is opened anew with a small pool."""
     await db.close_database()
-    async with wire(database) as opened:
-        await db.open_database(opened.url, pool=POOL, statement_timeout=ANSWER_WITHIN)
+    async with wire(database) as network:
+        await db.open_database(network.url, pool=POOL, statement_timeout=ANSWER_WITHIN)
         await _all_connections_work()
-        yield opened
+        yield network
         await db.close_database()
 
 
@@ -91,8 +91,8 @@ async def test_a_task_canceled_while_the_database_is_silent_ends_soon(silent: Wi
     await asyncio.sleep(0.05)
     for task in tasks:
         task.cancel()
-    done, _ = await asyncio.wait(tasks, timeout=2 * engine.CANCEL_TIMEOUT_SECONDS + 1)
-    assert done == tasks
+    finished, _ = await asyncio.wait(tasks, timeout=2 * engine.CANCEL_TIMEOUT_SECONDS + 1)
+    assert finished == tasks
     silent.mend()
     await _all_connections_work()
 
@@ -119,7 +119,7 @@ async def test_a_process_that_ends_does_not_wait_for_hanging_statements(silent: 
     await db.close_database()
     assert time.monotonic() - began < 2 * engine.CLOSE_TIMEOUT_SECONDS + 1
     ended = await asyncio.gather(*hanging, return_exceptions=True)
-    assert all(isinstance(one, Exception) for one in ended)
+    assert all(isinstance(error, Exception) for error in ended)
 
 
 def test_an_unsendable_value_does_not_mean_unavailable() -> None:

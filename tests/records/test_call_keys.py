@@ -90,10 +90,18 @@ async def test_records_of_the_previous_layout_are_recognized_after_the_migration
     ]
 
 
-async def _as_before(account_id: int, stored: list[calls.Record]) -> None:
+async def _as_before(account_id: int, records: list[calls.Record]) -> None:
     values: list[tuple[Any, ...]] = [
-        (account_id, one.switch, one.call_id, one.leg, one.setup_at, one.customer_id, one.digest)
-        for one in stored
+        (
+            account_id,
+            record.switch,
+            record.call_id,
+            record.leg,
+            record.setup_at,
+            record.customer_id,
+            record.digest,
+        )
+        for record in records
     ]
     async with db.transaction() as conn:
         await conn.execute(_BEFORE)

@@ -44,8 +44,8 @@ async def until_acknowledged(post: Callable[[bytes], Awaitable[Any]], content: b
             await asyncio.sleep(0.02)
             continue
         if answer.status_code == 200:
-            said = answer.json()
-            assert said["accepted"] + said["duplicates"] == SIZE, said
+            body = answer.json()
+            assert body["accepted"] + body["duplicates"] == SIZE, body
             return
         assert answer.status_code == 503
         await asyncio.sleep(0.02)

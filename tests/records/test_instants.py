@@ -81,8 +81,8 @@ def test_the_instants_of_a_snapshot_and_of_its_calls_are_truncated(fraction: str
     content = json.dumps({"switch": "edge-1", "at": at, "calls": [call]}).encode()
     snapshot = asyncio.run(body.run_in_steps(callboard.parse_snapshot(content)))
     assert instants.parse(snapshot.at, None, "at") == truncated(fraction)
-    listed = callboard.parse_listed_call(snapshot.calls[0])
-    assert live_events.build_snapshot_call(listed, SECOND, None, KNOWN).setup_at == truncated(
+    listed_call = callboard.parse_listed_call(snapshot.calls[0])
+    assert live_events.build_snapshot_call(listed_call, SECOND, None, KNOWN).setup_at == truncated(
         fraction
     )
 
@@ -104,9 +104,9 @@ def test_an_instant_is_the_same_with_every_offset(local: datetime, minutes: int)
     ],
 )
 def test_an_invalid_instant_is_refused(text: str) -> None:
-    with pytest.raises(refusals.Refusal) as caught:
+    with pytest.raises(refusals.Refusal) as error:
         instants.parse(text, None, "at")
-    assert (caught.value.code, caught.value.field) in {("BAD_TIME", "at"), ("NAIVE_TIME", "at")}
+    assert (error.value.code, error.value.field) in {("BAD_TIME", "at"), ("NAIVE_TIME", "at")}
 
 
 async def test_a_call_in_the_last_nanosecond_of_an_hour_belongs_to_that_hour(

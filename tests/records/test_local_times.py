@@ -50,17 +50,17 @@ def record(setup: str, end: str, **times: str) -> calls.Record:
 
 
 def code(setup: str, end: str, **times: str) -> tuple[str, str | None]:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         record(setup, end, **times)
-    return refused.value.code, refused.value.field
+    return error.value.code, error.value.field
 
 
 @pytest.mark.parametrize("time", ["02:00:00", "02:30:00", "02:59:59.999999"])
 def test_a_time_in_the_gap_of_a_clock_change_is_refused(time: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         instants.parse(f"2026-03-29T{time}", BERLIN, "setup_at")
-    assert (refused.value.code, refused.value.field) == ("NO_SUCH_TIME", "setup_at")
-    assert "Europe/Berlin" in refused.value.message
+    assert (error.value.code, error.value.field) == ("NO_SUCH_TIME", "setup_at")
+    assert "Europe/Berlin" in error.value.message
 
 
 @pytest.mark.parametrize(("time", "hour"), [("01:59:59", 0), ("03:00:00", 1)])
@@ -111,9 +111,9 @@ def test_the_resolution_of_an_ambiguous_time_is_always_correct(seconds: list[int
 
 
 def code_of(event: events.End) -> str:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         intake.build_record(event, known())
-    return refused.value.code
+    return error.value.code
 
 
 @pytest.mark.parametrize("hour", [0, 1])
@@ -148,7 +148,9 @@ async def test_an_ambiguous_record_is_refused_separately_and_stored_with_its_day
         switch.end("a"), switch.end("b", ringing_at=None, answer_at=None, **times)
     )
     assert answer["accepted"] == 1
-    assert [(one["index"], one["code"]) for one in answer["refused"]] == [(1, "AMBIGUOUS_TIME")]
+    assert [(error["index"], error["code"]) for error in answer["refused"]] == [
+        (1, "AMBIGUOUS_TIME")
+    ]
     [(setup_at,)] = await sample_records.rows("SELECT setup_at FROM quarantine")
     assert setup_at.astimezone(zone).replace(tzinfo=None) == day.replace(minute=10)
 

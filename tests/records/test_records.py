@@ -131,8 +131,10 @@ async def test_the_final_leg_moves_with_corrections_in_any_order(
 
 async def test_accounts_do_not_see_the_keys_of_others() -> None:
     mine, theirs = await account(), await account()
-    for one in (mine, theirs):
-        assert (await call_records.insert(one, [record()], NOW)).verdicts == [Verdict.ACCEPTED]
+    for account_id in (mine, theirs):
+        assert (await call_records.insert(account_id, [record()], NOW)).verdicts == [
+            Verdict.ACCEPTED
+        ]
 
 
 async def test_an_end_removes_its_call_from_the_list_of_unknown_ends() -> None:
@@ -159,9 +161,9 @@ async def test_clients_with_overlapping_batches_store_each_record_once() -> None
             await call_records.insert(mine, batch[start : start + 50], NOW)
 
     await asyncio.gather(*map(client, range(6)))
-    kept = await stored(mine)
-    assert len(kept) == 200
-    assert sum(row[2] == 2 for row in kept.values()) == 67
+    records = await stored(mine)
+    assert len(records) == 200
+    assert sum(row[2] == 2 for row in records.values()) == 67
 
 
 async def test_concurrent_requests_create_a_missing_partition_once() -> None:
@@ -237,9 +239,9 @@ contents = st.tuples(
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(data=st.data(), said=st.sets(contents, min_size=1))
+@given(data=st.data(), versions=st.sets(contents, min_size=1))
 async def test_any_order_and_repetition_of_batches_gives_the_same_records(
-    data: st.DataObject, said: set[tuple[int, int]]
+    data: st.DataObject, versions: set[tuple[int, int]]
 ) -> None:
     batch = [
         record(
@@ -249,7 +251,7 @@ async def test_any_order_and_repetition_of_batches_gives_the_same_records(
             customer_id=1 + (call + revision) % 2,
             setup_at=SETUP - timedelta(hours=13 * revision),
         )
-        for call, revision in sorted(said)
+        for call, revision in sorted(versions)
     ]
     results = []
     for _ in range(2):
@@ -260,7 +262,7 @@ async def test_any_order_and_repetition_of_batches_gives_the_same_records(
             await call_records.insert(mine, part, NOW)
         results.append(await stored(mine))
     assert results[0] == results[1]
-    latest = {call: max(r for c, r in said if c == call) for call, _ in said}
+    latest = {call: max(r for c, r in versions if c == call) for call, _ in versions}
     assert {key[1]: row[2] for key, row in results[0].items()} == {
         f"call-{call}": revision for call, revision in latest.items()
     }

@@ -46,7 +46,7 @@ async def test_events_that_cannot_be_records_are_answered_and_counted_but_not_st
     with capture_logs() as logs:
         answer = await switch.send(*events, switch.beat(-1))
         await switch.send(*events)
-    codes = [one["code"] for one in answer["refused"]]
+    codes = [error["code"] for error in answer["refused"]]
     assert codes == ["UNKNOWN_CUSTOMER"] * 3 + ["BAD_TIME"] * 2 + ["OUT_OF_RANGE"]
     assert await switch.quarantined() == []
     assert sorted(lines(logs)) == [
@@ -59,7 +59,7 @@ async def test_events_that_cannot_be_records_are_answered_and_counted_but_not_st
 async def test_refused_calls_of_a_snapshot_are_not_stored(switch: Switch) -> None:
     with capture_logs() as logs:
         answer = await switch.snapshot(calls=[{"call_id": "a", "customer": "nobody"}, {}])
-    assert [one["code"] for one in answer["refused"]] == ["UNKNOWN_CUSTOMER", "MISSING_FIELD"]
+    assert [error["code"] for error in answer["refused"]] == ["UNKNOWN_CUSTOMER", "MISSING_FIELD"]
     assert await switch.quarantined() == []
     assert sorted(lines(logs)) == [
         ("edge-1", "MISSING_FIELD", 1),
@@ -78,8 +78,8 @@ async def test_a_refused_event_that_may_be_a_record_is_stored_with_its_setup_tim
     ]
     for batch in batches:
         assert (await switch.post(batch)).status_code == 200
-    stored = await sample_records.rows("SELECT code, setup_at FROM quarantine")
-    assert sorted(stored, key=str) == [
+    rows = await sample_records.rows("SELECT code, setup_at FROM quarantine")
+    assert sorted(rows, key=str) == [
         ("BAD_JSON", None),
         ("MISSING_FIELD", sample_records.SETUP + timedelta(microseconds=123_456)),
         ("UNKNOWN_CUSTOMER", switch.now - timedelta(seconds=60)),

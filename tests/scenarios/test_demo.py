@@ -55,11 +55,11 @@ def demo(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 def started(data_dir: Path, port: int, records: str) -> subprocess.Popen[str]:
     """A demo whose output goes to `said.txt` of its data folder."""
     arguments = ["demo", "--port", str(port), "--data-dir", str(data_dir), "--records", records]
-    with (data_dir / "said.txt").open("w") as said:
+    with (data_dir / "said.txt").open("w") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "server.cli", *arguments],
             cwd=ROOT,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
@@ -67,9 +67,9 @@ def started(data_dir: Path, port: int, records: str) -> subprocess.Popen[str]:
 
 
 def answered(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
-    found = sent(url, token, query, **variables)
-    assert "errors" not in found, found
-    data: dict[str, Any] = found["data"]
+    body = sent(url, token, query, **variables)
+    assert "errors" not in body, body
+    data: dict[str, Any] = body["data"]
     return data
 
 
@@ -154,14 +154,14 @@ def find_31_days(url: str, key: str, data_dir: Path) -> None:
     """Calls on each of the 30 whole days, and on the two that share the 31st between them."""
     plan = json.loads((data_dir / "history.json").read_text())
     end = datetime.fromisoformat(plan["end"])
-    begun, ended = (end - timedelta(days=31)).date(), end.date()
+    first_day, ended = (end - timedelta(days=31)).date(), end.date()
     days: set[date] = set()
     for edge in answered(url, key, DAYS)["customers"]["edges"]:
         rows = [each["node"] for each in edge["node"]["summary"]["edges"]]
         days |= {started_on(row) for row in rows if row["attempts"]}
-    whole = {begun + timedelta(days=number) for number in range(1, 31)}
+    whole = {first_day + timedelta(days=number) for number in range(1, 31)}
     assert whole <= days
-    assert days - whole <= {begun, ended, ended + timedelta(days=1)}  # live calls past midnight
+    assert days - whole <= {first_day, ended, ended + timedelta(days=1)}  # live calls past midnight
 
 
 def started_on(row: dict[str, Any]) -> date:
@@ -170,7 +170,7 @@ def started_on(row: dict[str, Any]) -> date:
 
 def refuse_a_second_demo(data_dir: Path) -> None:
     arguments = ["demo", "--port", str(free_port()), "--data-dir", str(data_dir)]
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "server.cli", *arguments],
         cwd=ROOT,
         capture_output=True,
@@ -178,8 +178,8 @@ def refuse_a_second_demo(data_dir: Path) -> None:
         timeout=30,
         check=False,
     )
-    assert said.returncode == 1
-    assert "a demo already runs" in said.stderr
+    assert process.returncode == 1
+    assert "a demo already runs" in process.stderr
 
 
 def dashboard(url: str, credentials: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def closed(customer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def watch_the_channels(url: str, key: str) -> None:
     """`./callboard watch` prints states whose sequence rises, with calls up."""
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "server.cli", "watch", "--url", url, "--count", str(PUSHES)],
         env=os.environ | {"CALLBOARD_KEY": key},
         cwd=ROOT,
@@ -212,7 +212,7 @@ def watch_the_channels(url: str, key: str) -> None:
         timeout=30,
         check=True,
     )
-    states = [json.loads(line)["liveChannels"] for line in said.stdout.splitlines()]
+    states = [json.loads(line)["liveChannels"] for line in process.stdout.splitlines()]
     sequences = [state["sequence"] for state in states]
     assert sequences == sorted(set(sequences))
     assert len(states) == PUSHES

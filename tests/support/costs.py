@@ -32,12 +32,14 @@ async def buffers(work: Callable[[], Awaitable[Any]]) -> int:
 
 async def _touched(statement: str, arguments: tuple[Any, ...]) -> int:
     """The second time, because the first also reads the catalog."""
-    found = 0
+    buffers = 0
     async with db.connection() as conn:
         for _ in range(2):
             answer = await conn.fetchval(
                 f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments
             )
             [explained] = json.loads(answer)
-            found = explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"]
-    return found
+            buffers = (
+                explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"]
+            )
+    return buffers

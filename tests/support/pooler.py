@@ -83,10 +83,10 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def pooler(url: str) -> AsyncIterator[Pooler]:
-    opened = Pooler(url)
+    proxy = Pooler(url)
     try:
-        async with opened.opened():
-            yield opened
+        async with proxy.opened():
+            yield proxy
     finally:
-        for session in opened.sessions:
+        for session in proxy.sessions:
             session.writer.close()

@@ -37,13 +37,13 @@ def _others_may_run_us() -> bool:
     """Whether `nobody` gets the same Python with the same library, and may read the checkout."""
     code = f"import os; open({str(ROOT / 'callboard')!r}).close(); print(os.__file__)"
     probe = [*_NOBODY, sys.executable, "-c", code]
-    said = subprocess.run(probe, capture_output=True, text=True, check=False)
-    return said.stdout.strip() == os.__file__
+    process = subprocess.run(probe, capture_output=True, text=True, check=False)
+    return process.stdout.strip() == os.__file__
 
 
 def running(part_of_command: str) -> list[int]:
     """Ids of the processes with that in their command line; the dead that wait do not count."""
-    found = []
+    processes = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
@@ -52,8 +52,8 @@ def running(part_of_command: str) -> list[int]:
         except OSError:
             continue
         if part_of_command in command:
-            found.append(int(entry.name))
-    return found
+            processes.append(int(entry.name))
+    return processes
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
@@ -77,13 +77,13 @@ def parent_of(pid: int) -> int:
 
 def children(parent: int) -> dict[str, int]:
     """The commands of ours that this process started, by name, with their ids."""
-    found = {}
+    processes = {}
     for pid in running("server.cli"):
         if parent_of(pid) == parent:
             words = _command(pid)
             if "server.cli" in words:
-                found[words[words.index("server.cli") + 1]] = pid
-    return found
+                processes[words[words.index("server.cli") + 1]] = pid
+    return processes
 
 
 def _command(pid: int) -> list[str]:

@@ -121,11 +121,11 @@ async def _pass_on(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     carries: asyncio.Event,
-    said: Callable[[bytes], None],
+    on_read: Callable[[bytes], None],
 ) -> None:
     with suppress(OSError):
         while data := await reader.read(_AT_ONCE):
-            said(data)
+            on_read(data)
             await carries.wait()
             writer.write(data)
             await writer.drain()
@@ -133,5 +133,5 @@ async def _pass_on(
 
 @asynccontextmanager
 async def wire(url: str) -> AsyncIterator[Wire]:
-    async with Wire(url).opened() as opened:
-        yield opened
+    async with Wire(url).opened() as network:
+        yield network

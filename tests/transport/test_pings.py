@@ -60,12 +60,12 @@ async def test_a_ping_is_combined_with_a_push_shortly_before_it_is_due() -> None
     async with broken(Pinging, ws_ping_interval=4.0) as url, Frames.opened(url) as peer:
         Pinging.due.clear()
         [pushing] = Pinging.open
-        said = b""
-        while said[:4] == said:
+        content = b""
+        while content[:4] == content:
             await asyncio.sleep(0.05)
             pushing.write(b"{}")
-            said = await peer.reader.read(100)
-        assert said[:6] == b"\x81\x02{}" + b"\x89\x04"
+            content = await peer.reader.read(100)
+        assert content[:6] == b"\x81\x02{}" + b"\x89\x04"
         assert Pinging.due == []
 
 
@@ -77,6 +77,6 @@ async def test_a_peer_that_receives_pushes_but_does_not_answer_pings_is_disconne
         while pushing.is_open:
             pushing.write(b"{}")
             await asyncio.sleep(INTERVAL / 10)
-        seconds, said = await ended
-    assert said.count(b"\x89\x04") == 1
+        seconds, content = await ended
+    assert content.count(b"\x89\x04") == 1
     assert seconds < 10 * INTERVAL

@@ -88,9 +88,9 @@ class Place(shared.Subscription):
         return event
 
 
-def joined(hub: shared.Hub, asked: shared.SubscriptionKey) -> Place:
+def joined(hub: shared.Hub, key: shared.SubscriptionKey) -> Place:
     place = Place()
-    hub.subscribe(asked, place)
+    hub.subscribe(key, place)
     return place
 
 
@@ -101,10 +101,10 @@ def placed(execution: shared.SharedExecution, position: int = 0) -> Place:
 
 
 def subscribed(
-    runner: operations.Runner, asked: operations.Operation, caller: callers.Caller
+    runner: operations.Runner, operation: operations.Operation, caller: callers.Caller
 ) -> Place:
     place = Place()
-    runner.subscribe(asked, caller, place)
+    runner.subscribe(operation, caller, place)
     return place
 
 
@@ -113,10 +113,10 @@ async def test_a_hundred_subscribers_receive_the_one_payload_of_one_execution(
 ) -> None:
     caller = await caller_of(carrier)
     many = [joined(hub, asked(caller)) for _ in range(100)]
-    assert len({id(one.execution) for one in many}) == 1
-    assert len({id(await one.taken()) for one in many}) == 1
+    assert len({id(place.execution) for place in many}) == 1
+    assert len({id(await place.taken()) for place in many}) == 1
     await Calls(api_redis, carrier, await carrier.customer()).start(1)
-    payloads = [(await one.taken()).payload for one in many]
+    payloads = [(await place.taken()).payload for place in many]
     assert len(set(map(id, payloads))) == 1
     assert b'"inUse":1' in payloads[0]
 
@@ -133,18 +133,18 @@ async def test_a_later_subscriber_receives_the_complete_state_immediately(
 async def test_the_execution_ends_with_its_last_subscriber(
     hub: shared.Hub, carrier: Carrier
 ) -> None:
-    one, other = [joined(hub, asked(await caller_of(carrier))) for _ in range(2)]
-    await one.taken()
-    task = one.execution.task
+    first, other = [joined(hub, asked(await caller_of(carrier))) for _ in range(2)]
+    await first.taken()
+    task = first.execution.task
     assert task is not None
-    hub.leave(one)
+    hub.leave(first)
     await asyncio.sleep(0)
     assert not task.done()
     hub.leave(other)
     await asyncio.wait([task], timeout=5)
     assert task.cancelled()
     again = joined(hub, asked(await caller_of(carrier)))
-    assert again.execution is not one.execution
+    assert again.execution is not first.execution
 
 
 async def test_executions_with_different_visible_data_are_separate(
@@ -163,7 +163,7 @@ async def test_executions_with_different_visible_data_are_separate(
         callers.Caller(carrier.account_id, Kind.KEY, 1),
         callers.Caller(carrier.account_id, Kind.KEY, 1, scopes=frozenset(callers.Scope)),
     ]
-    places = [joined(hub, asked(one)) for one in different]
+    places = [joined(hub, asked(operation_key)) for operation_key in different]
     places += [joined(hub, asked(None))]
     changes: list[dict[str, Any]] = [
         {"document": b"another"},
@@ -211,17 +211,17 @@ async def test_differences_without_effect_on_the_data_share_an_execution(
             {"query": ROWS.replace("version", "attempts")},
         )
     ]
-    assert len({id(one.execution) for one in [place, *apart]}) == 4
-    for one in (place, other, *apart):
-        runner.hub.leave(one)
+    assert len({id(other_place.execution) for other_place in [place, *apart]}) == 4
+    for other_place in (place, other, *apart):
+        runner.hub.leave(other_place)
 
 
 async def test_every_new_subscriber_is_charged(
     runner: operations.Runner, carrier: Carrier, api_redis: Redis
 ) -> None:
     caller = await caller_of(carrier)
-    asked = {"query": "subscription { alertEvents(after: 0) { number } }"}
-    place = subscribed(runner, await runner.read(asked, caller, "en"), caller)
+    request = {"query": "subscription { alertEvents(after: 0) { number } }"}
+    place = subscribed(runner, await runner.read(request, caller, "en"), caller)
     bucket = keys.PATTERNS["bucket"] % f"staff:{caller.id}"
     async with asyncio.timeout(20):
         while not await api_redis.exists(keys.prefix(caller.account_id) + bucket):  # noqa: ASYNC110
@@ -253,10 +253,10 @@ async def test_every_subscriber_of_minutes_first_receives_the_latest_one(
     runner: operations.Runner, carrier: Carrier
 ) -> None:
     caller = await caller_of(carrier)
-    asked = await runner.read({"query": "subscription { channelMinutes { at } }"}, caller, "en")
-    first = subscribed(runner, asked, caller)
+    operation = await runner.read({"query": "subscription { channelMinutes { at } }"}, caller, "en")
+    first = subscribed(runner, operation, caller)
     await first.taken()
-    second = subscribed(runner, asked, caller)
+    second = subscribed(runner, operation, caller)
     assert second.execution is first.execution
     assert second.take() is not None
     assert second.take() is None
@@ -322,14 +322,14 @@ async def test_the_resume_point_is_named_like_the_argument_of_the_subscription(
         ("subscription { checklistChanged(after: 0) { number } }", {"after": 0}),
         ("subscription { alertEvents(after: 0) { number } }", {"after": 0}),
     ]:
-        asked = await runner.read({"query": query}, caller, "en")
-        place = subscribed(runner, asked, caller)
+        operation = await runner.read({"query": query}, caller, "en")
+        place = subscribed(runner, operation, caller)
         async with asyncio.timeout(10):
             while place.mark is None:  # noqa: ASYNC110 - it tells nobody when it has begun
                 await asyncio.sleep(0.005)
-        told = operations.fell_behind(place)
-        assert told["extensions"] == {"code": "RESYNC"} | from_where
-        assert f"`{next(iter(from_where))}: " in told["message"]
+        error = operations.fell_behind(place)
+        assert error["extensions"] == {"code": "RESYNC"} | from_where
+        assert f"`{next(iter(from_where))}: " in error["message"]
         runner.hub.leave(place)
 
 
@@ -337,11 +337,11 @@ async def test_the_resume_point_is_named_like_the_argument_of_the_subscription(
 async def test_past_facts_are_sent_as_fast_as_they_are_read(size: int) -> None:
     execution = _execution(is_gauge=False, has_start=True)
     place = placed(execution)
-    told: list[int | None] = []
+    numbers: list[int | None] = []
 
     async def read() -> None:
-        while len(told) < 5_000:
-            told.extend(_all(place))
+        while len(numbers) < 5_000:
+            numbers.extend(_all(place))
             await asyncio.sleep(0)
 
     reading = asyncio.create_task(read())
@@ -349,7 +349,7 @@ async def test_past_facts_are_sent_as_fast_as_they_are_read(size: int) -> None:
         execution.add(_event(number, size))
         await execution.wait_for_readers()
     await reading
-    assert told == list(range(5_000))
+    assert numbers == list(range(5_000))
 
 
 def test_executions_from_a_resume_point_are_shared_only_while_no_fact_is_missing() -> None:
@@ -367,5 +367,5 @@ def test_executions_from_a_resume_point_are_shared_only_while_no_fact_is_missing
 @pytest.mark.parametrize("text", ["Größe 5 €", "\ud800", '"\n\u2028'])
 def test_every_payload_is_valid_json_with_any_content(text: str) -> None:
     result = ExecutionResult(data={"a": text, "b": [1, 0.1, None]}, errors=[GraphQLError(text)])
-    told = json.loads(shared.encode(result))
-    assert told == {"data": {"a": text, "b": [1, 0.1, None]}, "errors": [{"message": text}]}
+    content = json.loads(shared.encode(result))
+    assert content == {"data": {"a": text, "b": [1, 0.1, None]}, "errors": [{"message": text}]}

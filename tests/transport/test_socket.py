@@ -132,9 +132,9 @@ async def test_a_document_without_the_named_operation_is_refused(
     async with opened(api.url) as socket:
         await say(socket, INIT, subscribe("1", query, operationName=name))
         await hear(socket)
-        told = await hear(socket)
-        assert told["type"] == "error"
-        assert [error["extensions"]["code"] for error in told["payload"]] == ["BAD_REQUEST"]
+        message = await hear(socket)
+        assert message["type"] == "error"
+        assert [error["extensions"]["code"] for error in message["payload"]] == ["BAD_REQUEST"]
 
 
 # A page of an origin that is not allowed cannot connect: tests/transport/test_cross_origin.py.

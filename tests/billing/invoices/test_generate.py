@@ -15,9 +15,9 @@ from tests.support.billing.books import NOW, Books, at, open_books, open_custome
 
 
 async def refused(answer: Awaitable[object]) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal) as error:
         await answer
-    return caught.value
+    return error.value
 
 
 async def test_an_invoice_has_a_line_per_day_and_its_totals_add_up(books: Books) -> None:
@@ -228,15 +228,15 @@ async def test_the_feed_returns_each_document_once_in_order_of_issue(books: Book
         await books.generate(
             day, customer_id=other if day % 3 == 0 else books.customer_id, issue=day != 5
         )
-    seen: list[str | None] = []
+    numbers: list[str | None] = []
     cursor = invoice_queries.START
     while True:
         page = await invoice_queries.page(books.account_id, None, list(invoices.Status), cursor, 2)
-        seen += [invoice.number for invoice in page.invoices]
+        numbers += [invoice.number for invoice in page.invoices]
         cursor = invoice_queries.Cursor.of(page.invoices[-1])
         if not page.has_next:
             break
-    assert seen == [*(f"INV-{n:06d}" for n in range(1, 7)), None]
+    assert numbers == [*(f"INV-{n:06d}" for n in range(1, 7)), None]
     issued = [invoices.Status.ISSUED]
     page = await invoice_queries.page(books.account_id, other, issued, invoice_queries.START, 10)
     assert [invoice.customer_id for invoice in page.invoices] == [other, other]

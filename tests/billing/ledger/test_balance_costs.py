@@ -50,8 +50,8 @@ async def all_balances() -> None:
 
 
 def asked(redis: Redis) -> Callable[[], Awaitable[Any]]:
-    nobody = replace(reader.staff(ACCOUNT), id=None)  # of the staff, in particular
-    return lambda: reader.Asker(nobody, NOW, redis).ask(PAGE)
+    staff = replace(reader.staff(ACCOUNT), id=None)  # of the staff, in particular
+    return lambda: reader.Asker(staff, NOW, redis).ask(PAGE)
 
 
 def evaluated(redis: Redis) -> Callable[[], Awaitable[Any]]:
@@ -75,10 +75,10 @@ async def test_balances_read_as_many_buffers_after_36_months_as_after_1(redis: R
         "a page of customers": asked(redis),
         "an alert round": evaluated(redis),
     }
-    found = []
+    buffers = []
     for months in (1, 36):
         await long_ledger.fill(months, CUSTOMERS)
-        found.append({name: await costs.buffers(work) for name, work in works.items()})
-    few, many = found
+        buffers.append({name: await costs.buffers(work) for name, work in works.items()})
+    few, many = buffers
     for name in works:
         assert many[name] <= 1.2 * few[name], (name, few, many)

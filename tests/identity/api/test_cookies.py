@@ -134,10 +134,10 @@ async def test_a_cookie_signs_in_a_socket_of_a_callboard_page_and_of_no_other_pa
             data = (await hear(socket))["payload"]["data"]
             assert (data and data["viewer"]["__typename"]) == expected
     headers = {"Cookie": f"{COOKIE}={good}", "Origin": "https://evil.example"}
-    with pytest.raises(InvalidStatus) as refused:
+    with pytest.raises(InvalidStatus) as error:
         async with opened(carrier.url, additional_headers=headers):
             pass
-    assert refused.value.response.status_code == 403
+    assert error.value.response.status_code == 403
 
 
 async def test_staff_who_sign_in_as_a_contact_keep_their_own_cookie(carrier: Carrier) -> None:

@@ -89,8 +89,8 @@ async def test_two_logins_with_one_address_in_two_forms_stay_and_are_listed(
         caller = await sign_in(carrier.url, entered)
         account = "{ viewer { ... on Staff { account { id } } } }"
         assert await caller.ask(account) == await owner.owner.ask(account)
-    listed = await logins.in_two_forms()
-    assert [first, second] in listed
+    pairs = await logins.in_two_forms()
+    assert [first, second] in pairs
     [finding] = database_checks.logins([[first, second]])
     assert finding.state == "note"
     assert "jose\\u0301" in finding.detail

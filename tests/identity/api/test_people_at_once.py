@@ -77,8 +77,8 @@ class Person:
         await of.set_disabled(self.owner, self.id, True, _now())
 
     async def move(self) -> None:
-        of, wanted = staff if self._is_staff else contacts, {"email": f"new-{self.email}"}
-        await of.update(self.services, self.owner, self.id, wanted, None, _now())
+        of, values = staff if self._is_staff else contacts, {"email": f"new-{self.email}"}
+        await of.update(self.services, self.owner, self.id, values, None, _now())
 
     async def verify(self) -> None:
         link = self.links[Purpose.VERIFY_EMAIL]
@@ -91,9 +91,13 @@ class Person:
         """All that could be lost of what was done, without what differs each time."""
         async with db.connection() as conn:
             row = await conn.fetchrow(_STATE, self.owner.account_id, self.login_id)
-            told = await conn.fetch(_TOLD, self.owner.account_id, f"%{self.email}")
-        changed = row["password_hash"] != self.password_hash
-        return (*tuple(row)[1:], changed, [(one["kind"], one["is_old"]) for one in told])
+            messages = await conn.fetch(_TOLD, self.owner.account_id, f"%{self.email}")
+        is_changed = row["password_hash"] != self.password_hash
+        return (
+            *tuple(row)[1:],
+            is_changed,
+            [(message["kind"], message["is_old"]) for message in messages],
+        )
 
 
 _STATE = """
@@ -166,9 +170,9 @@ class People:
         now = _now()
         if kind is callers.Kind.STAFF:
             role = callers.Role.SUPPORT
-            made: Any = await stored_staff.insert(self.account_id, login_id, "A person", role, now)
+            row: Any = await stored_staff.insert(self.account_id, login_id, "A person", role, now)
         else:
-            made = await stored_contacts.insert(
+            row = await stored_contacts.insert(
                 self.account_id,
                 stored_contacts.NewContact(
                     customer_id=self.customer_id,
@@ -181,7 +185,7 @@ class People:
                 ),
                 now,
             )
-        id: int = made.id
+        id: int = row.id
         return id
 
     async def _link(self, login_id: int, email: str, purpose: Purpose) -> str:
@@ -235,8 +239,8 @@ async def test_two_concurrent_changes_to_a_person_have_the_effect_of_a_sequence(
             person = await people.person(kind, invited=invited)
             codes = await people.at_once(person, order)
             names = (deed.__name__ for deed in order)
-            found = dict(zip(names, codes, strict=True)), await person.state()
-            assert found in possible, (first.__name__, second.__name__)
+            outcome = dict(zip(names, codes, strict=True)), await person.state()
+            assert outcome in possible, (first.__name__, second.__name__)
 
 
 @pytest.mark.parametrize(("kind", "invited", "deeds"), [*CASES[:2], (*CASES[2][:2], ACTIVE)])
@@ -247,9 +251,11 @@ async def test_every_concurrent_change_to_a_person_is_applied_or_refused(
         person = await people.person(kind, invited=invited)
         shuffled = random.Random(turn).sample(deeds, len(deeds))
         codes = await people.at_once(person, shuffled)
-        done = {deed.__name__ for deed, code in zip(shuffled, codes, strict=True) if not code}
+        applied_names = {
+            deed.__name__ for deed, code in zip(shuffled, codes, strict=True) if not code
+        }
         state = await person.state()
-        assert {"disable", "move"} <= done
+        assert {"disable", "move"} <= applied_names
         assert state[:2] == (True, True)
         assert state[4] == 0  # sessions
-        assert len(done & {"accept", "reset", "change"}) <= 1
+        assert len(applied_names & {"accept", "reset", "change"}) <= 1

@@ -30,14 +30,16 @@ async def _offered(caller: Caller) -> dict[str, Any]:
 async def _enabled(caller: Caller) -> tuple[str, list[str]]:
     """The secret in force and its recovery codes. The code of the step before now is used up."""
     secret = (await _offered(caller))["secret"]
-    made = await caller.do("confirmTwoFactor", "RecoveryCodes", "codes", code=_code(secret, -1))
-    return secret, made["codes"]
+    recovery_codes = await caller.do(
+        "confirmTwoFactor", "RecoveryCodes", "codes", code=_code(secret, -1)
+    )
+    return secret, recovery_codes["codes"]
 
 
 async def _login(carrier: Carrier, email: str, **more: Any) -> str:
     """A session's token, or the refusal's code."""
-    found = await At(carrier.url).login(email, **more)
-    return str(found.get("token") or found["code"])
+    result = await At(carrier.url).login(email, **more)
+    return str(result.get("token") or result["code"])
 
 
 @pytest.mark.parametrize("who", ["contact", "staff"])
@@ -61,11 +63,11 @@ async def test_a_secret_is_active_once_it_is_confirmed(carrier: Carrier) -> None
     assert (await person.ask(STATE))["twoFactor"] == {"enabledAt": None, "recoveryCodesLeft": 0}
     assert (await _login(carrier, email)).startswith("cb_")
     for code in ("000000", "x", _code(first["secret"])):
-        refused = await person.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
-        assert (refused["code"], refused["field"]) == ("WRONG_OTP", "code")
+        recovery_codes = await person.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
+        assert (recovery_codes["code"], recovery_codes["field"]) == ("WRONG_OTP", "code")
     code = _code(second["secret"])
-    made = await person.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
-    assert len(set(made["codes"])) == 10
+    answer = await person.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
+    assert len(set(answer["codes"])) == 10
     state = (await person.ask(STATE))["twoFactor"]
     assert state["enabledAt"]
     assert state["recoveryCodesLeft"] == 10
@@ -77,22 +79,22 @@ async def test_a_secret_is_active_once_it_is_confirmed(carrier: Carrier) -> None
 async def test_the_qr_code_contains_the_uri(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
     offered = await _offered(person)
-    told = pyotp.parse_uri(offered["uri"])
-    assert isinstance(told, pyotp.TOTP)
-    assert (told.secret, told.name, told.issuer) == (offered["secret"], email, "Example Voice")
-    assert told.now() == pyotp.TOTP(offered["secret"]).now()
-    picture = ElementTree.fromstring(offered["qr"])
-    assert picture.tag.endswith("svg")
-    assert picture.get("width")
+    uri = pyotp.parse_uri(offered["uri"])
+    assert isinstance(uri, pyotp.TOTP)
+    assert (uri.secret, uri.name, uri.issuer) == (offered["secret"], email, "Example Voice")
+    assert uri.now() == pyotp.TOTP(offered["secret"]).now()
+    state = ElementTree.fromstring(offered["qr"])
+    assert state.tag.endswith("svg")
+    assert state.get("width")
 
 
 async def test_a_code_is_valid_once_even_for_concurrent_sign_ins(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
     secret, _ = await _enabled(person)
     code = _code(secret)
-    found = await asyncio.gather(*(_login(carrier, email, otp=code) for _ in range(4)))
-    assert sorted(one[:9] for one in found)[:3] == ["WRONG_OTP"] * 3
-    assert sum(one.startswith("cb_") for one in found) == 1
+    result = await asyncio.gather(*(_login(carrier, email, otp=code) for _ in range(4)))
+    assert sorted(answer[:9] for answer in result)[:3] == ["WRONG_OTP"] * 3
+    assert sum(answer.startswith("cb_") for answer in result) == 1
     assert await _login(carrier, email, otp=code) == "WRONG_OTP"
 
 
@@ -111,16 +113,18 @@ async def test_a_recovery_code_is_valid_once(carrier: Carrier) -> None:
     assert (await _login(carrier, email, otp=typed)).startswith("cb_")
     assert await _login(carrier, email, otp=codes[0]) == "WRONG_OTP"
     assert (await person.ask(STATE))["twoFactor"]["recoveryCodesLeft"] == 9
-    found = await asyncio.gather(*(_login(carrier, email, otp=codes[1]) for _ in range(3)))
-    assert sum(one.startswith("cb_") for one in found) == 1
+    result = await asyncio.gather(*(_login(carrier, email, otp=codes[1]) for _ in range(3)))
+    assert sum(answer.startswith("cb_") for answer in result) == 1
 
 
 async def test_new_recovery_codes_replace_the_old_ones(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
     _, old = await _enabled(person)
-    made = await person.do("regenerateRecoveryCodes", "RecoveryCodes", "codes", password=PASSWORD)
+    recovery_codes = await person.do(
+        "regenerateRecoveryCodes", "RecoveryCodes", "codes", password=PASSWORD
+    )
     assert await _login(carrier, email, otp=old[0]) == "WRONG_OTP"
-    assert (await _login(carrier, email, otp=made["codes"][0])).startswith("cb_")
+    assert (await _login(carrier, email, otp=recovery_codes["codes"][0])).startswith("cb_")
 
 
 async def test_removing_the_second_factor_needs_the_password_and_removes_the_codes(
@@ -129,8 +133,8 @@ async def test_removing_the_second_factor_needs_the_password_and_removes_the_cod
     person, _, email = await new_contact(carrier)
     await _enabled(person)
     off = ("disableTwoFactor", "TwoFactorDisabled", "at")
-    refused = await person.do(*off, password="not the password")
-    assert (refused["code"], refused["field"]) == ("WRONG_PASSWORD", "password")
+    answer = await person.do(*off, password="not the password")
+    assert (answer["code"], answer["field"]) == ("WRONG_PASSWORD", "password")
     assert await _login(carrier, email) == "OTP_REQUIRED"
     assert (await person.do(*off, password=PASSWORD))["at"]
     assert (await _login(carrier, email)).startswith("cb_")
@@ -147,8 +151,8 @@ async def test_a_wrong_password_changes_nothing(carrier: Carrier) -> None:
         ("enableTwoFactor", "TwoFactorSetup"),
         ("regenerateRecoveryCodes", "RecoveryCodes"),
     ]:
-        refused = await person.do(mutation, type, "__typename", password="not the password")
-        assert refused["code"] == "WRONG_PASSWORD"
+        answer = await person.do(mutation, type, "__typename", password="not the password")
+        assert answer["code"] == "WRONG_PASSWORD"
 
 
 async def test_neither_secret_nor_recovery_codes_are_stored_in_plain_text(carrier: Carrier) -> None:
@@ -156,12 +160,12 @@ async def test_neither_secret_nor_recovery_codes_are_stored_in_plain_text(carrie
     secret, codes = await _enabled(person)
     async with db.connection() as conn:
         login = await conn.fetchrow("SELECT * FROM logins WHERE email = $1", email)
-        kept = await conn.fetch("SELECT * FROM recovery_codes WHERE login_id = $1", login["id"])
+        rows = await conn.fetch("SELECT * FROM recovery_codes WHERE login_id = $1", login["id"])
         log = await conn.fetch("SELECT * FROM audit_log WHERE account_id = $1", carrier.account_id)
-    assert len(kept) == 10
-    text = f"{[dict(row) for row in (login, *kept, *log)]}"
-    for told in (secret, *codes, codes[0].replace("-", "")):
-        assert told not in text
+    assert len(rows) == 10
+    text = f"{[dict(row) for row in (login, *rows, *log)]}"
+    for secret_text in (secret, *codes, codes[0].replace("-", "")):
+        assert secret_text not in text
     actions = [row["action"] for row in log]
     assert actions.count("second_factor.enable") == 1
 
@@ -209,5 +213,5 @@ async def test_a_secret_sealed_with_another_key_cannot_be_used(carrier: Carrier)
 
 async def test_an_api_key_has_no_second_factor(carrier: Carrier) -> None:
     key = await carrier.key("LIVE_READ")
-    refused = await key.do("enableTwoFactor", "TwoFactorSetup", "uri", password=PASSWORD)
-    assert refused["code"] == "NO_SESSION"
+    answer = await key.do("enableTwoFactor", "TwoFactorSetup", "uri", password=PASSWORD)
+    assert answer["code"] == "NO_SESSION"

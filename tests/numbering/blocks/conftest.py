@@ -31,6 +31,6 @@ async def opened(services: Any, template: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def desk(opened: str) -> Desk:
     """An account with two customers and the range 1000 to 99999 in blocks of 1000."""
-    made = await open_desk()
-    await made.range()
-    return made
+    new_desk = await open_desk()
+    await new_desk.range()
+    return new_desk

@@ -45,9 +45,9 @@ class Model:
         }
 
     def is_free(self, customer: int, first: int, size: int) -> bool:
-        wanted = set(range(first, first + size))
+        numbers = set(range(first, first + size))
         others = {number for number, owner in self.users.items() if owner != customer}
-        return not wanted & (self.in_blocks() | others)
+        return not numbers & (self.in_blocks() | others)
 
     def lowest(self, customer: int) -> int | None:
         """In steps of a block from where the range or a gap between blocks begins."""
@@ -126,9 +126,9 @@ class Course:
     async def assign(self, who: int, first: int | None) -> None:
         customer = self.desk.customers[who]
         before = set(self.model.blocks)
-        wanted = self.model.assign(customer, first)
-        if wanted:
-            assert await code(self.desk.assign(customer, first)) == wanted
+        expected = self.model.assign(customer, first)
+        if expected:
+            assert await code(self.desk.assign(customer, first)) == expected
             return
         block = await self.desk.assign(customer, first)
         span = (block.span.first, block.span.last)
@@ -143,9 +143,9 @@ class Course:
 
     async def create(self, who: int, number: int) -> None:
         customer = self.desk.customers[who]
-        wanted = self.model.create(customer, number)
-        if wanted:
-            assert await code(self.desk.create(customer, number)) == wanted
+        expected = self.model.create(customer, number)
+        if expected:
+            assert await code(self.desk.create(customer, number)) == expected
         else:
             self.ids[number] = (await self.desk.create(customer, number)).id
 

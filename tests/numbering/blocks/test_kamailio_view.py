@@ -34,8 +34,8 @@ async def role(opened: str) -> AsyncIterator[str]:
 async def switch(opened: str, role: str) -> AsyncIterator[Any]:
     """A connection of that role."""
     options = db.config(opened)["connections"]["default"]["credentials"]
-    given = {key: options[key] for key in ("host", "port", "database")}
-    connection = await asyncpg.connect(**given, user=role, password="for tests alone")
+    options_of_database = {key: options[key] for key in ("host", "port", "database")}
+    connection = await asyncpg.connect(**options_of_database, user=role, password="for tests alone")
     try:
         yield connection
     finally:

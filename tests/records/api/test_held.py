@@ -35,14 +35,14 @@ async def held(caller: Caller, **filter: Any) -> list[dict[str, Any]]:
 
 
 async def decide(caller: Caller, mutation: str, *ids: str, **input: str) -> list[dict[str, Any]]:
-    done = await caller.do(mutation, "DecidedRecords", DECIDED, ids=list(ids), **input)
-    assert done["__typename"] == "DecidedRecords", done
-    records: list[dict[str, Any]] = done["records"]
+    answer = await caller.do(mutation, "DecidedRecords", DECIDED, ids=list(ids), **input)
+    assert answer["__typename"] == "DecidedRecords", answer
+    records: list[dict[str, Any]] = answer["records"]
     return records
 
 
 def states(decided: list[dict[str, Any]]) -> list[str]:
-    return [one["record"]["state"] for one in decided]
+    return [item["record"]["state"] for item in decided]
 
 
 async def test_a_held_record_is_shown_beside_the_counted_one_and_counts_once_accepted(
@@ -106,7 +106,7 @@ async def test_a_held_record_is_accepted_as_another_call_and_both_are_billed(
         await send(switch, correction | {"correction": True})
     assert await summed(carrier.owner, customer) == [(2, "0.70")]
     [entry] = await log(carrier.owner, action="held.accept_another_call")
-    changes = {one["field"]: (one["before"], one["after"]) for one in entry["changes"]}
+    changes = {change["field"]: (change["before"], change["after"]) for change in entry["changes"]}
     assert changes["state"] == ("HELD", "ANOTHER_CALL")
     assert (changes["charge"], changes["receivedCallId"]) == ((None, "0.30"), (None, "a"))
 
@@ -132,9 +132,9 @@ async def test_all_held_legs_of_an_attempt_are_accepted_as_one_other_call(
     await send(switch, *legs(SETUP, "0.10"), *again)
     rows = await held(carrier.owner)
     decided = await decide(carrier.owner, "acceptHeld", rows[0]["id"], decision="ANOTHER_CALL")
-    assert [one["record"]["id"] for one in decided] == [rows[0]["id"], rows[1]["id"]]
+    assert [item["record"]["id"] for item in decided] == [rows[0]["id"], rows[1]["id"]]
     assert states(decided) == ["ANOTHER_CALL"] * 2
-    assert len({one["record"]["counts"]["callId"] for one in decided}) == 1
+    assert len({item["record"]["counts"]["callId"] for item in decided}) == 1
     assert await summed(carrier.owner, customer) == [(2, "0.40")]
     assert (await send(switch, *again))["duplicates"] == 2
 
@@ -173,10 +173,10 @@ async def test_a_second_final_leg_cannot_be_accepted_until_the_other_is_correcte
 async def test_an_accepted_record_moves_its_call_to_another_customer_and_day(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    named = carrier.unique("other")
-    other = await carrier.customer(reference=named)
+    other_reference = carrier.unique("other")
+    other = await carrier.customer(reference=other_reference)
     await send(switch, said(reference, "0.10"))
-    await send(switch, ended(named, "a", days_ago(5), "0.30"))
+    await send(switch, ended(other_reference, "a", days_ago(5), "0.30"))
     assert await summed(carrier.owner, customer) == [(1, "0.10")]
     [row] = await held(carrier.owner)
     await decide(carrier.owner, "acceptHeld", row["id"])
@@ -199,7 +199,7 @@ async def test_concurrent_decisions_accept_or_discard_a_record_once(
     ]
     became = await asyncio.gather(*(decide(who, mutation, *ids) for who, mutation in both))
     finally_ = states(became[-1]) if "HELD" not in states(became[-1]) else []
-    assert all(states(one) == finally_ for one in became)
+    assert all(states(answer) == finally_ for answer in became)
     entries = await log(carrier.owner)
     decided = [entry["subjectId"] for entry in entries if "held." in entry["action"]]
     assert sorted(decided) == sorted(ids)
@@ -216,7 +216,9 @@ async def test_the_audit_log_names_what_counted_before_and_what_counts_now(
     await decide(carrier.owner, "acceptHeld", row["id"])
     [entry] = await log(carrier.owner, action="held.accept")
     assert entry["subjectId"] == row["id"]
-    assert {one["field"]: (one["before"], one["after"]) for one in entry["changes"]} == {
+    assert {
+        change["field"]: (change["before"], change["after"]) for change in entry["changes"]
+    } == {
         "state": ("HELD", "ACCEPTED"),
         "charge": ("0.10", "0.30"),
         "sipCode": ("200", "486"),
@@ -226,17 +228,19 @@ async def test_the_audit_log_names_what_counted_before_and_what_counts_now(
 async def test_held_records_of_another_account_are_not_found(
     carrier: Carrier, other: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    named = other.unique("acme")
-    await other.customer(reference=named)
-    await send(await other.key("INGEST"), said(named, "0.10"), said(named, "0.30"))
+    other_reference = other.unique("acme")
+    await other.customer(reference=other_reference)
+    await send(
+        await other.key("INGEST"), said(other_reference, "0.10"), said(other_reference, "0.30")
+    )
     await send(switch, said(reference, "0.10"), said(reference, "0.30"))
     [mine], [theirs] = await held(carrier.owner), await held(other.owner)
     for mutation in ("acceptHeld", "discardHeld"):
-        told = [
+        answers = [
             await carrier.owner.do(mutation, "DecidedRecords", DECIDED, ids=[mine["id"], id])
             for id in (theirs["id"], "garbage", customer)
         ]
-        assert (told[0]["code"], told.count(told[0])) == ("NOT_FOUND", 3)
+        assert (answers[0]["code"], answers.count(answers[0])) == ("NOT_FOUND", 3)
         none = await carrier.owner.do(mutation, "DecidedRecords", DECIDED, ids=[])
         assert none["code"] == "INVALID"
     assert (await held(carrier.owner), await held(other.owner)) == ([mine], [theirs])
@@ -252,12 +256,12 @@ async def test_the_list_is_filtered_and_paged_newest_first(
     assert len(await held(carrier.owner, switch="edge-2")) == 2
     assert len(await held(carrier.owner, to=days_ago(1).isoformat())) == 0
     assert len(await held(carrier.owner, **{"from": days_ago(1).isoformat()})) == 3
-    seen, after = [], None
+    ids, after = [], None
     for _ in range(3):
         page = (await carrier.owner.ask(LIST, first=1, after=after))["heldRecords"]
-        seen += [edge["node"]["id"] for edge in page["edges"]]
+        ids += [edge["node"]["id"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
-    assert seen == [row["id"] for row in await held(carrier.owner)]
+    assert ids == [row["id"] for row in await held(carrier.owner)]
 
 
 @settings(max_examples=15, deadline=None)
@@ -332,9 +336,9 @@ async def test_a_held_record_cannot_be_accepted_after_its_customer_changed_curre
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
     """It was rated in what the customer was billed in then."""
-    named = carrier.unique("other")
-    other = await carrier.customer(reference=named)
-    await send(switch, said(reference, "0.10"), said(named, "0.30"))
+    other_reference = carrier.unique("other")
+    other = await carrier.customer(reference=other_reference)
+    await send(switch, said(reference, "0.10"), said(other_reference, "0.30"))
     await carrier.owner.do("updateCustomer", "Customer", "id", customerId=other, currency="USD")
     [row] = await held(carrier.owner)
     [decided] = await decide(carrier.owner, "acceptHeld", row["id"])

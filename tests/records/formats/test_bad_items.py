@@ -68,8 +68,8 @@ async def test_each_invalid_text_or_number_is_named_and_stored_separately(switch
             json.dumps(switch.end(f"{name} after")).encode(),
         ]
         assert await refused(switch, framings(items)[name]) == (2, codes), name
-    kept = await switch.quarantined()
-    assert [code for code, _ in kept] == ["BAD_JSON"] * len(bad)
+    rows = await switch.quarantined()
+    assert [code for code, _ in rows] == ["BAD_JSON"] * len(bad)
 
 
 @pytest.mark.parametrize("text", UNFRAMED.values(), ids=UNFRAMED)
@@ -106,8 +106,8 @@ async def in_use(switch: Switch, redis: Redis) -> int:
 
 
 async def snapshot(switch: Switch, calls: list[bytes], **members: Any) -> dict[str, Any]:
-    said = {"switch": "edge-1", "at": switch.at(1), "calls": ["CALLS"]} | members
-    content = json.dumps(said).encode().replace(b'"CALLS"', b",".join(calls))
+    members_of_snapshot = {"switch": "edge-1", "at": switch.at(1), "calls": ["CALLS"]} | members
+    content = json.dumps(members_of_snapshot).encode().replace(b'"CALLS"', b",".join(calls))
     response = await switch.post(content, "/ingest/snapshot")
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()

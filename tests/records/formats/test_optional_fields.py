@@ -71,9 +71,9 @@ async def test_a_record_with_an_invalid_optional_field_is_stored_without_it(
     ]
     lines = [json.dumps(call) for call in calls]
     content = "[" + ",".join(lines) + "]" if is_array else "\n".join(lines)
-    for counted in ("accepted", "duplicates"):
+    for count_name in ("accepted", "duplicates"):
         answer = (await switch.post(content.encode())).json()
-        assert (answer[counted], answer["refused"], answer["held"]) == (len(ODD), [], [])
+        assert (answer[count_name], answer["refused"], answer["held"]) == (len(ODD), [], [])
         assert [(item["index"], item["field"], item["code"]) for item in answer["ignored"]] == [
             (index, field, code) for index, (field, _, code) in enumerate(ODD)
         ]

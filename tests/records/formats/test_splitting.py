@@ -174,6 +174,6 @@ def test_an_event_that_is_too_long_is_truncated_and_named(wrap: Callable[[bytes]
     for value in (b"1", b"NaN"):
         event = b'{"a": "' + b"a" * 3_000_000 + b'", "b": ' + value + b"}"
         first = split(wrap(event + (b"," + GOOD if wrap(b"").startswith(b"[") else b"")))[0]
-        with pytest.raises(refusals.Refusal) as refused:
+        with pytest.raises(refusals.Refusal) as error:
             callboard.parse_event(first)
-        assert refused.value.code == "TOO_LONG"
+        assert error.value.code == "TOO_LONG"

@@ -115,12 +115,12 @@ async def test_a_call_of_a_frozen_hour_cannot_be_rated() -> None:
     await rebuild()
     [call] = await unrated_calls.lock_earliest(mine, unrated_calls.Filter(1), 2)
     await rows("UPDATE hours SET frozen = true")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal) as error:
         async with db.transaction():
             await unrated_calls.store_rates(
                 mine, 1, [(call, rating.charge_by_switch(0, Decimal(1), None))], NOW
             )
-    assert caught.value.code == "HOUR_FROZEN"
+    assert error.value.code == "HOUR_FROZEN"
     assert await rows("SELECT charge FROM call_records") == [(None,)]
 
 
@@ -132,7 +132,7 @@ async def test_a_refused_end_still_closes_its_call_in_the_live_count(
     await rows("UPDATE hours SET frozen = true")
     before = await channels.read(redis, switch.account_id, None)
     answer = await switch.send(switch.end())
-    assert [one["code"] for one in answer["refused"]] == ["HOUR_FROZEN"]
+    assert [error["code"] for error in answer["refused"]] == ["HOUR_FROZEN"]
     after = await channels.read(redis, switch.account_id, None)
     assert (before.in_use, after.in_use) == (1, 0)
 
@@ -258,8 +258,8 @@ async def test_after_any_concurrent_operations_each_accepted_call_is_in_its_hour
     async def client(calls: range) -> None:
         for call in calls:
             for revision in range(order.randint(1, 3)):
-                found = await verdicts(mine, some(call, revision))
-                spoken.setdefault(f"call-{call}", []).extend(found)
+                results = await verdicts(mine, some(call, revision))
+                spoken.setdefault(f"call-{call}", []).extend(results)
 
     async def worker(inserting: "asyncio.Future[Any]") -> None:
         while not inserting.done():
@@ -278,8 +278,10 @@ async def test_after_any_concurrent_operations_each_accepted_call_is_in_its_hour
         mine, customer, start, start + timedelta(days=6), NOW + timedelta(days=9)
     )
     assert proof.differences == []
-    counted = sum(Verdict.ACCEPTED in said for said in spoken.values())
-    assert counted == proof.rows.calls
+    accepted_count = sum(
+        Verdict.ACCEPTED in verdicts_of_call for verdicts_of_call in spoken.values()
+    )
+    assert accepted_count == proof.rows.calls
     assert {Verdict.HOUR_FROZEN, Verdict.ACCEPTED} <= {
-        one for said in spoken.values() for one in said
+        verdict for verdicts_of_call in spoken.values() for verdict in verdicts_of_call
     }

@@ -102,8 +102,8 @@ async def locked_partitions(outside: Any, pid: int | None = None) -> int:
 
 @pytest.fixture
 async def outside(database: str) -> AsyncIterator[Any]:
-    async with outside_connection.connection(database) as opened:
-        yield opened
+    async with outside_connection.connection(database) as connection:
+        yield connection
 
 
 @pytest.mark.usefixtures("days")
@@ -157,10 +157,12 @@ async def _ingest(switch: Switch) -> None:
 async def _review(switch: Switch, app: Starlette, staff: callers.Caller) -> None:
     now = clock.now()
     waiting = await review_held.page(staff, held_records.Filter(), None, 51)
-    assert len([one for one in waiting if one.counted is not None]) == 10
-    ids = [one.id for one in waiting]
+    assert len([held_record for held_record in waiting if held_record.counted is not None]) == 10
+    ids = [held_record.id for held_record in waiting]
     intake = app.state.ingest_pipeline
-    assert {one.refusal for one in await review_held.accept(staff, intake, ids[:5], now)} == {None}
+    assert {
+        held_record.refusal for held_record in await review_held.accept(staff, intake, ids[:5], now)
+    } == {None}
     await review_held.discard(staff, ids[5:], now)
     await sample_records.customer(switch.account_id, "third")
     [row] = await quarantine.page(staff, quarantine_store.Filter(), None, 51)
@@ -236,8 +238,8 @@ async def test_30_concurrent_corrections_leave_capacity_in_the_lock_table(
         for n, setup in enumerate(setups)
     ]
     waiting = "LOCK TABLE hour_marks IN EXCLUSIVE MODE"
-    *done, locks = await outside_connection.held_up(outside, waiting, *works, _locks())
-    assert [one.verdicts for one in done] == [[Verdict.CORRECTED]] * AT_ONCE
+    *results, locks = await outside_connection.held_up(outside, waiting, *works, _locks())
+    assert [result.verdicts for result in results] == [[Verdict.CORRECTED]] * AT_ONCE
     assert locks < AT_ONCE * MOST_LOCKS
 
 

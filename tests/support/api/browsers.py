@@ -42,11 +42,13 @@ class At(Caller):
 
     async def login(self, email: str, password: str = PASSWORD, **more: Any) -> dict[str, Any]:
         """A session, or the refusal; who signed in sends its token from then on."""
-        wanted = "token expiresAt endsAt"
-        found = await self.do("login", "Session", wanted, email=email, password=password, **more)
-        if "token" in found:
-            self.token = found["token"]
-        return found
+        selection = "token expiresAt endsAt"
+        session = await self.do(
+            "login", "Session", selection, email=email, password=password, **more
+        )
+        if "token" in session:
+            self.token = session["token"]
+        return session
 
     def there(self) -> "At":
         """Somebody else at the same address."""
@@ -58,10 +60,10 @@ def patient(redis: Redis) -> throttle.Throttle:
     return throttle.Throttle(redis, timeout_seconds=60)
 
 
-async def enter(redis: Redis, tried: try_limits.Tries, count: int) -> None:
+async def enter(redis: Redis, limit: try_limits.Tries, count: int) -> None:
     """As so many tries do that turn out wrong."""
     for _ in range(count):
-        await tried.enter(patient(redis))
+        await limit.enter(patient(redis))
 
 
 class Browser:
@@ -133,8 +135,8 @@ async def until_refused(caller: Caller) -> None:
 
 async def signed_in_as(staff: Caller, contact: str) -> At:
     """Staff as a contact."""
-    made = await staff.do("signInAs", "Session", "token expiresAt endsAt", contactId=contact)
-    return At(staff.url, made["token"])
+    session = await staff.do("signInAs", "Session", "token expiresAt endsAt", contactId=contact)
+    return At(staff.url, session["token"])
 
 
 async def allow(caller: Caller, contact: str, *networks: str) -> dict[str, Any]:

@@ -50,5 +50,5 @@ async def broken(
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        for one in server.servers:
-            one.close()
+        for listener in server.servers:
+            listener.close()

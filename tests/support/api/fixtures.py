@@ -95,9 +95,9 @@ async def switch(carrier: Carrier) -> Caller:
 
 @pytest.fixture(scope="package")
 async def everything(api: Program, api_redis: Redis) -> World:
-    found = await world.create(api.url)
-    await _settled(found)
-    return found
+    accounts = await world.create(api.url)
+    await _settled(accounts)
+    return accounts
 
 
 @pytest.fixture(scope="package")
@@ -122,11 +122,11 @@ async def counted() -> AsyncIterator[Counter[str]]:
     print("\ncases of who may:", dict(counts), "in all", counts.total())
 
 
-async def _settled(found: World) -> None:
+async def _settled(world: World) -> None:
     """The live window is filled from the records, once, before it answers."""
     async with asyncio.timeout(15):
         query = "query Q($id: ID!) { customer(id: $id) { liveStats { sequence } } }"
         while True:
-            if "errors" not in await found.account.owner.send(query, id=found.ids["Customer"].own):
+            if "errors" not in await world.account.owner.send(query, id=world.ids["Customer"].own):
                 return
             await asyncio.sleep(0.05)

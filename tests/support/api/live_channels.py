@@ -14,7 +14,7 @@ QUERY = """subscription Channels($customer: ID) { liveChannels(customerId: $cust
     sequence asOf inUse limit cps byCarrier { carrier { id name } inUse } } }"""
 
 
-class Watched:
+class StateStream:
     """The states that come, one at a time."""
 
     def __init__(self, results: Any) -> None:
@@ -23,7 +23,7 @@ class Watched:
     async def next(self) -> dict[str, Any]:
         async with asyncio.timeout(30):
             state: dict[str, Any] = (await anext(self._results))["liveChannels"]
-        assert sum(one["inUse"] for one in state["byCarrier"]) == state["inUse"]
+        assert sum(carrier["inUse"] for carrier in state["byCarrier"]) == state["inUse"]
         return state
 
     async def until(self, in_use: int) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ class Watched:
 
 
 @asynccontextmanager
-async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator[Watched]:
+async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator[StateStream]:
     transport = WebsocketsTransport(
         url=caller.url.replace("http", "ws") + "/graphql",
         init_payload={"authorization": f"Bearer {caller.token}"},
@@ -46,6 +46,6 @@ async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator
         request = GraphQLRequest(QUERY, variable_values={"customer": customer})
         results = session.subscribe(request)
         try:
-            yield Watched(results)
+            yield StateStream(results)
         finally:
             await results.aclose()

@@ -43,11 +43,11 @@ class Peer:
 
     async def end(self) -> tuple[float, bytes]:
         """Seconds until the server ends the connection, and what it said before."""
-        said = b""
+        content = b""
         with contextlib.suppress(ConnectionError):
             while more := await self.reader.read(65_536):
-                said += more
-        return time.monotonic() - self.began, said
+                content += more
+        return time.monotonic() - self.began, content
 
     async def until_ended(self, every: float, more: bytes) -> tuple[float, bytes]:
         """The same, saying a little more all the while."""
@@ -83,8 +83,8 @@ class Frames(Peer):
 
     async def code(self) -> int | None:
         """What it is closed with; the server says nothing else."""
-        _, said = await self.end()
-        return close_code(said)
+        _, content = await self.end()
+        return close_code(content)
 
 
 def frame(first: int, payload: bytes = b"") -> bytes:
@@ -97,14 +97,14 @@ def frame(first: int, payload: bytes = b"") -> bytes:
     return head + bytes(4) + payload
 
 
-def message(said: Any) -> bytes:
-    return frame(0x81, json.dumps(said).encode())
+def message(payload: Any) -> bytes:
+    return frame(0x81, json.dumps(payload).encode())
 
 
-def close_code(said: bytes) -> int | None:
+def close_code(content: bytes) -> int | None:
     """Of the close that ends what a server said; None where it was cut off."""
-    at = said.rfind(b"\x88")
-    return None if at < 0 else int(struct.unpack_from("!H", said, at + 2)[0])
+    at = content.rfind(b"\x88")
+    return None if at < 0 else int(struct.unpack_from("!H", content, at + 2)[0])
 
 
 def post(body: str, length: int | None = None, **headers: str) -> str:

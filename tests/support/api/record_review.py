@@ -30,8 +30,8 @@ async def send(program: Caller, *events: Any) -> dict[str, Any]:
             f"{program.url}/ingest/calls", json=list(events), headers=program.headers
         )
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def quarantined(caller: Caller, **filter: Any) -> list[dict[str, Any]]:
@@ -42,11 +42,11 @@ async def quarantined(caller: Caller, **filter: Any) -> list[dict[str, Any]]:
 async def replay(caller: Caller, *ids: str, corrected: Any = None) -> list[dict[str, Any]]:
     """What became of each."""
     text = None if corrected is None else json.dumps(corrected)
-    done = await caller.do(
+    answer = await caller.do(
         "replayQuarantined", "ReplayedRecords", REPLAYED, ids=list(ids), corrected=text
     )
-    assert done["__typename"] == "ReplayedRecords", done
-    records: list[dict[str, Any]] = done["records"]
+    assert answer["__typename"] == "ReplayedRecords", answer
+    records: list[dict[str, Any]] = answer["records"]
     return records
 
 

@@ -67,20 +67,20 @@ async def until_pong(socket: ClientConnection) -> list[Any]:
     """What is said before the answer to a ping of ours."""
     ours = {"asked": "last"}
     await say(socket, {"type": "ping", "payload": ours})
-    told = [await hear(socket)]
-    while told[-1] != {"type": "pong", "payload": ours}:
-        told.append(await hear(socket))
-    return told[:-1]
+    messages = [await hear(socket)]
+    while messages[-1] != {"type": "pong", "payload": ours}:
+        messages.append(await hear(socket))
+    return messages[:-1]
 
 
 async def until_told(socket: ClientConnection, id: str) -> list[Any]:
     """What is said about an operation to its end, and after that until a ping is answered."""
-    told: list[Any] = []
-    while not told or told[-1]["type"] == "next":
+    messages: list[Any] = []
+    while not messages or messages[-1]["type"] == "next":
         message = await hear(socket)
         if message["id"] == id:
-            told.append(message)
-    return told + [more for more in await until_pong(socket) if more["id"] == id]
+            messages.append(message)
+    return messages + [more for more in await until_pong(socket) if more["id"] == id]
 
 
 async def closed(socket: ClientConnection) -> int | None:

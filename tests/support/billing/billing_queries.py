@@ -44,8 +44,8 @@ async def ask(
     context = base.Context(
         caller, lambda: now, services.Services(redis, bus=nothing, live_feeds=nothing)
     )
-    found = await root.api.execute(query, variable_values=variables, context_value=context)
-    data = dict(found.data or {})
-    if found.errors:
-        data["errors"] = [error.formatted for error in found.errors]
+    answer = await root.api.execute(query, variable_values=variables, context_value=context)
+    data = dict(answer.data or {})
+    if answer.errors:
+        data["errors"] = [error.formatted for error in answer.errors]
     return data

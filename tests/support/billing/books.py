@@ -96,14 +96,14 @@ class Books:
     async def correct(self, call_id: str, charge: str) -> None:
         """Changes a stored call's charge as a correction does: record and mark together."""
         async with db.transaction() as conn:
-            changed = await conn.fetchrow(
+            row = await conn.fetchrow(
                 "UPDATE call_records SET charge = $3, rated_by = 'SWITCH', prefix = NULL"
                 " WHERE account_id = $1 AND call_id = $2 RETURNING customer_id, setup_at",
                 self.account_id,
                 call_id,
                 Decimal(charge),
             )
-            await conn.execute(_MARK, self.account_id, *changed)
+            await conn.execute(_MARK, self.account_id, *row)
 
     async def reuse(self, call_id: str, setup_at: datetime, charge: str) -> str:
         """Another call of this id, which is held, then accepted. Returns the id of its own."""

@@ -105,12 +105,16 @@ class Window:
 
     def field(self, label: str) -> WebElement:
         """The one that a screen reader calls so."""
-        [found] = [one for one in self._shown("input") if label in one.accessible_name]
-        return found
+        [element] = [
+            element for element in self._shown("input") if label in element.accessible_name
+        ]
+        return element
 
     def button(self, name: str) -> WebElement:
-        [found] = [one for one in self._shown("button") if one.accessible_name == name]
-        return found
+        [element] = [
+            element for element in self._shown("button") if element.accessible_name == name
+        ]
+        return element
 
     def said(self) -> str:
         """What the page says of what was done, as soon as it does."""
@@ -119,11 +123,11 @@ class Window:
     @property
     def fields(self) -> list[str]:
         """What a screen reader calls them."""
-        return [one.accessible_name for one in self._shown("input")]
+        return [element.accessible_name for element in self._shown("input")]
 
     @property
     def buttons(self) -> list[str]:
-        return [one.accessible_name for one in self._shown("button")]
+        return [element.accessible_name for element in self._shown("button")]
 
     @property
     def focused(self) -> str:
@@ -131,7 +135,11 @@ class Window:
         return self.driver.switch_to.active_element.accessible_name
 
     def _shown(self, tag: str) -> list[WebElement]:
-        return [one for one in self.driver.find_elements(By.TAG_NAME, tag) if one.is_displayed()]
+        return [
+            element
+            for element in self.driver.find_elements(By.TAG_NAME, tag)
+            if element.is_displayed()
+        ]
 
     def until(self, look: Callable[[], T]) -> T:
         """What is looked for, as soon as it is there."""
@@ -181,16 +189,16 @@ class Window:
     def watch(self) -> None:
         """Takes down what the browser logged since: requests it sent, and faults of the page."""
         urls: dict[str, str] = {}
-        sent: list[tuple[str, dict[str, str]]] = []
+        requests: list[tuple[str, dict[str, str]]] = []
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             params = message["params"]
             if message["method"] == "Network.requestWillBeSent":  # if nothing forbids it
                 urls[params["requestId"]] = params["request"]["url"]
             if message["method"] == "Network.requestWillBeSentExtraInfo":
-                sent.append((params["requestId"], params["headers"]))
+                requests.append((params["requestId"], params["headers"]))
         self.requests += [
-            Request(urls.get(id) or f"//{headers['Host']}", headers) for id, headers in sent
+            Request(urls.get(id) or f"//{headers['Host']}", headers) for id, headers in requests
         ]
         for entry in self.driver.get_log("browser"):
             is_hint = entry["level"] == "DEBUG"

@@ -84,8 +84,8 @@ BAD = (
 
 async def link_of(carrier: Carrier, kind: str, language: str = "en") -> tuple[str, str]:
     """A person's e-mail, and the link of that kind that it was sent."""
-    made: tuple[str, str] = await getattr(carrier, kind)(language)
-    return made
+    link: tuple[str, str] = await getattr(carrier, kind)(language)
+    return link
 
 
 def use(window: Window, kind: str, password: str = NEW, language: str = "en") -> str:

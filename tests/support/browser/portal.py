@@ -52,9 +52,9 @@ class Portal:
         async with httpx2.AsyncClient(verify=False, timeout=120) as client:
             body = {"query": query, "variables": variables}
             answer = await client.post(f"{self.web.url}/graphql", json=body, headers=headers)
-        found = answer.json()
-        assert "errors" not in found, found
-        return next(iter(found["data"].values()))
+        result = answer.json()
+        assert "errors" not in result, result
+        return next(iter(result["data"].values()))
 
     async def sign_in(self, email: str, password: str = PASSWORD) -> str | None:
         """The token; none where it is refused."""
@@ -96,17 +96,17 @@ class Carrier:
         await staff.insert(account.id, login_id, "The owner", Role.OWNER, now)
         token = await portal.sign_in(email)
         customer = {"name": "Acme", "reference": "acme", "currency": "EUR", "channelLimit": 30}
-        made = await portal.ask(_CUSTOMER, token, i=customer | {"debitLimit": "100"})
-        return cls(portal, token, email, made["id"])
+        answer = await portal.ask(_CUSTOMER, token, i=customer | {"debitLimit": "100"})
+        return cls(portal, token, email, answer["id"])
 
     async def contact(self, password: str | None = PASSWORD, language: str = "en") -> str:
         """The e-mail of a person of the customer, who is invited where there is no password."""
         email = f"person-{os.getpid()}-{next(_numbers)}@acme.example"
-        made = {"customerId": self.customer, "name": "A person", "email": email}
-        made |= {"language": language}
+        fields = {"customerId": self.customer, "name": "A person", "email": email}
+        fields |= {"language": language}
         if password is not None:
-            made["password"] = password
-        assert (await self.portal.ask(_CONTACT, self.token, i=made))["id"]
+            fields["password"] = password
+        assert (await self.portal.ask(_CONTACT, self.token, i=fields))["id"]
         return email
 
     async def invitation(self, language: str = "en") -> tuple[str, str]:
@@ -143,8 +143,8 @@ async def running(environment: dict[str, str], folder: Path) -> AsyncIterator[Po
     async with message_servers.mail_server() as mail:
         web = Program.web(environment)
         assert web.port is not None
-        with front(web.port, folder) as made:
-            portal = Portal(made, web, mail)
+        with front(web.port, folder) as proxy:
+            portal = Portal(proxy, web, mail)
             web.environment = environment | {
                 "CALLBOARD_PUBLIC_URL": portal.url,
                 "CALLBOARD_ALLOWED_ORIGINS": portal.at(ALLOWED_HOST),

@@ -28,10 +28,10 @@ def install(folder: Path = HERE) -> None:
 
 def tell(program: str, *arguments: str) -> Any:
     """The JSON that the program prints."""
-    done = subprocess.run(
+    process = subprocess.run(
         ["node", program, *arguments], cwd=HERE, check=True, timeout=120, stdout=subprocess.PIPE
     )
-    return json.loads(done.stdout)
+    return json.loads(process.stdout)
 
 
 class Talk:
@@ -52,10 +52,10 @@ class Talk:
         """The next line about that event (of that operation); others wait to be heard."""
         async with asyncio.timeout(_WITHIN):
             while True:
-                for told in self._unheard:
-                    if told["event"] == event and id in (None, told.get("id")):
-                        self._unheard.remove(told)
-                        return told
+                for message in self._unheard:
+                    if message["event"] == event and id in (None, message.get("id")):
+                        self._unheard.remove(message)
+                        return message
                 await self._read()
 
     async def _read(self) -> None:

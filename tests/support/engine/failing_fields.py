@@ -59,7 +59,7 @@ def refused_arguments(field: Field) -> dict[str, str] | None:
     args = field.definition.args
     if {"from", "to"} <= args.keys():
         return {"from": '"2026-11-02T00:00:00Z"', "to": '"2026-11-01T00:00:00Z"'}
-    found = {name: value for name, value in REFUSED.items() if name in args}
+    arguments = {name: value for name, value in REFUSED.items() if name in args}
     if "after" in args and graphql.get_named_type(args["after"].type) is graphql.GraphQLString:
-        found["after"] = _NO_CURSOR
-    return found or None
+        arguments["after"] = _NO_CURSOR
+    return arguments or None

@@ -71,7 +71,7 @@ def _broken(draw: Draw, query: str) -> str:
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, max(0, len(tokens) - 1)))
         instead = draw(
-            st.sampled_from([[], [tokens[place]] * 2, *([one] for one in _TOKENS_PUT_IN)])
+            st.sampled_from([[], [tokens[place]] * 2, *([token] for token in _TOKENS_PUT_IN)])
         )
         tokens[place : place + 1] = instead
         if not tokens:
@@ -137,19 +137,19 @@ class _Writer:
     def spread(self, type: Any, depth: int) -> str:
         """Of a fragment written before on the type, or of a new one; rarely of itself."""
         inner = self.narrowed(type)
-        known = self.types.setdefault(inner.name, [])
-        if known and self.chance(2):
-            return f"...{self.one_of(known)}"
+        names = self.types.setdefault(inner.name, [])
+        if names and self.chance(2):
+            return f"...{self.one_of(names)}"
         if not depth:
             return "__typename"
         name = f"F{len(self.fragments)}"
         self.fragments[name] = ""
         if self.slip(10):
-            known.append(name)
+            names.append(name)
         self.fragments[name] = (
             f"fragment {name} on {inner.name} {self.selections(inner, depth - 1)}"
         )
-        known.append(name)
+        names.append(name)
         return f"...{name}"
 
     def narrowed(self, type: Any) -> Any:
@@ -181,12 +181,12 @@ class _Writer:
     # Values -----------------------------------------------------------------------------------
 
     def arguments(self, definitions: dict[str, Any]) -> str:
-        given = [
+        texts = [
             f"{name}: {self.given(name, argument.type)}"
             for name, argument in definitions.items()
             if self.chance(2) or (graphql.is_required_argument(argument) and not self.slip(40))
         ]
-        return f"({', '.join(given)})" if given else ""
+        return f"({', '.join(texts)})" if texts else ""
 
     def given(self, name: str, type: Any) -> str:
         value = self.value(type, 4)
@@ -247,9 +247,9 @@ def literal(value: Any) -> str:
         case Enum():
             return str(value)
         case dict():
-            return "{" + ", ".join(f"{key}: {literal(one)}" for key, one in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {literal(item)}" for key, item in value.items()) + "}"
         case list():
-            return "[" + ", ".join(literal(one) for one in value) + "]"
+            return "[" + ", ".join(literal(item) for item in value) + "]"
         case _:
             return json.dumps(value)
 

@@ -26,7 +26,9 @@ def _with_spare_bits(id: str) -> str:
 
 
 def _wide(text: str) -> str:
-    return "".join(chr(ord(one) + 0xFEE0) if one.isalnum() else one for one in text)
+    return "".join(
+        chr(ord(character) + 0xFEE0) if character.isalnum() else character for character in text
+    )
 
 
 # Of the text of an id.
@@ -75,7 +77,7 @@ _NUMBERS: Sequence[Callable[[str], str]] = (
         lambda n: f"{n} ",
     ),
     *(lambda n: f"{n}.0", lambda n: f"{n}\n", lambda n: f"{n}_0", lambda n: f"0x{n}", _wide),
-    lambda n: "".join(chr(0x660 + int(one)) if one.isdecimal() else one for one in n),
+    lambda n: "".join(chr(0x660 + int(digit)) if digit.isdecimal() else digit for digit in n),
     lambda n: f"{n}²",
     lambda n: f"{n}{'0' * 25}",
     lambda n: "",
@@ -113,7 +115,7 @@ def listed(id: str) -> list[str]:
 
 def generated(ids: Sequence[str], count: int) -> list[str]:
     """The same in every run; some are the ids themselves."""
-    found: dict[str, None] = {}
+    examples: dict[str, None] = {}
 
     @settings(
         max_examples=count,
@@ -124,7 +126,7 @@ def generated(ids: Sequence[str], count: int) -> list[str]:
     )
     @given(near(ids))
     def collect(value: str) -> None:
-        found.setdefault(value)
+        examples.setdefault(value)
 
     collect()
-    return list(found)
+    return list(examples)

@@ -26,6 +26,6 @@ async def show(
 
 
 async def count(redis: Redis, customer: int | None = None) -> dict[int | None, int]:
-    shown = await channels.read(redis, ACCOUNT, customer)
-    assert shown.in_use == sum(n for _, n in shown.by_carrier)
-    return dict(shown.by_carrier)
+    state = await channels.read(redis, ACCOUNT, customer)
+    assert state.in_use == sum(n for _, n in state.by_carrier)
+    return dict(state.by_carrier)

@@ -27,14 +27,14 @@ async def process(url: str) -> AsyncIterator[feeds.Feeds]:
             await bus.close()
 
 
-class Watched(Generic[S]):
+class StateStream(Generic[S]):
     """The states that came, in order, under a sequence that always rose."""
 
     def __init__(self, states: AsyncGenerator[S, None]) -> None:
         self._states = states
         self.seen: list[S] = []
 
-    async def until(self, wanted: Callable[[S], bool], seconds: float = 10.0) -> float:
+    async def until(self, condition: Callable[[S], bool], seconds: float = 10.0) -> float:
         """Seconds until a state that is wanted came, the next one or a later."""
         began = time.monotonic()
         async with asyncio.timeout(seconds):
@@ -42,14 +42,14 @@ class Watched(Generic[S]):
                 state = await anext(self._states)
                 assert not self.seen or state.sequence > self.seen[-1].sequence
                 self.seen.append(state)
-                if wanted(state):
+                if condition(state):
                     return time.monotonic() - began
 
 
 @asynccontextmanager
-async def watching(of: feeds.Feeds, source: feeds.Source[S]) -> AsyncIterator[Watched[S]]:
+async def watching(of: feeds.Feeds, source: feeds.Source[S]) -> AsyncIterator[StateStream[S]]:
     async with aclosing(of.watch(source)) as states:
-        yield Watched(states)
+        yield StateStream(states)
 
 
 async def restarted(redis: OwnRedis, away: float) -> None:

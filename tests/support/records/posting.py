@@ -36,17 +36,17 @@ class Switch:
         """The answer to a batch that is taken."""
         answer = await self.post(json.dumps(events).encode())
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        counted = sum(found[name] for name in ("accepted", "duplicates", "corrected"))
-        assert counted + len(found["held"]) + len(found["refused"]) == len(events)
-        return found
+        body: dict[str, Any] = answer.json()
+        total = sum(body[name] for name in ("accepted", "duplicates", "corrected"))
+        assert total + len(body["held"]) + len(body["refused"]) == len(events)
+        return body
 
-    async def snapshot(self, **said: Any) -> dict[str, Any]:
-        content = {"switch": "edge-1", "at": self.at(0), "calls": []} | said
+    async def snapshot(self, **values: Any) -> dict[str, Any]:
+        content = {"switch": "edge-1", "at": self.at(0), "calls": []} | values
         answer = await self.post(json.dumps(content).encode(), "/ingest/snapshot")
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        body: dict[str, Any] = answer.json()
+        return body
 
     def at(self, seconds: float) -> str:
         return (self.now + timedelta(seconds=seconds)).isoformat()
@@ -56,7 +56,7 @@ class Switch:
 
     def end(self, call_id: str = "a", **changes: Any) -> dict[str, Any]:
         """An end answered after 10 s, with 50 s of talk."""
-        said = {
+        record = {
             "source": "+441632960000",
             "destination": "+15550100",
             "setup_at": self.at(-60),
@@ -65,7 +65,7 @@ class Switch:
             "end_at": self.at(0),
             "sip_code": 200,
         }
-        return self._event("end", call_id) | said | changes
+        return self._event("end", call_id) | record | changes
 
     def beat(self, active: int, **changes: Any) -> dict[str, Any]:
         return {"type": "beat", "switch": "edge-1", "active": active, "at": self.at(0), **changes}

@@ -91,7 +91,7 @@ async def rows(sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
 
 async def stored(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """The records that count, by (switch, call id, leg), and their keys, which must agree."""
-    kept = await rows(
+    records = await rows(
         "SELECT switch, call_id, leg, customer_id, setup_at, revision, final, talk_us, charge"
         " FROM call_records WHERE account_id = $1",
         account_id,
@@ -101,8 +101,8 @@ async def stored(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         " FROM record_keys WHERE account_id = $1",
         account_id,
     )
-    assert sorted(keys) == sorted((call_keys.compute(*row[:2]), *row[2:7]) for row in kept)
-    return {row[:3]: row[3:] for row in kept}
+    assert sorted(keys) == sorted((call_keys.compute(*row[:2]), *row[2:7]) for row in records)
+    return {row[:3]: row[3:] for row in records}
 
 
 async def marked(account_id: int) -> list[tuple[int, datetime]]:

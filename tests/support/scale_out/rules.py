@@ -62,15 +62,15 @@ def violations(statement: str) -> list[Violation]:
         parsed = [raw.stmt for raw in parse_sql(statement)]
     except ParseError as error:
         return [Violation(Rule.FORM, str(error))]
-    found: list[Violation] = []
+    results: list[Violation] = []
     for node in parsed:
         if isinstance(node, ast.CopyStmt):
-            found += _copy(node)
+            results += _copy(node)
         elif isinstance(node, ast.MergeStmt):
-            found.append(Violation(Rule.FORM, "MERGE"))
+            results.append(Violation(Rule.FORM, "MERGE"))
         elif isinstance(node, syntax.QUERIES):
-            found += _query(node, _Scope())
-    return list(dict.fromkeys(found))
+            results += _query(node, _Scope())
+    return list(dict.fromkeys(results))
 
 
 def is_distributed(table: str) -> bool:
@@ -150,15 +150,15 @@ def _is_placed(source: syntax.Source) -> bool:
 
 def _bound(query: Any, distributed: list[syntax.Source]) -> set[str]:
     """The aliases that have an `account_id = $n` of their own."""
-    found: set[str] = set()
+    columns: set[str] = set()
     for condition, filtered in syntax.conditions(query):
         for alias in syntax.columns_equal_to_values(condition, _ACCOUNT):
             if alias:
                 names = {alias}
             else:  # without a qualifier it can only be the column of one table
                 names = {source.alias for source in distributed} if len(distributed) == 1 else set()
-            found |= names if filtered is None else names & filtered
-    return found
+            columns |= names if filtered is None else names & filtered
+    return columns
 
 
 def _insert(query: ast.InsertStmt, scope: _Scope) -> Iterator[Violation]:

@@ -34,11 +34,11 @@ class Message:
     reuses: bool = False
 
 
-def instant(said: object) -> datetime:
+def instant(value: object) -> datetime:
     """What a message says, as an instant."""
-    if isinstance(said, int):
-        return _EPOCH + said * timedelta(microseconds=1)
-    return datetime.fromisoformat(str(said)).astimezone(UTC)
+    if isinstance(value, int):
+        return _EPOCH + value * timedelta(microseconds=1)
+    return datetime.fromisoformat(str(value)).astimezone(UTC)
 
 
 def microseconds(at: datetime) -> int:

@@ -53,7 +53,7 @@ def deadline(seconds: float) -> Iterator[float]:
 
 
 @dataclass
-class Here:
+class Installation:
     process: subprocess.Popen[bytes]
     data_dir: Path
     port: int
@@ -121,7 +121,7 @@ class Here:
 
 
 @contextmanager
-def up(data_dir: Path) -> Iterator[Here]:
+def up(data_dir: Path) -> Iterator[Installation]:
     port = free_port()
     with (data_dir / "up.log").open("wb") as log:
         process = subprocess.Popen(
@@ -131,9 +131,9 @@ def up(data_dir: Path) -> Iterator[Here]:
             start_new_session=True,
             cwd=ROOT,
         )
-    here = Here(process, data_dir, port)
+    installation = Installation(process, data_dir, port)
     try:
-        yield here
+        yield installation
     finally:
         process.terminate()
         try:
@@ -148,19 +148,19 @@ def command(*arguments: str) -> list[str]:
 
 
 @asynccontextmanager
-async def prepared(here: Here) -> AsyncIterator[tuple[Board, str]]:
+async def prepared(installation: Installation) -> AsyncIterator[tuple[Board, str]]:
     """The board with an account, its customers, and a key for a switch."""
-    assert await asyncio.to_thread(processes.eventually, ready(here), 60)
+    assert await asyncio.to_thread(processes.eventually, ready(installation), 60)
     account = ["create", "Example Voice", "--email", EMAIL, "--password", PASSWORD]
     await asyncio.to_thread(
         subprocess.run,
-        command("account", *account, "--data-dir", str(here.data_dir)),
+        command("account", *account, "--data-dir", str(installation.data_dir)),
         check=True,
         capture_output=True,
         timeout=60,
         cwd=ROOT,
     )
-    board = Board(here.url)
+    board = Board(installation.url)
     try:
         await board.sign_in(EMAIL)
         await board.settle(worlds.world(clock.now()))
@@ -169,10 +169,10 @@ async def prepared(here: Here) -> AsyncIterator[tuple[Board, str]]:
         await board.close()
 
 
-def ready(here: Here) -> Callable[[], bool]:
+def ready(installation: Installation) -> Callable[[], bool]:
     def answers() -> bool:
         try:
-            with urllib.request.urlopen(f"{here.url}/readyz", timeout=2):
+            with urllib.request.urlopen(f"{installation.url}/readyz", timeout=2):
                 return True
         except OSError:
             return False

@@ -44,16 +44,16 @@ async def check_balanced(board: Board, truth: Truth, world: worlds.World, *, fro
     """Records, rows and ledger; where hours are frozen, records are not there."""
     end = closed_hours_end()
     for customer in world.customers:
-        [wanted] = truth.query(_SUMS, customer.reference, end.replace(tzinfo=None))
+        [expected] = truth.query(_SUMS, customer.reference, end.replace(tzinfo=None))
         proof = await board.proof(customer.reference, world.start, end)
         assert proof["balanced"], proof["differences"][:3]
         assert not proof["differences"]
         assert "MARKED" not in {pending["reason"] for pending in proof["pending"]}
-        check_sums(proof["rows"], wanted)
-        assert Decimal(proof["ledger"]["charge"]["amount"]) == wanted["charge"]
+        check_sums(proof["rows"], expected)
+        assert Decimal(proof["ledger"]["charge"]["amount"]) == expected["charge"]
         if not frozen:
             assert proof["frozenHours"] == 0
-            check_sums(proof["records"], wanted)
+            check_sums(proof["records"], expected)
 
 
 _SUMS = """
@@ -62,9 +62,9 @@ WHERE customer = ? AND final AND setup < ?
 """
 
 
-def check_sums(found: Answer, wanted: dict[str, Any]) -> None:
-    assert found["calls"] == wanted["calls"]
-    assert Decimal(found["charge"]["amount"]) == wanted["charge"]
+def check_sums(answer: Answer, expected: dict[str, Any]) -> None:
+    assert answer["calls"] == expected["calls"]
+    assert Decimal(answer["charge"]["amount"]) == expected["charge"]
 
 
 async def check_frozen(board: Board, truth: Truth, world: worlds.World, middle: datetime) -> None:
@@ -81,8 +81,8 @@ async def check_frozen(board: Board, truth: Truth, world: worlds.World, middle: 
         later = await board.proof(name, middle, closed_hours_end())
         assert later["frozenHours"] == 0
         end = closed_hours_end().replace(tzinfo=None)
-        [kept] = truth.query(f"{_SUMS} AND setup >= ?", name, end, start)
-        check_sums(later["records"], kept)
+        [expected] = truth.query(f"{_SUMS} AND setup >= ?", name, end, start)
+        check_sums(later["records"], expected)
 
 
 _HOURS = """
@@ -111,14 +111,14 @@ async def check_kept_rates(truth: Truth, since: datetime) -> None:
     async with db.connection() as conn:
         rows = await conn.fetch(_KEPT_RATES, since)
     start = since.replace(tzinfo=None)
-    found = {tuple(row)[:3]: tuple(row)[3:] for row in rows}
-    wanted = {
+    rates = {tuple(row)[:3]: tuple(row)[3:] for row in rows}
+    expected = {
         tuple(row.values())[:3]: tuple(row.values())[3:] for row in truth.query(_RATES, start)
     }
-    assert found.keys() == wanted.keys()
-    unlike = [(key, found[key], wanted[key]) for key in wanted if found[key] != wanted[key]]
+    assert rates.keys() == expected.keys()
+    unlike = [(key, rates[key], expected[key]) for key in expected if rates[key] != expected[key]]
     assert not unlike, unlike[:3]
-    assert len({revision for revision, *_ in found.values()}) > 3
+    assert len({revision for revision, *_ in rates.values()}) > 3
 
 
 def check_corrected_after_price_changes(truth: Truth, phase: int) -> None:

@@ -121,11 +121,16 @@ class Truth:
 
     def _settings(self, world: World) -> None:
         self.db.execute(_SETTINGS)
-        for one in world.customers:
-            values = [one.reference, one.currency, one.minor_unit, one.tax_percent]
+        for customer in world.customers:
+            values = [
+                customer.reference,
+                customer.currency,
+                customer.minor_unit,
+                customer.tax_percent,
+            ]
             self.db.execute("INSERT INTO customers VALUES (?, ?, ?, ?)", values)
-            for since, card in one.cards:
-                values = [one.reference, _us(since), card]
+            for since, card in customer.cards:
+                values = [customer.reference, _us(since), card]
                 self.db.execute("INSERT INTO cards VALUES (?, ?, ?)", values)
         for card_ in world.cards:
             self.db.execute(

@@ -70,10 +70,10 @@ class Facts:
 class Wallboard:
     """Connects again, after a random while, as often as it has to."""
 
-    def __init__(self, url: str, token: str, *shown: Gauge | Facts) -> None:
+    def __init__(self, url: str, token: str, *subscriptions: Gauge | Facts) -> None:
         self.url = url.replace("http", "ws") + "/graphql"
         self.token = token
-        self.shown = shown
+        self.shown = subscriptions
         self.connected = 0
         self.wrong: list[str] = []
 
@@ -95,16 +95,16 @@ class Wallboard:
             except AssertionError as error:
                 self.wrong.append(str(error))
                 raise
-            for one in self.shown:
-                one.lose()
+            for subscription in self.shown:
+                subscription.lose()
             await asyncio.sleep(random.uniform(0.1, 0.5))
 
     async def _listen(self, socket: ClientConnection) -> None:
         init = {"authorization": f"Bearer {self.token}"}
         await socket.send(json.dumps({"type": "connection_init", "payload": init}))
         assert json.loads(await socket.recv()) == {"type": "connection_ack"}
-        for id, one in enumerate(self.shown):
-            payload = {"query": one.query, "variables": one.variables}
+        for id, subscription in enumerate(self.shown):
+            payload = {"query": subscription.query, "variables": subscription.variables}
             await socket.send(json.dumps({"id": str(id), "type": "subscribe", "payload": payload}))
         async for text in socket:
             message = json.loads(text)
@@ -116,10 +116,10 @@ class Wallboard:
                 return  # it could not be read just now: again
 
 
-async def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
+async def until(condition: Callable[[], bool], seconds: float, name: str) -> float:
     """Seconds until it holds."""
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < seconds, what
+        assert time.monotonic() - began < seconds, name
         await asyncio.sleep(0.05)
     return time.monotonic() - began

@@ -83,8 +83,8 @@ def world(now: datetime) -> World:
 
 def edges(world: World) -> list[datetime]:
     """The instants at which prices change within the months."""
-    found = {revision.effective_from for card in world.cards for revision in card.revisions}
-    return sorted(at for at in found if world.start < at < world.now - timedelta(hours=2))
+    instants = {revision.effective_from for card in world.cards for revision in card.revisions}
+    return sorted(at for at in instants if world.start < at < world.now - timedelta(hours=2))
 
 
 def _rate(prefix: str, per_minute: str, fee: str, steps: str, round_up: bool = True) -> Rate:

@@ -62,28 +62,28 @@ class Site:
 
     @property
     def calling(self) -> bool:
-        return any(one.process.poll() is None for one in self.callers.values())
+        return any(program.process.poll() is None for program in self.callers.values())
 
     def wait(self, seconds: float) -> None:
         """Until all calls that were placed are over; `seconds` for each load."""
-        for one in self.callers.values():
-            one.process.wait(seconds)
+        for program in self.callers.values():
+            program.process.wait(seconds)
 
     def check_callers(self) -> None:
-        for one in self.callers.values():
-            assert one.process.returncode == 0, one.complaint()
-            assert one.failed == 0, one.complaint()
+        for program in self.callers.values():
+            assert program.process.returncode == 0, program.complaint()
+            assert program.failed == 0, program.complaint()
 
     def outcome(self) -> "Outcome":
-        calls = {name: sipp.seen(one.trace) for name, one in self.callers.items()}
-        for name, one in self.callers.items():
-            assert len(calls[name]) == one.succeeded  # as SIPp itself counted
-        offers = {name: sipp.seen(one.trace) for name, one in self.carriers.items()}
+        calls = {name: sipp.seen(program.trace) for name, program in self.callers.items()}
+        for name, program in self.callers.items():
+            assert len(calls[name]) == program.succeeded  # as SIPp itself counted
+        offers = {name: sipp.seen(program.trace) for name, program in self.carriers.items()}
         return Outcome(calls, offers)
 
     def end(self) -> None:
-        for one in [*self.callers.values(), *self.carriers.values()]:
-            one.stop()
+        for program in [*self.callers.values(), *self.carriers.values()]:
+            program.stop()
 
 
 @contextmanager
@@ -107,15 +107,15 @@ def site(folder: Path, url: str, key: str, loads: Sequence[Load]) -> Iterator[Si
         Route(5, at["carrier-a"], 10, "carrier-a"),
     ]
     switch = Kamailio(folder / "switch", url, key, lines, routes)
-    made = Site(folder, switch, ports, {})
+    new_site = Site(folder, switch, ports, {})
     try:
         for name, port in at.items():
-            made.carriers[name] = sipp.carrier(folder, name, SCENARIOS[name], port)
+            new_site.carriers[name] = sipp.carrier(folder, name, SCENARIOS[name], port)
         sipp.wait_until_bound(*at.values())
         with switch:
-            yield made
+            yield new_site
     finally:
-        made.end()
+        new_site.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,9 @@ class Outcome:
     def legs(self) -> Counter[str]:
         """By carrier; calls that were offered to none under `none`."""
         offered = {id for offers in self.offers.values() for id in offers}
-        found = Counter({name: len(offers) for name, offers in self.offers.items()})
-        found["none"] = len(self.reported().keys() - offered)
-        return +found
+        counts = Counter({name: len(offers) for name, offers in self.offers.items()})
+        counts["none"] = len(self.reported().keys() - offered)
+        return +counts
 
     def up(self, at: datetime, under_way: timedelta) -> tuple[int, int]:
         """Fewest and most calls up at the switch then, each message being under way that long."""
