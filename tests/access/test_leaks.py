@@ -26,18 +26,18 @@ pytestmark = pytest.mark.once
 
 LIVE = """subscription Live($c: ID) { liveChannels(customerId: $c) {
     sequence inUse limit byCarrier { carrier { id name } inUse } } }"""
-# Others that ask the same in other words: none may be mixed up with another.
+# Other subscriptions to the same data under other names: none may share an execution wrongly.
 DOCUMENTS = (
     LIVE,
     LIVE.replace("{ id name }", "{ ...N }") + " fragment N on Carrier { id name }",
     LIVE.replace("limit", "limit: limit"),
 )
-WITHIN = 10.0  # seconds a revocation takes at most: one, and what a busy machine may add
+WITHIN = 10.0  # seconds until a revocation takes effect: 1, and the delay of a busy machine
 
 
 @dataclass
 class Tenant:
-    """An account with two customers of distinct channel limits, and a carrier of a known name."""
+    """An account with two customers of distinct channel limits, and a carrier of a fixed name."""
 
     carrier: Carrier
     customers: list[str]
@@ -76,7 +76,8 @@ class Tenant:
 
 @dataclass
 class Who:
-    """A caller, what it may watch (None: the account), and the key that can be revoked."""
+    """A caller, the customers that it may watch (None: the account), and the key that can be
+    revoked."""
 
     tenant: Tenant
     caller: Caller
@@ -133,7 +134,7 @@ class Listener:
 
     @property
     def shown(self) -> str | None:
-        """Whose state it asks for: a caller that sees one customer need not name it."""
+        """The customer whose state it requests: a caller of one customer need not select it."""
         return self.who.only if self.of is None else self.of
 
     @property
@@ -154,7 +155,8 @@ class Listener:
             self.code, self.closed_at = socket.close_code, time.monotonic()
 
     def check(self, hidden_since: float | None) -> None:
-        """All that it was told is its own, and of the time in which it might be told."""
+        """Checks that all received data are its own, and from the time in which it may receive
+        them."""
         for at, message in self.told:
             if message["type"] == "complete":
                 continue
@@ -175,7 +177,7 @@ class Listener:
             assert self.closed_at < self.revoked_at + WITHIN
 
     def _ended_before_its_first_state(self, hidden_since: float | None) -> bool:
-        """Possible if what it may see has changed as soon as it had subscribed."""
+        """Possible if the visible data have changed immediately after the subscription."""
         has_changed = self.revoked_at is not None or (
             self.who.only is not None and hidden_since is not None
         )
@@ -228,7 +230,7 @@ async def test_no_caller_receives_data_that_it_may_not_see(
 ) -> None:
     for tenant in tenants:
         await Account.filter(id=tenant.carrier.account_id).update(hide_carriers=False)
-    await asyncio.sleep(0.5)  # what was believed of them before is believed no more
+    await asyncio.sleep(0.5)  # until cached permissions have expired
     hidden: dict[int, float] = {}
     listeners: list[Listener] = []
     async with AsyncExitStack() as stack:
@@ -244,7 +246,7 @@ async def test_no_caller_receives_data_that_it_may_not_see(
         for change, one, two in changes:
             await _change(change, one, two, tenants, listeners, hidden)
             await asyncio.sleep(0.05)
-        await asyncio.sleep(1.2)  # in which nobody may be told more
+        await asyncio.sleep(1.2)  # in which no caller may receive more
         await until(lambda: all(one.is_settled for one in listeners), within=WITHIN)
         for task in tasks:
             task.cancel()

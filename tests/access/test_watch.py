@@ -14,7 +14,7 @@ from runtime import clock
 from tests.support.api.callers import Caller, Carrier
 from tests.support.api.sockets import LIVE, closed, hear, say, signed_in, subscribe
 
-WITHIN = 10.0  # seconds: one, and what a busy machine may add
+WITHIN = 10.0  # seconds: 1, and the delay of a busy machine
 
 
 async def _listening_until(caller: Caller, customer: str | None, change: object) -> float:
@@ -116,7 +116,7 @@ async def test_only_the_callers_that_changed_are_read_again(carrier: Carrier) ->
     prints = [credentials.NO_FINGERPRINT] * len(parsed)
 
     async def changed() -> dict[int, bool]:
-        """Which are told, and whether they are in force still."""
+        """For each credential that is reported as changed, whether it is still in force."""
         credentials_to_check = [
             (token, prints[at]) for at, token in enumerate(parsed) if token is not None
         ]

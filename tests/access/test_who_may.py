@@ -17,7 +17,7 @@ from tests.support.api.world import Who, World
 
 
 def test_these_tests_query_every_field() -> None:
-    """A type that nothing here leads to would be asked by nobody."""
+    """No query would select a type that is not reachable from here."""
     reading = sdl_documents.Reading(_no_ids())
     for root_type in ("Query", "Subscription"):
         for name in sdl_documents.type_of(root_type).fields:

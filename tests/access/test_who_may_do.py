@@ -35,7 +35,7 @@ async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_
     case, slots, successes = CASES[mutation], sdl_documents.mutation_slots(mutation), 0
     is_public = declared.required("Mutation", mutation).requires is Identity.NONE
     everything = await _with_new_ones(everything, {kind for _, kind in slots})
-    # Checking a password takes long, whoever asks.
+    # A password check takes long for every caller.
     for who in everything.everybody[-1:] if is_public else everything.everybody:
         asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
         [answer] = await permission_checks.answers_of(
@@ -55,7 +55,7 @@ async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_
 
 
 async def _with_new_ones(everything: World, kinds: Set[str]) -> World:
-    """In the place of what another test may have removed, taken, or invited a moment ago."""
+    """Replaces objects that another test may have removed, used, or just invited."""
     carrier, ids = everything.account, dict(everything.ids)
     await world.free_username(carrier, ids["Customer"].own, str(sample_values.VALUES["username"]))
     for kind in kinds & set(world.NEW):
@@ -71,14 +71,14 @@ async def _with_new_ones(everything: World, kinds: Set[str]) -> World:
 async def test_an_empty_account_cannot_act_on_objects_of_another_account(
     everything: World, http: httpx2.AsyncClient, counted: Counter[str]
 ) -> None:
-    """Whatever it lacks itself, such as a range of numbers, an id of another account answers as one
-    that does not exist."""
+    """Even if it has no number range, for example, the id of an object of another account
+    answers as an unknown id."""
     bare = await Carrier.create(everything.account.url, clock.now())
     for mutation in MUTATIONS:
         for slot, kind in sdl_documents.mutation_slots(mutation):
             ids = everything.ids[kind]
             cases = {"foreign": ids.own, "void": ids.none}
-            if kind != "SummaryRow":  # which says itself whose it is
+            if kind != "SummaryRow":  # which identifies its own account
                 cases["none"] = _of(ids.none, bare.account_id)
             operations = [_doing(everything, mutation, slot, id) for id in cases.values()]
             answers = await permission_checks.answers_of(http, bare.owner, operations)
@@ -148,7 +148,7 @@ def _judge_ids(
     for case in not_done:
         if case in answers:
             assert "code" in answers[case]["data"]["it"], f"{place}, {case}: {answers[case]}"
-    # A row says itself whose it is: of another customer it does not fit the input's.
+    # A row identifies its own customer, which would differ from the customer of the input.
     same = ("foreign", "void") if kind == "SummaryRow" else not_done
     for case in same:
         if case in stream:
@@ -192,7 +192,8 @@ async def test_the_audit_log_records_every_mutation_without_secrets(
     log = "\n".join(row["text"] for row in rows)
     parsed = [tokens.parse(who.asks.token or "") for who in everything.everybody]
     token_secrets = [token.secret for token in parsed if token is not None]
-    assert len(token_secrets) == len(everything.everybody) - 1  # nobody has none
+    # The unauthenticated caller has none.
+    assert len(token_secrets) == len(everything.everybody) - 1
     for secret in [PASSWORD, "argon2", *token_secrets, *(row["secret"] for row in secrets)]:
         assert secret not in log
 
@@ -224,7 +225,7 @@ async def test_after_every_mutation_the_checklists_are_as_the_worker_would_settl
 
 
 async def _settle(account_id: int) -> None:
-    """What the test itself has made, such as records for review."""
+    """Objects that the test itself has created, such as records for review."""
     now = clock.now()
     await checklist_state.settle(
         account_id, await checklist_state.changed_checklists(account_id, now), now

@@ -120,14 +120,14 @@ async def test_a_caller_of_one_customer_cannot_see_another_customer(
 
 MUTATION = root.api._schema.type_map["Mutation"]
 assert isinstance(MUTATION, graphql.GraphQLObjectType)
-# What proves who one is needs no sign-in: a password, a link.
+# A proof of identity needs no sign-in: a password, a link.
 PROVEN = {"login", "requestPasswordReset", "resetPassword", "acceptInvitation", "verifyEmail"}
 FIELDS_OF_MUTATION = {name: field for name, field in MUTATION.fields.items() if name not in PROVEN}
 
 
 @pytest.mark.parametrize("mutation", sorted(FIELDS_OF_MUTATION))
 async def test_no_mutation_works_without_signing_in(carrier: Carrier, mutation: str) -> None:
-    """With inputs made up from the schema: the right types, and no meaning."""
+    """With inputs from the schema: the right types, arbitrary values."""
     field = FIELDS_OF_MUTATION[mutation]
     arguments = ", ".join(f"{name}: {_made_up(arg.type)}" for name, arg in field.args.items())
     query = f"mutation {{ {mutation}{f'({arguments})' if arguments else ''} {{ __typename"

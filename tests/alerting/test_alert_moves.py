@@ -72,8 +72,8 @@ async def test_a_delayed_worker_cannot_raise_a_recovered_alert_from_an_old_readi
 
 
 async def test_an_alert_change_is_stored_completely_or_not_at_all(account: Account) -> None:
-    """The fact comes last; where it fails, there is no message and no alert, and the next reading
-    raises it."""
+    """The fact is inserted last. If that fails, there is no message and no alert, and the next
+    reading raises the alert."""
     rule = await account.rule()
     async with db.connection() as conn:
         await conn.execute("ALTER TABLE facts ADD CONSTRAINT broken CHECK (kind <> 'ALERT')")
@@ -104,7 +104,7 @@ async def test_raising_within_the_cool_down_stores_a_fact_but_sends_no_message(
 async def test_a_rule_that_changed_during_evaluation_waits_for_the_next_reading(
     account: Account,
 ) -> None:
-    """What was read may be of calls that it no longer looks at."""
+    """The reading may be of calls that the changed rule does not cover."""
     rule = await account.rule()
     active_rule = await account.seen(rule)
     async with db.transaction():

@@ -63,8 +63,8 @@ async def test_a_call_longer_than_48_hours_is_not_part_of_a_reading(
 
 
 async def test_readings_of_calls_equal_a_count_of_each_call(account: Account, redis: Redis) -> None:
-    """Of every metric, scope and two periods at once; legs that were passed on count for their
-    carrier alone."""
+    """All metrics, scopes and two periods together; legs that failed over count only for their
+    carrier."""
     chance = random.Random(7)
     calls: list[dict[str, Any]] = []
     for number in range(120):
@@ -238,7 +238,7 @@ async def report(redis: Redis, account: Account) -> None:
 
 
 async def has_reading(account: Account, redis: Redis, rule: int) -> None:
-    """Once the attempts of 10 seconds are known again."""
+    """Once 10 seconds of attempts are complete again."""
     async with asyncio.timeout(30):
         while rule not in await read(account, redis):  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.2)

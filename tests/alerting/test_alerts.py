@@ -39,7 +39,7 @@ def seconds(least: int, most: int) -> st.SearchStrategy[timedelta]:
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    """Any rule that makes sense."""
+    """Any valid rule."""
     operator = draw(st.sampled_from(Operator))
     threshold, distance = draw(st.integers(-5, 15)), draw(st.integers(0, 5))
     reset = threshold + distance if operator is Operator.BELOW else threshold - distance
@@ -55,7 +55,7 @@ def rules(draw: st.DrawFn) -> Rule:
     )
 
 
-# Readings about the thresholds, ten seconds apart; sometimes none, or of few samples.
+# Readings around the thresholds, ten seconds apart; sometimes none, or with few samples.
 courses = st.lists(
     st.builds(
         Reading,
@@ -90,7 +90,7 @@ def test_a_missing_value_or_too_few_samples_neither_raise_nor_clear_an_alert(
 def test_an_alert_is_raised_first_and_then_alternates_between_cleared_and_raised(
     rule: Rule, course: list[Reading]
 ) -> None:
-    """Repeated in between alone."""
+    """Repeated only within the sequence."""
     is_raised = False
     for _, _, step in run(rule, course):
         assert is_raised is (step.kind is not Kind.RAISED)
@@ -163,7 +163,7 @@ def test_an_active_alert_is_notified_once_and_then_at_its_repeat_interval(
     if rule.repeat is None:
         assert repeats == []
     else:
-        every = max(TICK, -(-rule.repeat // TICK) * TICK)  # ticks are what it can be told at
+        every = max(TICK, -(-rule.repeat // TICK) * TICK)  # ticks at which it can be notified
         last = NOW + (ticks - 1) * TICK
         assert repeats == [NOW + n * every for n in range(1, (last - NOW) // every + 1)]
 
@@ -230,7 +230,7 @@ def test_readings_and_their_sample_counts_follow_the_definitions() -> None:
     }
 
 
-# Rules that make no sense ------------------------------------------------------------------------
+# Invalid rules ----------------------------------------------------------------------------------
 
 SENSE = RuleDefinition(
     title="Few calls are answered",

@@ -10,7 +10,7 @@ from tests.support.billing.books import NOW, Books, at, open_customer
 
 
 def outcomes(answers: list[invoices.Invoice | BaseException]) -> Counter[str]:
-    """How often each number was given, and each refusal; anything else raised is raised again."""
+    """The count of each number and of each refusal; other errors are raised again."""
     counts: Counter[str] = Counter()
     for answer in answers:
         if isinstance(answer, Refusal):

@@ -102,8 +102,8 @@ async def test_the_migration_fills_the_balances_from_the_ledger(books: Books) ->
 async def test_balances_equal_the_ledger_after_concurrent_rebuilds_postings_and_invoices(
     books: Books, seed: int
 ) -> None:
-    """Calls of two customers come into closed and open hours, are corrected, rebuilt by several at
-    once, posted and invoiced, all beside each other."""
+    """Calls of two customers arrive in closed and open hours, are corrected, rebuilt by several
+    workers, posted and invoiced, all concurrently."""
     chance = random.Random(seed)
     customers = [books.customer_id, await open_customer(books, "second")]
     calls: list[str] = []

@@ -66,7 +66,7 @@ FROM pg_stat_xact_user_tables
 
 
 async def with_history(books: Books, months: int) -> int:
-    """A customer with so many billed months, of which the last five hours have changed since."""
+    """A customer with `months` billed months, of which the last five hours have changed since."""
     customer = await open_customer(books, f"{months} months")
     of = (books.account_id, customer, FIRST, months * MONTH)
     for statement in (_HOURS, _INVOICES, _PINS):

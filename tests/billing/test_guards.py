@@ -158,7 +158,7 @@ async def test_invoice_numbers_are_never_reused(books: Books) -> None:
 
 
 def attacks(ids: dict[str, int]) -> list[str]:
-    """Each would put an hour of a live document on another one, or off its own."""
+    """Each would move an hour of a live document to another one, or remove it."""
     draft, issued, void = ids["DRAFT"], ids["ISSUED"], ids["VOID"]
     copied = (
         "INSERT INTO invoice_hours (account_id, customer_id, hour, invoice_id, version, freed_at)"

@@ -34,7 +34,7 @@ def in_order(rows: Iterable[packed_rates.Row]) -> list[packed_rates.Row]:
 
 
 def merged(revisions: Sequence[Sequence[Change]], at_once: int) -> packed_rates.PackedRates:
-    """The first revisions packed at once, then each of the others merged."""
+    """Packs the first `at_once` revisions together, then merges each of the others."""
     rows = [[row(number, change) for change in of] for number, of in enumerate(revisions)]
     packed = packed_rates.pack(in_order(change for of in rows[:at_once] for change in of))
     for of in rows[at_once:]:

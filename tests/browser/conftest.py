@@ -47,7 +47,7 @@ async def account(portal: Portal) -> Carrier:
 
 @pytest.fixture
 def carrier(account: Carrier) -> Carrier:
-    """The account; its people come from another address in every test."""
+    """The account; its people have a different address in every test."""
     account.portal.front.move(f"127.0.0.{next(_numbers)}")
     return account
 
@@ -65,7 +65,7 @@ def chromiums() -> Iterator[dict[str, Chrome]]:
 
 @pytest.fixture
 def window(carrier: Carrier, chromiums: dict[str, Chrome]) -> Iterator[Callable[..., Window]]:
-    """Opens a window; at the end it may have asked no other host, nor told of a fault."""
+    """Opens a window. At the end, it must have requested no other host, and logged no error."""
     windows: list[Window] = []
 
     def opened(languages: str = "en") -> Window:

@@ -11,7 +11,7 @@ from tests.support.browser.portal import Carrier
 
 pytestmark = pytest.mark.browser
 
-# Of each text shown: the contrast with what is behind it (WCAG 2.2, 1.4.3), and itself.
+# Of each visible text: the contrast with its background (WCAG 2.2, 1.4.3), and the text.
 CONTRASTS = """
 const light = (color) => {
   const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)

@@ -69,7 +69,7 @@ async def settle(tools: jobs.Tools) -> None:
 
 
 async def told(customer_id: int | None = None) -> list[dict[str, int]]:
-    """All that was told of customers (or of that one), by what was open."""
+    """All published changes of customers (or of that customer), as the numbers of open items."""
     return [dict(fact.detail["open"]) for fact in await all_told(customer_id) if fact.customer_id]
 
 
@@ -95,7 +95,7 @@ async def rate(*legs: Leg) -> None:
 async def test_unrated_calls_publish_a_change_when_they_appear_and_when_they_are_rated(
     tools: jobs.Tools, redis: Redis
 ) -> None:
-    """At once with the rebuild; nothing else has to run."""
+    """Published with the rebuild; no other job has to run."""
     async with (
         following(reader.staff(ACCOUNT), redis, CHECKLISTS) as account,
         following(
@@ -163,7 +163,7 @@ async def test_concurrent_workers_publish_each_change_once(tools: jobs.Tools) ->
 
 
 async def rebuild_only() -> None:
-    """As invoicing does, which tells nobody."""
+    """As invoicing does, which publishes nothing."""
     for which in await hours.marked_hours(100):
         await hours.rebuild(*which, NOW)
 

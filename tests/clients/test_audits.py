@@ -19,7 +19,7 @@ AUDITS = """\
 86EE
 """
 IDS = AUDITS.split()
-# They ask for a type by its name, which only those who are signed in may.
+# They query a type by its name, which requires a sign-in.
 INTROSPECTING = {"2EA1", "28B9", "D6D5", "6A70"}
 
 Results = dict[str, dict[str, Any]]

@@ -165,7 +165,7 @@ async def test_clients_reconnect_after_the_server_is_stopped(
 async def test_a_protocol_error_is_final_and_the_client_reports_it(
     carrier: Carrier, message: dict[str, object], code: int
 ) -> None:
-    """It does not come back, and its operation ends with the close."""
+    """It does not reconnect, and its operation ends with the close."""
     async with _client(carrier.owner) as client:
         client.subscribe("a", LIVE)
         await client.state("a", 0)

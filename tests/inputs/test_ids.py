@@ -1,7 +1,5 @@
-"""Only the canonical form of an id is an id, wherever one is taken.
-
-`-s` prints the tables: how many values were tried at each entrance, and at how many places.
-"""
+"""Only the canonical form of an id is an id, in every argument. `-s` prints the tables: the
+number of values that were tried at each entrance, and of places."""
 
 from typing import Any
 

@@ -31,7 +31,7 @@ VALUES = {
     "DateTime": "2026-11-22T00:00:00Z",
     "Decimal": "1",
 }
-# And with what it refuses a text that cannot be stored.
+# And the code with which it refuses a text that cannot be stored
 REFUSED = {
     "String": "BAD_TEXT",
     "ID": "BAD_TEXT",
@@ -105,7 +105,7 @@ def good(type_: Any) -> Any:
 
 
 def bad(type_: Any, text: str, depth: int = 0) -> Iterator[tuple[Any, str]]:
-    """Values of the type, each with the text in one place that takes texts; and its scalar."""
+    """Values of the type, each with the text in one text field; and its scalar."""
     if graphql.is_non_null_type(type_):
         yield from bad(type_.of_type, text, depth)
     elif graphql.is_list_type(type_):

@@ -21,7 +21,7 @@ def of(customer: int) -> turns.Holder:
 
 
 class Running:
-    """Operations that run until they are told to end."""
+    """Operations that run until they are ended."""
 
     def __init__(self) -> None:
         self.admission = capacity.Admission(loop_share.LoopShare())

@@ -121,7 +121,8 @@ async def test_a_customer_runs_one_expensive_operation_at_a_time(
 async def test_an_account_checks_one_password_at_a_time_without_delaying_other_accounts() -> None:
     slow, quick = PasswordHasher(), PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     slow_hash, quick_hash = slow.hash(PASSWORD), quick.hash(PASSWORD)
-    await password_hashing.is_right(quick_hash, PASSWORD, None)  # makes the hash of unknown logins
+    # Computes the hash for unknown logins
+    await password_hashing.is_right(quick_hash, PASSWORD, None)
     ended: list[str] = []
 
     async def check(name: str, stored_hash: str, by: str) -> None:

@@ -36,7 +36,7 @@ def test_a_field_that_can_fail_independently_is_nullable() -> None:
 
 
 def document(world: World, field: Field, arguments: dict[str, str]) -> str:
-    """Asks the field beside another of its object and beside another object."""
+    """Queries the field beside another of its object and beside another object."""
     reading = sdl_documents.Reading(world.ids, parts=False)
     arguments_by_name = (
         dict(reading._arguments(field.name, field.definition.args, None)) | arguments
@@ -94,7 +94,7 @@ async def test_refused_arguments_do_not_affect_the_rest_of_the_response(
 
 
 def without_permission(world: World, field: Field) -> list[Who]:
-    """Those who are shown the object but not the field."""
+    """The callers that see the object but not the field."""
     if field.type == "Query":
         return [
             who

@@ -39,7 +39,7 @@ class World:
 
 @pytest.fixture
 async def world(carrier: Carrier) -> AsyncIterator[World]:
-    """An account in which there is something of most kinds, and those who may ask for it."""
+    """An account with objects of most kinds, and its callers."""
     owner = carrier.owner
     schema = graphql.build_client_schema(await owner.ask(graphql.get_introspection_query()))  # type: ignore[arg-type]
     customer, other = await carrier.customer(), await carrier.customer(channelLimit=None)
@@ -98,7 +98,7 @@ def _require_within(query: str, cost: dict[str, Any], allowed: limits.Limits) ->
 
 
 class _Spread:
-    """Fields, aliases and depth of a document, each fragment followed wherever it is spread."""
+    """Fields, aliases and depth of a document, with each fragment wherever it is spread."""
 
     def __init__(self, document: graphql.DocumentNode) -> None:
         self.document = document

@@ -15,7 +15,7 @@ SLOW = Bucket("slow", 3, 1_000)
 
 
 async def _entered(guard: throttle.Throttle, count: int, *buckets: Bucket) -> int:
-    """How many of so many tries are let in."""
+    """The number of tries that are allowed, of `count`."""
     return sum([await guard.enter(buckets) == 0 for _ in range(count)])
 
 
@@ -120,11 +120,12 @@ async def test_many_logins_from_one_address_count_as_one_sender(redis: Redis) ->
     began, let_in = time.monotonic(), 0
     for n in range(80):
         let_in += await _tried(guard, 1, try_limits.login(f"{n}@acme.example", site, at_home=False))
-    assert 50 <= let_in <= 50 + (time.monotonic() - began) / 10  # those that came back meanwhile
+    # 50, and the tries that were restored meanwhile
+    assert 50 <= let_in <= 50 + (time.monotonic() - began) / 10
 
 
 async def test_requests_from_unknown_addresses_do_not_block_each_other(redis: Redis) -> None:
-    """As behind a proxy that names none. What is left is what holds for the login alone."""
+    """As behind a proxy that names no address: only the limit of the login remains."""
     guard, email = throttle.Throttle(redis, timeout_seconds=60), "a@acme.example"
     for n in range(80):
         await try_limits.login(f"{n}@acme.example", None, at_home=False).enter(guard)

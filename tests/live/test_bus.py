@@ -28,7 +28,7 @@ async def open_bus(redis: Redis) -> AsyncIterator[bus.Bus]:
 
 
 async def subscribed(redis: Redis, number: int) -> None:
-    """Waits until so many connections are subscribed."""
+    """Waits until `number` connections are subscribed."""
     async with asyncio.timeout(10):
         while await _subscribers(redis) != number:  # noqa: ASYNC110 - Redis tells nobody of it
             await asyncio.sleep(0.005)
@@ -197,7 +197,7 @@ async def test_a_bus_started_without_redis_wakes_its_listeners_once_redis_is_ava
                 relay.close()
                 await redis.client_kill_filter(_type="pubsub")
                 await relay.wait_closed()
-                await woken(changes)  # what was read last may no longer be so
+                await woken(changes)  # the last state may be out of date
                 await asleep(changes)
     finally:
         await new_bus.close()
@@ -262,7 +262,7 @@ async def test_a_listener_gets_the_last_published_state_or_none_if_changes_may_b
 
 
 async def test_the_connection_to_an_unresponsive_redis_is_replaced() -> None:
-    """What is written to it fills the sockets on the way, and then waits."""
+    """Writes fill the sockets to the server, and then wait."""
     loop = asyncio.get_running_loop()
     with ExitStack() as sockets:
         hanging = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -320,7 +320,7 @@ async def test_after_an_error_or_an_invalid_reply_redis_is_retried_on_a_new_conn
 
 
 async def test_a_redis_that_refuses_is_retried_at_growing_intervals() -> None:
-    """One whose user may not subscribe, say, lets everybody in at first."""
+    """A server whose user may not subscribe, for example, first accepts every connection."""
     loop = asyncio.get_running_loop()
     refused_at: list[float] = []
 

@@ -24,7 +24,7 @@ from tests.support.live.watchers import StateStream, process, watching
 
 pytestmark = pytest.mark.usefixtures("database")
 CUSTOMERS = 300
-BRIEFLY = 1.0  # seconds that captions are known here, where it matters
+BRIEFLY = 1.0  # seconds that captions are cached in these tests, if it matters
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ async def ids(account: int) -> tuple[list[int], int]:
 
 
 async def asked(by: Coroutine[Any, Any, None]) -> tuple[list[list[int]], list[list[int]]]:
-    """The ids that each statement asks for meanwhile: those for limits, those for carriers."""
+    """The ids that each statement reads meanwhile: those for limits, those for carriers."""
     queries: list[Any] = []
-    async with db.transaction() as conn:  # in one, so that all is asked on its connection
+    async with db.transaction() as conn:  # all statements use its connection
         with conn.query_logger(queries.append):
             await by
     limits = [list(query.args[1]) for query in queries if "channel_limit" in query.query]
@@ -83,7 +83,7 @@ async def test_watchers_of_an_account_share_one_read(
         await asyncio.gather(*map(of, customers))
 
     limits, carriers_read = await asked(look())
-    # Of the first, then of all who came while it asked.
+    # Of the first, then of all that arrived while it read
     assert [sorted(ids_read) for ids_read in limits] == [customers[:1], customers[1:]]
     assert carriers_read == [[carrier]]
     assert cache.limit(customers[0]) == 30
@@ -122,7 +122,7 @@ async def test_a_customer_without_watchers_is_not_read_again(
     for customer in customers[:20]:
         await cache.ask(customer, [carrier])
     await asyncio.sleep(BRIEFLY)
-    await cache.ask(customers[0], [carrier])  # all who were seen since the last time
+    await cache.ask(customers[0], [carrier])  # all that were seen since the last time
     await asyncio.sleep(BRIEFLY)
     assert await asked(cache.ask(customers[0], [carrier])) == ([customers[:1]], [[carrier]])
     assert cache.limit(customers[0]) == 30
@@ -160,7 +160,7 @@ async def test_captions_evicted_for_another_reader_are_not_shown_as_missing(
     await asyncio.sleep(BRIEFLY)
     async with asyncio.TaskGroup() as both, locked(database, "carriers") as conn:
         async with locked(database, "customers"):
-            both.create_task(cache.ask(customer, []))  # who has not seen the carrier since
+            both.create_task(cache.ask(customer, []))  # which has not seen the carrier since
             await waits(conn)
             waiting = both.create_task(_raised(cache.ask(None, [carrier])))
             await asyncio.sleep(0)

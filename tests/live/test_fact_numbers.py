@@ -26,7 +26,7 @@ LOST: tuple[type[Exception], ...] = (ChangedMindError, *faults.UNAVAILABLE_ERROR
 
 
 async def attempt(customer: int | None, subject: int, fate: str, seconds: float) -> None:
-    """A transaction that inserts a fact, goes on for a while, and comes to that end."""
+    """A transaction that inserts a fact, lasts for a while, and ends that way."""
     async with db.transaction() as conn:
         kind = Kind.INVOICE_ISSUED
         await fact_log.insert(
@@ -58,7 +58,7 @@ async def write(chance: Random, subjects: "itertools.count[int]") -> list[tuple[
 
 
 async def read(customer: int | None, limit: int, end: asyncio.Event) -> list[int | None]:
-    """Follows a stream while it is written to; the subjects, each number checked as it comes."""
+    """Follows a stream during writes; the subjects, with each number checked as it arrives."""
     subjects: list[int | None] = []
     while True:
         over = end.is_set()

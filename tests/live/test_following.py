@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 
 class Account:
-    """An account with two customers, whose checklists are said to change."""
+    """An account with two customers, whose checklist facts are inserted directly."""
 
     def __init__(self, account_id: int, customers: list[int]) -> None:
         self.id, self.customers = account_id, customers
@@ -51,7 +51,7 @@ class Account:
         return base.encode_id("Customer", self.id, self.customers[customer])
 
     async def happen(self, times: int, customer: int = 0) -> None:
-        """Facts of the customer, each with as many items open as its number says."""
+        """Facts of the customer, each with as many open items as its number."""
         for _ in range(times):
             async with db.transaction() as conn:
                 of = self.id, self.customers[customer]
@@ -76,7 +76,7 @@ async def account(database: str) -> Account:
 async def test_resuming_from_any_number_returns_exactly_the_rest(
     account: Account, redis: Redis
 ) -> None:
-    """Over several pages; the one of each page's edge is neither lost nor told twice."""
+    """Over several pages; the fact at the edge of a page is neither lost nor sent twice."""
     many = 2 * fact_feed.PAGE + 3
     await account.happen(many)
     for after in (0, 1, 2, 99, 100, 101, 199, 200, 201, 202, 203):
@@ -143,7 +143,8 @@ async def test_two_subscribers_receive_the_same_and_a_customer_has_its_own_strea
 async def test_a_fact_without_a_notification_arrives_within_six_seconds(
     account: Account, redis: Redis
 ) -> None:
-    """The process that made it was killed before it could tell, or its word was lost."""
+    """The process that stored it was killed before it could notify, or its notification was
+    lost."""
     async with following(account.staff, redis, CHECKLISTS) as stream:
         for number in (1, 2):
             await account.happen(1)

@@ -28,7 +28,7 @@ async def tell(redis: Redis, *events: calls.LiveEvent | calls.Beat) -> channels.
 
 
 async def count(redis: Redis, customer: int | None = 1) -> dict[int | None, int]:
-    """Calls by carrier; adding up to the calls in use is checked on the way."""
+    """Calls by carrier; their sum must be the calls in use."""
     state = await channels.read(redis, ACCOUNT, customer)
     assert state.in_use == sum(n for _, n in state.by_carrier)
     assert all(n > 0 for _, n in state.by_carrier)
@@ -296,7 +296,8 @@ def _whole_story(switch: Switch, call: str, legs: int, ended: bool) -> list[call
 
 @st.composite
 def _stories(draw: st.DrawFn) -> tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]:
-    """What a switch says of some calls, in order; and the same, shuffled, doubled, in batches."""
+    """The events of a switch for some calls, in order; and the same, shuffled, doubled, in
+    batches."""
     switch = Switch(boot=draw(st.sampled_from([7, None])))
     shapes = draw(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=4))
     events = list(

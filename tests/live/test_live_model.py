@@ -58,7 +58,7 @@ class Line:
                 self.sent.append(event(call.id, call.customer, call.carrier, call.leg))
 
     def fail_over(self, n: int) -> None:
-        """Ends the leg that is up or, between two, starts the next."""
+        """Ends the current leg or, between two, starts the next."""
         if not self.alive:
             return
         call = self.alive[n % len(self.alive)]
@@ -96,7 +96,7 @@ class Line:
         self._lose_all(n)
 
     def fail_back(self, n: int) -> None:
-        """An earlier start goes on, with its own numbers or from 1."""
+        """An earlier start continues, with its own numbers or from 1."""
         if self.switch.boot is not None and self.seqs:
             self.seqs[self.switch.boot] = self.switch.seq
             self.switch.boot = sorted(self.seqs)[n % len(self.seqs)]
@@ -109,7 +109,7 @@ class Line:
         self._lose_all(n)
 
     def _lose_all(self, n: int) -> None:
-        """What was on its way is lost; some calls live on."""
+        """Events in transit are lost; some calls continue."""
         self.alive = [call for i, call in enumerate(self.alive) if n >> i & 1]
         self.sent, self.heard = [], []
 
@@ -129,7 +129,7 @@ class World:
         return await channels.apply_snapshot(self.redis, ACCOUNT, snapshot, after(self.time))
 
     async def deliver(self, line: Line, n: int) -> None:
-        """Some of what is on its way, in some order, some of it again."""
+        """Some of the events in transit, in some order, some of them twice."""
         now = [event for i, event in enumerate(line.sent) if n >> i % 8 & 1]
         line.sent = [event for event in line.sent if event not in now]
         again = line.heard[n % 3 :: 3] if n % 2 else []
@@ -165,7 +165,7 @@ class World:
         line.take_snapshot()
         assert await self.show(line.snapshots[-1]) is not None
         assert await self.counted(line) == len(line.alive)
-        if line.switch.boot is not None:  # what is told again was told before
+        if line.switch.boot is not None:  # a repeated event was delivered before
             await self.say(list(line.heard))
         else:
             self.tick(1)
@@ -174,8 +174,8 @@ class World:
         assert await self.counted(line) == len(line.alive)
 
     async def repair_itself(self, line: Line) -> None:
-        """It beats, and sends the snapshots that are wanted of it: within 30 s the count is right,
-        and it stays right."""
+        """The switch beats, and sends the snapshots that are requested: within 30 s the count is
+        right, and it remains right."""
         line.heard += line.sent
         await self.say(line.sent)
         line.sent = []

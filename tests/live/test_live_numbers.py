@@ -61,7 +61,7 @@ async def test_a_gap_of_more_than_1000_requests_a_snapshot_immediately(
 async def test_a_second_gap_has_its_own_5_seconds(redis: Redis, switch: Switch) -> None:
     events = [switch.start(f"c{i}") for i in range(6)]
     await tell(redis, events[0], events[2])  # 2 is missing
-    await tell(redis, events[1], events[4], at=4)  # no more; now 4 is
+    await tell(redis, events[1], events[4], at=4)  # 3 no longer; now 4 is missing
     assert await tell(redis, events[5], at=6) == {}
     assert await tell(redis, events[5], at=9) == {"edge-1": "HOLE"}
 

@@ -22,7 +22,7 @@ from tests.support.live.switch_events import NOW, Services, Switch, up
 from tests.support.live.watchers import StateStream, process, restarted, watching
 from tests.support.own_redis import OwnRedis, own_redis
 
-REPAIRED_WITHIN = 20.0  # seconds; the attempts of the last 10 s have to be known again
+REPAIRED_WITHIN = 20.0  # seconds; 10 s of attempts have to be complete again
 OWNER = callers.Caller(ACCOUNT, callers.Kind.STAFF, 1, callers.Role.OWNER)
 
 
@@ -43,7 +43,8 @@ def switch() -> Switch:
 
 
 async def active(redis: Redis, *names: str, beats: bool = True, ago: float = 0.0) -> None:
-    """Switches that are stored as active so many seconds ago, on a Redis that knows of no loss."""
+    """Switches that are stored as active some seconds ago, on a Redis without a record of a
+    loss."""
     now = clock.now()
     await recovery.recover(redis, ACCOUNT, switch_reports, now)
     await switches.find_or_register(ACCOUNT, names, now)
@@ -196,8 +197,8 @@ async def test_a_snapshot_that_arrives_first_after_a_loss_leaves_the_attempts_un
 async def test_watchers_receive_a_complete_state_with_the_sequence_of_an_incomplete_one(
     database: str, redis: Redis, services: Services
 ) -> None:
-    """Redis gives it if its clock is behind: a process gives the next number to what it cannot
-    read, and Redis to the next change."""
+    """Redis assigns it if its clock is behind: a process assigns the next number to a state that
+    it cannot read, and Redis to the next change."""
     gauge, carriers = "live:{a1}:gauge:0", "live:{a1}:carriers:0"
     seconds, _ = await redis.time()
     await redis.hset(gauge, "sequence", str((seconds + 3_600) * 1_000_000))  # type: ignore[misc]
@@ -240,7 +241,8 @@ async def test_a_switch_that_was_removed_leaves_nothing_incomplete(
 
 
 async def test_a_removed_switch_is_no_longer_awaited(redis_server: OwnRedis) -> None:
-    """It never comes back: 10 minutes after its last beat, that is in 20 seconds."""
+    """It never returns: 10 minutes after its last beat, which is in 20 seconds, it is no longer
+    awaited."""
     async with Redis.from_url(redis_server.url) as redis, process(redis_server.url) as live_feeds:
         await active(redis, "gone", ago=610)
         async with watching(live_feeds, account_channels()) as stream:
@@ -299,7 +301,7 @@ async def test_a_redis_with_an_earlier_clock_continues_from_the_last_shown_seque
     database: str, redis: Redis, services: Services, switch: Switch
 ) -> None:
     seconds, _ = await redis.time()
-    ahead = str((seconds + 3_600) * 1_000_000)  # given by the Redis before
+    ahead = str((seconds + 3_600) * 1_000_000)  # assigned by the earlier Redis
     await redis.hset("live:{a1}:gauge:0", "sequence", ahead)  # type: ignore[misc]
     async with (
         process(services.redis_url) as live_feeds,
@@ -381,7 +383,7 @@ async def test_a_beat_that_matches_the_numbered_events_replaces_a_snapshot(
 async def test_an_equal_count_does_not_prove_that_calls_survived_a_loss(
     redis_server: OwnRedis,
 ) -> None:
-    """Of two switches, one without numbers, and one whose calls Redis came back with."""
+    """Of two switches, one without numbers, and one whose calls Redis had saved."""
     plain, numbered = Switch(boot=None), Switch("edge-2")
     async with Redis.from_url(redis_server.url) as redis:
         await active(redis, "edge-1", "edge-2")

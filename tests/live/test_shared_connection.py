@@ -45,7 +45,7 @@ async def test_the_reply_to_a_canceled_request_is_not_that_of_the_next(wire: Wir
     async with Redis.from_url(wire.url) as redis, open_connection(redis) as reading:
         assert await _is_answered(reading, b"first")
         wire.silence()
-        for content in (b"given up", b"and again"):  # sent; then while it is opened anew
+        for content in (b"given up", b"and again"):  # sent; then during the reconnection
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await _echoed(reading, content)

@@ -18,9 +18,8 @@ from tests.support.own_redis import own_redis
 
 GAUGE = "live:{a1}:gauge:0"
 SCOPES = (None, 1, 2)
-BY_PUSH = (
-    live_channels.REREAD_IDLE_SECONDS - 2
-)  # seconds: what comes within them was not read as every 5 s
+# Seconds: a state that arrives within them was not read by the poll every 5 s.
+BY_PUSH = live_channels.REREAD_IDLE_SECONDS - 2
 MOST_TOLD = 100  # carriers, as common.lua has it
 
 
@@ -30,7 +29,7 @@ def account_channels() -> live_channels.Channels:
 
 
 class Heard:
-    """What is said of the scopes; `patterns`: by one whom Redis does not count as a listener."""
+    """The published states by scope; `patterns`: by a subscriber that Redis does not count."""
 
     def __init__(self, pubsub: Any) -> None:
         self._pubsub = pubsub
@@ -53,7 +52,7 @@ async def heard(redis: Redis) -> AsyncIterator[Heard]:
 
 @asynccontextmanager
 async def user(redis: Redis, url: str, name: str, *less: str) -> AsyncIterator[str]:
-    """The URL of one who may give all commands but these."""
+    """The URL of a user that may run all commands except these."""
     await redis.acl_setuser(
         name,
         enabled=True,
@@ -147,7 +146,7 @@ async def test_a_watcher_of_many_carriers_is_shown_every_change(
 async def test_a_change_is_shown_without_a_read(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
-    """Once it shows the first, the process may read no more; all the same it shows the rest."""
+    """Once it shows the first state, the process may read no more; it still shows the others."""
     async with user(redis, services.redis_url, "reader") as url:
         await tell(redis, switch.start("first", carrier=0))
         async with process(url) as live_feeds, watching(live_feeds, account_channels()) as stream:
@@ -161,7 +160,7 @@ async def test_a_change_is_shown_without_a_read(
 async def test_a_change_published_with_a_lower_sequence_than_shown_is_read_again(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
-    """As by a Redis that came back with an old state, or on a host whose clock is behind."""
+    """As after a restart of Redis with an old state, or on a host whose clock is behind."""
     async with (
         process(services.redis_url) as live_feeds,
         watching(live_feeds, account_channels()) as stream,
@@ -182,7 +181,7 @@ async def test_a_change_published_with_a_lower_sequence_than_shown_is_read_again
 async def test_changes_published_by_an_older_version_are_read(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
-    """It told the sequence alone; both may run for the minutes of an upgrade."""
+    """It published only the sequence; both may run for the minutes of an upgrade."""
     async with (
         process(services.redis_url) as live_feeds,
         watching(live_feeds, account_channels()) as stream,
@@ -214,7 +213,7 @@ async def test_without_permission_to_list_subscribers_changes_are_published_with
 async def test_changes_published_in_another_database_of_the_redis_server_are_not_shown(
     switch: Switch,
 ) -> None:
-    """Another installation's: to publish and to listen know nothing of databases."""
+    """Of another installation: PUBLISH and SUBSCRIBE do not depend on the database."""
     async with own_redis() as server:
         other_url = server.url.removesuffix("0") + "1"
         async with (

@@ -26,7 +26,7 @@ Key = tuple[str, str]
 
 @dataclass
 class Reader:
-    """One that fills the window, a record at a time, from what was stored when it began."""
+    """A reader that fills the window, a record at a time, from the records at its start."""
 
     begun: sliding_window.Fill
     left: list[calls.EndedAttempt]
@@ -42,9 +42,8 @@ class World:
     stored: dict[Key, calls.LiveEvent] = field(default_factory=dict)
     on_their_way: list[calls.LiveEvent] = field(default_factory=list)
     told: list[calls.LiveEvent] = field(default_factory=list)
-    counted: dict[Key, calls.EndedAttempt] = field(
-        default_factory=dict
-    )  # what this Redis was told of
+    # The events that this Redis has received
+    counted: dict[Key, calls.EndedAttempt] = field(default_factory=dict)
     readers: list[Reader] = field(default_factory=list)
     sequences: dict[tuple[int | None, int], tuple[int, object]] = field(default_factory=dict)
 
@@ -65,7 +64,7 @@ class World:
             self.on_their_way.append(event)
 
     async def correct(self, n: int) -> None:
-        """Told at once; the first content may still be repeated."""
+        """Delivered immediately; the first content may still be repeated."""
         if not self.told:
             return
         event = self.told[n % len(self.told)]
@@ -75,7 +74,7 @@ class World:
         self.stored[event.switch, event.call_id] = event
         await self.say([event])
         self.counted[event.switch, event.call_id] = record(event)
-        for reader in self.readers:  # what it has read is what this corrects
+        for reader in self.readers:  # it has read the record that this corrects
             reader.corrected.add((event.switch, event.call_id))
 
     async def deliver(self, n: int) -> None:
@@ -95,7 +94,7 @@ class World:
         self.counted = {}
 
     async def fail_to_tell(self, n: int) -> None:
-        """Ends that Redis does not take: whoever stored them says so as soon as it can."""
+        """Ends that Redis does not accept: the writer reports them as soon as it can."""
         if self.on_their_way:
             self.told.append(self.on_their_way.pop())
             await sliding_window.invalidate(self.redis, ACCOUNT)

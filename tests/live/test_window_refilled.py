@@ -35,7 +35,7 @@ class Ends:
     numbers: "count[int]" = field(default_factory=count)
 
     async def report(self, number: int, now: datetime, ended: float = 0.5) -> None:
-        """Calls that ended so many seconds before now, every other one answered."""
+        """Calls that ended `ago` seconds before now, every other one answered."""
         at = now - timedelta(seconds=ended)
         events = [self._end(next(self.numbers), at) for _ in range(number)]
         answer = await self.into.ingest_calls(self.account_id, events, now)
@@ -155,7 +155,7 @@ async def test_a_redis_that_returns_is_correct_within_seconds(
 async def test_ends_stored_while_redis_was_unavailable_are_counted_soon_after(
     ends: Ends, redis_server: OwnRedis, client: Redis
 ) -> None:
-    """Ingest leaves a Redis that failed alone for a while, whether or not it is back."""
+    """Ingest does not use a Redis that failed for a while, whether or not it is available."""
     now = clock.now()
     await ends.report(1, now)
     redis_server.kill()

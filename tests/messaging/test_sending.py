@@ -50,7 +50,7 @@ def post(**settings: Any) -> sending.Delivery:
 async def put(
     account: int, kind: Kind = Kind.VERIFY_EMAIL, to: str = TO, *, proof: bool = True
 ) -> int:
-    """A message in the outbox with what it carries; its id."""
+    """A message in the outbox with its detail; its id."""
     id = None
     if proof:
         id = await proofs.insert(account, 1, address_proofs.Purpose(kind), to, NOW)
@@ -222,7 +222,7 @@ async def test_a_password_is_sent_only_over_tls_unless_the_operator_allows_other
     assert (await row(id))["failed_at"] is None
     assert "STARTTLS" in (await row(id))["failure"].upper()
     await send(post(smtp_url=f"smtp://{at % 'wrong'}?starttls=never"), NOW + timedelta(seconds=20))
-    assert (await row(id))["failed_at"] is None  # ours to mend, so it is tried again
+    assert (await row(id))["failed_at"] is None  # an error of Callboard, so the worker retries
     assert "535" in (await row(id))["failure"]
     assert "secret" not in (await row(id))["failure"]
     await send(post(smtp_url=f"smtp://{at % 'secret'}?starttls=never"), NOW + timedelta(minutes=5))

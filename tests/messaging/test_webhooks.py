@@ -65,7 +65,7 @@ async def row(id: int) -> Any:
 
 
 def is_signed(request: message_servers.PostedText, secret: str) -> bool:
-    """As docs/alerts.md tells a receiver to check it."""
+    """As docs/alerts.md describes for a receiver."""
     parts = dict(part.split("=") for part in request.headers["Callboard-Signature"].split(","))
     signed = f"{parts['t']}.{request.body}".encode()
     assert int(parts["t"]) == int(NOW.timestamp())
@@ -184,8 +184,8 @@ async def test_an_alert_that_waited_for_more_than_a_day_is_not_sent(
 async def test_a_webhook_in_a_private_network_needs_a_setting_that_allows_the_network(
     account: int, host: str
 ) -> None:
-    """Whatever it is called: the worker's machine trusts itself, and who makes rules is not who
-    runs Callboard."""
+    """For every name of the host: the worker's machine trusts itself, and the authors of rules
+    are not its operators."""
     with message_servers.text_server() as receiver:
         url = receiver.url.replace("127.0.0.1", host)
         id = await put(account, url)

@@ -1,4 +1,4 @@
-"""What has to follow a change runs once, after the commit, and never after a rollback."""
+"""The jobs that follow a change run once, after the commit, and never after a rollback."""
 
 from collections.abc import Iterator, Set
 from datetime import UTC, datetime

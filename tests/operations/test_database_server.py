@@ -67,7 +67,7 @@ async def test_every_connection_disables_jit_on_a_server_that_enables_it(
 
 
 def _end_session(url: str, pid: int) -> None:
-    """Returns once the session is over, having kept the caller's event loop from noticing it."""
+    """Returns once the session has ended, which the caller's event loop cannot notice."""
 
     async def end() -> None:
         apart = await asyncpg.connect(url)
@@ -122,7 +122,7 @@ async def test_doctor_checks_the_configured_server(reopened: str, tmp_path: Path
 
 
 async def _doctor(folder: Path, url: str) -> dict[str, tuple[str, str]]:
-    """What it finds, by subject."""
+    """The findings, by subject."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "server.cli", "doctor", "--json", "--data-dir", str(folder)),
         env=os.environ

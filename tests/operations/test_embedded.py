@@ -32,7 +32,7 @@ with embedded.servers(Path(sys.argv[1]), durable=False) as urls:
 
 
 class Holder:
-    """Another command that uses the servers until it is let go or killed."""
+    """Another command that uses the servers until it is stopped or killed."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process

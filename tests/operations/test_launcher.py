@@ -38,7 +38,7 @@ def launch(*arguments: str, user: str = processes.USERS[0], **environment: str) 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose lock wants one small package, and whose CLI prints that it started."""
+    """A checkout whose lock contains one small package, and whose CLI prints that it started."""
     shutil.copy(ROOT / "callboard", tmp_path)
     wheels = tmp_path / "wheels"
     wheels.mkdir()
@@ -60,7 +60,7 @@ def lock(checkout: Path, digest: str) -> None:
 
 
 def start(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs that checkout's launcher with pip alone and no package index but its folder."""
+    """Runs that checkout's launcher with only pip, and its folder as the only package index."""
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(checkout),

@@ -92,7 +92,7 @@ async def test_doctor_reports_whether_mail_and_text_messages_can_be_sent(tmp_pat
 
 
 async def _doctor(folder: Any, **environment: str) -> dict[str, tuple[str, str]]:
-    """What it finds, by subject; neither database nor Redis are there to be looked at."""
+    """The findings, by subject; neither database nor Redis is available."""
     nowhere = {
         "CALLBOARD_DATABASE_URL": "postgres://127.0.0.1:9/none",
         "CALLBOARD_REDIS_URL": "redis://127.0.0.1:9",

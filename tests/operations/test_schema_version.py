@@ -45,7 +45,7 @@ ARGUMENTS = {
     "doctor": [],
     "bench": [],
 }
-# What a command that does not end by itself logs while it waits.
+# The log of a long-running command while it waits
 WAITS = {"serve": "schema not usable", "worker": "waits for the schema", "simulate": "trying again"}
 NO_DATA_DIR = {"test", "simulate", "watch", "bench"}
 

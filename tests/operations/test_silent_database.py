@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 @pytest.fixture
 async def silent(database: str) -> AsyncIterator[Wire]:
-    """The way to the database, for which it is opened anew with a small pool."""
+    """The connection to the database, which is reopened through it with a small pool."""
     await db.close_database()
     async with wire(database) as network:
         await db.open_database(network.url, pool=POOL, statement_timeout=ANSWER_WITHIN)
@@ -82,7 +82,8 @@ async def test_a_statement_without_an_answer_ends_as_unavailable(
         assert isinstance(ended, Exception)
         assert faults.is_unavailable(ended)
     assert time.monotonic() - began < ANSWER_WITHIN + 2 * engine.CANCEL_TIMEOUT_SECONDS + 1
-    await _all_connections_work()  # those beside it went the same way, and nobody waits for them
+    # The statements beside it have ended likewise, and no task waits for them.
+    await _all_connections_work()
 
 
 async def test_a_task_canceled_while_the_database_is_silent_ends_soon(silent: Wire) -> None:

@@ -32,7 +32,8 @@ class Up:
         self.start_seconds = 0.0
 
     def within(self, seconds: float) -> float:
-        """What is promised on a machine that starts it sooner; a busy one may take that long."""
+        """The documented limit of a machine that starts it sooner; a busy machine may need that
+        long."""
         return max(seconds, self.start_seconds)
 
     @property

@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md names what there is, and the folders are what it says."""
+"""ARCHITECTURE.md names existing files, and describes the folders."""
 
 import re
 import subprocess

@@ -26,7 +26,7 @@ TRANSLATED = {
 OTHERS = pytest.mark.parametrize("language", TRANSLATED)
 
 _SENTENCE = re.compile(r"[A-Z{`].*\s.*[.?!]", re.S)
-# These say something to programmers alone: of values that are none, of this page.
+# Messages only for programmers: about invalid values, about this page
 _NOT_TO_PEOPLE = {
     "schema/engine/scalars.py",
     "server/graphql/graphiql/page.py",
@@ -34,8 +34,8 @@ _NOT_TO_PEOPLE = {
     "models/billing/reconciliation_sql.py",
 }
 _NO_TEXTS = {
-    "Validation aborted.",  # what graphql-core says, compared with
-    # What switches alone are told:
+    "Validation aborted.",  # Texts of graphql-core, for comparison
+    # Messages only for switches:
     "Other content is stored under this key and revision. This record was held for review.",
 }
 
@@ -151,7 +151,7 @@ def test_texts_in_the_code_are_found() -> None:
 
 
 def _text_arguments() -> Iterator[tuple[str, ast.expr]]:
-    """What the extractor takes for texts, in every room."""
+    """The texts that the extractor finds, in every package."""
     for folder in catalogs.FOLDERS:
         for path in sorted((catalogs.ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -177,7 +177,7 @@ def test_every_type_with_an_id_has_a_readable_name() -> None:
     assert set(root.NODES) <= _known()
 
 
-# Every text can be said ----------------------------------------------------------------------
+# Every text can be formatted ---------------------------------------------------------------------
 
 _ANY = st.one_of(
     st.text(),

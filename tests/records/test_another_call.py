@@ -266,7 +266,7 @@ happenings = st.lists(
 async def test_whatever_is_sent_and_accepted_what_counts_is_as_calculated_apart(
     steps: list[tuple[str, int, Any]],
 ) -> None:
-    """The model knows attempts by their setups, and neither keys nor ids of other calls."""
+    """The model identifies attempts by their setups, without keys or ids of other calls."""
     mine, model = await account(), Model()
     for kind, which, content_number in steps:
         if kind == "send":
@@ -293,11 +293,11 @@ async def test_whatever_is_sent_and_accepted_what_counts_is_as_calculated_apart(
         assert sorted(counts) == sorted(model.counted())
 
 
-Content = tuple[int, int]  # attempt, and what is said of it
+Content = tuple[int, int]  # attempt, and its content
 
 
 class Model:
-    """One call id. `calls`: by the attempt by which it is known (None: by the id alone), the
+    """One call id. `calls`: by the attempt by which it is identified (None: only by the id), the
     content that counts and its revision; `contents`: of each call, those that do not count."""
 
     def __init__(self) -> None:

@@ -108,7 +108,7 @@ async def _as_before(account_id: int, records: list[calls.Record]) -> None:
         await conn.executemany(
             "INSERT INTO record_keys VALUES ($1, $2, $3, $4, $5, $6, 0, $7, true)", values
         )
-        # Longer digests than ingest makes, of which the first 16 bytes are kept.
+        # Longer digests than ingest computes, of which the first 16 bytes are stored.
         await conn.execute(
             "INSERT INTO record_keys SELECT account_id + 1, switch, call_id, leg, setup_at,"
             " customer_id, revision, digest || '\\x01', final FROM record_keys"

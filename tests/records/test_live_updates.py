@@ -210,7 +210,7 @@ async def test_a_stopped_redis_is_notified_of_missed_events_as_soon_as_it_respon
 async def test_ends_that_one_process_could_not_count_hide_the_window_in_all_processes(
     switch: Switch, redis: Redis
 ) -> None:
-    """A switch that reports ended calls only sends no snapshot that would say what is missing."""
+    """A switch that reports only ended calls sends no snapshot that would show missing calls."""
     counting = pipeline.Pipeline(redis, records_days=400)
     account_id = switch.account_id
     fill_token = await sliding_window.begin_fill(redis, account_id)
@@ -250,7 +250,7 @@ async def test_a_redis_that_returns_empty_is_filled_by_a_snapshot(
 async def test_events_and_snapshots_after_a_loss_start_the_recovery(
     switch: Switch, redis: Redis, snapshot: bool
 ) -> None:
-    """Without a reader of the live state."""
+    """Without a reader of the live state"""
     await switch.send(switch.start("a"))
     await switch.send(switch.start("a", switch="edge-2"))
     await redis.flushdb()

@@ -97,7 +97,7 @@ def test_times_that_run_backwards_in_every_interpretation_are_refused() -> None:
 
 @given(st.lists(st.integers(-7200, 14_400), min_size=5, max_size=5))
 def test_the_resolution_of_an_ambiguous_time_is_always_correct(seconds: list[int]) -> None:
-    """Whatever a call's times are: written without a zone, they are as they were, or refused."""
+    """For any times of a call: written without a zone, they are unchanged, or refused."""
     change = datetime(2026, 10, 25, 1, tzinfo=UTC)
     truth = [change + timedelta(seconds=offset) for offset in sorted(seconds)]
     local = [at.astimezone(BERLIN).replace(tzinfo=None).isoformat() for at in truth]

@@ -10,7 +10,7 @@ from tests.support.programs import Program
 from tests.support.scale_out import recorder
 from tests.support.scale_out.recorder import Statement
 
-# Runs like a module of the product: only the name of its file tells them apart.
+# Runs like a module of the product: only its file name differs.
 _EXAMPLE = """
 async def run(conn, copy, now):
     await conn.execute("SELECT 1 AS way")

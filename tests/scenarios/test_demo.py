@@ -1,4 +1,4 @@
-"""`./callboard demo`: its start, its numbers and the data that it keeps."""
+"""`./callboard demo`: its start, its numbers and its data."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def demo(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def started(data_dir: Path, port: int, records: str) -> subprocess.Popen[str]:
-    """A demo whose output goes to `said.txt` of its data folder."""
+    """A demo whose output is written to `said.txt` of its data folder."""
     arguments = ["demo", "--port", str(port), "--data-dir", str(data_dir), "--records", records]
     with (data_dir / "said.txt").open("w") as output:
         return subprocess.Popen(
@@ -140,7 +140,7 @@ def readable_logs(data_dir: Path) -> list[str]:
 
 
 def run_the_printed_query(url: str, key: str, data_dir: Path) -> None:
-    """What the demo says to paste is answered: every customer with its last hours."""
+    """The query that the demo prints is answered: every customer with its last hours."""
     assert f'{{"query":"{demo_text.QUERY}"}}' in (data_dir / "said.txt").read_text()
     edges = answered(url, key, demo_text.QUERY)["customers"]["edges"]
     customers = {edge["node"]["reference"]: edge["node"] for edge in edges}
@@ -183,7 +183,7 @@ def refuse_a_second_demo(data_dir: Path) -> None:
 
 
 def dashboard(url: str, credentials: dict[str, Any]) -> dict[str, Any]:
-    """As soon as the switch has reported its calls: a new Redis knows nothing of them."""
+    """As soon as the switch has reported its calls, which a new Redis does not have."""
     token = signed_in(url, credentials["contact"])
     assert processes.eventually(lambda: not is_incomplete(sent(url, token, DASHBOARD)), 60)
     customer: dict[str, Any] = answered(url, token, DASHBOARD)["viewer"]["customer"]

@@ -16,7 +16,7 @@ from tests.support.scenarios.board import Board
 from tests.support.scenarios.installation import CUSTOMERS, deadline, prepared, simulate, up
 
 CPS = 50
-# Two hundred milliseconds of events are under way, and the question takes its time.
+# Two hundred milliseconds of events are in transit, and the query needs time.
 SLACK = CPS // 2
 
 
@@ -66,13 +66,14 @@ async def live_count_is_right(
 
 
 def accepted_attempts(switch: Switch) -> int:
-    """Attempts whose final end Callboard has acknowledged: those said and no longer queued."""
+    """Attempts whose final end Callboard has acknowledged: those that were sent and are no
+    longer queued."""
     queued = sum(event["type"] == "end" and event["final"] for event in switch.queue)
     return switch.sent.attempts - queued
 
 
 async def nothing_acknowledged_is_missing(board: Board, attempts: int, seconds: float) -> None:
-    """Until the rows hold at least so many attempts; then the proof may lack only time."""
+    """Until the rows hold at least `attempts` attempts; then only the proof of time may fail."""
     assert attempts > 0
     results = 0
     for _ in deadline(seconds):
@@ -90,7 +91,7 @@ async def nothing_acknowledged_is_missing(board: Board, attempts: int, seconds: 
 
 
 async def summaries_are_right(board: Board, report: dict[str, Any], seconds: float) -> None:
-    """Until rows and balances say what the switch sent; then the proof has to balance."""
+    """Until rows and balances equal the report of the switch; then the proof has to balance."""
     sums = None
     for _ in deadline(seconds):
         sums = {customer: await totals(board, customer) for customer in CUSTOMERS}
@@ -118,7 +119,7 @@ async def summaries_are_right(board: Board, report: dict[str, Any], seconds: flo
 
 
 async def totals(board: Board, customer: str) -> dict[str, int]:
-    """What the live rows add up to, as the switch counts it."""
+    """The sum of the live rows, as the switch counts it."""
     rows = await board.rows(customer, "LIVE")
     return {
         "attempts": sum(row["attempts"] for row in rows),
@@ -128,7 +129,7 @@ async def totals(board: Board, customer: str) -> dict[str, int]:
 
 
 async def asked(board: Board, query: str) -> dict[str, Any] | None:
-    """The answer's data; None while a part of Callboard is away."""
+    """The answer's data; None while a part of Callboard is unavailable."""
     try:
         answer = await board.client.post("/graphql", json={"query": query}, timeout=3)
         data: dict[str, Any] | None = answer.json()["data"]

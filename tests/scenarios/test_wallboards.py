@@ -89,9 +89,8 @@ async def _through_failures(
         await asyncio.to_thread(fail)
         times[fail.__qualname__] = await _right(boards, switches[0], RIGHT_WITHIN)
         issued.append(await _issue(board, "acme", past[len(issued)]))
-        if (
-            fail == installation.lose_redis
-        ):  # what it tells has a minute to run out while the rest fails
+        # Its messages expire within a minute while other parts fail.
+        if fail == installation.lose_redis:
             await board.made(
                 "configureSwitch",
                 "... on Switch { reference }",
@@ -134,7 +133,8 @@ async def _right(boards: list[Wallboard], switch: Switch, seconds: float) -> flo
 
 
 async def _nothing_is_up(boards: list[Wallboard]) -> None:
-    """Once all have hung up, every gauge is at 0, but for the calls of the switch that vanished."""
+    """Once all calls have ended, every gauge is 0, except for the calls of the switch that
+    vanished."""
     for wallboard in boards:
         for gauge in wallboard.shown[:4]:
             await until(
@@ -193,7 +193,7 @@ async def _odd_switch(url: str, key: str) -> None:
 
 
 async def _post_past_calls(url: str, key: str) -> list[str]:
-    """A call on each of five days gone by; those days, for an invoice each."""
+    """A call on each of five past days, which are returned for one invoice each."""
     today = clock.now().replace(hour=12, minute=0, second=0, microsecond=0)
     days = [today - timedelta(days=n) for n in range(2, 7)]
     batch = [
@@ -220,7 +220,7 @@ async def _post_past_calls(url: str, key: str) -> list[str]:
 
 
 async def _issue(board: Board, customer: str, day: str) -> str:
-    """The id of an invoice over that day, issued; tried again while something is away."""
+    """The id of an invoice over that day, issued; retried while a server is unavailable."""
     async with asyncio.timeout(60):
         while True:
             try:

@@ -83,7 +83,7 @@ def test_the_sums_equal_those_of_the_records() -> None:
 
 
 class Listener:
-    """A stand-in for Callboard at the other end of the wire: keeps what it acknowledged."""
+    """A stand-in for Callboard as the receiver: stores the batches that it acknowledged."""
 
     def __init__(self, failures: list[int]) -> None:
         self.failures = failures

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 FILE = Path(__file__).parent.parent / "durations.txt"
-_LEAST_SECONDS = 2.0  # of a module that stands in the file
-_FAR_OFF = 30.0  # seconds of a module that the file does not tell of
+_LEAST_SECONDS = 2.0  # of a module that is listed in the file
+_FAR_OFF = 30.0  # seconds of a module that is not listed in the file
 
 _taken: dict[str, float] = defaultdict(float)
 

@@ -21,7 +21,7 @@ CHECKLISTS = """subscription ($customer: ID, $after: Long) {
 
 
 class FactStream:
-    """What is told, one at a time; `marks` are where each may be resumed."""
+    """The published facts, one at a time; `marks` are the points from which each may be resumed."""
 
     def __init__(self, results: AsyncIterator[Any], context: base.Context) -> None:
         self._queue: asyncio.Queue[tuple[Any, int | None]] = asyncio.Queue()
@@ -54,7 +54,7 @@ class FactStream:
         return code
 
     async def silent(self, seconds: float = 0.3) -> bool:
-        """Whether nothing is told for that long."""
+        """Whether nothing is published for that time."""
         try:
             await self.next(seconds)
         except TimeoutError:

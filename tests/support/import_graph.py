@@ -33,7 +33,7 @@ def affected(root: Path, files: Collection[str], edited_files: Collection[str]) 
 
 
 def _by_name(files: Collection[str]) -> dict[str, list[str]]:
-    """The files that a name stands for: a path, a module, or a package with its modules."""
+    """The files of a name: a path, a module, or a package with its modules."""
     modules: dict[str, list[str]] = defaultdict(list)
     for path in files:
         modules[path].append(path)
@@ -54,7 +54,7 @@ def _in_folder(files: Collection[str]) -> dict[str, list[str]]:
 
 
 def _names(source: str) -> Iterator[str]:
-    """What a module imports, with the packages around it, and what it names in a string."""
+    """The imports of a module, with the packages around it, and the file names in its strings."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=aliases):

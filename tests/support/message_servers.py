@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 async def until(look: Callable[[], T], within: float = 10) -> T:
-    """What is looked for, as soon as it is there."""
+    """The result of `look`, as soon as there is one."""
     async with asyncio.timeout(within):
         while not (result := look()):  # noqa: ASYNC110 - it is seen from outside
             await asyncio.sleep(0.01)
@@ -30,8 +30,8 @@ async def until(look: Callable[[], T], within: float = 10) -> T:
 
 @dataclass
 class MailServer:
-    """`letters` are what it took. `answers` go to the next messages instead of being taken;
-    while `held`, it takes what is sent and does not answer."""
+    """`letters` are the accepted mails. The next messages are refused with `answers`; while
+    `held`, the server accepts a message and does not answer."""
 
     port: int = field(default_factory=free_port)
     letters: list[EmailMessage] = field(default_factory=list)
@@ -40,7 +40,7 @@ class MailServer:
     refused: dict[str, str] = field(default_factory=dict)  # recipient: answer
     held: bool = False
     reached: int = 0
-    left: int = 0  # of those reached, answered or gone
+    left: int = 0  # of those reached, answered or disconnected
     _server: asyncio.Server | None = None
 
     @property
@@ -110,7 +110,7 @@ async def mail_server() -> AsyncIterator[MailServer]:
 
 
 def only(username: str, password: str) -> Callable[..., AuthResult]:
-    """An authenticator that knows one login."""
+    """An authenticator that accepts one login."""
 
     def authenticate(
         server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
@@ -148,7 +148,8 @@ class PostedText:
 
 @dataclass
 class TextServer:
-    """`posted` is what it was sent; `answers` are the statuses of the next answers, then 200."""
+    """`posted` are the received requests; `answers` are the statuses of the next answers, then
+    200."""
 
     port: int
     posted: list[PostedText] = field(default_factory=list)

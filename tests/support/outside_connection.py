@@ -27,8 +27,8 @@ async def connection(database: str) -> AsyncIterator[Any]:
 
 
 async def held_up(outside: Any, lock: str, *works: Coroutine[Any, Any, Any]) -> list[Any]:
-    """What each gives. Each begins when the one before it waits for a lock, or has ended; the
-    first waits for this one, which is then let go."""
+    """The results. Each work starts when the previous one waits for a lock, or has ended. The
+    first waits for this function's transaction, which then ends."""
     tasks: list[asyncio.Task[Any]] = []
     async with outside.transaction():
         await outside.execute(lock)

@@ -25,7 +25,7 @@ def own_servers() -> Iterator[embedded.Urls]:
 
 @asynccontextmanager
 async def administrator(url: str) -> AsyncIterator[Any]:
-    """A connection that no pool of ours has a part in."""
+    """A connection outside all pools of Callboard."""
     credentials = db.config(url)["connections"]["default"]["credentials"]
     names = ("host", "port", "user", "password", "database")
     connection = await asyncpg.connect(**{name: credentials[name] for name in names})

@@ -21,7 +21,7 @@ from tests.support import durations
 Part: TypeAlias = tuple[str, int]  # folder and number
 
 PART_SECONDS = 20.0
-LONG_SECONDS = 60.0  # a part that takes longer starts before all others
+LONG_SECONDS = 60.0  # a part that is longer starts before all others
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -71,7 +71,7 @@ class FolderScheduling(LoadScopeScheduling):
 
 
 def seconds_of(ids: Sequence[str], module_seconds: Mapping[str, float]) -> dict[str, float]:
-    """What each test is expected to take: its share of its module."""
+    """The expected duration of each test: its share of its module."""
     counts: dict[str, int] = defaultdict(int)
     for id in ids:
         counts[durations.module(id)] += 1

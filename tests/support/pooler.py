@@ -19,7 +19,7 @@ class _Session:
 
 
 class Pooler(Wire):
-    """As PgBouncer with `pool_mode = transaction`: the session used last is given out first."""
+    """As PgBouncer with `pool_mode = transaction`: reuses the session that was used last."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)

@@ -71,7 +71,7 @@ class Run:
 
 @pytest.fixture
 async def run(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[Run]:
-    """All the loads at once, over and settled."""
+    """All the loads run concurrently, to their end."""
     board = await Callboard.open(web.url, {"acme": None, "globex": LIMIT}, CARRIERS)
     with site(tmp_path, web.url, board.token, LOADS) as place:
         for load in LOADS:

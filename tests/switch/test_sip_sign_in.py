@@ -70,7 +70,7 @@ class Place:
 
 @pytest.fixture
 async def place(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[Place]:
-    """A switch that lets phones in, with a carrier that takes their calls."""
+    """A switch that registers phones, with a carrier that accepts their calls."""
     board = await Callboard.open(web.url, {"acme": None, "globex": 1, "closed": 0}, ["carrier-a"])
     await board.account.owner.do(
         "setNumberRange", "NumberRange", "size", start=1000, end=9999, blockSize=100

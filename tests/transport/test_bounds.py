@@ -84,7 +84,7 @@ class Silent:
 
 
 class Unread(Silent):
-    """Asks for the schema over HTTP, again and again."""
+    """Queries the schema over HTTP, again and again."""
 
     def __init__(self, url: str, token: str | None) -> None:
         super().__init__(url)
@@ -121,7 +121,7 @@ class Stalled(Silent):
             self.frame(0x81, json.dumps(message).encode())
 
     def frame(self, first: int, payload: bytes) -> None:
-        """A masked frame, its mask of zeros; what the server does not take is dropped."""
+        """A masked frame, its mask of zeros; bytes that the server does not accept are dropped."""
         length = len(payload)
         if length < 126:
             head = struct.pack("!BB", first, 0x80 | length)
@@ -130,7 +130,7 @@ class Stalled(Silent):
         self.socket.sendall(head + bytes(4) + payload)
 
     def fill(self) -> None:
-        """Asks for answers until the server waits for them to be read."""
+        """Sends queries until the server waits for its answers to be read."""
         with suppress(TimeoutError, ConnectionError):  # it may be cut off before
             for _ in range(200):
                 self.say({"type": "ping", "payload": {"a": "x" * 100_000}})
@@ -159,7 +159,7 @@ def silent(url: str, owner: Caller, keys: list[Caller]) -> Iterator[list[Stalled
     with stalled(url, keys) as clients:
         unread, quiet = Unread(url, owner.token), Quiet(url, keys[0].token)
         try:
-            yield [unread, *clients, quiet]  # first: a request has to come within 10 s
+            yield [unread, *clients, quiet]  # first: a request has to arrive within 10 s
         finally:
             unread.socket.close()
             quiet.socket.close()
@@ -188,8 +188,8 @@ async def test_a_client_that_stops_reading_is_disconnected_without_delaying_othe
                 slowest = max(slowest, time.monotonic() - sent_at)
                 await asyncio.sleep(0.2)
             grown = _resident(server.pid) - before
-    assert slowest < 10  # else it waited for those who do not read
-    # 256 KiB each; beside them what a process takes for working at all.
+    assert slowest < 10  # otherwise it waited for clients that do not read
+    # 256 KiB each; besides the memory that a process uses for any work
     assert grown < len(keys) * 256 * 1024 + 10_000_000
 
 
@@ -227,7 +227,7 @@ async def test_a_revoked_key_loses_a_stream_that_it_does_not_read(
     many = " ".join(f"a{n}: at" for n in range(40))
     query = f"subscription {{ checklistChanged(after: 0) {{ {many} }} }}"
     unread = UnreadStream(server.url, key["secret"], query)
-    await asyncio.sleep(4)  # as much as the buffers take
+    await asyncio.sleep(4)  # the capacity of the buffers
     assert not unread.is_cut()
     await account.owner.do("revokeApiKey", "ApiKey", "id", id=key["id"])
     began = time.monotonic()
@@ -266,7 +266,7 @@ async def test_completed_operations_that_a_client_does_not_read_do_not_fill_the_
     with stalled(server.url, [key]) as [client]:
         schema = "{ __schema { types { name fields { name description } } } }"
         await asyncio.to_thread(client.say, *(subscribe(f"{n} of 20", schema) for n in range(20)))
-        await asyncio.sleep(3)  # as much as the buffers take
+        await asyncio.sleep(3)  # the capacity of the buffers
         before = _resident(server.pid)
         client.socket.settimeout(10)
 

@@ -19,7 +19,7 @@ INTERVAL = 0.5  # seconds between two pings of a socket, here
 
 
 class Pinging(wire.WebSocketProtocol):
-    """Notes when the pings were due that were sent alone."""
+    """Records when the pings were due that were sent separately."""
 
     due: ClassVar[list[float]] = []
     open: ClassVar[list[wire.WebSocketProtocol]] = []

@@ -27,7 +27,7 @@ from tests.support.programs import Program
 pytestmark = pytest.mark.once
 
 NAME = "{ __typename }"
-LONE = "\ud800"  # half a character: JSON can say it, UTF-8 cannot
+LONE = "\ud800"  # half a character: valid in JSON, invalid in UTF-8
 
 FORBIDDEN = {
     # "Messages are represented through the JSON structure and are stringified"
@@ -93,7 +93,7 @@ FORBIDDEN = {
     "extensions that are a list": ([INIT, subscribe("1", NAME, extensions=[])], 4400),
 }
 
-# Said after the ack; what comes back for it, before the answer to the next ping.
+# Sent after the ack; the messages that follow, before the answer to the next ping.
 ALLOWED = {
     "a ping": ({"type": "ping"}, [{"type": "pong"}]),
     "a ping with nothing": ({"type": "ping", "payload": None}, [{"type": "pong"}]),
@@ -113,7 +113,7 @@ ALLOWED = {
     "a complete of nothing": ({"type": "complete", "id": "none"}, []),
 }
 
-# An operation that cannot be run: one `error` with its id, no `complete`, and the socket goes on.
+# An operation that cannot run: one `error` with its id, no `complete`, and the socket stays open.
 REFUSED = {
     "a syntax error": ("{", {}),
     "no document at all": ("", {}),

@@ -62,7 +62,7 @@ async def test_a_stream_whose_key_is_revoked_ends_within_a_second(carrier: Carri
         last = await anext(stream)
         assert last["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
         assert [more async for more in stream] == []
-        assert time.monotonic() - began < 2  # one, and what a busy machine may add
+        assert time.monotonic() - began < 2  # 1, and the delay of a busy machine
 
 
 async def test_facts_have_ids_from_which_a_client_resumes(carrier: Carrier) -> None:

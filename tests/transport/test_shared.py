@@ -54,7 +54,7 @@ def asked(caller: callers.Caller | None, **changes: Any) -> shared.SubscriptionK
 async def runner(carrier: Carrier, api_redis: Redis) -> AsyncIterator[operations.Runner]:
     bus = live_bus.Bus(api_redis)
     await bus.start()
-    settings = Settings(token_cost_per_second=1)  # so that what was spent can be seen for long
+    settings = Settings(token_cost_per_second=1)  # so that the spending can be seen for long
     context = app.contexts(api_redis, bus, feeds.Feeds(api_redis, bus), settings)
     yield operations.Runner(
         shared.Hub(context), context, trusted.Documents({}), loop_share.LoopShare()
@@ -72,7 +72,7 @@ async def caller_of(carrier: Carrier) -> callers.Caller:
 
 
 class Place(shared.Subscription):
-    """A subscriber that takes only when asked to."""
+    """A subscriber that reads only on request."""
 
     def __init__(self) -> None:
         self.woken = asyncio.Event()

@@ -163,7 +163,7 @@ async def test_without_the_database_callers_are_asked_to_retry_and_gauges_contin
             assert error["extensions"] == {"code": "UNAVAILABLE"}
             assert "Try again" in error["message"]
         max_age = began + captions.MAX_AGE_SECONDS - time.monotonic() + 0.5
-        await asyncio.sleep(max_age)  # what is known of the customer is to be asked anew
+        await asyncio.sleep(max_age)  # the customer must not be cached
         await switch.start(1)
         sent_at = time.monotonic()
         assert (await hear(watching))["payload"]["data"]["liveChannels"]["inUse"] == 1

@@ -87,7 +87,7 @@ async def _fragments(url: str, token: str | None) -> int:
 
 
 async def _unread_but_closed(url: str, token: str | None) -> int:
-    """An answer that the kernel has taken, and its peer never reads, though it is there."""
+    """An answer that the kernel has accepted, and that its connected peer never reads."""
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
         peer.connect(("127.0.0.1", urlsplit(url).port))
@@ -134,7 +134,7 @@ async def test_an_incomplete_request_does_not_delay_the_end_of_the_server(
         half.say(post("", length=1_000))
         late.say(streaming[:-1])
         async with signed_in(server.url, carrier.owner.token) as socket:
-            assert await until_pong(socket) == []  # what was said before has been read
+            assert await until_pong(socket) == []  # the earlier bytes have been read
         assert server.process is not None
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)

@@ -92,7 +92,7 @@ async def test_a_client_without_an_init_in_time_is_closed_with_4408(
 
 @pytest.mark.parametrize("id", ["1", "ä🏃", "\ud800", "\x00", '"', "i" * 200])
 async def test_a_duplicate_id_closes_with_4409_and_names_it(carrier: Carrier, id: str) -> None:
-    """Whatever kind the second operation is."""
+    """For every kind of second operation."""
     for query in (LIVE, NAME, "mutation { logout { __typename } }"):
         async with signed_in(carrier.url, carrier.owner.token) as socket:
             await say(socket, subscribe(id, LIVE))
@@ -104,7 +104,7 @@ async def test_a_duplicate_id_closes_with_4409_and_names_it(carrier: Carrier, id
 
 
 async def test_an_operation_can_be_subscribed_together_with_the_init(carrier: Carrier) -> None:
-    """Messages are taken in order, so that the ack comes first all the same."""
+    """Messages are processed in order, so that the ack is still first."""
     async with opened(carrier.url) as socket:
         init = INIT | {"payload": {"authorization": f"Bearer {carrier.owner.token}"}}
         await say(socket, init, subscribe("1", LIVE))
@@ -205,7 +205,7 @@ async def test_text_that_is_not_utf_8_ends_only_its_socket(carrier: Carrier) -> 
 
 
 async def test_a_number_too_large_for_json_is_refused_or_answered_in_json(api: Program) -> None:
-    """1e400 is JSON, and no number of Python's: what it would write for it is no JSON."""
+    """1e400 is valid JSON, and not a number in Python: its text would not be valid JSON."""
     async with acknowledged(api.url) as socket:
         await say(socket, '{"type": "ping", "payload": {"a": 1e400}}')
         try:

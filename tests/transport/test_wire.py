@@ -147,7 +147,7 @@ async def test_the_oldest_of_too_many_unauthenticated_connections_is_closed(
         for _ in range(connection_monitor.MAX_UNAUTHENTICATED_SOCKETS - 1):
             await stack.enter_async_context(Frames.opened(server.url))
         assert await until_pong(first) == []
-        for _ in range(3):  # who says who it is at once is none for long
+        for _ in range(3):  # an immediately authenticated socket is not unauthenticated for long
             async with signed_in(server.url, carrier.owner.token):
                 pass
         going = asyncio.create_task(closed(first))
@@ -205,7 +205,7 @@ async def test_an_internal_error_in_a_socket_closes_it_with_1011_and_an_id(
 
 async def test_an_operation_with_an_internal_error_ends_and_its_id_can_be_used_again() -> None:
     async with broken() as url, acknowledged(url) as socket:
-        for _ in range(2):  # of the one operation it may run at once
+        for _ in range(2):  # of the single concurrent operation that it may run
             await say(socket, subscribe("1", "{ __typename }"))
             message = await hear(socket)
             assert (message["id"], message["type"]) == ("1", "error")

@@ -167,14 +167,15 @@ async def test_the_history_is_paged_newest_first(carrier: Carrier) -> None:
     assert await carrier.owner.code(ALERTS, rule="x") == "NOT_FOUND"
 
 
-# Who sees what -----------------------------------------------------------------------------------
+# Visibility --------------------------------------------------------------------------------------
 
 
 async def test_each_caller_receives_events_of_only_the_rules_it_may_see(
     carrier: Carrier, other: Carrier
 ) -> None:
-    """Rules about the account and its carriers are for those who see the account; each customer's
-    are its own. Numbers in a stream have no gap that would tell of the others."""
+    """Rules about the account and its carriers are visible to callers that see the account; each
+    customer sees its own rules. The numbers of a stream have no gap that would disclose other
+    events."""
     customers = [await carrier.customer(), await carrier.customer()]
     provider = await a_carrier(carrier)
     by_title: dict[str, dict[str, str]] = {
@@ -254,7 +255,7 @@ async def test_a_contact_cannot_see_recipients_secrets_or_audit_entries_of_a_rul
 async def test_the_audit_log_names_only_the_host_of_a_webhook(
     carrier: Carrier,
 ) -> None:
-    """Its path is often what lets one in."""
+    """The path of a webhook is often a secret."""
     hook = {"channel": "WEBHOOK", "to": "https://hooks.example:8443/services/very-secret"}
     mail = {"channel": "EMAIL", "to": "noc@voice.example"}
     id = await create(carrier.owner, recipients=[hook, mail])
@@ -318,7 +319,7 @@ async def test_events_resume_after_a_number_and_an_unknown_number_is_refused(
 
 
 def end(customer: str, is_answered: bool) -> dict[str, Any]:
-    """A call that ended just now."""
+    """A call that has just ended."""
     now = clock.now()
     setup_at = now - timedelta(seconds=30)
     event: dict[str, Any] = {

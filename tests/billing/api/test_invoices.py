@@ -32,7 +32,7 @@ async def test_calls_become_rows_and_an_invoice_and_a_late_call_becomes_an_adjus
     hour = days_ago(2) + timedelta(hours=7)
     calls = [ended(reference, f"call-{n}", hour + timedelta(minutes=n), "0.10") for n in range(5)]
     await post(switch, *calls, ended(reference, "next-day", hour + timedelta(days=1), "2.00"))
-    for marked in await hours.marked_hours(100):  # what a worker does
+    for marked in await hours.marked_hours(100):  # as a worker does
         await hours.rebuild(*marked, clock.now())
 
     async def generate(day: datetime, key: str) -> dict[str, Any]:

@@ -155,7 +155,7 @@ async def test_the_database_refuses_an_invoice_with_a_negative_total(books: Book
 async def test_an_invoice_of_rows_and_adjustments_keeps_the_granularity_of_its_rows(
     books: Books,
 ) -> None:
-    """The heading of rows is theirs, whatever is adjusted with them."""
+    """The heading of rows does not depend on the adjustments beside them."""
     call = await books.call(at(2), "1")
     await books.generate(2)
     await books.correct(call, "2")

@@ -93,7 +93,7 @@ async def test_drafts_refusals_and_repeated_requests_create_no_facts(books: Book
 async def test_facts_of_concurrent_invoices_follow_their_order_of_issue(
     books: Books, redis: Redis, seed: int
 ) -> None:
-    """Some are refused at the last moment, some are cancelled wherever they are by then."""
+    """Some requests are refused at the last moment, some are canceled at any point."""
     chance = Random(seed)
     customers = [await open_customer(books, f"customer-{n}") for n in range(4)]
     for customer in customers:

@@ -16,10 +16,10 @@ from tests.support import outside_connection
 from tests.support.records import sample_records
 from tests.support.records.posting import Switch
 
-# SHARE lets the change look at what there is, and keeps one from being written.
+# SHARE lets the change read the table, and blocks inserts.
 MARKS = "LOCK TABLE hour_marks IN SHARE MODE"
 ASSIGNMENTS = "LOCK TABLE rate_card_assignments IN SHARE MODE"
-LEDGER = "LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE"  # the change alone looks at it
+LEDGER = "LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE"  # only the change reads it
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ async def test_a_customer_can_be_renamed_while_its_records_are_being_stored(
 async def test_assigning_a_rate_card_and_changing_the_currency_wait_for_each_other(
     switch: Switch, outside: Any, redis: Redis
 ) -> None:
-    """Whichever comes first, no customer is rated by a card in another currency."""
+    """In either order, no customer is rated by a card in another currency."""
     owner, now = _owner(switch), clock.now()
     card = await rate_cards.create(switch.account_id, name="Euros", currency="EUR", now=now)
 

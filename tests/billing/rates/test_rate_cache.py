@@ -68,7 +68,7 @@ async def small(database: str) -> AsyncIterator[rate_cache.RateCache]:
 
 @asynccontextmanager
 async def held(database_table: str) -> AsyncIterator[None]:
-    """Nobody reads the table meanwhile."""
+    """Blocks reads of the table."""
     async with db.transaction() as conn:
         await conn.execute(f"LOCK TABLE {database_table} IN ACCESS EXCLUSIVE MODE")
         yield

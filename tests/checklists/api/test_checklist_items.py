@@ -88,7 +88,7 @@ async def test_records_that_wait_for_staff_open_an_item_and_close_it(carrier: Ca
 
 
 async def said_to(key: Caller) -> dict[str, str]:
-    """How many of the account's staff have each verification open, as a program is told."""
+    """The number of the account's staff with each verification open, as a program sees it."""
     query = OF_ACCOUNT.replace("Staff", "ApiKey")
     items = (await key.ask(query))["viewer"]["account"]["checklist"]["items"]
     details = {item["code"]: item["detail"] for item in items if item["code"].startswith("VERIFY")}

@@ -72,7 +72,7 @@ def _account(api: Program) -> None:
 
 
 class Told:
-    """Who hears of every change of a checklist."""
+    """A subscriber to every change of a checklist."""
 
     def __init__(self, socket: Any, asks: Caller, query: str, path: tuple[str, ...]) -> None:
         self.socket, self.asks, self.query, self.path = socket, asks, query, path
@@ -85,7 +85,7 @@ class Told:
         return {item["code"] for item in checklist["checklist"]["items"]}
 
     async def without(self, code: str) -> None:
-        """A push comes, and by then the item is gone, no other with it."""
+        """Waits for a push; by then the item is closed, and no other."""
         async with asyncio.timeout(30):
             while True:
                 message = await hear(self.socket)
@@ -191,7 +191,7 @@ async def _is_told_in_german_at_lord_howe(person: Caller) -> None:
     await person.do("setLanguage", "Profile", "__typename", language="de")
     carrier = {"name": "B", "reference": "b", "currency": "EUR"}
     error = ""
-    async with asyncio.timeout(30):  # what a token is was looked up a moment ago
+    async with asyncio.timeout(30):  # until the cached token has expired
         while not error.startswith("Diesem Zugang oder Schlüssel fehlt"):
             error = (await person.do("createCarrier", "Carrier", "id", **carrier))["message"]
     viewer = (await person.ask(OF_CONTACT))["viewer"]

@@ -31,7 +31,8 @@ VIEWER = "{ viewer { __typename } }"
 
 @asynccontextmanager
 async def held(account_id: int, *tables: str, waiting: int) -> AsyncIterator[None]:
-    """Holds the account's rows until so many wait; of one person and account few work at once."""
+    """Locks the account's rows until `waiting` statements wait; few statements of one person and
+    account run concurrently."""
     async with db.transaction() as conn:
         for table in tables:
             await conn.execute(f"SELECT FROM {table} WHERE account_id = $1 FOR UPDATE", account_id)
@@ -262,7 +263,7 @@ async def test_the_last_owner_cannot_be_removed(carrier: Carrier, change: str) -
         input["role"] = "SUPPORT"
     answer = await carrier.owner.do(change, "Staff", "id", **input)
     assert (answer["__typename"], answer["code"]) == ("Conflict", "LAST_OWNER")
-    # One who was invited and has set no password cannot own it alone.
+    # An owner who was invited and has set no password does not count.
     await carrier.owner.do(
         "createStaff",
         "Staff",
@@ -373,7 +374,7 @@ async def invitations(carrier: Carrier) -> list[Any]:
 
 
 async def earlier(carrier: Carrier, interval: str) -> None:
-    """As if all that was asked for had been so earlier."""
+    """Moves all earlier requests into the past."""
     async with db.connection() as conn:
         await conn.execute(
             "UPDATE proofs SET created_at = created_at - $2::text::interval WHERE account_id = $1",

@@ -66,7 +66,7 @@ async def test_networks_of_colleagues_and_other_customers_cannot_be_set(
 async def test_only_a_trusted_proxy_can_set_the_source_address_of_a_request(
     carrier: Carrier,
 ) -> None:
-    """The last address that is no proxy's: what is before it, the client may have made up."""
+    """The last address that is not a proxy's: the client may have invented those before it."""
     _, _, email = await new_contact(carrier)
     real = new_address()
     person = At(carrier.url, address=f"203.0.113.9, {real}, 127.0.0.1")

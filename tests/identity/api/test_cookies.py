@@ -120,7 +120,7 @@ async def test_an_expired_cookie_signs_in_no_login(carrier: Carrier) -> None:
 async def test_a_cookie_signs_in_a_socket_of_a_callboard_page_and_of_no_other_page(
     carrier: Carrier,
 ) -> None:
-    """One with a cookie of before is nobody's, and may sign in again."""
+    """A client with an expired cookie is unauthenticated, and may sign in again."""
     good = carrier.owner.token
     for origin, token, expected in [
         (carrier.url, good, "Staff"),

@@ -1,4 +1,4 @@
-"""Logins from before e-mail addresses had one form: nobody who has one is locked out."""
+"""Logins from before e-mail addresses had one form: none of them is locked out."""
 
 import unicodedata
 from pathlib import Path

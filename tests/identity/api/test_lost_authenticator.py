@@ -17,7 +17,7 @@ from tests.support.programs import Program
 
 
 async def _locked_out(caller: Caller) -> None:
-    """Has a second factor, whose secret nobody knows any more."""
+    """Has a second factor whose secret is lost."""
     setup = await caller.do("enableTwoFactor", "TwoFactorSetup", "secret", password=PASSWORD)
     code = pyotp.TOTP(setup["secret"]).at(clock.now())
     assert "codes" in await caller.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)

@@ -29,7 +29,7 @@ def webs(api: Program) -> Iterator[list[str]]:
 
 @dataclass
 class Case:
-    """`caller` asks `question`; the answer changes when `change` has been answered."""
+    """`caller` sends `question`; the answer changes when `change` has been answered."""
 
     caller: Caller
     question: str
@@ -201,7 +201,7 @@ async def test_an_open_socket_starts_no_operation_with_outdated_permissions(
 
 
 async def answer(caller: Caller, question: str) -> dict[str, Any]:
-    """Without its `extensions`: what is left to spend differs from request to request."""
+    """Without its `extensions`: the remaining budget differs from request to request."""
     body = await caller.send(question)
     body.pop("extensions", None)
     return body

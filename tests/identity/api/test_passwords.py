@@ -35,7 +35,7 @@ async def _login_row(email: str) -> Any:
 
 
 async def _link(email: str, purpose: address_proofs.Purpose, now: datetime | None = None) -> str:
-    """The token of a link as the worker makes it when it sends the mail."""
+    """The token of a link as the worker creates it for the mail."""
     login, now = await _login_row(email), now or clock.now()
     id = await proofs.insert(login["account_id"], login["id"], purpose, email, now)
     link = address_proofs.Link(login["account_id"], id)

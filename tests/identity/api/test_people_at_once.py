@@ -1,7 +1,5 @@
-"""Concurrent changes to one person have the effect of a sequence.
-
-All that would change the person is held up behind its login, and let go together.
-"""
+"""Concurrent changes to one person have the effect of a sequence. All changes wait for a lock on
+the person's login, and then run together."""
 
 import itertools
 import random
@@ -41,7 +39,7 @@ Purpose = address_proofs.Purpose
 
 @dataclass
 class Person:
-    """Somebody with a session, an open link of every purpose, and the caller who manages it."""
+    """A person with a session, an open link of every purpose, and the caller who manages it."""
 
     owner: callers.Caller
     itself: callers.Caller
@@ -88,7 +86,7 @@ class Person:
         await invitations.resend_to_contact(self.owner, self.id, _now())
 
     async def state(self) -> tuple[Any, ...]:
-        """All that could be lost of what was done, without what differs each time."""
+        """All effects that could be lost, without values that differ each time."""
         async with db.connection() as conn:
             row = await conn.fetchrow(_STATE, self.owner.account_id, self.login_id)
             messages = await conn.fetch(_TOLD, self.owner.account_id, f"%{self.email}")
@@ -125,7 +123,7 @@ def _client() -> callers.Client:
 
 
 async def _code(doing: Awaitable[None]) -> str:
-    """The code that it is refused with; "" where it is done. Whatever else is raised fails."""
+    """The code of the refusal; "" if the change is applied. Other errors fail."""
     try:
         await doing
     except Refusal as refusal:
@@ -134,7 +132,7 @@ async def _code(doing: Awaitable[None]) -> str:
 
 
 class People:
-    """Makes people of an account, all alike, and holds them up."""
+    """Creates people of an account, all alike, and locks them."""
 
     def __init__(self, carrier: Carrier, customer: str, redis: Redis, outside: Any) -> None:
         split = base.split_id(customer)
@@ -189,14 +187,14 @@ class People:
         return id
 
     async def _link(self, login_id: int, email: str, purpose: Purpose) -> str:
-        """Sent some minutes ago, so that another may be asked for."""
+        """Sent some minutes ago, so that another may be requested."""
         then = _now() - timedelta(minutes=5)
         id = await proofs.insert(self.account_id, login_id, purpose, email, then)
         link = address_proofs.Link(self.account_id, id)
         return address_proofs.sign(SECRET, purpose, link, then + address_proofs.LIFETIME[purpose])
 
     async def at_once(self, of: Person, deeds: Sequence[Deed]) -> list[str]:
-        """Each begins when the one before it waits for the login; then all are let go."""
+        """Each starts when the previous one waits for the login; then the lock is released."""
         lock = f"SELECT FROM logins WHERE id = {of.login_id} FOR UPDATE"
         return await outside_connection.held_up(
             self.outside, lock, *(_code(deed(of)) for deed in deeds)
@@ -226,7 +224,7 @@ CASES: list[tuple[callers.Kind, bool, Sequence[Deed]]] = [
 async def test_two_concurrent_changes_to_a_person_have_the_effect_of_a_sequence(
     people: People, kind: callers.Kind, invited: bool, deeds: Sequence[Deed]
 ) -> None:
-    """Whichever comes first: nothing is lost, refused without need, or ends in a deadlock."""
+    """In any order: no change is lost, refused without need, or ends in a deadlock."""
 
     async def alone(*order: Deed) -> tuple[dict[str, str], Any]:
         person = await people.person(kind, invited=invited)

@@ -28,7 +28,7 @@ WRONG = "not the password"
 
 
 async def entries(carrier: Carrier, count: int) -> list[dict[str, Any]]:
-    """As soon as there are so many; told some seconds after they were refused."""
+    """As soon as there are `count` entries; they are written some seconds after the refusals."""
     async with asyncio.timeout(15):
         while True:
             edges = (await carrier.owner.ask(LOG))["auditLog"]["edges"]
@@ -82,7 +82,7 @@ async def test_every_reason_is_recorded(carrier: Carrier, api_redis: Redis) -> N
         await conn.execute(
             "UPDATE logins SET totp_secret = 'x', totp_confirmed_at = now() WHERE email = $1", email
         )
-    assert (await there.login(email))["code"] == "OTP_REQUIRED"  # asked, not refused
+    assert (await there.login(email))["code"] == "OTP_REQUIRED"  # requested, not refused
     assert (await there.login(email, otp="000000"))["code"] == "WRONG_OTP"
     await enter(api_redis, try_limits.login(email, f"{there.address}/32", at_home=False), 10)
     assert (await there.login(email, WRONG))["code"] == "TOO_MANY_TRIES"
@@ -121,7 +121,7 @@ async def test_a_flood_from_one_network_is_one_entry_an_hour(carrier: Carrier) -
 async def test_a_flood_from_many_networks_is_twenty_entries_an_hour_per_login(
     carrier: Carrier,
 ) -> None:
-    """And keeps no other's out."""
+    """And suppresses no entry of another login."""
     (_, _, email), (_, _, other) = await new_contact(carrier), await new_contact(carrier)
     now = clock.now()
     for number in range(40):

@@ -19,7 +19,7 @@ STATE = "{ twoFactor { enabledAt recoveryCodesLeft } }"
 
 
 def _code(secret: str, steps: int = 0) -> str:
-    """What the app shows now, or so many steps of 30 seconds later."""
+    """The current code of the app, or the code `steps` steps of 30 seconds later."""
     return pyotp.TOTP(secret).at(clock.now() + timedelta(seconds=30 * steps))
 
 
@@ -173,7 +173,8 @@ async def test_neither_secret_nor_recovery_codes_are_stored_in_plain_text(carrie
 async def test_ten_wrong_codes_block_their_sender_and_not_the_owner(
     carrier: Carrier, api_redis: Redis
 ) -> None:
-    """Who knows the password guesses from elsewhere; the owner signs in from where it always is."""
+    """An attacker with the password guesses codes from elsewhere; the owner signs in from a
+    known network."""
     person, _, email = await new_contact(carrier)
     secret, _ = await _enabled(person)
     await enter(api_redis, try_limits.otp(email, "198.51.0.1/32", at_home=False), 9)
@@ -186,7 +187,8 @@ async def test_ten_wrong_codes_block_their_sender_and_not_the_owner(
 async def test_a_password_reset_by_link_does_not_allow_more_guesses_of_a_code(
     carrier: Carrier, api_redis: Redis
 ) -> None:
-    """Whoever reads somebody's mail has its password so, but not its second factor."""
+    """An attacker who reads the mail of a person can set its password, but has not its second
+    factor."""
     person, _, email = await new_contact(carrier)
     await _enabled(person)
     thief = At(carrier.url)
@@ -198,7 +200,7 @@ async def test_a_password_reset_by_link_does_not_allow_more_guesses_of_a_code(
 
 
 async def test_a_secret_sealed_with_another_key_cannot_be_used(carrier: Carrier) -> None:
-    """As after a change of CALLBOARD_SECRET_KEY: recovery codes go on working."""
+    """As after a change of CALLBOARD_SECRET_KEY: recovery codes remain valid."""
     person, _, email = await new_contact(carrier)
     secret, codes = await _enabled(person)
     async with db.connection() as conn:

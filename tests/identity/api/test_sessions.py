@@ -32,7 +32,7 @@ async def _row(caller: Caller) -> Any:
 
 
 async def _was_used(caller: Caller) -> bool:
-    """Whether the database has been told of a use of just now."""
+    """Whether the database has a use within the last seconds."""
     used_at: datetime = (await _row(caller))["last_used_at"]
     return used_at > clock.now() - timedelta(minutes=1)
 
@@ -75,7 +75,7 @@ async def test_staff_stay_signed_in_for_14_days_at_most(carrier: Carrier) -> Non
 
 
 async def test_use_extends_a_session_up_to_its_maximum_lifetime(carrier: Carrier) -> None:
-    """Of one who asks, one who asks near its end, and one who does not."""
+    """Of three sessions: used, used near its end, and unused."""
     people = [(await new_contact(carrier))[0] for _ in range(3)]
     asking, ending, _ = people
     for person in people:

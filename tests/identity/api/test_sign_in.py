@@ -110,9 +110,10 @@ async def _done_for(email: str, redis: Redis) -> tuple[tuple[list[str], int], fl
     def log(query: Any) -> None:
         statements.append(query.query)
 
-    async with db.transaction() as conn:  # in one, so that all is asked on its connection
+    async with db.transaction() as conn:  # all statements use its connection
         with pytest.raises(refusals.Refusal, match="incorrect"):
-            await resolve.login(*entry)  # warms up: caches, the script, the stranger's hash
+            # Warms up: caches, the script, the hash for unknown e-mails
+            await resolve.login(*entry)
         conn.add_query_logger(log)
         calls, began = await _scripts_run(redis), time.process_time()
         with pytest.raises(refusals.Refusal, match="incorrect"):
@@ -168,13 +169,13 @@ async def test_without_redis_people_sign_in_and_tries_are_still_counted(carrier:
             await limit.enter(services.throttle)
         with pytest.raises(refusals.Refusal, match="Too many tries"):
             await resolve.login(*entry)
-        assert time.monotonic() - began < 10  # nobody waited for it
+        assert time.monotonic() - began < 10  # no request waited for it
 
 
 async def test_a_flood_from_one_address_leaves_capacity_for_others() -> None:
-    """So many wait and no more; who comes from where it has signed in before has places kept."""
+    """A limited number of requests wait; places are reserved for those from known networks."""
     quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
-    await password_hashing.is_right(quick, PASSWORD, None)  # makes the stranger's hash
+    await password_hashing.is_right(quick, PASSWORD, None)  # computes the hash for unknown e-mails
 
     async def let_in(by: str, count: int, *, reserved: bool = False) -> int:
         answers = await asyncio.gather(
@@ -201,7 +202,7 @@ async def test_a_flood_from_one_address_leaves_capacity_for_others() -> None:
 async def test_sign_ins_from_known_networks_leave_capacity_for_others(
     carrier: Carrier, api_redis: Redis
 ) -> None:
-    """Eight people try ten passwords each at once from where they have signed in before."""
+    """Eight people try ten passwords each concurrently, from known networks."""
     people = [await new_contact(carrier) for _ in range(8)]
     services = sign_in_services.SignInServices(throttle=patient(api_redis))
 
@@ -245,7 +246,7 @@ async def test_a_revoked_key_is_invalid(carrier: Carrier) -> None:
 
 
 async def _until_refused(caller: Caller) -> None:
-    """Within the second that a caller is believed for."""
+    """Within the second for which a caller is cached."""
     deadline = clock.now() + timedelta(seconds=2)
     while "errors" not in await caller.send(VIEWER):
         assert clock.now() < deadline

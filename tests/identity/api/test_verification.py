@@ -86,7 +86,7 @@ class Person:
         return await Contact.get(account_id=self.carrier.account_id, email=self.email)
 
     async def wait(self, minutes: float) -> None:
-        """As if what was asked for had been asked for that much earlier."""
+        """Moves the earlier requests into the past."""
         async with db.connection() as conn:
             await conn.execute(
                 "UPDATE proofs SET created_at = created_at - $3::interval,"
@@ -225,7 +225,7 @@ async def test_a_link_to_an_address_that_has_changed_verifies_nothing(
 async def test_a_link_requested_while_the_address_changed_verifies_nothing(
     person: Person, api_redis: Redis
 ) -> None:
-    """The change withdraws what was asked for before it; this was asked for an instant later."""
+    """The change withdraws earlier requests; this request comes an instant later."""
     now, purpose = clock.now(), address_proofs.Purpose.VERIFY_EMAIL
     row = await person.row()
     await contacts.change_email(row.account_id, row.id, f"new.{row.email}", now)
@@ -442,7 +442,7 @@ async def test_only_people_have_addresses_to_verify(post: Post, carrier: Carrier
 async def test_a_link_used_while_the_address_changes_never_verifies_the_new_one(
     carrier: Carrier, api_redis: Redis, kind: str
 ) -> None:
-    """Whichever of the two is first; and neither keeps the other from its end."""
+    """In either order; and neither prevents the other."""
     purpose, old, account = address_proofs.Purpose.VERIFY_EMAIL, carrier.email, carrier.account_id
     table: Any = Staff
     if kind == "contact":

@@ -26,7 +26,7 @@ async def invoiced(carrier: Carrier, customer: str, reference: str, days: int) -
     """A call of some days ago and an invoice of that day, over HTTP."""
     setup = days_ago(days) + timedelta(hours=7)
     await post(await carrier.key("INGEST"), ended(reference, f"call-{days}", setup, "0.10"))
-    for marked in await hours.marked_hours(100):  # what a worker does
+    for marked in await hours.marked_hours(100):  # as a worker does
         await hours.rebuild(*marked, clock.now())
     rows = (await carrier.owner.ask(ROWS, c=customer))["customer"]["summary"]["edges"]
     invoice = await carrier.owner.do(

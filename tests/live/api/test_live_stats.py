@@ -43,7 +43,7 @@ class Switch:
         return body
 
     def end(self, talk: float | None = None, ended: float = 1.0, **changes: Any) -> Shown:
-        """Ended so many seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
+        """Ended `ago` seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
         self.made += 1
         at = clock.now() - timedelta(seconds=ended)
         answer = None if talk is None else at - timedelta(seconds=talk)
@@ -77,7 +77,7 @@ async def switch(carrier: Carrier, customer: str) -> Switch:
 
 
 class StateStream:
-    """The states that come; each belongs together and is newer than the one before."""
+    """The received states; each is consistent and newer than the previous one."""
 
     def __init__(self, results: Any) -> None:
         self._results = results
@@ -254,7 +254,7 @@ async def test_two_web_processes_show_the_same_before_and_after_a_loss_of_redis(
 async def test_queries_wait_for_a_reader_that_needs_long_to_fill_the_window(
     carrier: Carrier, customer: str, switch: Switch, api_redis: Redis
 ) -> None:
-    """The query and the watcher keep the window that was shown, as incomplete."""
+    """The query and the watcher still show the last window, as incomplete."""
     query = "query($c: ID!) { customer(id: $c) { liveStats { attempts complete } } }"
     await switch.post(switch.end())
     async with watching(carrier.owner, customer) as stream:
@@ -266,7 +266,7 @@ async def test_queries_wait_for_a_reader_that_needs_long_to_fill_the_window(
         stats = (await carrier.owner.ask(query, c=customer))["customer"]["liveStats"]
         assert stats == {"attempts": 1, "complete": False}
         assert stream.seen[-1]["attempts"] == 1
-        await stream.until(2)  # once it has given no sign for 5 s
+        await stream.until(2)  # once it has sent no sign of life for 5 s
 
 
 async def test_a_refused_watcher_receives_the_reason(carrier: Carrier, customer: str) -> None:

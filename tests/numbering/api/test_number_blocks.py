@@ -212,7 +212,7 @@ async def test_a_contact_sees_only_the_numbers_of_its_customer(
     assert freed["code"] == "NOT_FOUND"
 
 
-# What switches ask -----------------------------------------------------------------------------
+# The requests of switches -----------------------------------------------------------------------
 
 
 async def ask(caller: Caller, body: bytes) -> httpx2.Response:

@@ -62,7 +62,7 @@ async def test_other_phones_and_other_addresses_are_not_blocked(
     assert await _asks(switch, "1000", HERE) == 429
     assert await _asks(switch, "1000", ELSEWHERE) == 200
     assert await _asks(switch, "1001", HERE) == 200
-    assert await _asks(switch, "1000", None) == 200  # of a switch that tells no address
+    assert await _asks(switch, "1000", None) == 200  # of a switch that sends no address
     assert await _asks(await other.key("INGEST"), "1000", HERE) == 404
 
 

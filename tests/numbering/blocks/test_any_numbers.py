@@ -12,7 +12,7 @@ CUSTOMERS, HIGHEST = 3, 45
 WHO = st.integers(0, CUSTOMERS - 1)
 NUMBER = st.integers(0, HIGHEST)
 SIZE = st.integers(1, 12)
-# One that there can be at first, so that little is refused for want of it.
+# A range that is accepted at first, so that few operations are refused without one.
 RANGE = st.tuples(st.integers(0, 15), st.integers(30, HIGHEST), SIZE)
 STEPS = st.lists(
     st.one_of(
@@ -30,7 +30,7 @@ STEPS = st.lists(
 
 @dataclass
 class Model:
-    """The rules, said plainly over sets of small numbers."""
+    """The rules, written plainly over sets of small numbers."""
 
     range: tuple[int, int, int] | None = None
     blocks: dict[tuple[int, int], int] = field(default_factory=dict)  # span -> customer

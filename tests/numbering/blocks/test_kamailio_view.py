@@ -18,7 +18,7 @@ _roles = count(1)
 
 @pytest.fixture
 async def role(opened: str) -> AsyncIterator[str]:
-    """A role that may sign in, and read the view; made as docs/numbers.md says."""
+    """A role that may sign in, and read the view; created as docs/numbers.md describes."""
     name = f"edge_{os.getpid()}_{next(_roles)}"
     async with db.connection() as conn:
         await conn.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'for tests alone'")

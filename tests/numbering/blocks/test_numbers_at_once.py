@@ -37,7 +37,7 @@ async def test_a_hundred_concurrent_requests_with_one_key_assign_one_block(desk:
 
 
 async def test_a_block_never_covers_a_new_sip_user_of_another_customer(opened: str) -> None:
-    """Whichever comes first: the block goes elsewhere, or the user does not come to be."""
+    """In either order: the block covers other numbers, or the user is not created."""
     counts: Counter[str] = Counter()
     for _ in range(15):
         desk = await open_desk()

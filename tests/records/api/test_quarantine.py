@@ -277,7 +277,7 @@ async def test_the_reason_of_a_refusal_is_in_the_language_of_the_reader(
     await carrier.owner.do("setLanguage", "Profile", "__typename", language="de")
     texts = {"Kein Kunde", "end_at liegt vor answer_at"}
     messages: dict[str, str] = {}
-    async with asyncio.timeout(30):  # who asks was looked up a moment ago
+    async with asyncio.timeout(30):  # until the cached caller has expired
         while not all(
             any(message.startswith(text) for message in messages.values()) for text in texts
         ):

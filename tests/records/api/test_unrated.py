@@ -36,7 +36,7 @@ def unrated(reference: str, call_id: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def card(carrier: Carrier, customer: str) -> str:
-    """In force for the customer, with a rate for calls to Britain alone."""
+    """In force for the customer, with only a rate for calls to Britain."""
     card_node = await carrier.owner.do(
         "createRateCard", "RateCard", "id", name="Standard", currency="EUR", places=2
     )
@@ -382,8 +382,8 @@ async def test_calls_are_rated_while_their_switch_corrects_them(
     card: str,
     api_database: str,
 ) -> None:
-    """Ingest takes records by their keys, rating by their setups: each holds what the other wants,
-    while a third call, which has a rate, holds up the corrections."""
+    """Ingest locks records by their keys, rating by their setups: each holds a record that the
+    other needs, while a third call, which has a rate, delays the corrections."""
     late, early = SETUP + timedelta(seconds=1), SETUP
     events = [
         unrated(reference, "a", setup_at=late.isoformat()),

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from live import channels
 from tests.support.records.posting import Switch
 
-# What is written into a text of an event; each makes it invalid JSON, or a text nobody can store.
+# Inserted into a text of an event; each makes it invalid JSON, or a text that cannot be stored.
 TEXTS = {
     "raw tab": b"a\tb",
     "raw NUL": b"a\x00b",
@@ -82,7 +82,7 @@ async def test_an_extra_quote_affects_no_other_record(switch: Switch, text: byte
 
 
 async def test_an_invalid_live_event_is_not_stored(switch: Switch) -> None:
-    """No more than a well-formed one: nobody could replay it."""
+    """No more than of a well-formed one: it could not be replayed."""
     start = with_text(switch.start(source="TEXT"), b"a\tb")
     end = with_text(switch.end(source="TEXT"), b"a\tb")
     assert await refused(switch, b"[" + start + b"," + end + b"]") == (

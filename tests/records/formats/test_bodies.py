@@ -59,7 +59,7 @@ values = st.recursive(
 
 @given(st.lists(values, max_size=5), st.sampled_from([None, 2]))
 def test_every_element_of_an_array_is_a_separate_event(said: list[Any], indent: int | None) -> None:
-    """Also beside elements with NaN and lone surrogates, which are refused later, alone."""
+    """Also beside elements with NaN and lone surrogates, which are refused later and separately."""
     events = split(json.dumps([*said, {}], indent=indent).encode())
     assert [json.dumps(json.loads(event)) for event in events] == [
         json.dumps(v) for v in [*said, {}]

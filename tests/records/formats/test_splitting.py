@@ -97,7 +97,7 @@ def test_a_trailing_comma_is_ignored() -> None:
 
 
 def test_an_array_without_an_end_is_refused_completely() -> None:
-    """The connection may have been cut: the sender has to repeat what is missing."""
+    """The connection may have been cut: the sender has to repeat the missing events."""
     for content in (b"[" + GOOD, b"[" + GOOD + b"," + GOOD[:-5], b"[" + GOOD + b',{"a": "]"'):
         assert split(content) == "NOT_JSON"
 
@@ -152,7 +152,7 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_a_body_is_split_in_steps_of_bounded_work(name: str) -> None:
-    """Each reads at most 400,000 bytes; there are about 1,000 at most, whatever the body is."""
+    """Each reads at most 400,000 bytes; there are about 1,000 at most for any body."""
     content = LONG[name]
     positions, _ = steps(splitting.Scanner(content, 1, 10_000).elements())
     sizes = [after - before for before, after in pairwise([1, *positions])]

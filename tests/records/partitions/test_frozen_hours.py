@@ -243,7 +243,8 @@ async def test_a_drop_waits_for_transactions_that_keep_the_partition(database: s
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_after_any_concurrent_operations_each_accepted_call_is_in_its_hour(seed: int) -> None:
-    """Inserts, corrections between days, rebuilds and drops at once, twice, then all agrees."""
+    """Inserts, corrections between days, rebuilds and drops run concurrently, twice; then all
+    numbers agree."""
     mine, order = await account(), random.Random(seed)
     await sample_records.customer(mine, "acme")
     ((customer,),) = await rows("SELECT id FROM customers")

@@ -1,4 +1,5 @@
-"""Records that keep the day of an account, for how long, and the cost of dropping a day."""
+"""Records that prevent the removal of an account's day, for how long, and the cost of dropping a
+day."""
 
 import asyncio
 from datetime import timedelta
@@ -135,7 +136,7 @@ async def test_the_cost_of_freezing_and_dropping_a_day_does_not_depend_on_other_
 
 
 async def reads_of_hours(database: str) -> dict[str, int]:
-    """Since the database was made; a session reports what it has read when it ends."""
+    """Since the creation of the database; a session reports its reads when it ends."""
     await db.close_database()
     await db.open_database(database)
     others = (

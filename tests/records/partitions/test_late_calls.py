@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("database")
 async def test_calls_that_arrive_after_their_day_was_dropped_never_change_an_invoice(
     redis: Redis,
 ) -> None:
-    """Records are kept 30 days, a day is dropped, and the setting is raised to 90."""
+    """Records are stored for 30 days, a day is dropped, and the setting is raised to 90."""
     mine = await account()
     customer = await sample_records.customer(mine, "acme")
     old, now = SETUP, SETUP + timedelta(days=32)

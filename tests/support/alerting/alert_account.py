@@ -102,8 +102,9 @@ class Account:
         rang: float | None = None,
         offered: float = 0,
     ) -> None:
-        """A leg that ended so many seconds after NOW; `talk` None: not answered. It was set up 20 s
-        before it was answered or ended, offered and rang so many seconds after that."""
+        """A leg that ended `ended` seconds after NOW. With `talk` None it was not answered. It
+        was set up 20 s before it was answered or ended, and offered and rang `pdd` seconds after
+        that."""
         self.made += 1
         end_at = after(ended)
         answer_at = None if talk is None else end_at - timedelta(seconds=talk)

@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Caller:
-    """Someone with a token, or nobody without one; `accepts` is its Accept-Language."""
+    """A caller with a token, or an unauthenticated one; `accepts` is its Accept-Language."""
 
     url: str
     token: str | None = None
@@ -59,7 +59,7 @@ class Caller:
         return code
 
     async def do(self, mutation: str, type: str, selection: str, **input: Any) -> dict[str, Any]:
-        """A mutation's result: `wanted` of its success type, or a refusal."""
+        """The fields `selection` of a mutation's success type, or a refusal."""
         name = mutation[0].upper() + mutation[1:]
         data = await self.ask(
             f"mutation M($i: {name}Input!) {{ {mutation}(input: $i) {{ __typename"
@@ -159,7 +159,7 @@ async def sign_in(url: str, email: str, password: str = PASSWORD) -> Caller:
 
 
 async def _signed_in(url: str, email: str) -> Caller:
-    """A session as a login makes it, without the time that checking a password takes."""
+    """A session as a login creates it, without the time of a password check."""
     login = await logins.of_email(email)
     assert login is not None
     return Caller(url, await new_session(login.account_id, login.id))
@@ -186,7 +186,7 @@ _hashes: list[str] = []
 
 
 async def password_hash() -> str:
-    """PASSWORD's, made once."""
+    """The hash of PASSWORD, computed once."""
     if not _hashes:
         _hashes.append(await passwords.hash_password(PASSWORD))
     return _hashes[0]

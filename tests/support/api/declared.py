@@ -81,10 +81,8 @@ def shows(type: str, caller: callers.Caller | None) -> bool:
 
 
 def groups(type: str) -> Iterator[tuple[Requirement | None, list[str]]]:
-    """The type's fields: those that are open to all who see the object, then each other by itself.
-
-    The objects of the tests meet no condition of a requirement.
-    """
+    """The type's fields: first all open fields together, then each other field separately. The
+    objects of the tests meet no condition of a requirement."""
     opened: list[str] = []
     for name in type_of(type).fields:
         needs: Any = requirement(type, name)

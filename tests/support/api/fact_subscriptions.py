@@ -14,7 +14,7 @@ from tests.support.api.callers import Caller
 
 @asynccontextmanager
 async def following(caller: Caller, query: str, **values: Any) -> AsyncIterator[Any]:
-    """What is told, one fact at a time."""
+    """The published facts, one at a time."""
     transport = WebsocketsTransport(
         url=caller.url.replace("http", "ws") + "/graphql",
         init_payload={"authorization": f"Bearer {caller.token}"},

@@ -15,7 +15,7 @@ from server.graphql import handler
 
 
 class Broken:
-    """A runner whose operations fail as none of ours should."""
+    """A runner whose operations fail with an internal error."""
 
     async def read(
         self, request: Any, caller: Any, language: str, address: str | None = None

@@ -77,7 +77,7 @@ async def other(api: Program) -> Carrier:
 
 @pytest.fixture
 def reference(carrier: Carrier) -> str:
-    """What a switch calls the customer."""
+    """The reference by which a switch names the customer."""
     return carrier.unique("acme")
 
 
@@ -89,7 +89,7 @@ async def customer(carrier: Carrier, reference: str) -> str:
 
 @pytest.fixture
 async def switch(carrier: Carrier) -> Caller:
-    """The carrier's, as it posts what has happened."""
+    """A program of the carrier that posts call records."""
     return await carrier.key("INGEST")
 
 
@@ -102,7 +102,7 @@ async def everything(api: Program, api_redis: Redis) -> World:
 
 @pytest.fixture(scope="package")
 async def http(everything: World, api_redis: Redis) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client for which what has been asked before costs its account nothing."""
+    """A client whose earlier requests cost its account nothing."""
     buckets = keys.prefix(everything.account.account_id) + keys.PATTERNS["bucket"] % "*"
 
     async def empty(_: httpx2.Request) -> None:
@@ -116,14 +116,14 @@ async def http(everything: World, api_redis: Redis) -> AsyncIterator[httpx2.Asyn
 
 @pytest.fixture(scope="package")
 async def counted() -> AsyncIterator[Counter[str]]:
-    """Cases by what they are about, printed at the end (`pytest -s`)."""
+    """Numbers of cases by subject, printed at the end (`pytest -s`)."""
     counts: Counter[str] = Counter()
     yield counts
     print("\ncases of who may:", dict(counts), "in all", counts.total())
 
 
 async def _settled(world: World) -> None:
-    """The live window is filled from the records, once, before it answers."""
+    """Waits until the live window is filled from the records, which the first answer needs."""
     async with asyncio.timeout(15):
         query = "query Q($id: ID!) { customer(id: $id) { liveStats { sequence } } }"
         while True:

@@ -15,7 +15,7 @@ QUERY = """subscription Channels($customer: ID) { liveChannels(customerId: $cust
 
 
 class StateStream:
-    """The states that come, one at a time."""
+    """The states of a subscription, one at a time."""
 
     def __init__(self, results: Any) -> None:
         self._results = results
@@ -27,7 +27,7 @@ class StateStream:
         return state
 
     async def until(self, in_use: int) -> list[dict[str, Any]]:
-        """All that comes up to the first state with so many calls."""
+        """All states up to the first with `in_use` calls."""
         states = [await self.next()]
         while states[-1]["inUse"] != in_use:
             states.append(await self.next())

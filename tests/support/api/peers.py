@@ -21,7 +21,7 @@ HANDSHAKE = (
 
 
 class Peer:
-    """A TCP connection that says just what it is told to."""
+    """A TCP connection that sends exactly the given bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -42,7 +42,7 @@ class Peer:
         self.writer.write(data.encode() if isinstance(data, str) else data)
 
     async def end(self) -> tuple[float, bytes]:
-        """Seconds until the server ends the connection, and what it said before."""
+        """Seconds until the server ends the connection, and the bytes that it sent before."""
         content = b""
         with contextlib.suppress(ConnectionError):
             while more := await self.reader.read(65_536):
@@ -70,7 +70,7 @@ class Frames(Peer):
     @classmethod
     @asynccontextmanager
     async def opened(cls, url: str, token: str | None = None) -> AsyncIterator[Self]:
-        """Signed in where there is a token; else nothing has been said."""
+        """Signed in if there is a token; otherwise nothing has been sent."""
         async with cls.connected(url) as peer:
             peer.say(HANDSHAKE)
             await peer.reader.readuntil(b"\r\n\r\n")
@@ -82,7 +82,7 @@ class Frames(Peer):
             yield peer
 
     async def code(self) -> int | None:
-        """What it is closed with; the server says nothing else."""
+        """The code of the close, which is all that the server sends."""
         _, content = await self.end()
         return close_code(content)
 
@@ -102,7 +102,8 @@ def message(payload: Any) -> bytes:
 
 
 def close_code(content: bytes) -> int | None:
-    """Of the close that ends what a server said; None where it was cut off."""
+    """The code of the close frame at the end of the server's bytes; None if the connection was
+    cut off."""
     at = content.rfind(b"\x88")
     return None if at < 0 else int(struct.unpack_from("!H", content, at + 2)[0])
 

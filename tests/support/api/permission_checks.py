@@ -54,7 +54,7 @@ def cases_of(ids: world.Ids) -> dict[str, str]:
 
 
 def require_kept(place: str, who: Who, answers: dict[str, dict[str, Any]]) -> None:
-    """No name of what is not theirs, whatever was asked."""
+    """Fails if an answer contains a name of data that the caller cannot see."""
     text = json.dumps(list(answers.values()))
     assert "INTERNAL" not in text, f"{place}: {text}"
     assert world.FOREIGN not in text, f"{place}: {text}"

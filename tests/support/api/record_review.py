@@ -24,7 +24,7 @@ SUMMARY = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, fir
 
 
 async def send(program: Caller, *events: Any) -> dict[str, Any]:
-    """The answer to a batch, whatever became of its events."""
+    """The answer to a batch, whether its events were accepted or not."""
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
         answer = await client.post(
             f"{program.url}/ingest/calls", json=list(events), headers=program.headers
@@ -51,7 +51,7 @@ async def replay(caller: Caller, *ids: str, corrected: Any = None) -> list[dict[
 
 
 async def rebuilt() -> None:
-    for marked in await hours.marked_hours(1_000):  # what a worker does
+    for marked in await hours.marked_hours(1_000):  # as a worker does
         await hours.rebuild(*marked, clock.now())
 
 

@@ -75,17 +75,15 @@ def ids_in(place: str, value: Any) -> Iterator[tuple[str, str]]:
 
 @dataclass
 class Reading:
-    """A document of a field; `$id` stands in the place of `slot`. `seen`: the fields in it.
-
-    `parts` False: of objects their type alone, which costs little enough for nobody.
-    """
+    """A document of a field; `$id` replaces the value of `slot`. `seen`: the fields in it. With
+    `parts` False, objects are selected by type only, so that every caller can afford the cost."""
 
     ids: Mapping[str, world.Ids]
     parts: bool = True
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     def whole(self, type: graphql.GraphQLNamedType) -> str:
-        """All of an object with its parts; of an object that has an id its type alone."""
+        """All fields of an object, with its parts; only the type of an object that has an id."""
         if is_union_type(type) or type.name in declared.OBJECTS or not is_object_type(type):
             return " { __typename }" if not graphql.is_leaf_type(type) else ""
         if not self.parts:
@@ -112,7 +110,7 @@ class Reading:
                 if slot in inner.fields:
                     yield name, f"{{ {slot}: $id }}"
             elif name == "after" and str(inner) == "Long":
-                yield name, "0"  # of what is told by numbers: from the beginning
+                yield name, "0"  # for facts, which have numbers: from the beginning
             elif required(definition) or name in ("first", "since"):
                 yield name, _literal(inner, value(name, inner))
 
@@ -122,7 +120,7 @@ def _literal(type: Any, value: Any) -> str:
 
 
 def slots(place: str, definition: graphql.GraphQLField) -> list[tuple[str, str]]:
-    """(argument or field of an input argument, kind) of the ids a field takes."""
+    """(argument or field of an input argument, kind) of the ids of a field."""
     ids = list(ids_in(place, definition.args))
     for argument in definition.args.values():
         inner = graphql.get_nullable_type(argument.type)
@@ -142,7 +140,7 @@ def _acts_on(fields: Mapping[str, Any], name: str, slot: str | None) -> bool:
 def input_of(
     mutation: str, case: Case, ids: Mapping[str, world.Ids], slot: str | None, id: str
 ) -> dict[str, Any] | None:
-    """A mutation's input with all that it asks for; in the place of `slot` that id."""
+    """A mutation's input with all required fields; that id is the value of `slot`."""
     fields = given_to(mutation)
     if not fields:
         return None

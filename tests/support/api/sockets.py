@@ -39,7 +39,7 @@ def with_token(token: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def acknowledged(url: str) -> AsyncIterator[ClientConnection]:
-    """A socket of nobody in particular whose init has been acknowledged."""
+    """An unauthenticated socket whose init has been acknowledged."""
     async with opened(url) as socket:
         await say(socket, INIT)
         assert await hear(socket) == ACK
@@ -64,7 +64,7 @@ def _no_json(constant: str) -> NoReturn:
 
 
 async def until_pong(socket: ClientConnection) -> list[Any]:
-    """What is said before the answer to a ping of ours."""
+    """The messages before the answer to this function's ping."""
     ours = {"asked": "last"}
     await say(socket, {"type": "ping", "payload": ours})
     messages = [await hear(socket)]
@@ -74,7 +74,7 @@ async def until_pong(socket: ClientConnection) -> list[Any]:
 
 
 async def until_told(socket: ClientConnection, id: str) -> list[Any]:
-    """What is said about an operation to its end, and after that until a ping is answered."""
+    """The messages of an operation to its end, and after that until a ping is answered."""
     messages: list[Any] = []
     while not messages or messages[-1]["type"] == "next":
         message = await hear(socket)
@@ -84,7 +84,7 @@ async def until_told(socket: ClientConnection, id: str) -> list[Any]:
 
 
 async def closed(socket: ClientConnection) -> int | None:
-    """The code it is closed with, after whatever else comes."""
+    """The code of the close, after any other messages."""
     with suppress(ConnectionClosed):
         async with asyncio.timeout(20):
             while True:

@@ -52,7 +52,7 @@ class Ids:
 
 @dataclass
 class Who:
-    """`may` None: nobody, who is not signed in."""
+    """`may` None: an unauthenticated caller."""
 
     name: str
     asks: Caller
@@ -109,7 +109,8 @@ async def _new_rule(carrier: Carrier, customer: str, title: str = "A rule") -> s
 
 async def _new_user(carrier: Carrier, customer: str) -> str:
     free = await carrier.owner.ask(FREE, c=customer)
-    username = free["customer"]["availableUsernames"]["edges"][-1]["node"]  # away from given ones
+    # The last one, because the tests choose the first ones.
+    username = free["customer"]["availableUsernames"]["edges"][-1]["node"]
     user = await carrier.owner.do(
         "createSipUser", "SipUser", "id", customerId=customer, username=username
     )
@@ -163,7 +164,7 @@ def _missing(kind: str, like: str) -> str:
 
 
 async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
-    """A customer with a contact who is invited, a key, calls of two days, one of them invoiced."""
+    """A customer with an invited contact, a key, and calls of two days, one of them invoiced."""
     owner, reference = carrier.owner, carrier.unique("company")
     customer = await carrier.customer(name=name, reference=reference)
     contact = await _new_contact(carrier, customer, name)
@@ -195,7 +196,7 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
     )
     rule = await _new_rule(carrier, customer, name)
     await _raised(split[1])
-    await carrier.contact(customer)  # whose session nobody here has
+    await carrier.contact(customer)  # whose session no test has
     session = await Session.filter(account_id=split[1]).order_by("-id").first()
     assert session is not None
     return {
@@ -218,7 +219,7 @@ async def _raised(account_id: int) -> None:
 
 
 async def _rebuilt() -> None:
-    for marked in await hours.marked_hours(100):  # what a worker does
+    for marked in await hours.marked_hours(100):  # as a worker does
         await hours.rebuild(*marked, clock.now())
 
 
@@ -327,7 +328,7 @@ async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
 
 
 async def as_contact(carrier: Carrier, customer: str) -> Caller:
-    """A session that says who of the staff began it."""
+    """A session that names the staff member who started it."""
     caller = await carrier.contact(customer)
     session = await Session.filter(account_id=carrier.account_id).order_by("-id").first()
     assert session is not None

@@ -22,8 +22,8 @@ _ANY = "*.example"
 
 @dataclass
 class Front:
-    """Two ports, so that a page of another port is there too. What comes by them is seen to come
-    from `address`."""
+    """Two ports, so that there is also a page of another port. Connections appear to come from
+    `address`."""
 
     behind: int
     port: int
@@ -33,7 +33,7 @@ class Front:
     _connected: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def move(self, address: str) -> None:
-        """Whoever is connected has to connect anew, from there."""
+        """Closes all connections; later connections appear to come from that address."""
 
         async def disconnect() -> None:
             self.address = address
@@ -58,7 +58,7 @@ class Front:
 
 @contextmanager
 def front(behind: int, folder: Path) -> Iterator[Front]:
-    """In a thread of its own: whoever drives a browser waits for it."""
+    """Runs in a thread of its own, because the browser's driver blocks."""
     proxy = Front(behind, free_port(), free_port())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(_certificate(folder))

@@ -89,7 +89,7 @@ async def link_of(carrier: Carrier, kind: str, language: str = "en") -> tuple[st
 
 
 def use(window: Window, kind: str, password: str = NEW, language: str = "en") -> str:
-    """What the page says of that."""
+    """The page's message about the result."""
     if kind != "verification":
         window.fill(LABEL[language], password)
     window.click(SAID[kind, language].button)

@@ -45,7 +45,7 @@ class Portal:
         return f"https://{host}:{port or self.front.port}"
 
     async def ask(self, query: str, token: str | None = None, **variables: Any) -> Any:
-        """The first field of the answer, asked by a program."""
+        """The first field of the answer to a program's request."""
         headers = {"X-Forwarded-For": self.front.address}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -100,7 +100,7 @@ class Carrier:
         return cls(portal, token, email, answer["id"])
 
     async def contact(self, password: str | None = PASSWORD, language: str = "en") -> str:
-        """The e-mail of a person of the customer, who is invited where there is no password."""
+        """The e-mail of a contact of the customer, who is invited if there is no password."""
         email = f"person-{os.getpid()}-{next(_numbers)}@acme.example"
         fields = {"customerId": self.customer, "name": "A person", "email": email}
         fields |= {"language": language}
@@ -129,7 +129,7 @@ class Carrier:
 
 
 async def expire(email: str) -> None:
-    """As if what was sent to the address had been sent a month earlier."""
+    """Moves the messages to the address a month into the past."""
     async with db.connection() as conn:
         await conn.execute(
             "UPDATE proofs SET expires_at = expires_at - interval '30 days' WHERE address = $1",
@@ -139,7 +139,7 @@ async def expire(email: str) -> None:
 
 @asynccontextmanager
 async def running(environment: dict[str, str], folder: Path) -> AsyncIterator[Portal]:
-    """Web, worker and mail server, reached by HTTPS alone."""
+    """Web, worker and mail server, reached only by HTTPS."""
     async with message_servers.mail_server() as mail:
         web = Program.web(environment)
         assert web.port is not None

@@ -15,7 +15,7 @@ from schema.engine import base
 T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-# It would end the session of whoever sends it, and with it the test.
+# It would end the session of the caller, and with it the test.
 LEFT_OUT = {"logout", "logoutEverywhere"}
 _STARTS = ["2026112203", "2026110100", "0001010100", "9999123123", "9999120100", "x"]
 _KINDS = ["Account", "ApiKey", "Carrier", "Contact", "Customer", "Invoice", "RateCard", "Staff"]
@@ -31,7 +31,7 @@ _JUNK = st.one_of(
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
-# What comes first is well-formed.
+# The first part is well-formed.
 _DECIMALS = ["0", "1.50", "-3", "1e3", "NaN", "Infinity", "0." + "1" * 40, "9" * 60, ""]
 _INSTANTS = ["2026-11-22T03:00:00Z", "2026-11-21T03:00:00.5+05:45", "0001-01-01T00:00:00Z"]
 _INSTANTS += ["9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "2026-11-22T03:00:00", ""]
@@ -93,7 +93,7 @@ class _Writer:
     used: set[str] = field(default_factory=set)  # names of fields
 
     def chance(self, in_how_many: int) -> bool:
-        """Hypothesis likes the ends of a range: one in so many is from its middle."""
+        """Hypothesis prefers the ends of a range: one value in `n` is from its middle."""
         return bool(self.draw(st.integers(0, in_how_many - 1)) == in_how_many // 2)
 
     def slip(self, in_how_many: int) -> bool:
@@ -255,7 +255,8 @@ def literal(value: Any) -> str:
 
 
 def odd_ids(account_id: int) -> list[str]:
-    """Ids of what cannot be there, but for the summary rows of the hour or month they name."""
+    """Ids of objects that cannot exist, except for the summary rows of the hour or month they
+    name."""
     rows = itertools.product([0, 1, 2**63 - 1], ["LIVE", "MONTHLY", "x"], _STARTS)
     return [
         *(base.encode_id("SummaryRow", account_id, *parts) for parts in rows),

@@ -1,4 +1,5 @@
-"""Texts that are nearly an id, and not one: written apart from the product's own reading of ids."""
+"""Texts that are similar to an id but are not ids, written independently of the product's
+decoder."""
 
 import base64
 import string
@@ -19,7 +20,7 @@ def content_of(id: str) -> str:
 
 
 def _with_spare_bits(id: str) -> str:
-    """The last character with bits that no byte is made of."""
+    """Adds bits to the last character that belong to no byte."""
     spare = {2: 4, 3: 2}.get(len(id) % 4, 0)
     last = _ALPHABET.index(id[-1])
     return id[:-1] + _ALPHABET[last | ((1 << spare) - 1)]
@@ -82,7 +83,7 @@ _NUMBERS: Sequence[Callable[[str], str]] = (
     lambda n: f"{n}{'0' * 25}",
     lambda n: "",
 )
-# Of what an id is made of.
+# The characters of an id.
 _OF_CONTENT: Sequence[Callable[[str], str]] = (
     *map(_last, _NUMBERS),
     *map(_account, _NUMBERS),
@@ -107,7 +108,7 @@ def near(draw: st.DrawFn, ids: Sequence[str]) -> str:
 
 
 def listed(id: str) -> list[str]:
-    """Each change alone."""
+    """Each change separately."""
     texts = [change(id) for change in _OF_TEXT]
     contents = [written(change(content_of(id))) for change in _OF_CONTENT]
     return [text for text in dict.fromkeys([*texts, *contents, ""]) if text != id]

@@ -12,7 +12,7 @@ ACCOUNT = 1
 async def tell(
     redis: Redis, *events: calls.LiveEvent | calls.Beat, at: float = 0.0
 ) -> dict[str, str]:
-    """The snapshots wanted after these events, told `at` seconds after NOW."""
+    """The snapshots that are requested after these events, which arrive `at` seconds after NOW."""
     return (await channels.apply(redis, ACCOUNT, events, after(at))).snapshot_wanted
 
 

@@ -1,4 +1,4 @@
-"""Watches the live state as a process does: over its one bus, through its feeds."""
+"""Watches the live state as a web process does: on its one bus, through its feeds."""
 
 import asyncio
 import time
@@ -28,14 +28,14 @@ async def process(url: str) -> AsyncIterator[feeds.Feeds]:
 
 
 class StateStream(Generic[S]):
-    """The states that came, in order, under a sequence that always rose."""
+    """The received states, in order; the sequence must always increase."""
 
     def __init__(self, states: AsyncGenerator[S, None]) -> None:
         self._states = states
         self.seen: list[S] = []
 
     async def until(self, condition: Callable[[S], bool], seconds: float = 10.0) -> float:
-        """Seconds until a state that is wanted came, the next one or a later."""
+        """Seconds until a state that meets the condition arrives, the next or a later one."""
         began = time.monotonic()
         async with asyncio.timeout(seconds):
             while True:
@@ -53,7 +53,7 @@ async def watching(of: feeds.Feeds, source: feeds.Source[S]) -> AsyncIterator[St
 
 
 async def restarted(redis: OwnRedis, away: float) -> None:
-    """Killed, and started again so many seconds later."""
+    """Kills the server, and starts it again `away` seconds later."""
     redis.kill()
     await asyncio.sleep(away)
     await redis.start()

@@ -24,7 +24,7 @@ _numbers = count(1)
 
 @dataclass(slots=True)
 class Desk:
-    """What staff and contacts do, without the way over HTTP. Refusals are raised."""
+    """The operations of staff and contacts, without HTTP. Refusals are raised."""
 
     account_id: int
     customers: list[int] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Desk:
         return [(row[0], row[1]) for row in rows]
 
     async def check_gaps(self) -> None:
-        """The gaps are exactly what is not taken, in the fewest intervals."""
+        """Checks that the gaps are exactly the free numbers, in the fewest intervals."""
         used_numbers = {
             "BLOCK": await self.spans(),
             "USER": [
@@ -116,7 +116,7 @@ class Desk:
 
 
 def between(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What is left of all numbers by spans in order."""
+    """The numbers between spans in order."""
     blocks, start = [], 0
     for first, last in spans:
         if start < first:

@@ -33,7 +33,7 @@ class Switch:
         return await self.client.post(path, content=content, headers=authorised)
 
     async def send(self, *events: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a batch that is taken."""
+        """The answer to a batch that is accepted."""
         answer = await self.post(json.dumps(events).encode())
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()

@@ -47,7 +47,7 @@ async def carrier(account_id: int, reference: str) -> int:
 
 
 def record(call_id: str = "a", talk: int = 30, **changes: Any) -> calls.Record:
-    """An answered, final leg; its digest follows from what it says."""
+    """An answered, final leg; its digest follows from its content."""
     answer_at = changes.get("setup_at", SETUP) + timedelta(seconds=2)
     values: dict[str, Any] = {
         "switch": "edge-1",

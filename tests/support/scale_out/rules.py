@@ -16,7 +16,7 @@ from tests.support.scale_out import syntax
 _ACCOUNT = "account_id"
 _PARTITION = re.compile(r"call_records_\d{8}")
 _PLACED = {*distribution.REFERENCE, *distribution.LOCAL}
-# STABLE functions that take columns; Citus refuses them in SET, because shards could differ.
+# STABLE functions of columns; Citus refuses them in SET, because shards could differ.
 _STABLE = {
     *("age", "concat", "concat_ws", "date_part", "date_trunc", "extract", "format"),
     *("jsonb_build_array", "jsonb_build_object", "timezone", "to_char", "to_json", "to_jsonb"),
@@ -27,7 +27,7 @@ _TIME = {"interval", "timestamp", "timestamptz", "date"}
 
 
 class Rule(StrEnum):
-    """Values are what a failed run prints."""
+    """The values are the text of a failed run."""
 
     ACCOUNT = "each table has its own `account_id = $n` (or a literal)"
     LOCK = "FOR UPDATE or SHARE locks only tables with their own `account_id = $n`"
@@ -142,7 +142,7 @@ def _tables(query: Any, scope: _Scope) -> Iterator[Violation]:
 
 
 def _is_placed(source: syntax.Source) -> bool:
-    """PostgreSQL's own tables and those of a transaction are placed by nobody."""
+    """PostgreSQL's own tables and those of a transaction are on no shard."""
     if source.schema in ("pg_catalog", "information_schema") or source.table.startswith("pg_"):
         return True
     return source.table in _PLACED or is_distributed(source.table)

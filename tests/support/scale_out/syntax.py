@@ -8,7 +8,7 @@ from pglast import ast
 from pglast.enums import A_Expr_Kind, BoolExprType, JoinType
 
 QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt)
-# The sides of a join whose rows its condition filters: an outer join keeps those of the other.
+# The sides of a join whose rows its condition filters: an outer join returns all rows of the other.
 _FILTERED = {
     JoinType.JOIN_INNER: ("larg", "rarg"),
     JoinType.JOIN_LEFT: ("rarg",),

@@ -78,7 +78,7 @@ class Board:
         return secret
 
     async def settle(self, world: World) -> None:
-        """Makes the world's carriers, cards and customers."""
+        """Creates the world's carriers, cards and customers."""
         for reference, currency in world.carriers:
             answer = await self.made(
                 "createCarrier",
@@ -226,8 +226,8 @@ class Board:
 async def post(
     url: str, key: str, messages: Sequence[Message], *, clients: int, seed: int
 ) -> Counter[str]:
-    """Posts the messages by several clients at once, in batches of all sizes and both forms;
-    refused ones are counted by their code."""
+    """Posts the messages by several clients concurrently, in batches of all sizes and in both
+    forms. Refused messages are counted by their code."""
     shares = [messages[number::clients] for number in range(clients)]
     counts: Counter[str] = Counter()
     async with httpx2.AsyncClient(base_url=url, timeout=60) as client:

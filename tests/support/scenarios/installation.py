@@ -23,9 +23,9 @@ from tests.support.programs import free_port
 from tests.support.scenarios import worlds
 from tests.support.scenarios.board import PASSWORD, Board
 
-OUTAGE = 3.0  # seconds a server stays away
+OUTAGE = 3.0  # seconds a server is unavailable
 EMAIL = "owner@voice.example"
-LONGEST = 150  # seconds a switch makes calls; it is told to stop before
+LONGEST = 150  # seconds a switch makes calls; it is stopped before
 CUSTOMERS = ("acme", "birch", "cedar")
 
 
@@ -75,7 +75,7 @@ class Installation:
         self._stopped("postgres", signal.SIGQUIT)  # as a crash: it has to recover
 
     def stop(self, server: str, seconds: float) -> None:
-        """Stops an embedded server and all its processes for a while; it then goes on."""
+        """Suspends an embedded server and all its processes for a while."""
         [pid] = self._servers(server)
         workers = [each for each in processes.running(server) if processes.parent_of(each) == pid]
         self._pause([pid, *workers], seconds)
@@ -109,7 +109,7 @@ class Installation:
         return [pid for pid in processes.running(server) if processes.parent_of(pid) == supervisor]
 
     def _stopped(self, server: str, how: signal.Signals) -> None:
-        """Stops an embedded server, keeps it away for a while, lets it be started again."""
+        """Stops an embedded server, prevents its restart for a while, then allows it."""
         supervisor, [pid] = self._supervisor, self._servers(server)
         os.kill(supervisor, signal.SIGSTOP)
         try:

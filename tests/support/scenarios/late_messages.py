@@ -14,7 +14,7 @@ Event = dict[str, Any]
 
 
 class Archive:
-    """Records with one content alone: those of hours frozen before `end`, and those kept."""
+    """Records with only one content: those of hours frozen before `end`, and the others."""
 
     def __init__(self, truth: Truth, messages: Sequence[Message], end: datetime, seed: int) -> None:
         self.random = Random(seed)
@@ -64,7 +64,7 @@ class Archive:
         return self._frozen() | {"call_id": f"late-{self.made}@10.0.0.9"}
 
     def _moved_in(self) -> Event:
-        """A kept call that a correction moves into a frozen hour; each once."""
+        """A record that is not frozen and that a correction moves into a frozen hour; each once."""
         event = self.kept.pop(self.random.randrange(len(self.kept)))
         return self._frozen() | {name: event[name] for name in _KEY} | {"correction": 5}
 

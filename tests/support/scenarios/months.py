@@ -61,7 +61,7 @@ class Generator:
         return messages
 
     def _base(self) -> dict[str, Any]:
-        """What all legs of a new attempt say."""
+        """The fields that all legs of a new attempt share."""
         random = self.random
         self.made += 1
         return {

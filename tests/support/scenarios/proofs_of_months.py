@@ -22,7 +22,7 @@ SELECT switch, call_id, leg, rate.revision AS revision, rate.prefix AS prefix,
 FROM rated WHERE final AND said_charge IS NULL AND answered AND talk_us > 0 AND rate IS NOT NULL
       AND setup >= ?
 """
-# Corrections after the first invoices, by whether they change what a charge depends on.
+# Corrections after the first invoices, by whether they change a field on which the charge depends.
 _CORRECTED = """
 SELECT (r.customer, r.destination, r.setup_us, r.talk_us) IS NOT DISTINCT FROM
        (m.customer, m.destination, m.setup_us, coalesce(m.end_us - m.answer_us, 0)) AS same,
@@ -68,13 +68,13 @@ def check_sums(answer: Answer, expected: dict[str, Any]) -> None:
 
 
 async def check_frozen(board: Board, truth: Truth, world: worlds.World, middle: datetime) -> None:
-    """Every hour of the first month that has a row is frozen, and its records are gone."""
+    """Every hour of the first month that has a row is frozen, and its records are removed."""
     for customer in world.customers:
         name, start = customer.reference, middle.replace(tzinfo=None)
         first = await board.proof(name, world.start, middle)
         assert first["balanced"], first["differences"][:3]
         assert first["records"]["calls"] == 0
-        # An hour that its calls have left keeps its row.
+        # An hour whose calls have moved has a row of zeros.
         [least] = truth.query(_HOURS.format(of="rated"), start, name)
         [most] = truth.query(_HOURS.format(of="messages"), start, name)
         assert least["hours"] <= first["frozenHours"] <= most["hours"]
@@ -92,7 +92,7 @@ FROM {of} WHERE make_timestamp(setup_us) < ? AND customer = ?
 
 
 async def check_balances(board: Board, truth: Truth, world: worlds.World) -> None:
-    """A balance is what nobody has paid: all charges, and tax and rounding of the documents."""
+    """The unpaid sum: all charges, and tax and rounding of the documents."""
     owed = {
         row["customer"]: row["charge"]
         for row in truth.query(
@@ -122,6 +122,7 @@ async def check_kept_rates(truth: Truth, since: datetime) -> None:
 
 
 def check_corrected_after_price_changes(truth: Truth, phase: int) -> None:
-    """The corrections after the first invoices are of both kinds, at prices that are no more."""
+    """The corrections after the first invoices are of both kinds, at prices that no longer
+    apply."""
     calls = {row["same"]: row["calls"] for row in truth.query(_CORRECTED, phase)}
     assert min(calls.get(True, 0), calls.get(False, 0)) >= 5, f"another seed: {calls}"

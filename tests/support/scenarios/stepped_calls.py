@@ -91,7 +91,7 @@ class SteppedRunner(run.Runner):
             now = clock.now()
 
     def _new_calls(self, step: datetime) -> Iterator[calls.Call]:
-        """In every third step on average, a customer makes none."""
+        """In every third step on average, a customer has no call."""
         for customer in self._mix.customers:
             if self._steps.random() < 1 / 3:
                 continue

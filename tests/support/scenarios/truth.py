@@ -1,9 +1,6 @@
-"""The sums of the messages of `months`, calculated only by DuckDB.
-
-Nothing here is shared with Callboard: which content of a record counts, which rate matches, how a
-call is rounded and what a row adds up to are all said again in DuckDB's SQL, on whole numbers and
-DECIMALs.
-"""
+"""The sums of the messages of `months`, calculated only by DuckDB. It shares nothing with
+Callboard: which content of a record counts, which rate matches, how a call is rounded and how a
+row is summed are implemented again in DuckDB's SQL, on whole numbers and DECIMALs."""
 
 import json
 from collections.abc import Sequence

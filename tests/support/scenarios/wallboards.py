@@ -34,7 +34,7 @@ class Gauge:
         if self.name == "liveChannels":
             assert sum(row["inUse"] for row in state["byCarrier"]) == state["inUse"]
             assert state["inUse"] >= 0
-        # A server that is read again repeats the state; what it shows never goes back.
+        # A server that is read again repeats the state; its sequence never decreases.
         assert state["sequence"] >= self.sequence, f"{self.name} went back"
         self.latest, self.sequence = state, state["sequence"]
 
@@ -64,7 +64,7 @@ class Facts:
         self.values.append(fact)
 
     def lose(self) -> None:
-        """What has been told stays told."""
+        """Once received, the number of the newest fact never decreases."""
 
 
 class Wallboard:
@@ -113,7 +113,7 @@ class Wallboard:
                 self.shown[int(message["id"])].take(message["payload"]["data"])
             else:
                 assert message["type"] == "error", message
-                return  # it could not be read just now: again
+                return  # it is temporarily unavailable: retry
 
 
 async def until(condition: Callable[[], bool], seconds: float, name: str) -> float:

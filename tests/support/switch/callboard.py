@@ -91,10 +91,9 @@ class Callboard:
         return in_use, of_customer["inUse"]
 
     async def answered_by_customer(self) -> dict[str, tuple[int, int, float]]:
-        """Attempts, answered, talk in seconds, from the summary; the graphs say the same.
-
-        Once all is summed: an hour may be rebuilt between the reading of rows and of graphs.
-        """
+        """Attempts, answered calls and talk in seconds, from the summary, which must equal those
+        of the graphs. Read once all marks are rebuilt: an hour may be rebuilt between reading
+        rows and graphs."""
         counts = {}
         for reference in self.customers:
             rows, points = await self._rows_and_points(reference)
@@ -106,7 +105,7 @@ class Callboard:
         return counts
 
     async def attempts(self) -> int:
-        """By rows or by graphs, whichever know of fewer yet."""
+        """By rows or by graphs, the smaller of both."""
         both = [await self._rows_and_points(reference) for reference in self.customers]
         return min(
             sum(each["attempts"] for rows in kind for each in rows)
@@ -168,13 +167,13 @@ def _today() -> dict[str, str]:
 
 
 class IncompleteError(Exception):
-    """The live state is incomplete: a figure of it is not a figure."""
+    """Fails if the live state is incomplete."""
 
 
 async def until(
     read: Callable[[], Coroutine[Any, Any, Any]], expected: object, seconds: float
 ) -> None:
-    """Waits until `what` answers `wanted`; fails with its last answer."""
+    """Waits until `read` returns `expected`; fails with its last value."""
     deadline = time.monotonic() + seconds
     value = None
     while True:

@@ -61,9 +61,9 @@ def check_samples(outcome: Outcome, samples: list[Sample]) -> None:
 
 
 async def compare(board: Callboard, outcome: Outcome, into: Path) -> None:
-    """Writes both sides, and keeps them for the end of the run; every number has to be the same.
+    """Writes both sides, and stores them for the end of the run; every number must be the same.
 
-    Talk time, of each call and in total, may be apart by the tolerance a call.
+    Talk time, of each call and in total, may differ by the tolerance for each call.
     """
     calls = outcome.reported()
     answered_calls = [call for call in calls.values() if call.answer_at is not None]

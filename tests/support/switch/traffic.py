@@ -28,7 +28,7 @@ class Load:
     number: str
     count: int
     rate: float
-    customer: str | None = "acme"  # None: a stranger
+    customer: str | None = "acme"  # None: an unauthenticated caller
     carriers: int = 1
     more: str = ""  # of the line, such as ;limit=5
     options: tuple[str, ...] = ()
@@ -36,10 +36,9 @@ class Load:
 
 @dataclass(slots=True)
 class Site:
-    """A switch with carriers a and b that take calls, c that has no room, d that says nothing.
-
-    Sets of carriers: 1 is a, 2 is b, 3 is c before b, 4 is c alone, 5 is d before c before a.
-    """
+    """A switch with carriers a and b that accept calls, c that is full, and d that does not
+    respond. Sets of carriers: 1 is a, 2 is b, 3 is c before b, 4 is only c, 5 is d before c
+    before a."""
 
     folder: Path
     switch: Kamailio
@@ -120,7 +119,7 @@ def site(folder: Path, url: str, key: str, loads: Sequence[Load]) -> Iterator[Si
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What SIPp saw: calls by load and call id; what was offered to each carrier by call id."""
+    """The view of SIPp: calls by load and call id, and the offers to each carrier by call id."""
 
     calls: dict[str, dict[str, sipp.Seen]]
     offers: dict[str, dict[str, sipp.Seen]]
@@ -140,7 +139,7 @@ class Outcome:
         )
 
     def reported(self) -> dict[str, sipp.Seen]:
-        """Those a switch has to report: all but the stranger's."""
+        """The calls that a switch must report: all except the unauthenticated ones."""
         return {id: call for id, call in self.of(*self.calls).items() if call.code != 403}
 
     def codes(self) -> Counter[int]:
@@ -163,5 +162,5 @@ class Outcome:
         return fewest, most
 
     def delays(self) -> list[float]:
-        """Seconds from INVITE to the first 180, where one came."""
+        """Seconds from INVITE to the first 180, if there was one."""
         return sorted(call.pdd for call in self.reported().values() if call.pdd is not None)
