@@ -106,7 +106,7 @@ async def services() -> AsyncIterator[TestServices]:
 async def template(services: TestServices) -> AsyncIterator[str]:
     """The name of a migrated, closed database that the others are copied from."""
     name = f"callboard_test_{os.getpid()}"
-    async with databases.created(services.database_url, name) as url:
+    async with databases.create(services.database_url, name) as url:
         await db.open_database(url)
         try:
             await db.migrate()
@@ -119,14 +119,14 @@ async def template(services: TestServices) -> AsyncIterator[str]:
 async def database(services: TestServices, template: str) -> AsyncIterator[str]:
     """A fresh migrated database, opened through `models.db`; yields its URL."""
     name = f"{template}_{next(_numbers)}"
-    async with databases.opened(services.database_url, name, template) as url:
+    async with databases.open_copy(services.database_url, name, template) as url:
         yield url
 
 
 @pytest.fixture
 async def redis(services: TestServices) -> AsyncIterator[Redis]:
     """A client of a Redis that is empty before and after the test."""
-    async with redises.emptied(services.redis_url) as client:
+    async with redises.empty_redis(services.redis_url) as client:
         yield client
 
 

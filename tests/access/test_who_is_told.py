@@ -9,7 +9,7 @@ from tests.support.api.world import Who, World
 
 
 async def test_a_subscription_serves_permitted_callers_only_and_treats_a_foreign_id_as_unknown(
-    everything: World, counted: Counter[str]
+    everything: World, case_counts: Counter[str]
 ) -> None:
     for who in everything.everybody:
         subscriptions: dict[str, tuple[str, str, str]] = {}
@@ -31,8 +31,8 @@ async def test_a_subscription_serves_permitted_callers_only_and_treats_a_foreign
                     variables = {} if id is None else {"variables": {"id": id}}
                     await say(socket, subscribe(key, f"{head} {{ it: {text} }}", **variables))
             messages = await _first_of_each(socket, set(subscriptions))
-        _judge_told(who, subscriptions, messages)
-        counted["subscriptions"] += len(subscriptions)
+        _judge(who, subscriptions, messages)
+        case_counts["subscriptions"] += len(subscriptions)
 
 
 async def _first_of_each(socket: Any, ids: set[str]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ async def _first_of_each(socket: Any, ids: set[str]) -> dict[str, Any]:
     return messages
 
 
-def _judge_told(
+def _judge(
     who: Who, subscriptions: dict[str, tuple[str, str, str]], messages: dict[str, Any]
 ) -> None:
     answers: dict[str, dict[str, str]] = {}

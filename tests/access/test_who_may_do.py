@@ -30,27 +30,27 @@ def test_every_mutation_has_a_case() -> None:
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_as_unknown(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str], mutation: str
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str], mutation: str
 ) -> None:
     case, slots, successes = CASES[mutation], sdl_documents.mutation_slots(mutation), 0
     is_public = declared.required("Mutation", mutation).requires is Identity.NONE
     everything = await _with_new_ones(everything, {kind for _, kind in slots})
     # A password check takes long for every caller.
     for who in everything.everybody[-1:] if is_public else everything.everybody:
-        asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
+        asks = await _sign_in_again(everything, who) if case.ends_session else who.asks
         [answer] = await permission_checks.answers_of(
             http, asks, [_doing(everything, mutation, None, "")]
         )
         _judge_done(mutation, who, answer)
         successes += "code" not in answer["data"]["it"]
-        counted["mutations"] += 1
+        case_counts["mutations"] += 1
         for slot, kind in slots:
             cases = permission_checks.cases_of(everything.ids[kind])
             del cases["own"]
             operations = [_doing(everything, mutation, slot, id) for id in cases.values()]
             answers = await permission_checks.answers_of(http, who.asks, operations)
             _judge_ids(mutation, slot, kind, who, cases, dict(zip(cases, answers, strict=True)))
-            counted["mutations"] += len(cases)
+            case_counts["mutations"] += len(cases)
     assert bool(successes) is not bool(case.undone), f"{mutation}: done {successes} times"
 
 
@@ -69,7 +69,7 @@ async def _with_new_ones(everything: World, kinds: Set[str]) -> World:
 
 
 async def test_an_empty_account_cannot_act_on_objects_of_another_account(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str]
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str]
 ) -> None:
     """Even if it has no number range, for example, the id of an object of another account
     answers as an unknown id."""
@@ -90,7 +90,7 @@ async def test_an_empty_account_cannot_act_on_objects_of_another_account(
             assert answers[0]["data"]["it"].get("code") == "NOT_FOUND", (
                 f"{mutation}: {answers_by_slot}"
             )
-            counted["mutations"] += len(cases)
+            case_counts["mutations"] += len(cases)
 
 
 def _of(id: str, account_id: int) -> str:
@@ -100,7 +100,7 @@ def _of(id: str, account_id: int) -> str:
     return base.encode_id(split[0], account_id, *split[2])
 
 
-async def _signed_in_anew(everything: World, who: Who) -> Caller:
+async def _sign_in_again(everything: World, who: Who) -> Caller:
     if who.may is None or who.may.session_id is not None or "key" in who.name:
         return who.asks
     customer = everything.ids["Customer"].own
@@ -167,7 +167,7 @@ async def test_the_audit_log_records_every_mutation_without_secrets(
     contact = next(who for who in everything.everybody if who.may and who.may.kind is Kind.CONTACT)
     for who in (owner, contact):
         for mutation, case in CASES.items():
-            asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
+            asks = await _sign_in_again(everything, who) if case.ends_session else who.asks
             await permission_checks.answers_of(http, asks, [_doing(everything, mutation, None, "")])
     await _draft_issued_and_discarded(everything)
     await sign_in(everything.account.url, everything.account.email)
@@ -211,15 +211,15 @@ async def test_after_every_mutation_the_checklists_are_as_the_worker_would_settl
     account_id, moved = everything.account.account_id, set()
     for who in (owner, contact):
         for mutation, case in CASES.items():
-            asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
+            asks = await _sign_in_again(everything, who) if case.ends_session else who.asks
             await _settle(account_id)
-            facts = await _told(account_id)
+            facts = await _published_facts(account_id)
             await permission_checks.answers_of(http, asks, [_doing(everything, mutation, None, "")])
             changed_checklists = await checklist_state.changed_checklists(account_id, clock.now())
             assert changed_checklists == [], (
                 f"{mutation} as {who.name} leaves the checklists of {changed_checklists}"
             )
-            if await _told(account_id) != facts:
+            if await _published_facts(account_id) != facts:
                 moved.add(mutation)
     assert len(moved) >= 5, f"only {moved} changed a checklist"
 
@@ -232,7 +232,7 @@ async def _settle(account_id: int) -> None:
     )
 
 
-async def _told(account_id: int) -> list[tuple[int, str]]:
+async def _published_facts(account_id: int) -> list[tuple[int, str]]:
     async with db.connection() as conn:
         rows = await conn.fetch(
             "SELECT customer_id, open::text FROM checklists WHERE account_id = $1"

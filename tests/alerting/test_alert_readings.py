@@ -90,10 +90,11 @@ async def test_readings_of_calls_equal_a_count_of_each_call(account: Account, re
     values = await read(account, redis)
     assert values.keys() == definitions.keys()
     for rule, (metric, minutes, about) in definitions.items():
-        assert values[rule] == counted(calls, metric, minutes, about), (metric, minutes, about)
+        expected = expected_reading(calls, metric, minutes, about)
+        assert values[rule] == expected, (metric, minutes, about)
 
 
-def counted(
+def expected_reading(
     calls: list[dict[str, Any]], metric: Metric, minutes: int, about: dict[str, int]
 ) -> Reading:
     of_carrier = "carrier" in about

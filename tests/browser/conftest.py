@@ -27,7 +27,7 @@ async def portal(
         "CALLBOARD_SECRET_KEY": portals.SECRET_KEY,
     }
     async with (
-        redises.emptied(services.redis_url),
+        redises.empty_redis(services.redis_url),
         portals.running(environment, tmp_path_factory.mktemp("front")) as portal,
     ):
         yield portal
@@ -36,7 +36,7 @@ async def portal(
 @pytest.fixture(scope="package")
 async def browser_database(services: Any, template: str) -> AsyncIterator[str]:
     name = f"callboard_browser_{os.getpid()}"
-    async with databases.opened(services.database_url, name, template) as url:
+    async with databases.open_copy(services.database_url, name, template) as url:
         yield url
 
 
@@ -68,13 +68,13 @@ def window(carrier: Carrier, chromiums: dict[str, Chrome]) -> Iterator[Callable[
     """Opens a window. At the end, it must have requested no other host, and logged no error."""
     windows: list[Window] = []
 
-    def opened(languages: str = "en") -> Window:
+    def open_window(languages: str = "en") -> Window:
         if languages not in chromiums:
             chromiums[languages] = chromium.start(languages)
-        windows.append(Window.opened(chromiums[languages], carrier.portal.host))
+        windows.append(Window.in_browser(chromiums[languages], carrier.portal.host))
         return windows[-1]
 
-    yield opened
+    yield open_window
     for each in windows:
         each.watch()
         assert {request.host for request in each.requests} <= each.may_reach

@@ -68,7 +68,7 @@ async def settle(tools: jobs.Tools) -> None:
     await jobs.settle_checklists({"tools": tools})
 
 
-async def told(customer_id: int | None = None) -> list[dict[str, int]]:
+async def published_counts(customer_id: int | None = None) -> list[dict[str, int]]:
     """All published changes of customers (or of that customer), as the numbers of open items."""
     return [dict(fact.detail["open"]) for fact in await all_told(customer_id) if fact.customer_id]
 
@@ -131,22 +131,22 @@ async def test_a_rebuild_reports_whether_the_unrated_calls_changed(tools: jobs.T
 
 async def test_the_job_publishes_each_change_once_however_often_it_runs(tools: jobs.Tools) -> None:
     await settle(tools)
-    assert await told() == []
+    assert await published_counts() == []
     await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
     await reader.contact(ACCOUNT, 1, "Europe/Paris", NOW)
     for _ in range(3):
         await settle(tools)
-    assert await told() == [{"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2}]
+    assert await published_counts() == [{"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2}]
     for id in await Contact.all().order_by("id").values_list("id", flat=True):
         await Contact.filter(id=id).update(email_verified_at=NOW)
         await settle(tools)
         await settle(tools)
-    assert await told(1) == [
+    assert await published_counts(1) == [
         {"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2},
         {"VERIFY_EMAIL": 1, "VERIFY_MOBILE": 2},
         {"VERIFY_MOBILE": 2},
     ]
-    assert await told(2) == []
+    assert await published_counts(2) == []
 
 
 async def test_concurrent_workers_publish_each_change_once(tools: jobs.Tools) -> None:
@@ -157,8 +157,8 @@ async def test_concurrent_workers_publish_each_change_once(tools: jobs.Tools) ->
             await rebuild_only()
             await asyncio.gather(*(settle(tools) for _ in range(6)))
     for customer in (1, 2):
-        assert await told(customer) == [{"UNRATED_CALLS": 1}, {}] * 5
-    assert len(await told()) == 20
+        assert await published_counts(customer) == [{"UNRATED_CALLS": 1}, {}] * 5
+    assert len(await published_counts()) == 20
     assert await told_of_account() == [{"UNRATED_CALLS": 1}, {}] * 5
 
 
@@ -186,7 +186,7 @@ async def test_the_last_published_checklist_is_current_despite_concurrent_change
     while not changing.done():
         await asyncio.gather(*(checklist_state.settle(ACCOUNT, [1], NOW) for _ in range(3)))
     await settle(tools)
-    of_one = await told(1)
+    of_one = await published_counts(1)
     assert of_one[-1] == {"VERIFY_MOBILE": 1} | ({} if verified else {"VERIFY_EMAIL": 1})
     assert all(first != other for first, other in itertools.pairwise(of_one))
 
@@ -197,11 +197,11 @@ async def test_a_checklist_that_fails_does_not_stop_the_others(tools: jobs.Tools
     async with db.connection() as conn:
         await conn.execute("ALTER TABLE checklists ADD CONSTRAINT barred CHECK (customer_id <> 1)")
     await settle(tools)
-    assert (await told(1), await told(2)) == ([], [{"UNRATED_CALLS": 1}])
+    assert (await published_counts(1), await published_counts(2)) == ([], [{"UNRATED_CALLS": 1}])
     async with db.connection() as conn:
         await conn.execute("ALTER TABLE checklists DROP CONSTRAINT barred")
     await settle(tools)
-    assert await told(1) == [{"UNRATED_CALLS": 1}]
+    assert await published_counts(1) == [{"UNRATED_CALLS": 1}]
 
 
 async def test_staff_see_published_changes_and_a_contact_its_own_verifications(
@@ -213,7 +213,7 @@ async def test_staff_see_published_changes_and_a_contact_its_own_verifications(
     await settle(tools)
     mine = base.encode_id("Customer", ACCOUNT, 1)
     checklist = (await asker.ask(OWN, id=mine))["customer"]["checklist"]
-    assert {item["code"] for item in checklist["items"]} == set((await told(1))[-1])
+    assert {item["code"] for item in checklist["items"]} == set((await published_counts(1))[-1])
     assert checklist["outstanding"] == 2
     assert checklist["items"][0]["detail"] == "Still open for 1 of the customer's contacts."
     asker.caller = contact
@@ -235,7 +235,7 @@ async def test_killed_workers_neither_lose_nor_repeat_a_change(
             await redis.delete(main.HEARTBEAT)
             worker.start()
             assert [fact["outstanding"] for fact in await account.take(3)] == [outstanding] * 3
-    assert await told(1) == await told(2) == [{"UNRATED_CALLS": 1}, {}]
+    assert await published_counts(1) == await published_counts(2) == [{"UNRATED_CALLS": 1}, {}]
     assert await told_of_account() == [{"UNRATED_CALLS": 1}, {}]
 
 

@@ -24,8 +24,8 @@ async def test_a_text_is_an_id_if_and_only_if_it_was_handed_out(
 ) -> None:
     valid = [await carrier.customer() for _ in range(12)]
     foreign = [await other.customer(), (await carrier.owner.ask(ACCOUNT))["viewer"]["id"]]
-    values = near_ids.generated([*valid, *foreign], 300)
-    values += [*valid, *foreign, *near_ids.listed(valid[0])]
+    values = near_ids.random_variants([*valid, *foreign], 300)
+    values += [*valid, *foreign, *near_ids.variants(valid[0])]
     callers = Callers(carrier.owner, carrier.owner, clock.now().isoformat(), customer="")
     codes = await ENTRANCES[entrance][0](callers, "id", values)
     wrong = [
@@ -100,12 +100,12 @@ def _near(everything: World, kind: str) -> list[str]:
     ids = everything.ids[kind]
     same = next((kinds for kinds in ALIKE if kind in kinds), {kind})
     others = [results.own for name, results in everything.ids.items() if name not in same]
-    return [ids.none, *near_ids.listed(ids.own), *others]
+    return [ids.none, *near_ids.variants(ids.own), *others]
 
 
 def _near_any(everything: World) -> list[str]:
     """`node` finds ids of every kind."""
-    near = [text for ids in everything.ids.values() for text in near_ids.listed(ids.own)]
+    near = [text for ids in everything.ids.values() for text in near_ids.variants(ids.own)]
     return [everything.ids["Customer"].none, *near]
 
 

@@ -28,7 +28,7 @@ _PROOF = """query P($c: ID!, $from: DateTime!, $to: DateTime!) {
 
 
 @asynccontextmanager
-async def locked(table: str) -> AsyncIterator[None]:
+async def lock_table(table: str) -> AsyncIterator[None]:
     """Every statement that reads the table waits until the end."""
     is_locked, is_over = asyncio.Event(), asyncio.Event()
 
@@ -85,7 +85,7 @@ async def test_queries_leave_connections_for_ingest_pushes_and_other_accounts(
     switch = await other.key("INGEST")
     callers = [carrier.owner, await carrier.staff("SUPPORT"), await carrier.staff("FINANCE")]
     query = "{ " + " ".join(_AUDIT.format(number) for number in range(AT_ONCE)) + " }"
-    async with locked("audit_log"):
+    async with lock_table("audit_log"):
         load = [asyncio.create_task(caller.send(query)) for caller in callers]
         await until_waiting("audit_log", 3)
         await past_calls.post(
@@ -102,7 +102,7 @@ async def test_a_customer_runs_one_expensive_operation_at_a_time(
     carrier: Carrier, customer: str, other: Carrier
 ) -> None:
     contact, theirs = await carrier.contact(customer), await other.customer()
-    async with asyncio.TaskGroup() as tasks, locked("rollup_codes"):
+    async with asyncio.TaskGroup() as tasks, lock_table("rollup_codes"):
         requests = [tasks.create_task(prove(contact, customer)) for _ in range(AT_ONCE)]
         await until_waiting("rollup_codes", 1)
         ended = asyncio.as_completed(requests, timeout=60)

@@ -14,53 +14,53 @@ from resolvers.identity import try_limits
 SLOW = Bucket("slow", 3, 1_000)
 
 
-async def _entered(guard: throttle.Throttle, count: int, *buckets: Bucket) -> int:
+async def _enter_all(guard: throttle.Throttle, count: int, *buckets: Bucket) -> int:
     """The number of tries that are allowed, of `count`."""
     return sum([await guard.enter(buckets) == 0 for _ in range(count)])
 
 
 @pytest.fixture(params=["redis", "none"])
-def held(request: pytest.FixtureRequest, redis: Redis) -> throttle.Throttle:
+def guard(request: pytest.FixtureRequest, redis: Redis) -> throttle.Throttle:
     return throttle.Throttle(redis if request.param == "redis" else None, timeout_seconds=60)
 
 
 async def test_tries_up_to_the_limit_are_allowed_and_the_next_has_to_wait(
-    held: throttle.Throttle,
+    guard: throttle.Throttle,
 ) -> None:
-    assert await _entered(held, 5, SLOW) == 3
-    assert 990 < await held.enter([SLOW]) <= 1_000
-    assert await _entered(held, 1, Bucket("other", 1, 1_000)) == 1
+    assert await _enter_all(guard, 5, SLOW) == 3
+    assert 990 < await guard.enter([SLOW]) <= 1_000
+    assert await _enter_all(guard, 1, Bucket("other", 1, 1_000)) == 1
 
 
-async def test_a_successful_try_does_not_count(held: throttle.Throttle) -> None:
+async def test_a_successful_try_does_not_count(guard: throttle.Throttle) -> None:
     for _ in range(20):
-        assert await held.enter([SLOW]) == 0
-        await held.give_back([SLOW])
-    assert await _entered(held, 5, SLOW) == 3
+        assert await guard.enter([SLOW]) == 0
+        await guard.give_back([SLOW])
+    assert await _enter_all(guard, 5, SLOW) == 3
 
 
-async def test_checking_the_limit_counts_no_try(held: throttle.Throttle) -> None:
+async def test_checking_the_limit_counts_no_try(guard: throttle.Throttle) -> None:
     for _ in range(10):
-        assert await held.wait([SLOW]) == 0
-    assert await _entered(held, 3, SLOW) == 3
-    assert 990 < await held.wait([SLOW, Bucket("other", 1, 1_000)]) <= 1_000
-    await held.give_back([SLOW])
-    assert await held.wait([SLOW]) == 0
+        assert await guard.wait([SLOW]) == 0
+    assert await _enter_all(guard, 3, SLOW) == 3
+    assert 990 < await guard.wait([SLOW, Bucket("other", 1, 1_000)]) <= 1_000
+    await guard.give_back([SLOW])
+    assert await guard.wait([SLOW]) == 0
 
 
-async def test_tries_are_restored_over_time(held: throttle.Throttle) -> None:
+async def test_tries_are_restored_over_time(guard: throttle.Throttle) -> None:
     quick = Bucket("quick", 1, 0.2)
-    while not (wait := await held.enter([quick])):
+    while not (wait := await guard.enter([quick])):
         """Until one comes before the last has run out."""
     assert 0 < wait <= 0.2
     await asyncio.sleep(wait + 0.01)
-    assert await held.enter([quick]) == 0
+    assert await guard.enter([quick]) == 0
 
 
-async def test_a_try_refused_by_one_bucket_counts_in_none(held: throttle.Throttle) -> None:
+async def test_a_try_refused_by_one_bucket_counts_in_none(guard: throttle.Throttle) -> None:
     small, large = Bucket("small", 1, 1_000), Bucket("large", 4, 1_000)
-    assert await _entered(held, 10, small, large) == 1
-    assert await _entered(held, 10, large) == 3
+    assert await _enter_all(guard, 10, small, large) == 1
+    assert await _enter_all(guard, 10, large) == 3
 
 
 async def test_concurrent_tries_do_not_exceed_the_limit(redis: Redis) -> None:
@@ -80,7 +80,7 @@ async def test_a_trusted_caller_is_not_limited_by_the_guard(redis: Redis) -> Non
         assert sum(entered) == allowed
 
 
-async def _tried(guard: throttle.Throttle, count: int, limits: try_limits.Tries) -> int:
+async def _try(guard: throttle.Throttle, count: int, limits: try_limits.Tries) -> int:
     waits = [await guard.enter(limits.always, unless_trusted=limits.guards) for _ in range(count)]
     return waits.count(0)
 
@@ -90,12 +90,12 @@ async def test_no_caller_uses_up_the_tries_of_another(redis: Redis) -> None:
     let_in = 0
     for n in range(60):
         wrong = try_limits.login(email, f"198.51.100.{n}/32", at_home=False)
-        let_in += await _tried(guard, 20, wrong)
+        let_in += await _try(guard, 20, wrong)
     assert let_in == 100  # of 1,200 from 60 addresses
     at_home = try_limits.login(email, "192.0.2.1/32", at_home=True)
-    assert await _tried(guard, 1, at_home) == 1
+    assert await _try(guard, 1, at_home) == 1
     elsewhere = try_limits.login("b@acme.example", "192.0.2.1/32", at_home=False)
-    assert await _tried(guard, 1, elsewhere) == 1
+    assert await _try(guard, 1, elsewhere) == 1
 
 
 async def test_tries_of_others_do_not_block_a_person_who_set_a_password_by_link(
@@ -107,7 +107,7 @@ async def test_tries_of_others_do_not_block_a_person_who_set_a_password_by_link(
         "192.0.2.1/32",
     )
     for n in range(60):
-        await _tried(guard, 10, try_limits.login(email, f"198.51.100.{n}/32", at_home=False))
+        await _try(guard, 10, try_limits.login(email, f"198.51.100.{n}/32", at_home=False))
     mine = try_limits.login(email, site, at_home=False)
     with pytest.raises(refusals.Refusal, match="in 180 seconds"):
         await mine.enter(guard)
@@ -119,7 +119,7 @@ async def test_many_logins_from_one_address_count_as_one_sender(redis: Redis) ->
     guard, site = throttle.Throttle(redis, timeout_seconds=60), "198.51.100.1/32"
     began, let_in = time.monotonic(), 0
     for n in range(80):
-        let_in += await _tried(guard, 1, try_limits.login(f"{n}@acme.example", site, at_home=False))
+        let_in += await _try(guard, 1, try_limits.login(f"{n}@acme.example", site, at_home=False))
     # 50, and the tries that were restored meanwhile
     assert 50 <= let_in <= 50 + (time.monotonic() - began) / 10
 
@@ -130,14 +130,14 @@ async def test_requests_from_unknown_addresses_do_not_block_each_other(redis: Re
     for n in range(80):
         await try_limits.login(f"{n}@acme.example", None, at_home=False).enter(guard)
         await try_limits.links(None).enter(guard)
-    assert await _tried(guard, 120, try_limits.login(email, None, at_home=False)) == 100
-    assert await _tried(guard, 12, try_limits.otp(email, None, at_home=False)) == 10
+    assert await _try(guard, 120, try_limits.login(email, None, at_home=False)) == 100
+    assert await _try(guard, 12, try_limits.otp(email, None, at_home=False)) == 10
     await try_limits.trust(guard, email, None)
-    assert await _tried(guard, 1, try_limits.login(email, None, at_home=False)) == 0
+    assert await _try(guard, 1, try_limits.login(email, None, at_home=False)) == 0
 
 
 async def test_no_email_address_is_stored_in_redis(redis: Redis) -> None:
-    await _tried(
+    await _try(
         throttle.Throttle(redis, timeout_seconds=60),
         1,
         try_limits.login("a@acme.example", None, at_home=False),

@@ -58,7 +58,7 @@ async def ids(account: int) -> tuple[list[int], int]:
     return [int(customer.id) for customer in answer], int(carrier.id)
 
 
-async def asked(by: Coroutine[Any, Any, None]) -> tuple[list[list[int]], list[list[int]]]:
+async def ids_read_by(by: Coroutine[Any, Any, None]) -> tuple[list[list[int]], list[list[int]]]:
     """The ids that each statement reads meanwhile: those for limits, those for carriers."""
     queries: list[Any] = []
     async with db.transaction() as conn:  # all statements use its connection
@@ -82,7 +82,7 @@ async def test_watchers_of_an_account_share_one_read(
 
         await asyncio.gather(*map(of, customers))
 
-    limits, carriers_read = await asked(look())
+    limits, carriers_read = await ids_read_by(look())
     # Of the first, then of all that arrived while it read
     assert [sorted(ids_read) for ids_read in limits] == [customers[:1], customers[1:]]
     assert carriers_read == [[carrier]]
@@ -91,9 +91,9 @@ async def test_watchers_of_an_account_share_one_read(
     caption = cache.carrier(carrier)
     assert caption is not None
     assert caption.name == "Carrier"
-    assert await asked(look()) == ([], [])
+    assert await ids_read_by(look()) == ([], [])
     await asyncio.sleep(BRIEFLY)
-    limits, carriers_read = await asked(look())
+    limits, carriers_read = await ids_read_by(look())
     assert [sorted(ids_read) for ids_read in limits] == [customers]
     assert carriers_read == [[carrier]]
 
@@ -124,7 +124,7 @@ async def test_a_customer_without_watchers_is_not_read_again(
     await asyncio.sleep(BRIEFLY)
     await cache.ask(customers[0], [carrier])  # all that were seen since the last time
     await asyncio.sleep(BRIEFLY)
-    assert await asked(cache.ask(customers[0], [carrier])) == ([customers[:1]], [[carrier]])
+    assert await ids_read_by(cache.ask(customers[0], [carrier])) == ([customers[:1]], [[carrier]])
     assert cache.limit(customers[0]) == 30
     assert not cache.is_fresh(customers[1], [carrier])
     await cache.ask(customers[1], [carrier])
@@ -138,7 +138,7 @@ async def test_during_a_database_hang_cached_captions_are_shown_and_canceled_rea
     cache = captions.OfAccount(account, max_age=BRIEFLY, read_timeout=0.1)
     await cache.ask(customer, [carrier])
     await asyncio.sleep(BRIEFLY)
-    async with locked(database, "customers"):
+    async with lock_table(database, "customers"):
         unknown = [asyncio.create_task(cache.ask(other, [])) for _ in range(2)]
         await asyncio.sleep(0)
         await cache.ask(customer, [carrier])
@@ -158,11 +158,11 @@ async def test_captions_evicted_for_another_reader_are_not_shown_as_missing(
     cache = captions.OfAccount(account, max_age=BRIEFLY)
     await cache.ask(customer, [carrier])
     await asyncio.sleep(BRIEFLY)
-    async with asyncio.TaskGroup() as both, locked(database, "carriers") as conn:
-        async with locked(database, "customers"):
+    async with asyncio.TaskGroup() as both, lock_table(database, "carriers") as conn:
+        async with lock_table(database, "customers"):
             both.create_task(cache.ask(customer, []))  # which has not seen the carrier since
             await waits(conn)
-            waiting = both.create_task(_raised(cache.ask(None, [carrier])))
+            waiting = both.create_task(_error_of(cache.ask(None, [carrier])))
             await asyncio.sleep(0)
         await waits(conn, ending=True)
         async with asyncio.timeout(10):
@@ -171,7 +171,7 @@ async def test_captions_evicted_for_another_reader_are_not_shown_as_missing(
 
 
 @asynccontextmanager
-async def locked(database: str, table: str) -> AsyncIterator[asyncpg.Connection]:
+async def lock_table(database: str, table: str) -> AsyncIterator[asyncpg.Connection]:
     """Readers of the table wait meanwhile."""
     conn = await asyncpg.connect(database)
     try:
@@ -192,7 +192,7 @@ async def waits(conn: asyncpg.Connection, *, ending: bool = False) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _raised(of: Coroutine[Any, Any, None]) -> Exception | None:
+async def _error_of(of: Coroutine[Any, Any, None]) -> Exception | None:
     try:
         await of
     except Exception as error:

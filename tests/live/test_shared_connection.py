@@ -15,18 +15,18 @@ from tests.support.silent_network import Wire
 
 @pytest.fixture
 async def wire(services: Any) -> AsyncIterator[Wire]:
-    async with Wire(services.redis_url).opened() as wire:
+    async with Wire(services.redis_url).open() as wire:
         yield wire
 
 
-async def _echoed(reading: SharedConnection, content: bytes) -> bytes:
+async def _echo(reading: SharedConnection, content: bytes) -> bytes:
     answer: bytes = await reading.execute_command("ECHO", content)
     return answer
 
 
 async def _is_answered(reading: SharedConnection, content: bytes) -> bool:
     try:
-        return await _echoed(reading, content) == content
+        return await _echo(reading, content) == content
     except (RedisError, OSError):
         return False
 
@@ -34,9 +34,7 @@ async def _is_answered(reading: SharedConnection, content: bytes) -> bool:
 async def test_concurrent_requests_get_their_own_replies_over_one_connection(redis: Redis) -> None:
     contents = [str(n).encode() for n in range(200)]
     async with open_connection(redis) as reading:
-        assert (
-            await asyncio.gather(*(_echoed(reading, content) for content in contents)) == contents
-        )
+        assert await asyncio.gather(*(_echo(reading, content) for content in contents)) == contents
         ids = await asyncio.gather(*(reading.execute_command("CLIENT", "ID") for _ in range(20)))
         assert len(set(ids)) == 1
 
@@ -48,10 +46,10 @@ async def test_the_reply_to_a_canceled_request_is_not_that_of_the_next(wire: Wir
         for content in (b"given up", b"and again"):  # sent; then during the reconnection
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
-                    await _echoed(reading, content)
+                    await _echo(reading, content)
         wire.mend()
         async with asyncio.timeout(5):
-            assert await _echoed(reading, b"next") == b"next"
+            assert await _echo(reading, b"next") == b"next"
 
 
 async def test_after_a_restart_of_redis_at_most_one_reader_fails() -> None:

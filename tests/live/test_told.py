@@ -28,7 +28,7 @@ def account_channels() -> live_channels.Channels:
     return live_channels.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
 
 
-class Heard:
+class PublishedStates:
     """The published states by scope; `patterns`: by a subscriber that Redis does not count."""
 
     def __init__(self, pubsub: Any) -> None:
@@ -44,10 +44,10 @@ class Heard:
 
 
 @pytest.fixture
-async def heard(redis: Redis) -> AsyncIterator[Heard]:
+async def published(redis: Redis) -> AsyncIterator[PublishedStates]:
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(*(topics.channels(ACCOUNT, scope) for scope in SCOPES))
-        yield Heard(pubsub)
+        yield PublishedStates(pubsub)
 
 
 @asynccontextmanager
@@ -77,7 +77,9 @@ def _content(state: channels.Channels) -> tuple[Any, ...]:
     return state.sequence, state.in_use, state.by_carrier, state.cps
 
 
-async def _is_told_as_read(redis: Redis, published: Heard, customers: set[int | None]) -> None:
+async def _require_same(
+    redis: Redis, published: PublishedStates, customers: set[int | None]
+) -> None:
     states = await published.last()
     assert set(states) == {topics.channels(ACCOUNT, scope) for scope in customers}
     for scope in customers:
@@ -87,20 +89,20 @@ async def _is_told_as_read(redis: Redis, published: Heard, customers: set[int | 
 
 
 async def test_every_published_change_equals_what_a_reader_is_shown(
-    redis: Redis, heard: Heard, switch: Switch
+    redis: Redis, published: PublishedStates, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a", customer=1, carrier=1), switch.start("b", 1, 2))
-    await _is_told_as_read(redis, heard, {None, 1})
+    await _require_same(redis, published, {None, 1})
     await tell(redis, switch.start("c", customer=2, carrier=0), switch.end("a", 1))
-    await _is_told_as_read(redis, heard, {None, 1, 2})
+    await _require_same(redis, published, {None, 1, 2})
     await show(redis, switch.snapshot(up("c", 2, 3), up("d", 2, 1)))
-    await _is_told_as_read(redis, heard, {None, 1, 2})
+    await _require_same(redis, published, {None, 1, 2})
     assert len(await channels.sweep(redis, ACCOUNT, after(2 * LEASE))) == 2
-    await _is_told_as_read(redis, heard, {None, 2})
+    await _require_same(redis, published, {None, 2})
 
 
 async def test_attempts_of_the_current_second_are_published_with_their_call(
-    redis: Redis, heard: Heard
+    redis: Redis, published: PublishedStates
 ) -> None:
     now = channels.read
     at = (await now(redis, ACCOUNT, None)).as_of
@@ -109,7 +111,7 @@ async def test_attempts_of_the_current_second_are_published_with_their_call(
     await asyncio.sleep(1.1)  # counted are full seconds
     ended = msgspec.structs.replace(Switch(seq=1).end("a"), at=at, setup_at=at)
     await channels.apply(redis, ACCOUNT, [ended], at)
-    state = channels.decode_state((await heard.last())[topics.channels(ACCOUNT, None)])
+    state = channels.decode_state((await published.last())[topics.channels(ACCOUNT, None)])
     assert (state.in_use, state.cps) == (0, 0.1)
 
 
@@ -119,7 +121,7 @@ async def test_a_change_without_listeners_or_with_a_large_state_is_published_wit
     topic = topics.channels(ACCOUNT, None)
     async with redis.pubsub() as pubsub:
         await pubsub.psubscribe("live:*")  # which Redis does not count as listening to a topic
-        published = Heard(pubsub)
+        published = PublishedStates(pubsub)
         await tell(redis, switch.start("a"))
         assert (await published.last())[topic] == b""
         await pubsub.subscribe(topic)

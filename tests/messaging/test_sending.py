@@ -47,7 +47,7 @@ def post(**settings: Any) -> sending.Delivery:
     )
 
 
-async def put(
+async def insert_message(
     account: int, kind: Kind = Kind.VERIFY_EMAIL, to: str = TO, *, proof: bool = True
 ) -> int:
     """A message in the outbox with its detail; its id."""
@@ -71,7 +71,7 @@ async def row(id: int) -> Any:
 async def test_every_mail_client_can_read_a_mail(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id = await put(account)
+    id = await insert_message(account)
     await send(post(smtp_url=server.url))
     [letter] = server.to(TO)
     assert str(letter["From"]) == "Bücher & Söhne Voice <portal@voice.example>"
@@ -102,7 +102,7 @@ async def test_every_mail_client_can_read_a_mail(
 async def test_an_address_with_unusual_characters_is_reached(
     account: int, server: message_servers.MailServer, to: str
 ) -> None:
-    await put(account, to=to)
+    await insert_message(account, to=to)
     await send(post(smtp_url=server.url))
     local = to.rpartition("@")[0]
     quoted = local if local.isalpha() else f'"{local}"'.replace('odd"', 'odd\\"')
@@ -136,7 +136,7 @@ async def test_no_content_of_a_mail_can_add_a_header_or_a_recipient(
 async def test_an_unavailable_server_is_retried_until_it_returns(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id, using = await put(account), post(smtp_url=server.url)
+    id, using = await insert_message(account), post(smtp_url=server.url)
     await server.stop()
     await send(using)
     message_row = await row(id)
@@ -158,7 +158,7 @@ async def test_an_unavailable_server_is_retried_until_it_returns(
 async def test_after_a_temporary_refusal_a_mail_is_retried_with_the_same_message_id(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id, using = await put(account), post(smtp_url=server.url)
+    id, using = await insert_message(account), post(smtp_url=server.url)
     server.answers = ["451 4.3.0 try again later"]
     await send(using)
     assert "451" in (await row(id))["failure"]
@@ -175,7 +175,7 @@ async def test_a_permanent_refusal_abandons_a_mail_immediately(
         server.refused[TO] = "550 5.1.1 no such mailbox"
     else:
         server.answers = ["554 5.6.0 no such mail here"]
-    id = await put(account)
+    id = await insert_message(account)
     await send(post(smtp_url=server.url))
     message_row = await row(id)
     assert message_row["failed_at"] == NOW
@@ -187,7 +187,7 @@ async def test_a_permanent_refusal_abandons_a_mail_immediately(
 async def test_a_message_that_cannot_be_delivered_is_abandoned_after_about_a_day(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id, using, now = await put(account), post(smtp_url=server.url), NOW
+    id, using, now = await insert_message(account), post(smtp_url=server.url), NOW
     server.answers = ["451 later"] * 99
     while (message_row := await row(id))["failed_at"] is None:
         now = message_row["due_at"]
@@ -199,14 +199,14 @@ async def test_a_message_that_cannot_be_delivered_is_abandoned_after_about_a_day
 async def test_a_message_whose_contents_have_expired_is_not_sent(
     account: int, server: message_servers.MailServer
 ) -> None:
-    old, late = await put(account), NOW + timedelta(days=3)
-    withdrawn = await put(account)
-    await put(account)
+    old, late = await insert_message(account), NOW + timedelta(days=3)
+    withdrawn = await insert_message(account)
+    await insert_message(account)
     await send(post(smtp_url=server.url))
     assert len(server.letters) == 1
     assert "has expired" in (await row(old))["failure"]
     assert "has expired" in (await row(withdrawn))["failure"]
-    too_late = await put(account)
+    too_late = await insert_message(account)
     await send(post(smtp_url=server.url), late)
     assert (await row(too_late))["failed_at"] == late
 
@@ -217,7 +217,7 @@ async def test_a_password_is_sent_only_over_tls_unless_the_operator_allows_other
     await server.stop()
     await server.start(authenticator=message_servers.only("me", "secret"), auth_require_tls=False)
     at = f"me:%s@127.0.0.1:{server.port}"
-    id = await put(account)
+    id = await insert_message(account)
     await send(post(smtp_url=f"smtp://{at % 'secret'}"))
     assert (await row(id))["failed_at"] is None
     assert "STARTTLS" in (await row(id))["failure"].upper()
@@ -230,7 +230,7 @@ async def test_a_password_is_sent_only_over_tls_unless_the_operator_allows_other
 
 
 async def test_without_a_server_mail_waits_and_in_development_it_is_logged(account: int) -> None:
-    id = await put(account)
+    id = await insert_message(account)
     await send(post())
     assert (await row(id))["tries"] == 0
     with structlog.testing.capture_logs() as log:
@@ -259,7 +259,8 @@ async def test_many_workers_send_each_message_once(
 
 
 async def test_a_worker_skips_a_message_that_another_worker_is_claiming(account: int) -> None:
-    first, second = await put(account), await put(account, Kind.INVITATION, "other@acme.example")
+    first = await insert_message(account)
+    second = await insert_message(account, Kind.INVITATION, "other@acme.example")
     claiming, checked = asyncio.Event(), asyncio.Event()
 
     async def claim() -> list[int]:
@@ -299,7 +300,7 @@ async def test_killing_a_worker_while_it_sends_loses_no_message(
     services: Any, database: str, redis: Redis, account: int, server: message_servers.MailServer
 ) -> None:
     server.held = True
-    id, began = await put(account), clock.now()
+    id, began = await insert_message(account), clock.now()
     with Program.worker(environment(services, database, server)) as worker:
         await message_servers.until(lambda: server.reached, within=30)
         worker.kill()
@@ -320,11 +321,11 @@ async def test_a_worker_sends_as_soon_as_it_is_notified(
     services: Any, database: str, redis: Redis, account: int, server: message_servers.MailServer
 ) -> None:
     with Program.worker(environment(services, database, server)):
-        await put(account, to="first@acme.example")
+        await insert_message(account, to="first@acme.example")
         await server.arrived("first@acme.example", within=30)  # it works
         for n in range(3):
             to = f"person-{n}@acme.example"
-            await put(account, to=to)
+            await insert_message(account, to=to)
             await wake.hint(redis, wake.Work.MESSAGES)
             await server.arrived(to, within=1.5)
 
@@ -341,7 +342,7 @@ def gateway(url: str, headers: dict[str, str], body: str) -> sending.Delivery:
 async def test_a_text_message_is_posted_in_the_format_of_the_provider(account: int) -> None:
     with message_servers.text_server() as provider:
         body = '{"messages": [{"to": "{digits}", "from": "{from}", "body": "{text}"}]}'
-        await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(gateway(provider.url, JSON, body))
         [first] = provider.posted
         assert first.headers["Authorization"] == "Bearer very-secret"
@@ -349,7 +350,7 @@ async def test_a_text_message_is_posted_in_the_format_of_the_provider(account: i
         [message] = first.json["messages"]
         assert (message["to"], message["from"]) == (NUMBER[1:], "Voice & Co")
         assert message["body"].endswith("Bücher & Söhne Voice. It expires in 10 minutes.")
-        await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(gateway(provider.url, FORM, "To={to}&From={from}&Body={text}"))
         form = message_servers.parse_qs(provider.posted[1].body)
         assert (form["To"], form["From"]) == ([NUMBER], ["Voice & Co"])
@@ -377,7 +378,7 @@ async def test_the_response_of_a_provider_decides_whether_a_text_message_is_retr
     caplog.set_level(logging.DEBUG)
     with message_servers.text_server() as provider:
         provider.answers = [status]
-        id = await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        id = await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(gateway(provider.url, JSON, '{"to": "{to}", "text": "{text}"}'))
         assert len(provider.posted) == 1  # a redirect is not followed
     message_row = await row(id)
@@ -395,7 +396,7 @@ async def test_the_response_of_a_provider_decides_whether_a_text_message_is_retr
 async def test_an_unavailable_provider_is_retried_and_its_secrets_are_not_stored(
     account: int,
 ) -> None:
-    id = await put(account, Kind.VERIFY_MOBILE, NUMBER)
+    id = await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
     url = "http://me:very-secret@127.0.0.1:9/messages?key=very-secret"
     await send(gateway(url, JSON, '{"to": "{to}", "text": "{text}"}'))
     message_row = await row(id)
@@ -410,7 +411,7 @@ async def test_each_try_sends_a_new_code_and_only_the_last_is_valid(
     with message_servers.text_server() as provider:
         provider.answers = [500]
         using = gateway(provider.url, {}, '{"to": "{to}", "text": "{text}"}')
-        await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(using)
         await send(using, NOW + timedelta(minutes=2))
         first, last = await provider.code(NUMBER), await provider.code(NUMBER, count=2)

@@ -35,7 +35,7 @@ async def account(database: str) -> int:
     return (await accounts.insert("Bücher & Söhne Voice", NOW)).id
 
 
-async def put(account: int, url: str, kind: Kind = Kind.ALERT_RAISED) -> int:
+async def insert_message(account: int, url: str, kind: Kind = Kind.ALERT_RAISED) -> int:
     about = RuleDescription(
         account, 7, "Wenig <Söhne>", Level.WARNING, RULE, Scope.CARRIER, "Carrier A", "a", ""
     )
@@ -76,7 +76,7 @@ async def test_a_webhook_receives_the_alert_as_json_signed_with_the_secret_of_th
     account: int,
 ) -> None:
     with message_servers.text_server() as receiver:
-        id = await put(account, receiver.url)
+        id = await insert_message(account, receiver.url)
         await send()
     [request] = receiver.posted
     assert request.headers["Content-Type"] == "application/json"
@@ -106,7 +106,7 @@ async def test_a_webhook_receives_the_alert_as_json_signed_with_the_secret_of_th
 
 async def test_a_test_delivery_is_marked_as_a_test(account: int) -> None:
     with message_servers.text_server() as receiver:
-        await put(account, receiver.url, Kind.ALERT_TEST)
+        await insert_message(account, receiver.url, Kind.ALERT_TEST)
         await send()
     body = receiver.posted[0].json
     assert (body["event"], body["test"], body["value"], body["raisedAt"]) == (
@@ -135,7 +135,7 @@ async def test_the_response_of_a_webhook_decides_whether_it_is_retried(
 ) -> None:
     with message_servers.text_server() as receiver:
         receiver.answers = [status]
-        id = await put(account, receiver.url)
+        id = await insert_message(account, receiver.url)
         await send()
         assert len(receiver.posted) == 1  # a redirect is not followed
         message_row = await row(id)
@@ -155,7 +155,7 @@ async def test_the_response_of_a_webhook_decides_whether_it_is_retried(
 async def test_an_unavailable_webhook_is_retried_and_its_address_is_not_disclosed(
     account: int,
 ) -> None:
-    id = await put(account, "http://127.0.0.1:9/hook?key=very-secret")
+    id = await insert_message(account, "http://127.0.0.1:9/hook?key=very-secret")
     await send()
     message_row = await row(id)
     assert (message_row["sent_at"], message_row["failed_at"], message_row["tries"]) == (
@@ -172,7 +172,7 @@ async def test_an_alert_that_waited_for_more_than_a_day_is_not_sent(
     account: int, hours: int, arrives: bool
 ) -> None:
     with message_servers.text_server() as receiver:
-        id = await put(account, receiver.url)
+        id = await insert_message(account, receiver.url)
         await send(hours * 3600)
         assert bool(receiver.posted) == arrives
     assert ((await row(id))["failed_at"] is None) == arrives
@@ -188,13 +188,13 @@ async def test_a_webhook_in_a_private_network_needs_a_setting_that_allows_the_ne
     are not its operators."""
     with message_servers.text_server() as receiver:
         url = receiver.url.replace("127.0.0.1", host)
-        id = await put(account, url)
+        id = await insert_message(account, url)
         await send(networks="10.0.0.0/8")
         message_row = await row(id)
         assert (message_row["failed_at"], message_row["tries"]) == (NOW, 1)
         assert "CALLBOARD_WEBHOOK_NETWORKS" in message_row["failure"]
         assert receiver.posted == []
-        await put(account, url)
+        await insert_message(account, url)
         await send(networks="10.0.0.0/8, 127.0.0.0/8")
         [request] = receiver.posted
         assert request.headers["Host"] == url.split("/")[2]
@@ -218,7 +218,7 @@ async def test_a_webhook_in_a_private_network_needs_a_setting_that_allows_the_ne
 async def test_addresses_in_private_networks_are_never_connected_to(
     account: int, address: str
 ) -> None:
-    id = await put(account, f"http://{address}/latest/meta-data")
+    id = await insert_message(account, f"http://{address}/latest/meta-data")
     await send()
     assert "not public" in (await row(id))["failure"]
 
@@ -226,7 +226,7 @@ async def test_addresses_in_private_networks_are_never_connected_to(
 async def test_a_webhook_that_never_responds_does_not_delay_mail(account: int) -> None:
     async with message_servers.mail_server() as server:
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            await put(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+            await insert_message(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
             to = "ops@voice.example"
             values = {"email": to}
             await outbox.insert(
@@ -257,8 +257,8 @@ async def test_webhooks_that_never_respond_do_not_delay_others(account: int) -> 
         socket.create_server(("127.0.0.1", 0), backlog=40) as silent,
     ):
         for _ in range(30):
-            await put(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        await put(account, receiver.url)
+            await insert_message(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        await insert_message(account, receiver.url)
         sends = asyncio.create_task(send())
         await message_servers.until(lambda: receiver.posted, within=5)
         assert not sends.done()

@@ -38,7 +38,7 @@ GOOD = database_server.ServerSettings(
 
 
 @pytest.fixture
-async def reopened(database: str) -> AsyncIterator[str]:
+async def reopened_database(database: str) -> AsyncIterator[str]:
     """The URL of the test's database, which is closed."""
     await db.close_database()
     yield database
@@ -96,25 +96,25 @@ async def test_a_connection_to_the_server_keeps_its_session(database: str) -> No
 
 
 async def test_a_connection_through_a_transaction_pooler_does_not_keep_its_session(
-    reopened: str,
+    reopened_database: str,
 ) -> None:
-    async with pooler(reopened) as between:
+    async with pooler(reopened_database) as between:
         await db.open_database(between.url)
         assert not await database_server.keeps_sessions()
         await db.close_database()
 
 
 async def test_doctor_reports_that_a_transaction_pooler_cannot_be_used(
-    reopened: str, tmp_path: Path
+    reopened_database: str, tmp_path: Path
 ) -> None:
-    async with pooler(reopened) as between:
+    async with pooler(reopened_database) as between:
         state, detail = (await _doctor(tmp_path, between.url))["sessions"]
     assert state == "bad"
     assert "pool_mode = session" in detail
 
 
-async def test_doctor_checks_the_configured_server(reopened: str, tmp_path: Path) -> None:
-    findings = await _doctor(tmp_path, reopened)
+async def test_doctor_checks_the_configured_server(reopened_database: str, tmp_path: Path) -> None:
+    findings = await _doctor(tmp_path, reopened_database)
     assert findings["sessions"][0] == findings["time zone"][0] == "good"
     assert findings["locks"][0] in ("good", "note")
     assert findings["database"][1].endswith("(current)")
@@ -136,14 +136,14 @@ async def _doctor(folder: Path, url: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def found(days: int = 407, **changes: Any) -> dict[str, tuple[str, str]]:
+def findings(days: int = 407, **changes: Any) -> dict[str, tuple[str, str]]:
     checks = database_checks.findings(replace(GOOD, **changes), days)
     return {finding.subject: (finding.state, finding.detail) for finding in checks}
 
 
 def test_a_server_with_good_settings_gets_no_note() -> None:
-    assert {state for state, _ in found().values()} == {"good"}
-    assert "Europe/Berlin" in found()["time zone"][1]
+    assert {state for state, _ in findings().values()} == {"good"}
+    assert "Europe/Berlin" in findings()["time zone"][1]
 
 
 @pytest.mark.parametrize(
@@ -166,13 +166,13 @@ def test_a_server_with_good_settings_gets_no_note() -> None:
 def test_an_unsuitable_setting_is_named_with_the_remedy(
     changes: dict[str, Any], subject: str, state: str, advice: str
 ) -> None:
-    assert found(**changes)[subject][0] == state
-    assert advice in found(**changes)[subject][1]
+    assert findings(**changes)[subject][0] == state
+    assert advice in findings(**changes)[subject][1]
 
 
 def test_the_lock_table_has_capacity_for_at_least_a_year() -> None:
-    assert "365 partitions" in found(days=30)["locks"][1]
-    assert "1,007 partitions" in found(days=1_007)["locks"][1]
+    assert "365 partitions" in findings(days=30)["locks"][1]
+    assert "1,007 partitions" in findings(days=1_007)["locks"][1]
 
 
 async def test_a_statement_over_all_partitions_holds_the_locks_that_doctor_counts(

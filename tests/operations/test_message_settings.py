@@ -15,7 +15,7 @@ from runtime.settings import ROOT, Settings
 from tests.support import message_servers
 
 
-def made(**values: Any) -> Settings:
+def make_settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **values)  # type: ignore[call-arg]
 
 
@@ -63,14 +63,16 @@ def test_an_invalid_setting_is_refused_at_start_without_showing_it(
     values: dict[str, str], at_fault: str
 ) -> None:
     with pytest.raises(ValidationError) as error:
-        made(**values)
+        make_settings(**values)
     [fault] = error.value.errors()
     assert fault["loc"] == (at_fault,)
     assert "very-secret" not in fault["msg"]
 
 
 def test_links_use_the_public_url_with_one_slash() -> None:
-    assert made(public_url="https://portal.example/").public_url == "https://portal.example"
+    assert (
+        make_settings(public_url="https://portal.example/").public_url == "https://portal.example"
+    )
 
 
 async def test_doctor_reports_whether_mail_and_text_messages_can_be_sent(tmp_path: Any) -> None:

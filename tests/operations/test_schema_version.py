@@ -86,7 +86,7 @@ def test_every_migration_comes_before_the_one_that_names_the_schema() -> None:
 async def new_database(services: TestServices, last: str | None) -> AsyncIterator[str]:
     """Without a table, or migrated as far as `last`."""
     name = f"callboard_schema_{os.getpid()}"
-    async with databases.created(services.database_url, name) as url:
+    async with databases.create(services.database_url, name) as url:
         if last is not None:
             await db.open_database(url)
             try:

@@ -128,7 +128,7 @@ def test_other_commands_share_its_servers_and_a_second_start_keeps_the_data(data
         assert create_account(data_dir, "second@demo.example") == 0
 
 
-def refused(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
+def run_up(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
     arguments = ["up", "--port", str(port), "--data-dir", str(data_dir)]
     return subprocess.run(
         [sys.executable, str(ROOT / "callboard"), *arguments],
@@ -142,14 +142,14 @@ def refused(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
 def test_a_port_in_use_is_reported_immediately(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        process = refused(tmp_path, port)
+        process = run_up(tmp_path, port)
     assert process.returncode == 1
     assert f"port {port} of 127.0.0.1: Address already in use." in process.stderr
     assert "--port" in process.stderr
 
 
 def test_an_invalid_port_is_refused_as_an_argument(tmp_path: Path) -> None:
-    process = refused(tmp_path, 65_536)
+    process = run_up(tmp_path, 65_536)
     assert process.returncode == 2
     assert "Traceback" not in process.stderr
 

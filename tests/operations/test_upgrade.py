@@ -19,7 +19,7 @@ SHAPE = last_release.Shape(records=600, customers=2, days=3)
 async def empty(services: Any) -> AsyncIterator[None]:
     """A database without a table, opened."""
     name = f"callboard_upgrade_{os.getpid()}"
-    async with databases.opened(services.database_url, name, "template0"):
+    async with databases.open_copy(services.database_url, name, "template0"):
         yield
 
 

@@ -17,7 +17,15 @@ from models import db, faults
 from models.records import call_records, held_records, partitions
 from tests.support import outside_connection
 from tests.support.records.frozen import rebuild, verdicts
-from tests.support.records.sample_records import NOW, SETUP, account, marked, record, rows, stored
+from tests.support.records.sample_records import (
+    NOW,
+    SETUP,
+    account,
+    marked_hours,
+    record,
+    rows,
+    stored_records,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 AGAIN = SETUP + timedelta(minutes=20)  # when the switch used the call id again
@@ -64,19 +72,19 @@ async def reused() -> tuple[int, calls.Record]:
 async def test_both_calls_count_and_the_second_has_an_id_of_its_own() -> None:
     mine, _ = await reused()
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.4")}
-    assert len(await stored(mine)) == 2
+    assert len(await stored_records(mine)) == 2
     query = "SELECT call_id, received_call_id, setup_at FROM call_records ORDER BY 1"
     assert await rows(query) == [("a", None, SETUP), (OTHER_ID, "a", AGAIN)]
     assert await rows("SELECT state, call_id FROM record_revisions") == [("ANOTHER_CALL", "a")]
-    assert await marked(mine) == [(1, SETUP.replace(minute=0))] * 2
+    assert await marked_hours(mine) == [(1, SETUP.replace(minute=0))] * 2
 
 
 async def test_the_same_content_again_is_a_duplicate_and_changes_nothing() -> None:
     mine, second = await reused()
-    before = await stored(mine)
+    before = await stored_records(mine)
     assert await verdicts(mine, second, record()) == [Verdict.DUPLICATE] * 2
     assert await held_records.page(mine, held_records.Filter(), None, 5) == []
-    assert await stored(mine) == before
+    assert await stored_records(mine) == before
 
 
 async def test_a_correction_goes_to_the_call_of_its_setup() -> None:
@@ -150,7 +158,7 @@ async def test_all_held_legs_of_an_attempt_become_one_call() -> None:
         if held_record.content == again[1]
     )
     assert await accept(mine, final) == [Verdict.ACCEPTED] * 2
-    assert [key[1:] for key in sorted(await stored(mine))] == [
+    assert [key[1:] for key in sorted(await stored_records(mine))] == [
         *(("a", 0), ("a", 1), (OTHER_ID, 0), (OTHER_ID, 1))
     ]
     assert await accept(mine) == [Verdict.ACCEPTED]
@@ -169,7 +177,7 @@ async def test_a_leg_that_was_refused_or_comes_late_is_of_the_other_call() -> No
     last = record(talk=45, leg=2, setup_at=AGAIN)
     assert await verdicts(mine, no_more_final, last) == [Verdict.CORRECTED, Verdict.ACCEPTED]
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.45")}
-    assert len(await stored(mine)) == 4
+    assert len(await stored_records(mine)) == 4
 
 
 async def test_however_many_accept_it_at_once_it_counts_once() -> None:
@@ -184,7 +192,7 @@ async def test_however_many_accept_it_at_once_it_counts_once() -> None:
     )
     counts = Counter(verdict for outcome in outcomes for verdict in outcome)
     assert counts[Verdict.ACCEPTED] + counts[Verdict.CORRECTED] == 20
-    assert len(await stored(mine)) == 20 + counts[Verdict.ACCEPTED]
+    assert len(await stored_records(mine)) == 20 + counts[Verdict.ACCEPTED]
     assert len(await charges(mine)) == 20 + counts[Verdict.ACCEPTED]
 
 
@@ -194,7 +202,7 @@ async def test_a_frozen_hour_gets_no_other_call_and_the_record_stays_held() -> N
     await rebuild()
     await rows("UPDATE hours SET frozen = true")
     assert await accept(mine) == [Verdict.HOUR_FROZEN]
-    assert len(await stored(mine)) == 1
+    assert len(await stored_records(mine)) == 1
     assert await rows("SELECT state FROM record_revisions") == [("HELD",)]
     assert await rows("SELECT count(*) FROM reused_call_ids") == [(0,)]
 
@@ -214,7 +222,7 @@ async def test_what_ends_in_the_middle_has_accepted_nothing(database: str) -> No
     mine = await account()
     await verdicts(mine, record(), record(talk=40, setup_at=AGAIN))
     marks, waiting = (
-        await marked(mine),
+        await marked_hours(mine),
         await held_records.page(mine, held_records.Filter(), None, 5),
     )
     counts = "SELECT (SELECT count(*) FROM call_records), (SELECT count(*) FROM record_keys)"
@@ -231,7 +239,7 @@ async def test_what_ends_in_the_middle_has_accepted_nothing(database: str) -> No
     with pytest.raises(faults.UnavailableError):
         await accept_and_die()
     assert await rows(counts) == [(1, 1)]
-    assert await marked(mine) == marks
+    assert await marked_hours(mine) == marks
     assert await rows("SELECT state FROM record_revisions") == [("HELD",)]
     assert await accept(mine) == [Verdict.ACCEPTED]
 
@@ -289,7 +297,7 @@ async def test_whatever_is_sent_and_accepted_what_counts_is_as_calculated_apart(
             assert await accept(mine, chosen, decision=decision) == [
                 model.accept(content, content_number)
             ]
-        counts = [(row[1], row[4]) for row in (await stored(mine)).values()]
+        counts = [(row[1], row[4]) for row in (await stored_records(mine)).values()]
         assert sorted(counts) == sorted(model.counted())
 
 

@@ -71,7 +71,7 @@ async def test_records_of_the_previous_layout_are_recognized_after_the_migration
     await _as_before(mine, old)
     async with db.transaction() as conn:
         await conn.execute(_MIGRATION)
-    assert len(await sample_records.stored(mine)) == 3
+    assert len(await sample_records.stored_records(mine)) == 3
     assert (await call_records.insert(mine, old, NOW)).verdicts == [Verdict.DUPLICATE] * 3
     changes = [
         record("a", talk=31, revision=1),

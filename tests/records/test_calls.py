@@ -12,7 +12,7 @@ from domain.billing import rating
 from models.billing import rate_cards
 from models.directory import switches
 from tests.support.records import sample_records
-from tests.support.records.posting import Switch, zipped
+from tests.support.records.posting import Switch, compress
 
 
 async def test_an_end_is_acknowledged_once_it_is_stored_with_its_times(switch: Switch) -> None:
@@ -43,7 +43,7 @@ async def test_ndjson_and_gzip_are_accepted_and_only_an_invalid_line_is_refused(
     switch: Switch,
 ) -> None:
     lines = [json.dumps(switch.end("a")), "{broken", "", json.dumps(switch.end("b"))]
-    content = zipped("\n".join(lines).encode())
+    content = compress("\n".join(lines).encode())
     answer = (await switch.post(content, **{"Content-Encoding": "gzip"})).json()
     assert answer["accepted"] == 2
     assert [(error["index"], error["code"]) for error in answer["refused"]] == [(1, "BAD_JSON")]

@@ -28,7 +28,7 @@ def lines(logs: list[Any]) -> list[tuple[str | None, str, int]]:
     ]
 
 
-def refused(payload: bytes = b"{}", setup_at: Any = None) -> quarantine_store.RefusedRecord:
+def refused_record(payload: bytes = b"{}", setup_at: Any = None) -> quarantine_store.RefusedRecord:
     return quarantine_store.RefusedRecord(payload, REFUSAL, "edge-1", setup_at)
 
 
@@ -124,7 +124,7 @@ def test_any_number_of_switch_names_needs_limited_memory() -> None:
 @pytest.mark.usefixtures("database")
 async def test_a_discarded_record_that_is_refused_again_is_reopened_with_both_dates() -> None:
     mine = await sample_records.account()
-    await quarantine_store.add(mine, [refused()], NOW)
+    await quarantine_store.add(mine, [refused_record()], NOW)
     [item] = await items(mine)
     assert (item.received_at, item.last_received_at, item.times_received) == (NOW, NOW, 1)
     await quarantine_store.set_state(mine, [item.id], State.DISCARDED)
@@ -141,10 +141,10 @@ async def test_a_discarded_record_that_is_refused_again_is_reopened_with_both_da
 @pytest.mark.usefixtures("database")
 async def test_a_replayed_record_stays_replayed_if_its_first_content_arrives_again() -> None:
     mine = await sample_records.account()
-    await quarantine_store.add(mine, [refused()], NOW)
+    await quarantine_store.add(mine, [refused_record()], NOW)
     [item] = await items(mine)
     await quarantine_store.set_state(mine, [item.id], State.REPLAYED)
-    await quarantine_store.add(mine, [refused()], NOW + SECOND)
+    await quarantine_store.add(mine, [refused_record()], NOW + SECOND)
     assert await items(mine) == []
     [again] = await items(mine, State.REPLAYED)
     assert (again.times_received, again.last_received_at) == (2, NOW + SECOND)
@@ -157,7 +157,7 @@ async def test_a_full_quarantine_stores_nothing_new_for_its_account_until_there_
     await sample_records.rows(
         "INSERT INTO quarantine_sizes VALUES ($1, $2)", mine, review.QUARANTINE_BYTES - 4_000
     )
-    batch = [refused(payload[:-1] + bytes([n])) for n in range(65, 68)]
+    batch = [refused_record(payload[:-1] + bytes([n])) for n in range(65, 68)]
     assert await quarantine_store.add(mine, batch, NOW) == batch[2:]
     assert await quarantine_store.add(mine, batch, NOW + SECOND) == batch[2:]
     assert await quarantine_store.add(theirs, batch, NOW) == []
@@ -183,7 +183,7 @@ async def test_a_full_quarantine_still_responds_and_the_log_counts_what_is_not_s
 async def test_the_size_of_a_quarantine_equals_its_contents() -> None:
     mine = await sample_records.account()
     for second in range(5):
-        batch = [refused(f"é{n}".encode()) for n in range(second, second + 4)]
+        batch = [refused_record(f"é{n}".encode()) for n in range(second, second + 4)]
         await quarantine_store.add(mine, batch, NOW + second * SECOND)
     await quarantine_store.set_state(mine, [(await items(mine))[0].id], State.DISCARDED)
     assert await quarantine_store.remove_decided(mine, NOW + 9 * SECOND, 100) == 1

@@ -55,7 +55,7 @@ async def live_count_is_right(
     query = "{ viewer { ... on Staff { account { channels { complete inUse } } } } }"
     in_use: int | None = None
     for _ in deadline(seconds):
-        data = await asked(board, query)
+        data = await try_query(board, query)
         channels = None if data is None else data["viewer"]["account"]["channels"]
         if channels is not None and channels["complete"]:
             in_use = int(channels["inUse"])
@@ -128,7 +128,7 @@ async def totals(board: Board, customer: str) -> dict[str, int]:
     }
 
 
-async def asked(board: Board, query: str) -> dict[str, Any] | None:
+async def try_query(board: Board, query: str) -> dict[str, Any] | None:
     """The answer's data; None while a part of Callboard is unavailable."""
     try:
         answer = await board.client.post("/graphql", json={"query": query}, timeout=3)

@@ -85,7 +85,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 async def pooler(url: str) -> AsyncIterator[Pooler]:
     proxy = Pooler(url)
     try:
-        async with proxy.opened():
+        async with proxy.open():
             yield proxy
     finally:
         for session in proxy.sessions:

@@ -10,7 +10,7 @@ from live import keys
 
 
 @asynccontextmanager
-async def emptied(url: str) -> AsyncIterator[Redis]:
+async def empty_redis(url: str) -> AsyncIterator[Redis]:
     """A client of it, empty at the start and at the end. Every database numbers its accounts
     from 1, so that the counts of a test would apply to the next."""
     async with Redis.from_url(url) as client:

@@ -61,7 +61,7 @@ class Wire:
             carries.set()
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["Wire"]:
+    async def open(self) -> AsyncIterator["Wire"]:
         server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
         try:
             yield self
@@ -134,5 +134,5 @@ async def _pass_on(
 
 @asynccontextmanager
 async def wire(url: str) -> AsyncIterator[Wire]:
-    async with Wire(url).opened() as network:
+    async with Wire(url).open() as network:
         yield network

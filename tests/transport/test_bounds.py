@@ -26,7 +26,7 @@ from tests.support.api.sockets import (
     LIVE,
     closed,
     hear,
-    opened,
+    open_socket,
     say,
     signed_in,
     subscribe,
@@ -286,7 +286,7 @@ async def test_a_key_cannot_exceed_its_connection_limit(server: Program, account
         sockets = [
             await stack.enter_async_context(signed_in(server.url, key.token)) for _ in range(3)
         ]
-        async with opened(server.url) as socket:
+        async with open_socket(server.url) as socket:
             await say(socket, INIT | {"payload": {"authorization": f"Bearer {key.token}"}})
             assert await closed(socket) == 1013
         await sockets[0].close()
@@ -351,11 +351,11 @@ async def _stream_until_its_end(caller: Caller) -> int:
 
 
 async def test_a_client_that_never_authenticates_is_disconnected(server: Program) -> None:
-    async with opened(server.url) as socket:
+    async with open_socket(server.url) as socket:
         began = time.monotonic()
         async with asyncio.timeout(15):
             assert await closed(socket) == 4408
         assert time.monotonic() - began < 12
-    async with opened(server.url) as socket:
+    async with open_socket(server.url) as socket:
         await say(socket, INIT)
         assert await hear(socket) == ACK

@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from runtime import clock
 from runtime.settings import Settings
 from tests.support.api.callers import Carrier
-from tests.support.api.sockets import ACK, hear, opened, say, with_token
+from tests.support.api.sockets import ACK, hear, open_socket, say, with_token
 from tests.support.programs import Program
 
 ALLOWED, FOREIGN = "https://board.example", "https://evil.example"
@@ -107,7 +107,7 @@ async def test_another_origin_can_read_no_response(
 
 
 def socket(url: str, origin: str | None) -> AbstractAsyncContextManager[ClientConnection]:
-    return opened(url, additional_headers={} if origin is None else {"Origin": origin})
+    return open_socket(url, additional_headers={} if origin is None else {"Origin": origin})
 
 
 async def test_programs_own_pages_and_allowed_origins_can_open_a_socket(

@@ -57,7 +57,7 @@ async def test_pings_are_sent_together_except_after_a_delay() -> None:
 
 
 async def test_a_ping_is_combined_with_a_push_shortly_before_it_is_due() -> None:
-    async with broken(Pinging, ws_ping_interval=4.0) as url, Frames.opened(url) as peer:
+    async with broken(Pinging, ws_ping_interval=4.0) as url, Frames.open(url) as peer:
         Pinging.due.clear()
         [pushing] = Pinging.open
         content = b""
@@ -71,7 +71,7 @@ async def test_a_ping_is_combined_with_a_push_shortly_before_it_is_due() -> None
 
 async def test_a_peer_that_receives_pushes_but_does_not_answer_pings_is_disconnected() -> None:
     within = {"ws_ping_interval": INTERVAL, "ws_ping_timeout": INTERVAL}
-    async with broken(Pinging, **within) as url, Frames.opened(url) as peer:
+    async with broken(Pinging, **within) as url, Frames.open(url) as peer:
         [pushing] = Pinging.open
         ended = asyncio.create_task(peer.end())
         while pushing.is_open:

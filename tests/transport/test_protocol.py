@@ -15,7 +15,7 @@ from tests.support.api.sockets import (
     acknowledged,
     closed,
     hear,
-    opened,
+    open_socket,
     say,
     signed_in,
     subscribe,
@@ -139,7 +139,7 @@ REFUSED = {
 async def test_what_the_protocol_forbids_closes_the_socket_with_its_code(
     api: Program, messages: list[Any], code: int
 ) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, *messages)
         assert await closed(socket) == code
         assert socket.close_reason

@@ -44,7 +44,7 @@ def _about(seconds: float, *expected: int) -> int:
 
 
 async def _head(url: str) -> int:
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say("GET /graphql HTTP/1.1\r\n")
         seconds, content = await peer.until_ended(0.5, b"a: b\r\n")
     assert content == b""
@@ -53,7 +53,7 @@ async def _head(url: str) -> int:
 
 async def _empty_lines(url: str) -> int:
     """After a request that was answered."""
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say(post(NAME))
         seconds, content = await peer.until_ended(0.5, b"\r\n")
     assert b"Query" in content
@@ -61,7 +61,7 @@ async def _empty_lines(url: str) -> int:
 
 
 async def _body(url: str) -> int:
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say(post("", length=len(NAME) + 1_000))
         seconds, content = await peer.until_ended(0.5, b" ")
     assert content == b""
@@ -70,7 +70,7 @@ async def _body(url: str) -> int:
 
 async def _frame(url: str, token: str | None) -> int:
     """A part of one, and then a little more, never all."""
-    async with Frames.opened(url, token) as peer:
+    async with Frames.open(url, token) as peer:
         peer.say(frame(0x81, b" " * 10_000)[:100])
         seconds, content = await peer.until_ended(0.5, b" ")
     assert close_code(content) == 1008
@@ -79,7 +79,7 @@ async def _frame(url: str, token: str | None) -> int:
 
 async def _fragments(url: str, token: str | None) -> int:
     """One after the other, pings in between, never the last."""
-    async with Frames.opened(url, token) as peer:
+    async with Frames.open(url, token) as peer:
         peer.say(frame(0x01, b" "))
         seconds, content = await peer.until_ended(0.5, frame(0x00, b" ") + frame(0x89))
     assert close_code(content) == 1008
@@ -102,7 +102,7 @@ async def _unread_but_closed(url: str, token: str | None) -> int:
 
 async def _slow_body(url: str) -> None:
     """Twelve parts in twelve seconds are a request like any other."""
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say(post("", length=len(NAME)))
         for at in range(12):
             await asyncio.sleep(1)
@@ -112,7 +112,7 @@ async def _slow_body(url: str) -> None:
 
 async def _slow_messages(url: str, token: str | None) -> None:
     """Each is finished in time, and there is always one begun."""
-    async with Frames.opened(url, token) as peer:
+    async with Frames.open(url, token) as peer:
         ping = message({"type": "ping"})
         peer.say(ping[:5])
         for _ in range(13):
@@ -130,7 +130,7 @@ async def test_an_incomplete_request_does_not_delay_the_end_of_the_server(
         Accept="text/event-stream",
         Authorization=f"Bearer {carrier.owner.token}",
     )
-    async with Peer.connected(server.url) as half, Peer.connected(server.url) as late:
+    async with Peer.connect(server.url) as half, Peer.connect(server.url) as late:
         half.say(post("", length=1_000))
         late.say(streaming[:-1])
         async with signed_in(server.url, carrier.owner.token) as socket:

@@ -21,7 +21,7 @@ from tests.support.api.sockets import (
     acknowledged,
     closed,
     hear,
-    opened,
+    open_socket,
     say,
     signed_in,
     subscribe,
@@ -64,7 +64,7 @@ async def test_the_only_subprotocol_is_graphql_transport_ws(
 
 @pytest.mark.parametrize("payload", [{}, {"payload": None}, {"payload": {}}, {"payload": {"a": 1}}])
 async def test_an_init_needs_no_payload(api: Program, payload: dict[str, Any]) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT | payload)
         assert await hear(socket) == ACK
 
@@ -73,7 +73,7 @@ async def test_a_client_without_an_init_in_time_is_closed_with_4408(
     api: Program,
 ) -> None:
     async def pinging() -> int | None:
-        async with opened(api.url) as socket:
+        async with open_socket(api.url) as socket:
             while True:
                 try:
                     await until_pong(socket)
@@ -82,7 +82,7 @@ async def test_a_client_without_an_init_in_time_is_closed_with_4408(
                     return socket.close_code
 
     async def silent() -> int | None:
-        async with opened(api.url) as socket:
+        async with open_socket(api.url) as socket:
             return await closed(socket)
 
     async with acknowledged(api.url) as accepted:
@@ -105,7 +105,7 @@ async def test_a_duplicate_id_closes_with_4409_and_names_it(carrier: Carrier, id
 
 async def test_an_operation_can_be_subscribed_together_with_the_init(carrier: Carrier) -> None:
     """Messages are processed in order, so that the ack is still first."""
-    async with opened(carrier.url) as socket:
+    async with open_socket(carrier.url) as socket:
         init = INIT | {"payload": {"authorization": f"Bearer {carrier.owner.token}"}}
         await say(socket, init, subscribe("1", LIVE))
         assert await hear(socket) == ACK

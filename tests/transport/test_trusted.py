@@ -24,7 +24,7 @@ def _manifest(folder: Path, value: Any) -> Path:
     return path
 
 
-def _refused(documents: trusted.Documents, query: str | None, id: str | None) -> str:
+def _refusal_code(documents: trusted.Documents, query: str | None, id: str | None) -> str:
     with pytest.raises(refusals.Refusal) as error:
         documents.resolve(query, id)
     return error.value.code
@@ -43,20 +43,20 @@ def test_a_document_is_found_by_its_id_in_either_form(
 def test_a_request_names_exactly_one_known_document(tmp_path: Path) -> None:
     documents = trusted.load(_manifest(tmp_path, {ID: TEXT}))
     assert documents.resolve("{ __typename }", None) == "{ __typename }"
-    assert _refused(documents, TEXT, ID) == "BAD_REQUEST"
-    assert _refused(documents, None, None) == "BAD_REQUEST"
-    assert _refused(documents, None, "other") == "DOCUMENT_UNKNOWN"
+    assert _refusal_code(documents, TEXT, ID) == "BAD_REQUEST"
+    assert _refusal_code(documents, None, None) == "BAD_REQUEST"
+    assert _refusal_code(documents, None, "other") == "DOCUMENT_UNKNOWN"
 
 
 def test_without_a_manifest_no_id_is_known() -> None:
     assert trusted.load(None).resolve(TEXT, None) == TEXT
-    assert _refused(trusted.load(None), None, ID) == "DOCUMENT_UNKNOWN"
+    assert _refusal_code(trusted.load(None), None, ID) == "DOCUMENT_UNKNOWN"
 
 
 def test_if_only_trusted_documents_are_allowed_their_text_is_also_refused(tmp_path: Path) -> None:
     documents = trusted.load(_manifest(tmp_path, {ID: TEXT}), only=True)
     assert documents.resolve(None, ID) == TEXT
-    assert _refused(documents, TEXT, None) == "DOCUMENTS_ONLY"
+    assert _refusal_code(documents, TEXT, None) == "DOCUMENTS_ONLY"
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ async def test_a_server_of_trusted_documents_runs_only_them(
             ({"documentId": ID, "query": TEXT}, "BAD_REQUEST"),
             ({}, "BAD_REQUEST"),
         ]:
-            for answer in (await _posted(program.url, body), await _got(program.url, body)):
+            for answer in (await _post(program.url, body), await _get(program.url, body)):
                 assert answer.status_code == (200 if code == "Query" else 400)
                 assert code in answer.text
 
 
-async def _posted(url: str, body: dict[str, str]) -> httpx2.Response:
+async def _post(url: str, body: dict[str, str]) -> httpx2.Response:
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
         return await client.post(f"{url}/graphql", json=body, headers=ACCEPTED)
 
 
-async def _got(url: str, params: dict[str, str]) -> httpx2.Response:
+async def _get(url: str, params: dict[str, str]) -> httpx2.Response:
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
         return await client.get(f"{url}/graphql", params=params, headers=ACCEPTED)
 

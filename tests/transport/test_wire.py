@@ -26,7 +26,7 @@ from tests.support.api.sockets import (
     acknowledged,
     closed,
     hear,
-    opened,
+    open_socket,
     say,
     signed_in,
     subscribe,
@@ -57,7 +57,7 @@ PING = {"type": "ping"}
 async def test_request_headers_that_are_too_long_are_refused_immediately(
     api: Program, head: str
 ) -> None:
-    async with Peer.connected(api.url) as peer:
+    async with Peer.connect(api.url) as peer:
         peer.say(head)
         seconds, content = await peer.end()
     assert seconds < 5
@@ -70,7 +70,7 @@ async def test_request_headers_that_are_too_long_are_refused_immediately(
 
 @pytest.mark.parametrize("more", ["a: " + "x" * 9_000 + "\r\n", "a: b\r\n" * 200])
 async def test_a_handshake_with_too_many_headers_is_answered(api: Program, more: str) -> None:
-    async with Peer.connected(api.url) as peer:
+    async with Peer.connect(api.url) as peer:
         peer.say(HANDSHAKE.replace("\r\n\r\n", f"\r\n{more}\r\n"))
         async with asyncio.timeout(15):
             _, content = await peer.end()
@@ -81,7 +81,7 @@ async def test_a_handshake_with_too_many_headers_is_answered(api: Program, more:
 async def test_an_invalid_request_is_answered_with_400_and_the_common_headers(
     api: Program,
 ) -> None:
-    async with Peer.connected(api.url) as peer:
+    async with Peer.connect(api.url) as peer:
         peer.say("nonsense\r\n\r\n")
         _, content = await peer.end()
     assert content.startswith(b"HTTP/1.1 400 ")
@@ -91,7 +91,7 @@ async def test_an_invalid_request_is_answered_with_400_and_the_common_headers(
 
 
 async def test_headers_within_the_limit_are_read(api: Program) -> None:
-    async with Peer.connected(api.url) as peer:
+    async with Peer.connect(api.url) as peer:
         for _ in range(3):  # each for itself
             peer.say(post(NAME, x="x" * 32_000))
             assert b" 200 " in await peer.reader.readuntil(b"\r\n\r\n")
@@ -99,7 +99,7 @@ async def test_headers_within_the_limit_are_read(api: Program) -> None:
 
 
 async def test_pipelined_requests_are_answered_in_order(api: Program) -> None:
-    async with Peer.connected(api.url) as peer:
+    async with Peer.connect(api.url) as peer:
         names = [json.dumps({"query": f"{{ a{n}: __typename }}"}) for n in range(300)]
         peer.say("".join(map(post, names)))
         for n in range(300):
@@ -109,7 +109,7 @@ async def test_pipelined_requests_are_answered_in_order(api: Program) -> None:
 
 async def test_a_body_of_the_maximum_size_is_read(carrier: Carrier) -> None:
     body = json.dumps({"query": "{ __typename }", "variables": {"a": "x" * 900_000}})
-    async with Peer.connected(carrier.url) as peer:
+    async with Peer.connect(carrier.url) as peer:
         for _ in range(2):
             peer.say(post(body, Authorization=f"Bearer {carrier.owner.token}"))
             assert b" 200 " in await peer.reader.readuntil(b"\r\n\r\n")
@@ -121,7 +121,7 @@ async def test_a_body_of_the_maximum_size_is_read(carrier: Carrier) -> None:
 
 async def test_an_unauthenticated_caller_sends_at_most_64_kib(carrier: Carrier) -> None:
     for content in (message(PING) * 3_000, INIT_MESSAGE + message({"a": "x" * 70_000})):
-        async with Frames.opened(carrier.url) as peer:
+        async with Frames.open(carrier.url) as peer:
             peer.say(content)
             _, reply = await peer.end()
             assert close_code(reply) in (1009, None)  # None: it was reset while it still sent
@@ -132,7 +132,7 @@ async def test_an_unauthenticated_caller_sends_at_most_64_kib(carrier: Carrier) 
 
 
 async def test_a_message_cannot_exceed_its_frame_limit(carrier: Carrier) -> None:
-    async with Frames.opened(carrier.url, carrier.owner.token) as peer:
+    async with Frames.open(carrier.url, carrier.owner.token) as peer:
         peer.say(frame(0x01) + frame(0x00) * 2_000)
         assert await peer.code() == 1009
 
@@ -145,7 +145,7 @@ async def test_the_oldest_of_too_many_unauthenticated_connections_is_closed(
         socket = await stack.enter_async_context(signed_in(server.url, carrier.owner.token))
         first = await stack.enter_async_context(acknowledged(server.url))
         for _ in range(connection_monitor.MAX_UNAUTHENTICATED_SOCKETS - 1):
-            await stack.enter_async_context(Frames.opened(server.url))
+            await stack.enter_async_context(Frames.open(server.url))
         assert await until_pong(first) == []
         for _ in range(3):  # an immediately authenticated socket is not unauthenticated for long
             async with signed_in(server.url, carrier.owner.token):
@@ -153,7 +153,7 @@ async def test_the_oldest_of_too_many_unauthenticated_connections_is_closed(
         going = asyncio.create_task(closed(first))
         async with asyncio.timeout(10):
             while not going.done():
-                await stack.enter_async_context(Frames.opened(server.url))
+                await stack.enter_async_context(Frames.open(server.url))
                 await asyncio.sleep(0.1)
         assert await going == 1013
         assert await until_pong(socket) == []
@@ -172,7 +172,7 @@ FLOODS = {
 async def test_a_flood_on_one_socket_delays_no_other(carrier: Carrier, flood: bytes) -> None:
     async with (
         signed_in(carrier.url, carrier.owner.token) as other,
-        Frames.opened(carrier.url, carrier.owner.token) as peer,
+        Frames.open(carrier.url, carrier.owner.token) as peer,
     ):
         reading = asyncio.create_task(peer.end())
         peer.say(flood)
@@ -194,7 +194,7 @@ async def test_an_internal_error_in_a_socket_closes_it_with_1011_and_an_id(
     async with db.connection() as connection:
         await connection.execute("ALTER TABLE sessions RENAME TO sessions_away")
     try:
-        async with opened(carrier.url) as socket:
+        async with open_socket(carrier.url) as socket:
             await say(socket, with_token(carrier.owner.token or ""))
             assert await closed(socket) == 1011
             assert (socket.close_reason or "").startswith("Internal error ")

@@ -32,7 +32,7 @@ async def wake(books: Books, redis: Redis, customer_id: int | None = None) -> No
     await fact_signals.publish(redis, books.account_id, customer_id, Kind.INVOICE_ISSUED, 1)
 
 
-async def kept(books: Books, customer_id: int | None = None) -> list[int | None]:
+async def stored_facts(books: Books, customer_id: int | None = None) -> list[int | None]:
     """The invoices of a stream, by their ids."""
     facts = await fact_log.read_after(books.account_id, customer_id, Kind.INVOICE_ISSUED, 0, 1_000)
     assert [fact.number for fact in facts] == list(range(1, len(facts) + 1))
@@ -79,14 +79,14 @@ async def test_drafts_refusals_and_repeated_requests_create_no_facts(books: Book
     for day in (2, 3, 4):
         await books.call(at(day), "1")
     draft = await books.generate(2, issue=False)
-    assert await kept(books) == []
+    assert await stored_facts(books) == []
     with pytest.raises(Refusal):
         await books.generate(3, expected="7")
     invoice = await books.generate(3, key="once")
     assert await books.generate(3, key="once") == invoice
     await invoicing.discard_draft(books.account_id, draft.id, now=NOW)
-    assert await kept(books) == [invoice.id]
-    assert await kept(books, books.customer_id) == [invoice.id]
+    assert await stored_facts(books) == [invoice.id]
+    assert await stored_facts(books, books.customer_id) == [invoice.id]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -126,7 +126,7 @@ async def test_facts_of_concurrent_invoices_follow_their_order_of_issue(
         assert await numbers(another, len(issued)) == expected
     for customer in customers:
         mine = [invoice.id for invoice in page.invoices if invoice.customer_id == customer]
-        assert await kept(books, customer) == mine
+        assert await stored_facts(books, customer) == mine
 
 
 async def test_a_push_shows_the_current_state_of_an_invoice(books: Books, redis: Redis) -> None:

@@ -87,7 +87,7 @@ async def test_a_first_record_stored_during_a_currency_change_uses_the_new_curre
         ["OTHER_CURRENCY"] if currency else []
     )
     assert answer["accepted"] == (0 if currency else 1)
-    assert len(await sample_records.stored(switch.account_id)) == answer["accepted"]
+    assert len(await sample_records.stored_records(switch.account_id)) == answer["accepted"]
 
 
 async def test_a_customer_can_be_renamed_while_its_records_are_being_stored(

@@ -67,7 +67,7 @@ async def small(database: str) -> AsyncIterator[rate_cache.RateCache]:
 
 
 @asynccontextmanager
-async def held(database_table: str) -> AsyncIterator[None]:
+async def lock_table(database_table: str) -> AsyncIterator[None]:
     """Blocks reads of the table."""
     async with db.transaction() as conn:
         await conn.execute(f"LOCK TABLE {database_table} IN ACCESS EXCLUSIVE MODE")
@@ -78,7 +78,7 @@ async def test_a_cached_rate_card_is_not_read_again(prices: Prices) -> None:
     cache = rate_cache.RateCache()
     await prices.set("1")
     assert await prices.read(cache) == Decimal("0.01")
-    async with held("rates"):
+    async with lock_table("rates"):
         assert await outside(prices, cache) == Decimal("0.01")
 
 
@@ -106,7 +106,7 @@ async def test_a_large_card_is_queried_per_number_until_it_is_cached(
     assert await prices.read(small) == Decimal("0.01")
     assert small.is_reading
     await small.wait_until_idle()
-    async with held("rates"):
+    async with lock_table("rates"):
         assert await outside(prices, small) == Decimal("0.01")
 
 

@@ -36,7 +36,7 @@ CHANGES = "subscription { checklistChanged { customerId outstanding } }"
 
 
 @dataclass(frozen=True)
-class Sent:
+class Outbox:
     """Where letters and texts arrive."""
 
     mail: message_servers.MailServer
@@ -44,7 +44,7 @@ class Sent:
 
 
 @pytest.fixture
-async def sent(api: Program) -> AsyncIterator[Sent]:
+async def outbox(api: Program) -> AsyncIterator[Outbox]:
     async with message_servers.mail_server() as mail:
         with message_servers.text_server() as texts:
             environment = {
@@ -55,7 +55,7 @@ async def sent(api: Program) -> AsyncIterator[Sent]:
                 "CALLBOARD_SMS_URL": texts.url,
             }
             with Program.worker(environment):
-                yield Sent(mail, texts)
+                yield Outbox(mail, texts)
 
 
 def _account(api: Program) -> None:
@@ -71,7 +71,7 @@ def _account(api: Program) -> None:
     assert set(json.loads(process.stdout)) == {"accountId", "staffId"}
 
 
-class Told:
+class ChecklistStream:
     """A subscriber to every change of a checklist."""
 
     def __init__(self, socket: Any, asks: Caller, query: str, path: tuple[str, ...]) -> None:
@@ -97,10 +97,10 @@ class Told:
 
 
 @asynccontextmanager
-async def _told(url: str, asks: Caller, query: str, *path: str) -> AsyncIterator[Told]:
+async def _told(url: str, asks: Caller, query: str, *path: str) -> AsyncIterator[ChecklistStream]:
     async with signed_in(url, asks.token) as socket:
         await say(socket, subscribe("1", CHANGES))
-        stream = Told(socket, asks, query, path)
+        stream = ChecklistStream(socket, asks, query, path)
         stream.left = await stream.codes()
         yield stream
 
@@ -114,18 +114,18 @@ async def _second_factor(caller: Caller) -> list[str]:
 
 
 async def test_staff_resolve_the_checklist_of_a_new_account_and_a_contact_its_own(
-    api: Program, sent: Sent
+    api: Program, outbox: Outbox
 ) -> None:
     _account(api)
     owner = await sign_in(api.url, EMAIL)
-    customer = await _owner_puts_right(api, owner, sent)
-    person = await _contact_settles_in(api, owner, customer, sent)
+    customer = await _owner_puts_right(api, owner, outbox)
+    person = await _contact_settles_in(api, owner, customer, outbox)
     await _is_told_in_german_at_lord_howe(person)
     await _picks_a_username(owner, person, customer)
     await _logs_out_everywhere(api, person)
 
 
-async def _owner_puts_right(api: Program, owner: Caller, sent: Sent) -> str:
+async def _owner_puts_right(api: Program, owner: Caller, outbox: Outbox) -> str:
     async with _told(api.url, owner, OF_ACCOUNT, "account") as stream:
         assert stream.left == {
             "VERIFY_EMAIL",
@@ -136,11 +136,11 @@ async def _owner_puts_right(api: Program, owner: Caller, sent: Sent) -> str:
             "ENABLE_TWO_FACTOR",
         }
         await owner.ask("mutation { requestEmailVerification { __typename } }")
-        token = message_servers.token_in(await sent.mail.arrived(EMAIL))
+        token = message_servers.token_in(await outbox.mail.arrived(EMAIL))
         await Caller(api.url).do("verifyEmail", "Verified", "at", token=token)
         await stream.without("VERIFY_EMAIL")
         await owner.do("updateProfile", "Profile", "__typename", mobile=OWNERS_MOBILE)
-        await _verify_mobile(owner, OWNERS_MOBILE, sent)
+        await _verify_mobile(owner, OWNERS_MOBILE, outbox)
         await stream.without("VERIFY_MOBILE")
         first = {"name": "First", "reference": "first", "currency": "EUR"}
         customer = await owner.do("createCustomer", "Customer", "id", **first)
@@ -158,23 +158,23 @@ async def _owner_puts_right(api: Program, owner: Caller, sent: Sent) -> str:
     return id
 
 
-async def _verify_mobile(who: Caller, mobile: str, sent: Sent) -> None:
+async def _verify_mobile(who: Caller, mobile: str, outbox: Outbox) -> None:
     await who.ask("mutation { requestMobileVerification { __typename } }")
-    code = await sent.texts.code(mobile)
+    code = await outbox.texts.code(mobile)
     await who.do("verifyMobile", "Verified", "address", code=code)
 
 
-async def _contact_settles_in(api: Program, owner: Caller, customer: str, sent: Sent) -> Caller:
+async def _contact_settles_in(api: Program, owner: Caller, customer: str, outbox: Outbox) -> Caller:
     """From the invitation to the second sign-in."""
     invited = {"customerId": customer, "name": "A person", "email": PERSON, "mobile": MOBILE}
     await owner.do("createContact", "Contact", "id", **invited)
-    token = message_servers.token_in(await sent.mail.arrived(PERSON))
+    token = message_servers.token_in(await outbox.mail.arrived(PERSON))
     accepted = {"token": token, "password": PASSWORD}
     await Caller(api.url).do("acceptInvitation", "PasswordChanged", "at", **accepted)
     person = await sign_in(api.url, PERSON)
     async with _told(api.url, person, OF_CONTACT, "customer") as stream:
         assert stream.left == {"VERIFY_MOBILE"}  # the invitation proved the mail
-        await _verify_mobile(person, MOBILE, sent)
+        await _verify_mobile(person, MOBILE, outbox)
         await stream.without("VERIFY_MOBILE")
     recovery = await _second_factor(person)
     login = {"email": PERSON, "password": PASSWORD}

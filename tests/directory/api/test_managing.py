@@ -30,7 +30,7 @@ VIEWER = "{ viewer { __typename } }"
 
 
 @asynccontextmanager
-async def held(account_id: int, *tables: str, waiting: int) -> AsyncIterator[None]:
+async def lock_rows(account_id: int, *tables: str, waiting: int) -> AsyncIterator[None]:
     """Locks the account's rows until `waiting` statements wait; few statements of one person and
     account run concurrently."""
     async with db.transaction() as conn:
@@ -95,7 +95,7 @@ async def test_the_same_input_again_is_no_change(carrier: Carrier) -> None:
 
 async def test_of_two_editors_of_the_same_version_only_one_succeeds(carrier: Carrier) -> None:
     customer = await carrier.customer()
-    async with held(carrier.account_id, "customers", waiting=2):
+    async with lock_rows(carrier.account_id, "customers", waiting=2):
         tasks = [
             asyncio.create_task(
                 update(carrier, customer, "version", expectedVersion=1, city=f"City {number}")
@@ -286,7 +286,7 @@ async def test_one_owner_remains_if_all_leave_concurrently(carrier: Carrier) -> 
             "updateStaff", "Staff", "id", staffId=ids[number], role="SUPPORT"
         )
 
-    async with held(carrier.account_id, "staff", "logins", waiting=2):
+    async with lock_rows(carrier.account_id, "staff", "logins", waiting=2):
         tasks = [asyncio.create_task(leave(number)) for number in range(4)]
     answers = await asyncio.gather(*tasks)
     assert [result.get("code") for result in answers].count("LAST_OWNER") == 1

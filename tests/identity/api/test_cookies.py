@@ -13,7 +13,7 @@ from schema.engine import exchange
 from server import cookies
 from tests.support.api.browsers import COOKIE, CSRF, LOGIN, VIEWER, Browser, new_contact
 from tests.support.api.callers import PASSWORD, Caller, Carrier
-from tests.support.api.sockets import ACK, INIT, hear, opened, say, subscribe
+from tests.support.api.sockets import ACK, INIT, hear, open_socket, say, subscribe
 
 STAFF = {"viewer": {"__typename": "Staff"}}
 
@@ -127,7 +127,7 @@ async def test_a_cookie_signs_in_a_socket_of_a_callboard_page_and_of_no_other_pa
         (carrier.url, "garbage", None),
     ]:
         headers = {"Cookie": f"{COOKIE}={token}"}
-        async with opened(carrier.url, origin=origin, additional_headers=headers) as socket:
+        async with open_socket(carrier.url, origin=origin, additional_headers=headers) as socket:
             await say(socket, INIT)
             assert await hear(socket) == ACK
             await say(socket, subscribe("1", VIEWER))
@@ -135,7 +135,7 @@ async def test_a_cookie_signs_in_a_socket_of_a_callboard_page_and_of_no_other_pa
             assert (data and data["viewer"]["__typename"]) == expected
     headers = {"Cookie": f"{COOKIE}={good}", "Origin": "https://evil.example"}
     with pytest.raises(InvalidStatus) as error:
-        async with opened(carrier.url, additional_headers=headers):
+        async with open_socket(carrier.url, additional_headers=headers):
             pass
     assert error.value.response.status_code == 403
 

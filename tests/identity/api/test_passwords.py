@@ -269,7 +269,7 @@ async def _accept(carrier: Carrier, token: str, password: str = NEW) -> dict[str
     )
 
 
-async def _invited(carrier: Carrier) -> str:
+async def _invite(carrier: Carrier) -> str:
     """The e-mail of a contact without a password."""
     _, _, email = await new_contact(carrier)
     await _fetch("UPDATE logins SET password_hash = NULL WHERE email = $1", email)
@@ -279,7 +279,7 @@ async def _invited(carrier: Carrier) -> str:
 async def test_an_invitation_sets_the_first_password_and_verifies_the_address(
     carrier: Carrier,
 ) -> None:
-    email = await _invited(carrier)
+    email = await _invite(carrier)
     assert (await At(carrier.url).login(email))["code"] == "WRONG_CREDENTIALS"
     token = await _link(email, INVITATION)
     assert "at" in await _accept(carrier, token)
@@ -290,7 +290,7 @@ async def test_an_invitation_sets_the_first_password_and_verifies_the_address(
 
 
 async def test_an_invitation_cannot_set_a_second_password(carrier: Carrier) -> None:
-    email = await _invited(carrier)
+    email = await _invite(carrier)
     invitation, reset = await _link(email, INVITATION), await _link(email, RESET)
     assert "at" in await _reset(carrier, reset)
     assert (await _accept(carrier, invitation, PASSWORD))["code"] == "LINK_NOT_GOOD"
@@ -299,7 +299,7 @@ async def test_an_invitation_cannot_set_a_second_password(carrier: Carrier) -> N
 
 
 async def test_the_audit_log_records_actions_by_link(carrier: Carrier) -> None:
-    email = await _invited(carrier)
+    email = await _invite(carrier)
     await _accept(carrier, await _link(email, INVITATION))
     await _reset(carrier, await _link(email, RESET))
     login = await _login_row(email)

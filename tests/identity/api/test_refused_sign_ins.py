@@ -90,7 +90,7 @@ async def test_every_reason_is_recorded(carrier: Carrier, api_redis: Redis) -> N
     assert reasons_of_entries == ["ADDRESS_NOT_ALLOWED", "TOO_MANY_TRIES", "WRONG_OTP"]
 
 
-async def _noted(email: str, address: str | None, at: datetime) -> None:
+async def _record_refusal(email: str, address: str | None, at: datetime) -> None:
     person = await logins.person_of_email(email, None)
     assert person is not None
     refusals = refused_sign_ins.RefusedSignIns()
@@ -111,10 +111,10 @@ async def test_a_flood_from_one_network_is_one_entry_an_hour(carrier: Carrier) -
     _, _, email = await new_contact(carrier)
     now = clock.now()
     for number in range(5):
-        await _noted(email, f"2001:db8::{number}", now + timedelta(minutes=number))
-        await _noted(email, None, now + timedelta(minutes=number))
+        await _record_refusal(email, f"2001:db8::{number}", now + timedelta(minutes=number))
+        await _record_refusal(email, None, now + timedelta(minutes=number))
     assert await _count(carrier) == 2
-    await _noted(email, "2001:db8::9", now + timedelta(minutes=61))
+    await _record_refusal(email, "2001:db8::9", now + timedelta(minutes=61))
     assert await _count(carrier) == 3
 
 
@@ -125,11 +125,11 @@ async def test_a_flood_from_many_networks_is_twenty_entries_an_hour_per_login(
     (_, _, email), (_, _, other) = await new_contact(carrier), await new_contact(carrier)
     now = clock.now()
     for number in range(40):
-        await _noted(email, f"198.51.100.{number}", now)
+        await _record_refusal(email, f"198.51.100.{number}", now)
     assert await _count(carrier) == 20
-    await _noted(other, "198.51.100.1", now)
+    await _record_refusal(other, "198.51.100.1", now)
     assert await _count(carrier) == 21
-    await _noted(email, "198.51.100.99", now + timedelta(minutes=61))
+    await _record_refusal(email, "198.51.100.99", now + timedelta(minutes=61))
     assert await _count(carrier) == 22
 
 

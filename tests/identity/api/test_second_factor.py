@@ -23,13 +23,13 @@ def _code(secret: str, steps: int = 0) -> str:
     return pyotp.TOTP(secret).at(clock.now() + timedelta(seconds=30 * steps))
 
 
-async def _offered(caller: Caller) -> dict[str, Any]:
+async def _offer(caller: Caller) -> dict[str, Any]:
     return await caller.do("enableTwoFactor", "TwoFactorSetup", "secret uri qr", password=PASSWORD)
 
 
-async def _enabled(caller: Caller) -> tuple[str, list[str]]:
+async def _enable(caller: Caller) -> tuple[str, list[str]]:
     """The secret in force and its recovery codes. The code of the step before now is used up."""
-    secret = (await _offered(caller))["secret"]
+    secret = (await _offer(caller))["secret"]
     recovery_codes = await caller.do(
         "confirmTwoFactor", "RecoveryCodes", "codes", code=_code(secret, -1)
     )
@@ -49,7 +49,7 @@ async def test_a_second_factor_is_requested_after_the_right_password(
     caller, email = carrier.owner, carrier.email
     if who == "contact":
         caller, _, email = await new_contact(carrier)
-    secret, _ = await _enabled(caller)
+    secret, _ = await _enable(caller)
     assert await _login(carrier, email, password="not the password") == "WRONG_CREDENTIALS"
     assert await _login(carrier, email, password="not it", otp=_code(secret)) == "WRONG_CREDENTIALS"
     assert await _login(carrier, email) == "OTP_REQUIRED"
@@ -59,7 +59,7 @@ async def test_a_second_factor_is_requested_after_the_right_password(
 
 async def test_a_secret_is_active_once_it_is_confirmed(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    first, second = await _offered(person), await _offered(person)
+    first, second = await _offer(person), await _offer(person)
     assert (await person.ask(STATE))["twoFactor"] == {"enabledAt": None, "recoveryCodesLeft": 0}
     assert (await _login(carrier, email)).startswith("cb_")
     for code in ("000000", "x", _code(first["secret"])):
@@ -71,14 +71,14 @@ async def test_a_secret_is_active_once_it_is_confirmed(carrier: Carrier) -> None
     state = (await person.ask(STATE))["twoFactor"]
     assert state["enabledAt"]
     assert state["recoveryCodesLeft"] == 10
-    assert (await _offered(person))["code"] == "TWO_FACTOR_ON"
+    assert (await _offer(person))["code"] == "TWO_FACTOR_ON"
     again = await person.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
     assert again["code"] == "NO_TWO_FACTOR"
 
 
 async def test_the_qr_code_contains_the_uri(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    offered = await _offered(person)
+    offered = await _offer(person)
     uri = pyotp.parse_uri(offered["uri"])
     assert isinstance(uri, pyotp.TOTP)
     assert (uri.secret, uri.name, uri.issuer) == (offered["secret"], email, "Example Voice")
@@ -90,7 +90,7 @@ async def test_the_qr_code_contains_the_uri(carrier: Carrier) -> None:
 
 async def test_a_code_is_valid_once_even_for_concurrent_sign_ins(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    secret, _ = await _enabled(person)
+    secret, _ = await _enable(person)
     code = _code(secret)
     result = await asyncio.gather(*(_login(carrier, email, otp=code) for _ in range(4)))
     assert sorted(answer[:9] for answer in result)[:3] == ["WRONG_OTP"] * 3
@@ -100,7 +100,7 @@ async def test_a_code_is_valid_once_even_for_concurrent_sign_ins(carrier: Carrie
 
 async def test_a_code_older_than_the_last_accepted_one_is_refused(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    secret, _ = await _enabled(person)
+    secret, _ = await _enable(person)
     ahead, before = _code(secret, 1), _code(secret)
     assert (await _login(carrier, email, otp=ahead)).startswith("cb_")
     assert await _login(carrier, email, otp=before) == "WRONG_OTP"
@@ -108,7 +108,7 @@ async def test_a_code_older_than_the_last_accepted_one_is_refused(carrier: Carri
 
 async def test_a_recovery_code_is_valid_once(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    _, codes = await _enabled(person)
+    _, codes = await _enable(person)
     typed = codes[0].replace("-", " ").upper()
     assert (await _login(carrier, email, otp=typed)).startswith("cb_")
     assert await _login(carrier, email, otp=codes[0]) == "WRONG_OTP"
@@ -119,7 +119,7 @@ async def test_a_recovery_code_is_valid_once(carrier: Carrier) -> None:
 
 async def test_new_recovery_codes_replace_the_old_ones(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    _, old = await _enabled(person)
+    _, old = await _enable(person)
     recovery_codes = await person.do(
         "regenerateRecoveryCodes", "RecoveryCodes", "codes", password=PASSWORD
     )
@@ -131,7 +131,7 @@ async def test_removing_the_second_factor_needs_the_password_and_removes_the_cod
     carrier: Carrier,
 ) -> None:
     person, _, email = await new_contact(carrier)
-    await _enabled(person)
+    await _enable(person)
     off = ("disableTwoFactor", "TwoFactorDisabled", "at")
     answer = await person.do(*off, password="not the password")
     assert (answer["code"], answer["field"]) == ("WRONG_PASSWORD", "password")
@@ -141,7 +141,7 @@ async def test_removing_the_second_factor_needs_the_password_and_removes_the_cod
     assert (await person.do(*off, password=PASSWORD))["code"] == "NO_TWO_FACTOR"
     codes = await person.do("regenerateRecoveryCodes", "RecoveryCodes", "codes", password=PASSWORD)
     assert codes["code"] == "NO_TWO_FACTOR"
-    await _enabled(person)
+    await _enable(person)
     assert (await person.ask(STATE))["twoFactor"]["recoveryCodesLeft"] == 10
 
 
@@ -157,7 +157,7 @@ async def test_a_wrong_password_changes_nothing(carrier: Carrier) -> None:
 
 async def test_neither_secret_nor_recovery_codes_are_stored_in_plain_text(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    secret, codes = await _enabled(person)
+    secret, codes = await _enable(person)
     async with db.connection() as conn:
         login = await conn.fetchrow("SELECT * FROM logins WHERE email = $1", email)
         rows = await conn.fetch("SELECT * FROM recovery_codes WHERE login_id = $1", login["id"])
@@ -176,7 +176,7 @@ async def test_ten_wrong_codes_block_their_sender_and_not_the_owner(
     """An attacker with the password guesses codes from elsewhere; the owner signs in from a
     known network."""
     person, _, email = await new_contact(carrier)
-    secret, _ = await _enabled(person)
+    secret, _ = await _enable(person)
     await enter(api_redis, try_limits.otp(email, "198.51.0.1/32", at_home=False), 9)
     assert await _login(carrier, email, otp="000000") == "WRONG_OTP"
     assert await _login(carrier, email, otp="000000") == "TOO_MANY_TRIES"
@@ -190,7 +190,7 @@ async def test_a_password_reset_by_link_does_not_allow_more_guesses_of_a_code(
     """An attacker who reads the mail of a person can set its password, but has not its second
     factor."""
     person, _, email = await new_contact(carrier)
-    await _enabled(person)
+    await _enable(person)
     thief = At(carrier.url)
     site = try_limits.site_of(thief.address)
     await try_limits.trust(patient(api_redis), email, site)
@@ -202,7 +202,7 @@ async def test_a_password_reset_by_link_does_not_allow_more_guesses_of_a_code(
 async def test_a_secret_sealed_with_another_key_cannot_be_used(carrier: Carrier) -> None:
     """As after a change of CALLBOARD_SECRET_KEY: recovery codes remain valid."""
     person, _, email = await new_contact(carrier)
-    secret, codes = await _enabled(person)
+    secret, codes = await _enable(person)
     async with db.connection() as conn:
         await conn.execute(
             "UPDATE logins SET totp_secret = overlay(totp_secret placing '\\x4141' from 80)"

@@ -108,7 +108,7 @@ async def person(carrier: Carrier) -> Person:
     return Person(carrier, caller, customer, row.email, mobile)
 
 
-def nobody(person: Person) -> Caller:
+def anonymous(person: Person) -> Caller:
     return Caller(person.caller.url)
 
 
@@ -148,14 +148,14 @@ async def test_the_link_in_the_mail_verifies_the_address_and_closes_the_item(
         assert not telling.done()
         stream = (person.carrier.account_id, number(person.customer), Kind.CHECKLIST_CHANGED)
         last = await fact_log.last_number(*stream)
-        answer = await verify_email(nobody(person), message_servers.token_in(letter))
+        answer = await verify_email(anonymous(person), message_servers.token_in(letter))
         assert await fact_log.last_number(*stream) == last + 1  # with the answer, by no sweep
         assert (answer["__typename"], answer["address"]) == ("Verified", person.email)
         async with asyncio.timeout(30):
             assert (await telling)["customerId"] == person.customer
     assert (await person.own())["emailVerifiedAt"] == answer["at"]
     assert "VERIFY_EMAIL" not in await person.codes()
-    again = await verify_email(nobody(person), message_servers.token_in(letter))
+    again = await verify_email(anonymous(person), message_servers.token_in(letter))
     assert (again["__typename"], again["code"]) == ("Conflict", "ALREADY_VERIFIED")
     assert (await person.request("requestEmailVerification"))["code"] == "ALREADY_VERIFIED"
 
@@ -167,9 +167,9 @@ async def test_the_button_of_the_page_runs_the_mutation_that_takes_the_link(
     link = message_servers.link_in(await post.mail.arrived(person.email))
     page = pages.PAGES[pages.Kind.VERIFY_EMAIL]
     token = link.partition("token=")[2]
-    answer = await nobody(person).ask(page.document, input={"token": token})
+    answer = await anonymous(person).ask(page.document, input={"token": token})
     assert answer["verifyEmail"] == {"__typename": "Verified"}
-    answer = await nobody(person).ask(page.document, input={"token": "x"})
+    answer = await anonymous(person).ask(page.document, input={"token": "x"})
     assert answer["verifyEmail"]["code"] == "BAD_LINK"
 
 
@@ -184,8 +184,8 @@ async def test_another_mail_can_be_sent_after_a_minute_and_invalidates_the_earli
     await person.wait(minutes=1)
     await person.request("requestEmailVerification")
     second = message_servers.token_in(await post.mail.arrived(person.email, count=2))
-    assert (await verify_email(nobody(person), first))["code"] == "BAD_LINK"
-    assert (await verify_email(nobody(person), second))["__typename"] == "Verified"
+    assert (await verify_email(anonymous(person), first))["code"] == "BAD_LINK"
+    assert (await verify_email(anonymous(person), second))["__typename"] == "Verified"
 
 
 async def test_concurrent_requests_send_one_message(post: Post, person: Person) -> None:
@@ -218,7 +218,7 @@ async def test_a_link_to_an_address_that_has_changed_verifies_nothing(
         await contacts.change_email(account_id, row.id, person.carrier.email, clock.now())
     assert error.value.code == "EMAIL_TAKEN"
     await contacts.change_email(account_id, row.id, f"new.{row.email}", clock.now())
-    assert (await verify_email(nobody(person), token))["code"] == "BAD_LINK"
+    assert (await verify_email(anonymous(person), token))["code"] == "BAD_LINK"
     assert (await person.own())["emailVerifiedAt"] is None
 
 
@@ -242,18 +242,18 @@ async def test_a_verified_address_that_changes_has_to_be_verified_again(
 ) -> None:
     await person.request("requestEmailVerification")
     token = message_servers.token_in(await post.mail.arrived(person.email))
-    await verify_email(nobody(person), token)
+    await verify_email(anonymous(person), token)
     row = await person.row()
     await contacts.change_email(row.account_id, row.id, row.email, clock.now())
     assert "VERIFY_EMAIL" not in await person.codes()
     person.email = f"new.{row.email}"
     await contacts.change_email(row.account_id, row.id, person.email, clock.now())
     assert "VERIFY_EMAIL" in await person.codes()
-    assert (await verify_email(nobody(person), token))["code"] == "BAD_LINK"
+    assert (await verify_email(anonymous(person), token))["code"] == "BAD_LINK"
     await person.wait(minutes=1)
     await person.request("requestEmailVerification")
     token = message_servers.token_in(await post.mail.arrived(person.email))
-    assert (await verify_email(nobody(person), token))["address"] == person.email
+    assert (await verify_email(anonymous(person), token))["address"] == person.email
 
 
 async def test_a_link_is_valid_for_two_days_and_only_as_it_was_signed(

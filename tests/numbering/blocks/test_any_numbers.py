@@ -175,7 +175,7 @@ class Course:
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_after_any_sequence_of_operations_the_rules_hold(
-    opened: str, start: tuple[int, int, int], steps: list[Any]
+    plan_url: str, start: tuple[int, int, int], steps: list[Any]
 ) -> None:
     course = Course(await open_desk(CUSTOMERS))
     await course.range(*start)

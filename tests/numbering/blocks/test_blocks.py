@@ -15,7 +15,7 @@ async def test_blocks_are_consecutive_for_any_customers(desk: Desk) -> None:
         assert (block.customer_id, block.span) == (customer, Span(first, first + 999))
 
 
-async def test_nothing_can_be_assigned_without_a_range(opened: str) -> None:
+async def test_nothing_can_be_assigned_without_a_range(plan_url: str) -> None:
     desk = await open_desk()
     assert await code(desk.assign(desk.customers[0])) == "NO_NUMBER_RANGE"
     assert await code(desk.create(desk.customers[0], 1000)) == "NO_NUMBER_RANGE"

@@ -36,7 +36,9 @@ async def test_a_hundred_concurrent_requests_with_one_key_assign_one_block(desk:
     assert await desk.spans() == [(1000, 1999)]
 
 
-async def test_a_block_never_covers_a_new_sip_user_of_another_customer(opened: str) -> None:
+async def test_a_block_never_covers_a_new_sip_user_of_another_customer(
+    plan_url: str,
+) -> None:
     """In either order: the block covers other numbers, or the user is not created."""
     counts: Counter[str] = Counter()
     for _ in range(15):
@@ -55,7 +57,7 @@ async def test_a_block_never_covers_a_new_sip_user_of_another_customer(opened: s
     assert counts["made"]
 
 
-async def test_of_two_first_ranges_set_concurrently_one_wins(opened: str) -> None:
+async def test_of_two_first_ranges_set_concurrently_one_wins(plan_url: str) -> None:
     desk = await open_desk()
     await asyncio.gather(*(desk.range(1000, 1999, size) for size in (10, 20, 30, 40, 50)))
     sizes = await rows_of(

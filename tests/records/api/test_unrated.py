@@ -61,7 +61,7 @@ async def add(carrier: Carrier, card: str, prefix: str) -> None:
     assert added["__typename"] == "RateCard", added
 
 
-async def listed(caller: Caller, **filter: Any) -> list[str]:
+async def list_ids(caller: Caller, **filter: Any) -> list[str]:
     edges = (await caller.ask(UNRATED, f=filter or None))["unratedCalls"]["edges"]
     return [edge["node"]["callId"] for edge in edges]
 
@@ -92,7 +92,7 @@ async def test_unrated_calls_can_be_rated_once_a_rate_exists_and_then_invoiced(
         [item] = [item for item in checklist["items"] if item["code"] == "UNRATED_CALLS"]
         assert item["action"] == "query unratedCalls"
         assert item["detail"].startswith("4 calls match no rate")
-    assert sorted(await listed(finance)) == ["fr", "us-0", "us-1", "us-2"]
+    assert sorted(await list_ids(finance)) == ["fr", "us-0", "us-1", "us-2"]
     assert (await invoiced(carrier, customer))["code"] == "UNRATED_CALLS"
     await add(carrier, card, "1")
     answer = await finance.do("rateCalls", "RatedCalls", RATED, customerId=customer)
@@ -107,7 +107,7 @@ async def test_unrated_calls_can_be_rated_once_a_rate_exists_and_then_invoiced(
     again = await finance.do("rateCalls", "RatedCalls", "calls left", customerId=customer)
     assert (again["calls"], again["left"]) == (0, 1)
     assert await summed(carrier.owner, customer) == [(6, "0.48")]
-    assert await listed(finance) == ["fr"]
+    assert await list_ids(finance) == ["fr"]
     waived = await finance.do(
         "waiveCalls", "WaivedCalls", "calls", customerId=customer, expectedCalls=1
     )
@@ -116,7 +116,7 @@ async def test_unrated_calls_can_be_rated_once_a_rate_exists_and_then_invoiced(
     assert "UNRATED_CALLS" not in codes(await of_account(carrier.owner))
     for again_ in (unrated(reference, "fr", destination="33123456789"), unrated(reference, "us-0")):
         assert (await send(switch, again_))["duplicates"] == 1
-    assert await listed(finance) == []
+    assert await list_ids(finance) == []
     entries = {entry["action"]: entry for entry in await log(carrier.owner)}
     assert entries["calls.rate"]["customerId"] == customer
     changes = {change["field"]: change for change in entries["calls.rate"]["changes"]}
@@ -130,10 +130,10 @@ async def test_a_correction_of_a_waived_call_is_rated_again_if_it_affects_rating
     await send(switch, unrated(reference, "a"))
     await waive(carrier, customer, 1)
     await send(switch, unrated(reference, "a", correction=True, sip_code=486))
-    assert await listed(carrier.owner) == []
+    assert await list_ids(carrier.owner) == []
     later = (SETUP + timedelta(hours=2)).isoformat()
     await send(switch, unrated(reference, "a", correction=True, end_at=later))
-    assert await listed(carrier.owner) == ["a"]
+    assert await list_ids(carrier.owner) == ["a"]
 
 
 async def waive(carrier: Carrier, customer: str, calls: int) -> None:
@@ -208,7 +208,7 @@ async def test_waived_calls_can_be_unwaived_and_rated(
         "code"
     ] == "INVALID"
     assert (await unwaive(carrier, customer, 2))["calls"] == 2
-    assert sorted(await listed(carrier.owner)) == ["us-0", "us-1"]
+    assert sorted(await list_ids(carrier.owner)) == ["us-0", "us-1"]
     assert await summed(carrier.owner, customer) == [(4, "0.12")]
     assert ("unrated", 2, "0") in await destinations(carrier)
     await add(carrier, card, "1")
@@ -258,7 +258,7 @@ async def test_only_the_expected_number_of_calls_can_be_waived(
     for id in (theirs, "garbage"):
         assert await code(customerId=id, expectedCalls=2) == "NOT_FOUND"
         assert await owner.code(UNRATED, f={"customerId": id}) == "NOT_FOUND"
-    assert len(await listed(owner)) == 2
+    assert len(await list_ids(owner)) == 2
     result = await owner.do(
         "waiveCalls",
         "WaivedCalls",
@@ -281,16 +281,16 @@ async def test_the_list_is_filtered_and_paged_newest_first_for_equal_setup_times
     later |= times | {"end_at": (SETUP + timedelta(hours=2)).isoformat()}
     await send(switch, *at_once, later)
     owner, after = carrier.owner, times["setup_at"]
-    assert await listed(owner, customerId=other) == ["later"]
-    assert await listed(owner, destination="33") == ["later"]
-    assert await listed(owner, **{"from": after}) == ["later"]
-    assert len(await listed(owner, to=after)) == 5
+    assert await list_ids(owner, customerId=other) == ["later"]
+    assert await list_ids(owner, destination="33") == ["later"]
+    assert await list_ids(owner, **{"from": after}) == ["later"]
+    assert len(await list_ids(owner, to=after)) == 5
     ids, place = [], None
     for _ in range(3):
         page = (await owner.ask(UNRATED, first=2, after=place))["unratedCalls"]
         ids += [edge["node"]["callId"] for edge in page["edges"]]
         place = page["pageInfo"]["endCursor"]
-    assert ids == await listed(owner)
+    assert ids == await list_ids(owner)
     assert (ids[0], sorted(ids[1:])) == ("later", [f"call:{n}" for n in range(5)])
 
 
@@ -370,7 +370,7 @@ async def test_rating_does_not_read_calls_that_have_a_rate(
             "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
             " WHERE relname LIKE 'call\\_records\\_2%'"
         )
-    assert (len(calls), await listed(carrier.owner)) == (500, [])
+    assert (len(calls), await list_ids(carrier.owner)) == (500, [])
     assert looked_at < 5_000, looked_at
 
 

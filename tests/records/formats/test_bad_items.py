@@ -48,7 +48,7 @@ def framings(items: list[bytes]) -> dict[str, bytes]:
     }
 
 
-async def refused(switch: Switch, content: bytes) -> tuple[int, list[tuple[int, str]]]:
+async def refused_items(switch: Switch, content: bytes) -> tuple[int, list[tuple[int, str]]]:
     response = await switch.post(content)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -67,7 +67,7 @@ async def test_each_invalid_text_or_number_is_named_and_stored_separately(switch
             *bad,
             json.dumps(switch.end(f"{name} after")).encode(),
         ]
-        assert await refused(switch, framings(items)[name]) == (2, codes), name
+        assert await refused_items(switch, framings(items)[name]) == (2, codes), name
     rows = await switch.quarantined()
     assert [code for code, _ in rows] == ["BAD_JSON"] * len(bad)
 
@@ -78,14 +78,14 @@ async def test_an_extra_quote_affects_no_other_record(switch: Switch, text: byte
     for name in framings([]):
         items = [json.dumps(switch.end(f"{name} {n}")).encode() for n in range(4)]
         items.insert(2, bad)
-        assert await refused(switch, framings(items)[name]) == (4, [(2, "BAD_JSON")]), name
+        assert await refused_items(switch, framings(items)[name]) == (4, [(2, "BAD_JSON")]), name
 
 
 async def test_an_invalid_live_event_is_not_stored(switch: Switch) -> None:
     """No more than of a well-formed one: it could not be replayed."""
     start = with_text(switch.start(source="TEXT"), b"a\tb")
     end = with_text(switch.end(source="TEXT"), b"a\tb")
-    assert await refused(switch, b"[" + start + b"," + end + b"]") == (
+    assert await refused_items(switch, b"[" + start + b"," + end + b"]") == (
         0, [(0, "BAD_JSON"), (1, "BAD_JSON")]
     )  # fmt: skip
     assert len(await switch.quarantined()) == 1

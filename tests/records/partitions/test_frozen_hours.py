@@ -31,7 +31,15 @@ from tests.support.records.frozen import (
     until_one_waits,
     verdicts,
 )
-from tests.support.records.sample_records import NOW, SETUP, account, marked, record, rows, stored
+from tests.support.records.sample_records import (
+    NOW,
+    SETUP,
+    account,
+    marked_hours,
+    record,
+    rows,
+    stored_records,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -47,7 +55,7 @@ async def test_a_new_record_of_a_frozen_hour_is_refused_and_the_others_are_accep
     assert await rows("SELECT call_id FROM call_records") == [("today",)]
     claimed = [(call_keys.compute("edge-1", call),) for call in ("first", "today")]
     assert await rows("SELECT call_key FROM record_keys ORDER BY 1") == sorted(claimed)
-    assert await marked(mine) == [(1, LATER.replace(minute=0))]
+    assert await marked_hours(mine) == [(1, LATER.replace(minute=0))]
 
 
 async def test_a_repeat_of_a_record_of_a_frozen_hour_is_still_a_duplicate() -> None:
@@ -79,8 +87,8 @@ async def test_a_correction_of_a_frozen_record_that_still_exists_is_refused(
     for call_id, leg in (("a", 0), ("b", 1)):
         correction = record(call_id, 5, leg=leg, revision=1, setup_at=SETUP + moved, final=not leg)
         assert await verdicts(mine, correction) == [Verdict.HOUR_FROZEN]
-    assert len(await stored(mine)) == 2
-    assert await marked(mine) == []
+    assert len(await stored_records(mine)) == 2
+    assert await marked_hours(mine) == []
 
 
 async def test_a_held_record_of_a_frozen_hour_cannot_be_accepted_and_stays_held() -> None:
@@ -95,7 +103,7 @@ async def test_a_held_record_of_a_frozen_hour_cannot_be_accepted_and_stays_held(
         accepted = await held_records.accept(mine, waiting, NOW)
     assert list(accepted.values()) == [Verdict.HOUR_FROZEN] * 2
     assert await rows("SELECT DISTINCT state FROM record_revisions") == [("HELD",)]
-    assert {row[4] for row in (await stored(mine)).values()} == {30_000_000}
+    assert {row[4] for row in (await stored_records(mine)).values()} == {30_000_000}
 
 
 async def test_an_hour_without_calls_is_not_frozen_and_accepts_late_records_exactly() -> None:
@@ -182,8 +190,8 @@ async def test_an_insert_concurrent_with_a_freeze_is_refused(database: str) -> N
                 await until_one_waits(watcher, inserting)
             assert (await inserting).verdicts == [Verdict.HOUR_FROZEN]
         await rows("UPDATE hours SET frozen = false")
-    assert len(await stored(mine)) == 2
-    assert await marked(mine) == []
+    assert len(await stored_records(mine)) == 2
+    assert await marked_hours(mine) == []
 
 
 async def test_an_insert_concurrent_with_a_drop_is_refused(database: str) -> None:
@@ -226,7 +234,7 @@ async def test_no_drop_happens_between_a_record_and_the_creation_of_its_partitio
         assert await partitions.drop_before(TOMORROW) == []
         await other.execute("SELECT pg_advisory_unlock(2)")
         assert (await inserting).verdicts == [Verdict.ACCEPTED]
-    assert await marked(mine) == [(1, HOUR)]
+    assert await marked_hours(mine) == [(1, HOUR)]
 
 
 async def test_a_drop_waits_for_transactions_that_keep_the_partition(database: str) -> None:

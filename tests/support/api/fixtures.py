@@ -30,7 +30,7 @@ def _own_tries(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="package")
 async def api_database(services: Any, template: str, api_redis: Redis) -> AsyncIterator[str]:
     name = f"callboard_api_{os.getpid()}"
-    async with databases.opened(services.database_url, name, template) as url:
+    async with databases.open_copy(services.database_url, name, template) as url:
         yield url
 
 
@@ -59,7 +59,7 @@ def server(environment: dict[str, str]) -> Iterator[Program]:
 
 @pytest.fixture(scope="package")
 async def api_redis(services: Any) -> AsyncIterator[Redis]:
-    async with redises.emptied(services.redis_url) as client:
+    async with redises.empty_redis(services.redis_url) as client:
         yield client
 
 
@@ -115,7 +115,7 @@ async def http(everything: World, api_redis: Redis) -> AsyncIterator[httpx2.Asyn
 
 
 @pytest.fixture(scope="package")
-async def counted() -> AsyncIterator[Counter[str]]:
+async def case_counts() -> AsyncIterator[Counter[str]]:
     """Numbers of cases by subject, printed at the end (`pytest -s`)."""
     counts: Counter[str] = Counter()
     yield counts

@@ -30,7 +30,7 @@ class Peer:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str) -> AsyncIterator[Self]:
+    async def connect(cls, url: str) -> AsyncIterator[Self]:
         parts = urlsplit(url)
         peer = cls(*await asyncio.open_connection(parts.hostname, parts.port))
         try:
@@ -69,9 +69,9 @@ class Frames(Peer):
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, url: str, token: str | None = None) -> AsyncIterator[Self]:
+    async def open(cls, url: str, token: str | None = None) -> AsyncIterator[Self]:
         """Signed in if there is a token; otherwise nothing has been sent."""
-        async with cls.connected(url) as peer:
+        async with cls.connect(url) as peer:
             peer.say(HANDSHAKE)
             await peer.reader.readuntil(b"\r\n\r\n")
             if token is not None:

@@ -16,7 +16,7 @@ LIVE = "subscription { liveChannels { sequence inUse } }"
 
 
 @asynccontextmanager
-async def opened(
+async def open_socket(
     url: str, protocol: str = "graphql-transport-ws", **more: Any
 ) -> AsyncIterator[ClientConnection]:
     address = url.replace("http", "ws") + "/graphql"
@@ -27,7 +27,7 @@ async def opened(
 @asynccontextmanager
 async def signed_in(url: str, token: str | None, **more: Any) -> AsyncIterator[ClientConnection]:
     """A socket whose init has been acknowledged."""
-    async with opened(url, **more) as socket:
+    async with open_socket(url, **more) as socket:
         await say(socket, INIT if token is None else with_token(token))
         assert await hear(socket) == ACK
         yield socket
@@ -40,7 +40,7 @@ def with_token(token: str) -> dict[str, Any]:
 @asynccontextmanager
 async def acknowledged(url: str) -> AsyncIterator[ClientConnection]:
     """An unauthenticated socket whose init has been acknowledged."""
-    async with opened(url) as socket:
+    async with open_socket(url) as socket:
         await say(socket, INIT)
         assert await hear(socket) == ACK
         yield socket

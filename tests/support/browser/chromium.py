@@ -64,7 +64,7 @@ class Window:
         self.faults: list[str] = []
 
     @classmethod
-    def opened(cls, driver: Chrome, *hosts: str) -> Self:
+    def in_browser(cls, driver: Chrome, *hosts: str) -> Self:
         """With no cookie, and nothing of the window before it."""
         [before] = driver.window_handles
         driver.switch_to.new_window("tab")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 _ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
 
-def written(content: str) -> str:
+def encode(content: str) -> str:
     return base64.urlsafe_b64encode(content.encode("utf-8", "surrogatepass")).decode().rstrip("=")
 
 
@@ -47,7 +47,7 @@ _OF_TEXT: Sequence[Callable[[str], str]] = (
     lambda id: id.translate(str.maketrans("-_", "+/")),
     lambda id: base64.b64encode(content_of(id).encode()).decode(),
     lambda id: base64.b32encode(content_of(id).encode()).decode(),
-    lambda id: written(id),
+    lambda id: encode(id),
 )
 
 
@@ -101,20 +101,20 @@ def near(draw: st.DrawFn, ids: Sequence[str]) -> str:
     """An id after up to two changes of its text or its content."""
     id = draw(st.sampled_from(ids))
     for _ in range(draw(st.sampled_from([0, 1, 1, 1]))):
-        id = written(draw(st.sampled_from(_OF_CONTENT))(content_of(id)))
+        id = encode(draw(st.sampled_from(_OF_CONTENT))(content_of(id)))
     for _ in range(draw(st.sampled_from([0, 0, 1]))):
         id = draw(st.sampled_from(_OF_TEXT[:11]))(id)
     return id
 
 
-def listed(id: str) -> list[str]:
+def variants(id: str) -> list[str]:
     """Each change separately."""
     texts = [change(id) for change in _OF_TEXT]
-    contents = [written(change(content_of(id))) for change in _OF_CONTENT]
+    contents = [encode(change(content_of(id))) for change in _OF_CONTENT]
     return [text for text in dict.fromkeys([*texts, *contents, ""]) if text != id]
 
 
-def generated(ids: Sequence[str], count: int) -> list[str]:
+def random_variants(ids: Sequence[str], count: int) -> list[str]:
     """The same in every run; some are the ids themselves."""
     examples: dict[str, None] = {}
 

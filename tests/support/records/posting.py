@@ -100,5 +100,5 @@ async def issue_key(
     return str(tokens.Token(account_id, tokens.TokenKind.KEY, key.id, SECRET))
 
 
-def zipped(content: bytes) -> bytes:
+def compress(content: bytes) -> bytes:
     return gzip.compress(content)

@@ -89,7 +89,7 @@ async def rows(sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await conn.fetch(sql, *arguments)]
 
 
-async def stored(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+async def stored_records(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """The records that count, by (switch, call id, leg), and their keys, which must agree."""
     records = await rows(
         "SELECT switch, call_id, leg, customer_id, setup_at, revision, final, talk_us, charge"
@@ -105,7 +105,7 @@ async def stored(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     return {row[:3]: row[3:] for row in records}
 
 
-async def marked(account_id: int) -> list[tuple[int, datetime]]:
+async def marked_hours(account_id: int) -> list[tuple[int, datetime]]:
     return [
         (customer_id, hour)
         for customer_id, hour in await rows(

@@ -93,7 +93,7 @@ def calls(
 
 
 @dataclass(slots=True)
-class Seen:
+class TracedCall:
     """A call as one SIPp saw it. `code`: the final answer to its INVITE."""
 
     invite_at: datetime
@@ -119,13 +119,13 @@ class Seen:
         return (self.ringing_at - self.invite_at).total_seconds()
 
 
-def seen(trace: Path) -> dict[str, Seen]:
+def calls_in(trace: Path) -> dict[str, TracedCall]:
     """Calls by `Call-ID;tag of the caller`, from a SIPp's message trace."""
-    calls: dict[str, Seen] = {}
+    calls: dict[str, TracedCall] = {}
     for at, sent_at, message in _messages(trace):
         first, method, call = message.split("\r\n", 1)[0], _method(message), _call(message)
         if method == "INVITE" and first.startswith("INVITE"):
-            calls.setdefault(call, Seen(at))
+            calls.setdefault(call, TracedCall(at))
             continue
         call_trace = calls.get(call) or calls.get(_call(message, "To"))
         if call_trace is None:
@@ -142,7 +142,7 @@ def seen(trace: Path) -> dict[str, Seen]:
     return calls
 
 
-def _answered(call_trace: Seen, code: int, at: datetime) -> None:
+def _answered(call_trace: TracedCall, code: int, at: datetime) -> None:
     if 180 <= code < 190 and call_trace.ringing_at is None:
         call_trace.ringing_at = at
     if code < 200 or call_trace.code is not None:

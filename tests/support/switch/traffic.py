@@ -74,10 +74,10 @@ class Site:
             assert program.failed == 0, program.complaint()
 
     def outcome(self) -> "Outcome":
-        calls = {name: sipp.seen(program.trace) for name, program in self.callers.items()}
+        calls = {name: sipp.calls_in(program.trace) for name, program in self.callers.items()}
         for name, program in self.callers.items():
             assert len(calls[name]) == program.succeeded  # as SIPp itself counted
-        offers = {name: sipp.seen(program.trace) for name, program in self.carriers.items()}
+        offers = {name: sipp.calls_in(program.trace) for name, program in self.carriers.items()}
         return Outcome(calls, offers)
 
     def end(self) -> None:
@@ -121,10 +121,10 @@ def site(folder: Path, url: str, key: str, loads: Sequence[Load]) -> Iterator[Si
 class Outcome:
     """The view of SIPp: calls by load and call id, and the offers to each carrier by call id."""
 
-    calls: dict[str, dict[str, sipp.Seen]]
-    offers: dict[str, dict[str, sipp.Seen]]
+    calls: dict[str, dict[str, sipp.TracedCall]]
+    offers: dict[str, dict[str, sipp.TracedCall]]
 
-    def of(self, *names: str) -> dict[str, sipp.Seen]:
+    def of(self, *names: str) -> dict[str, sipp.TracedCall]:
         return {id: call for name in names for id, call in self.calls[name].items()}
 
     def without(self, load: str) -> "Outcome":
@@ -138,7 +138,7 @@ class Outcome:
             },
         )
 
-    def reported(self) -> dict[str, sipp.Seen]:
+    def reported(self) -> dict[str, sipp.TracedCall]:
         """The calls that a switch must report: all except the unauthenticated ones."""
         return {id: call for id, call in self.of(*self.calls).items() if call.code != 403}
 
