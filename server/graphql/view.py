@@ -94,10 +94,10 @@ class View:
             raise http.Refused(status, refusal) from refusal
         except faults.UNAVAILABLE_ERRORS as error:
             message, _ = errors.mask(error, http.language(request))
-            refusal = refusals.TemporaryRefusal(
+            unavailable = refusals.TemporaryRefusal(
                 "UNAVAILABLE", message, seconds=errors.RETRY_SECONDS
             )
-            raise http.Refused(503, refusal) from error
+            raise http.Refused(503, unavailable) from error
 
     async def _result(
         self,
