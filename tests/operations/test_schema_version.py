@@ -152,11 +152,10 @@ async def test_web_and_worker_wait_for_the_schema_and_continue_without_a_restart
                 [problem] = [text for text in answer.json()["problems"] if "schema" in text]
                 assert schema_version.REQUIRED in problem
                 assert (last or "empty") in problem
-                query_answer = await client.post(
-                    "/graphql", json={"query": "{ viewer { __typename } }"}
-                )
-                assert query_answer.status_code == 503
-                assert query_answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+                viewer = await client.post("/graphql", json={"query": "{ viewer { __typename } }"})
+                assert viewer.status_code == 503
+                extensions = viewer.json()["errors"][0]["extensions"]
+                assert extensions == {"code": "UNAVAILABLE", "retryAfterSeconds": 5}
                 delivery = await client.post("/ingest/calls", content=b"[{]")
                 assert (delivery.status_code, delivery.json()["code"]) == (503, "UNAVAILABLE")
                 assert int(delivery.headers["retry-after"]) >= 1
