@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -12,24 +11,10 @@ from resolvers.access import Capability
 from resolvers.summaries import summaries
 from schema.engine import base, permissions
 from schema.engine.documents import expensive, prices
+from schema.summaries import columns
 from schema.summaries.summaries import row_key
 
 _FEW = 100  # rows that take a few milliseconds
-
-
-@strawberry.enum(description="A column of the summary.")
-class SummaryColumn(Enum):
-    ATTEMPTS = "ATTEMPTS"
-    ANSWERED = "ANSWERED"
-    ASR = "ASR"
-    ACD_SECONDS = "ACD_SECONDS"
-    NER = "NER"
-    PDD_MS = "PDD_MS"
-    DTMF_PERCENT = "DTMF_PERCENT"
-    TALK_SECONDS = "TALK_SECONDS"
-    BILLED_SECONDS = "BILLED_SECONDS"
-    UNRATED_CALLS = "UNRATED_CALLS"
-    CHARGE = "CHARGE"
 
 
 @permissions.open_type
@@ -72,20 +57,17 @@ class CellsQuery:
         row_ids: Annotated[
             list[strawberry.ID], prices.list_argument("Ids of summary rows.", each=3)
         ],
-        column: Annotated[SummaryColumn, strawberry.argument(description="The column.")],
+        column: Annotated[columns.SummaryColumn, strawberry.argument(description="The column.")],
     ) -> SummaryCells | None:
         caller = info.context.signed_in()
         keys = [row_key(id, caller.account_id) for id in dict.fromkeys(row_ids)]
-        chosen = await summaries.select(caller, keys, _COLUMNS[column.value])
+        chosen = await summaries.select(caller, keys, columns.column_of(column))
         return SummaryCells(
             count=chosen.count,
             sum=_decimal(chosen.sum),
             cell_average=_decimal(chosen.cell_average),
             weighted_average=_decimal(chosen.weighted_average),
         )
-
-
-_COLUMNS = {column.name: column for column in cells.COLUMNS}
 
 
 def _decimal(text: str | None) -> Decimal | None:
