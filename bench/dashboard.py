@@ -46,6 +46,7 @@ from runtime.settings import ROOT
 CUSTOMERS, CARRIERS, HOURS = 10, 3, 26
 CALLS_AN_HOUR = 20  # of each customer
 BATCH, PERIOD = 10, 0.2  # records, seconds
+_NO_CACHE = {"CALLBOARD_ANSWER_CACHE_MEGABYTES": "0"}
 _ENDS_AFTER = timedelta(seconds=63)  # `data.event`
 
 DOCUMENT = """query Dashboard($from: DateTime!, $to: DateTime!, $carriers: [ID!]) { viewer {
@@ -98,7 +99,8 @@ def compared(urls: embedded.Urls) -> list[Compared]:
     serve = [sys.executable, "-P", "-m", "server.cli", "serve", "--port"]
     plain = [sys.executable, "-P", "-m", "bench.support.dashboard_plain"]
     found = [
-        Compared("Callboard", lambda: serve, ours),
+        Compared("Callboard, warm", lambda: serve, ours),
+        Compared("Callboard, cold", lambda: serve, ours | _NO_CACHE),
         Compared("plain Strawberry", lambda: plain, {}, (urls.database_url,)),
     ]
     if node_packages.are_available():

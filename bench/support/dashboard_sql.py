@@ -1,7 +1,9 @@
 """The statements of bench/support/dashboard_plain.py."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 VIEWER = """
 SELECT c.account_id, c.id, c.name, c.email, c.email_verified_at, c.mobile, c.mobile_verified_at,
@@ -56,7 +58,7 @@ OLDEST = """
 SELECT marked_at FROM hour_marks WHERE account_id = $1 AND customer_id = $2
 ORDER BY marked_at LIMIT 1
 """
-EMPTY_ROW = MappingProxyType(
+EMPTY_ROW: Mapping[str, Any] = MappingProxyType(
     {
         "version": 0,
         "attempts": 0,
