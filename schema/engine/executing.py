@@ -32,6 +32,7 @@ from strawberry.types.field import StrawberryField
 
 from schema.engine import slices
 from schema.engine.fragments import parts, reading
+from schema.engine.fragments.declarations import TimedFloat
 
 Reader: TypeAlias = Callable[[Any], Any]
 
@@ -256,11 +257,13 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
 
 
 def _leaf_reader(type: GraphQLLeafType) -> Reader:
-    coerced = type.coerce_output_value
+    coerced, is_float = type.coerce_output_value, type.name == "Float"
 
     def read(value: Any) -> Any:
         if value is None:
             return None
+        if is_float and isinstance(value, TimedFloat):  # coerced, it would lose its function
+            return value
         answer = coerced(value)
         if answer is None or answer is Undefined:
             raise FallbackError

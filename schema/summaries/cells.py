@@ -45,9 +45,9 @@ def _are_many(_: object, *, row_ids: Sequence[str], **more: object) -> bool:
 
 def _scope(_: object, caller: callers.Caller, arguments: Mapping[str, Any]) -> Scope | None:
     """That of the first row; other rows of another scope are refused."""
-    if not arguments["row_ids"]:
+    if not arguments["rowIds"]:
         return None
-    parts = base.parts_of(arguments["row_ids"][0], "SummaryRow", caller.account_id)
+    parts = base.parts_of(arguments["rowIds"][0], "SummaryRow", caller.account_id)
     try:
         return caller.account_id, periods.RowKey.of(caller.account_id, parts).customer_id
     except refusals.Refusal:

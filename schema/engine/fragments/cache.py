@@ -57,9 +57,13 @@ async def make(value: Any, live: Mapping[str, Any]) -> Fragment:
     return Fragment(tuple(text.split(_MARK)), tuple(gaps))
 
 
-@dataclass(frozen=True, slots=True)
 class _LiveField:
-    name: str
+    """Not a dataclass, which msgspec would encode."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class Cache:
