@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from domain.alerting import evaluation
 from domain.alerting.alert_rules import RuleDefinition
@@ -298,6 +299,17 @@ async def test_a_rule_that_fails_does_not_stop_the_evaluation_of_others(
         await conn.execute("UPDATE alert_rules SET metric = 'ASR' WHERE id = $1", first)
     await job(redis, 10)()
     assert await account.told() == [(1, "RAISED")]
+
+
+async def test_an_evaluation_without_redis_logs_no_error(
+    account: Account,
+) -> None:
+    await account.rule(FEW)
+    async with own_redis() as own, Redis.from_url(own.url) as redis:
+        own.kill()
+        with capture_logs() as logs:
+            await job(redis, 0)()
+        assert logs == []
 
 
 async def test_rules_are_evaluated_at_least_every_15_seconds() -> None:

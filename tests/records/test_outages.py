@@ -223,7 +223,7 @@ async def test_a_read_only_database_refuses_writes_and_serves_queries_and_pushes
         await until(lambda: _is(True, lambda: _value(503 in here.statuses)))
         assert "errors" not in await here.ask(VIEWER)
         [error] = (await here.ask(CREATE))["errors"]
-        assert error["extensions"]["code"] == "UNAVAILABLE"
+        assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfterSeconds": 1}
         await here.switch.send(here.switch.start("live-2"))
         await until(lambda: _is(True, lambda: _value(2 in here.pushes)))
         await end(here)

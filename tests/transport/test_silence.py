@@ -160,7 +160,7 @@ async def test_without_the_database_callers_are_asked_to_retry_and_gauges_contin
             refusal = await hear(socket)
             assert (refusal["id"], refusal["type"]) == (id, "error")
             [error] = refusal["payload"]
-            assert error["extensions"] == {"code": "UNAVAILABLE"}
+            assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfterSeconds": 1}
             assert "Try again" in error["message"]
         max_age = began + captions.MAX_AGE_SECONDS - time.monotonic() + 0.5
         await asyncio.sleep(max_age)  # what is known of the customer is to be asked anew
@@ -169,8 +169,11 @@ async def test_without_the_database_callers_are_asked_to_retry_and_gauges_contin
         assert (await hear(watching))["payload"]["data"]["liveChannels"]["inUse"] == 1
         assert time.monotonic() - said < 3
         answer = await _post(account.owner, "/graphql", {"query": WHO})
-        assert answer.status_code == 503
-        assert answer.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["errors"][0]["extensions"] == {
+            "code": "UNAVAILABLE",
+            "retryAfterSeconds": 1,
+        }
         database_wire.mend()
         assert "errors" not in await account.owner.send(WHO)
 

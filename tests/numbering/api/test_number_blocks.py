@@ -1,6 +1,7 @@
 """Number blocks and SIP users over the API."""
 
 import asyncio
+import json
 from typing import Any
 
 import httpx2
@@ -216,6 +217,14 @@ async def ask(caller: Caller, body: bytes) -> httpx2.Response:
         return await client.post(
             f"{caller.url}/ingest/sip-auth", content=body, headers=caller.headers
         )
+
+
+async def test_a_long_request_of_a_switch_is_refused_before_it_is_decoded(ranged: Carrier) -> None:
+    """Decoding 16 MB would block the event loop for about 100 ms."""
+    key = await ranged.key("INGEST")
+    for characters, status in ((60_000, 404), (70_000, 400)):
+        content = json.dumps({"username": "1000", "more": "x" * characters}).encode()
+        assert (await ask(key, content)).status_code == status
 
 
 async def test_a_switch_receives_the_digests_of_only_its_own_account(
