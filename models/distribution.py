@@ -46,6 +46,7 @@ DISTRIBUTED = (
     "channel_minutes",
     "channel_five_minutes",
     "channel_hours",
+    "revisions",
     # money
     "ledger_entries",
     "balances",
