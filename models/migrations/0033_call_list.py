@@ -13,5 +13,5 @@ class Migration(Base):
     dependencies = [("models", "0031_revisions")]  # noqa: RUF012
     operations = [  # noqa: RUF012
         RunSQL(_SQL),
-        mark_compatible("0033_call_list", oldest_code="0031_revisions"),
+        mark_compatible("0033_call_list", oldest_code="0029_row_statistics"),
     ]
