@@ -1,10 +1,12 @@
 """An account with the customers and carriers of the recorded calls, and its FreeSWITCH."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import httpx2
 from redis.asyncio import Redis
 
 from ingest import channel_posts, pipeline
@@ -25,6 +27,16 @@ JOIN customers c ON c.account_id = r.account_id AND c.id = r.customer_id
 LEFT JOIN carriers x ON x.account_id = r.account_id AND x.id = r.carrier_id
 WHERE r.account_id = $1 ORDER BY call_id, leg
 """
+
+
+PATH = "/ingest/freeswitch"
+Client = tuple[httpx2.AsyncClient, int, str]  # of the routes, the account and its key
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The headers of Basic authentication."""
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {credentials}"}
 
 
 @dataclass

@@ -68,6 +68,12 @@ def calls(run: str) -> list[Call]:
     ]
 
 
+def moved(posts: Sequence[Post], now: datetime) -> list[Post]:
+    """The posts of calls that ended shortly before now."""
+    delta = int((now - RECEIVED_AT).total_seconds() * 1_000_000)
+    return [post.moved(delta) for post in posts]
+
+
 def talk_seconds(leg: dict[str, Any]) -> float | None:
     """From the 200 to the BYE, by the clock of the SIP client; None if it was not answered."""
     answers = [event["at"] for event in leg["events"] if event["what"].startswith("200")]

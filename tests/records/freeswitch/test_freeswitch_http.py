@@ -1,38 +1,22 @@
 """FreeSWITCH over HTTP: authentication, retries and the name of the switch."""
 
-import base64
-from datetime import datetime
-
-import httpx2
 import pytest
 
 from domain.records import review
 from models import db
 from models.directory import switches
 from runtime import clock
-from tests.records.freeswitch.test_bodies import GARBAGE
 from tests.support.records import recorded_posts, sample_records
+from tests.support.records.freeswitch_account import PATH, Client, basic
 from tests.support.records.posting import issue_key
-
-PATH = "/ingest/freeswitch"
-Client = tuple[httpx2.AsyncClient, int, str]
-
-
-def moved(posts: list[recorded_posts.Post], now: datetime) -> list[recorded_posts.Post]:
-    """The posts of calls that ended before now."""
-    delta = int((now - recorded_posts.RECEIVED_AT).total_seconds() * 1_000_000)
-    return [post.moved(delta) for post in posts]
+from tests.support.records.sample_posts import GARBAGE
 
 
 def first_post() -> bytes:
     posts = recorded_posts.posts(recorded_posts.PLAIN)
     call = next(c for c in recorded_posts.calls(recorded_posts.PLAIN) if c.name == "a01")
     mine = [post for post in posts if post.channel_id == call.caller["switch_channel_id"]]
-    return moved(mine, clock.now())[0].content
-
-
-def basic(user: str, password: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+    return recorded_posts.moved(mine, clock.now())[0].content
 
 
 async def stored(account_id: int) -> list[tuple[str, str]]:

@@ -7,11 +7,16 @@ import httpx2
 from redis.asyncio import Redis
 
 from runtime import clock
-from tests.records.freeswitch.test_posting import PATH, Client, basic, moved
 from tests.support import outside_connection
 from tests.support.programs import Program
 from tests.support.records import recorded_posts
-from tests.support.records.freeswitch_account import FreeSwitch, account_with_references
+from tests.support.records.freeswitch_account import (
+    PATH,
+    Client,
+    FreeSwitch,
+    account_with_references,
+    basic,
+)
 
 RECORDS = """
 SELECT call_id, leg, revision, final, talk_us, sip_code FROM call_records WHERE account_id = $1
@@ -51,14 +56,14 @@ async def test_killing_a_web_process_between_the_legs_of_calls_changes_no_record
     client: Client, web: Program, redis: Redis, database: str
 ) -> None:
     _, account_id, key = client
-    posts = moved(recorded_posts.posts(recorded_posts.PLAIN), clock.now())
+    posts = recorded_posts.moved(recorded_posts.posts(recorded_posts.PLAIN), clock.now())
     expected = await expected_records(redis, posts)
 
     async def deliver(own: list[recorded_posts.Post]) -> None:
         for post in own:
             async with httpx2.AsyncClient(verify=False, timeout=5) as opened:
                 await until_acknowledged(
-                    lambda opened=opened, post=post: opened.post(  # type: ignore[misc]
+                    lambda opened=opened, post=post: opened.post(
                         web.url + PATH, content=post.content, headers=basic("fs", key)
                     )
                 )
@@ -78,7 +83,7 @@ async def test_losing_database_connections_between_the_legs_of_calls_changes_no_
     client: Client, redis: Redis, database: str
 ) -> None:
     opened, account_id, key = client
-    posts = moved(recorded_posts.posts(recorded_posts.PLAIN), clock.now())
+    posts = recorded_posts.moved(recorded_posts.posts(recorded_posts.PLAIN), clock.now())
     expected = await expected_records(redis, posts)
     delivered = asyncio.Event()
 
@@ -95,9 +100,7 @@ async def test_losing_database_connections_between_the_legs_of_calls_changes_no_
     async def deliver(own: list[recorded_posts.Post]) -> None:
         for post in own:
             await until_acknowledged(
-                lambda post=post: opened.post(  # type: ignore[misc]
-                    PATH, content=post.content, headers=basic("fs", key)
-                )
+                lambda post=post: opened.post(PATH, content=post.content, headers=basic("fs", key))
             )
 
     async def deliver_all() -> None:
