@@ -30,7 +30,7 @@ from models import db
 from models.billing import invoicing, ledger
 from models.records import partitions
 from models.summaries import hours, summary_rows
-from resolvers.summaries import graphs, summaries
+from resolvers.summaries import graphs, summaries, summary_pages
 from workers import alerting
 
 GOAL = 1.2
@@ -138,8 +138,10 @@ _PAGES = (
 
 def _page(customer_id: int | None, kind: Granularity, first: int) -> Work:
     async def read(_: int) -> None:
-        page = await summaries.page(STAFF, customer_id, kind, first, None, data.NOW)
-        await summaries.invoicing([row.key for row in page.rows[:first]])
+        request = summary_pages.Request(first)
+        page = await summary_pages.page(STAFF, customer_id, kind, request, data.NOW)
+        if customer_id is not None:
+            await summaries.invoicing([row.key for row in page.rows[:first]])
 
     return read
 

@@ -53,6 +53,7 @@ DISTRIBUTED = (
     "channel_minutes",
     "channel_five_minutes",
     "channel_hours",
+    "revisions",
     # money
     "ledger_entries",
     "balances",

@@ -1,8 +1,9 @@
 """Sum and averages of selected cells of the summary (page 3 of the design, "Attempts and legs")."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
+from fractions import Fraction
 
 from domain import money, periods, refusals
 from domain.summaries import ratios
@@ -43,6 +44,18 @@ class Column:
     numerator: Callable[[Row], Decimal]
     denominator: Callable[[Row], Decimal] | None = None
     money: bool = False
+
+    def value(self, row: Row) -> Fraction | None:
+        """The exact cell. None if the denominator is 0."""
+        numerator = Fraction(self.numerator(row))
+        if self.denominator is None:
+            return numerator
+        denominator = Fraction(self.denominator(row))
+        return numerator / denominator if denominator else None
+
+    def currencies(self, row: Row) -> Collection[str]:
+        """Those of the cell's amounts."""
+        return row.charges.keys() if self.money else ()
 
 
 def talk_seconds(row: Row) -> Decimal:
@@ -90,7 +103,7 @@ def distinct_rows(keys: Sequence[periods.RowKey]) -> list[periods.RowKey]:
 
 def select(column: Column, rows: Sequence[Row]) -> Selection:
     """Over distinct rows. Refuses (MIXED_ROWS) a sum of money in several currencies."""
-    if column.money and len({c for row in rows for c in row.charges}) > 1:
+    if len({currency for row in rows for currency in column.currencies(row)}) > 1:
         raise _mixed("These rows are in several currencies. Select rows of one currency.")
     numerators = [column.numerator(row) for row in rows]
     if column.denominator is None:

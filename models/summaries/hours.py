@@ -21,7 +21,13 @@ from domain.summaries import minutes
 from models import db, faults
 from models.billing import ledger
 from models.records import day_bounds
-from models.summaries import hour_failures, period_sums, rebuild_lock, rollup_sql
+from models.summaries import (
+    hour_failures,
+    period_sums,
+    rebuild_lock,
+    revisions,
+    rollup_sql,
+)
 
 _ATTEMPTS = 20
 # Seconds between two tries: random, so that rebuilds that met once do not meet again.
@@ -217,6 +223,7 @@ async def _rebuild_once(
         conn, *whose, list(rebuilt)
     )  # unchanged ones too: it corrects wrong sums
     await ledger.post_hours(conn, *whose, rebuilt, now)
+    await revisions.increase(conn, *whose, revisions.Source.SUMS)
     return rebuilt
 
 

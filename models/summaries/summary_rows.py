@@ -6,7 +6,7 @@ sum of the month, so that a page reads only its own rows, regardless of the size
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from domain import periods
@@ -29,17 +29,25 @@ _UNIT = {
     Granularity.MONTHLY: "month",
 }
 
-# Jumps from the newest row of one period to the newest before that period: an index look-up each.
+# At least as long as any period of the unit, and shorter than two.
+_STEP = {"hour": 1, "day": 24, "week": 7 * 24, "month": 31 * 24}  # hours
+
+# Jumps from the row of one period to the next row outside of it: an index look-up each.
 _STARTS = """
 WITH RECURSIVE found (start, number) AS (
-    SELECT (SELECT max({time}) FROM {table} WHERE account_id = $1 {customer} AND {time} < $2), 1
+    SELECT (SELECT @edge({time}) FROM {table}
+            WHERE account_id = $1 {customer} AND {time} >= $2 AND {time} < $3), 1
     UNION ALL
-    SELECT (SELECT max({time}) FROM {table} WHERE account_id = $1 {customer}
-            AND {time} < date_trunc($3, found.start, 'UTC')), number + 1
+    SELECT (SELECT @edge({time}) FROM {table}
+            WHERE account_id = $1 {customer} AND {time} >= @from AND {time} < @to), number + 1
     FROM found WHERE start IS NOT NULL AND number < $4
 )
 SELECT start FROM found WHERE start IS NOT NULL ORDER BY number
 """
+_PERIOD = "date_trunc('{unit}', found.start, 'UTC')"
+_NEXT_PERIOD = f"date_trunc('{{unit}}', {_PERIOD} + interval '{{step}} hours', 'UTC')"
+_NEWEST_FIRST = _STARTS.replace("@edge", "max").replace("@from", "$2").replace("@to", _PERIOD)
+_OLDEST_FIRST = _STARTS.replace("@edge", "min").replace("@from", _NEXT_PERIOD).replace("@to", "$3")
 _COUNTS = tuple(name for name in period_sums.SUMS if name != "charge")
 # Each period is a range of an index.
 _SUMS = """
@@ -52,6 +60,13 @@ CROSS JOIN LATERAL (
     WHERE s.account_id = $1 {customer} AND s.{time} >= p.start AND s.{time} < p.stop
     GROUP BY c.currency
 ) sums
+"""
+_SUMS_BETWEEN = """
+SELECT date_trunc('{unit}', s.{time}, 'UTC') AS start, c.currency, sum(s.charge) AS charge, {counts}
+FROM {table} s
+JOIN customers c ON c.account_id = $1 AND c.id = s.customer_id
+WHERE s.account_id = $1 {customer} AND s.{time} >= $2 AND s.{time} < $3
+GROUP BY 1, c.currency
 """
 _HOLDERS = """
 SELECT p.start, held.invoice_id, held.hours
@@ -85,15 +100,31 @@ async def starts(
     account_id: int,
     customer_id: int | None,
     granularity: Granularity,
-    before: datetime | None,
+    between: Period,
     limit: int,
+    *,
+    ascending: bool = False,
 ) -> list[datetime]:
-    """Starts of the periods that have hours, newest first, earlier than `before`."""
-    end = before or datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
-    sql, extra = _scoped(_STARTS, granularity, customer_id, place=5)
+    """Starts of the periods that have hours, newest first or `ascending`: those in `between`,
+    which begins and ends with a period."""
+    scope = granularity, customer_id
+    sql, extra = _scoped(_OLDEST_FIRST if ascending else _NEWEST_FIRST, *scope, place=5)
     async with db.connection() as conn:
-        rows = await conn.fetch(sql, account_id, end, _UNIT[granularity], limit, *extra)
+        rows = await conn.fetch(sql, account_id, between.start, between.end, limit, *extra)
     return [periods.period_containing(granularity, row["start"]).start for row in rows]
+
+
+async def rows_between(
+    account_id: int, customer_id: int | None, granularity: Granularity, between: Period
+) -> list[cells.Row]:
+    """The rows of the periods that have hours and start in `between`, in no order."""
+    sql, extra = _scoped(_SUMS_BETWEEN, granularity, customer_id, place=4)
+    async with db.connection() as conn:
+        parts = await conn.fetch(sql, account_id, between.start, between.end, *extra)
+    return [
+        _row(periods.RowKey(account_id, customer_id, granularity, start), of_period)
+        for start, of_period in _by_start(parts).items()
+    ]
 
 
 async def rows(
@@ -107,10 +138,16 @@ async def rows(
     sql, extra = _scoped(_SUMS, granularity, customer_id, place=4)
     async with db.connection() as conn:
         found = await conn.fetch(sql, account_id, *_edges(spans), *extra)
-    parts = defaultdict(list)
-    for part in found:
-        parts[part["start"]].append(part)
-    return [_row(periods.RowKey(account_id, customer_id, granularity, s), parts[s]) for s in wanted]
+    parts = _by_start(found)
+    keys = [periods.RowKey(account_id, customer_id, granularity, start) for start in wanted]
+    return [_row(key, parts[key.start]) for key in keys]
+
+
+def _by_start(parts: Sequence[Mapping[str, Any]]) -> dict[datetime, list[Mapping[str, Any]]]:
+    by_start = defaultdict(list)
+    for part in parts:
+        by_start[part["start"]].append(part)
+    return by_start
 
 
 def _row(key: periods.RowKey, parts: Sequence[Mapping[str, Any]]) -> cells.Row:
@@ -167,5 +204,6 @@ def _scoped(
     customer = "" if customer_id is None else f"AND customer_id = ${place}"
     extra = () if customer_id is None else (customer_id,)
     counts = ", ".join(f"sum(s.{name})::bigint AS {name}" for name in _COUNTS)
-    text = sql.format(table=table.name, time=table.time, customer=customer, counts=counts)
-    return text, extra
+    unit = _UNIT[granularity]
+    names = {"table": table.name, "time": table.time, "unit": unit, "step": _STEP[unit]}
+    return sql.format(customer=customer, counts=counts, **names), extra

@@ -1,7 +1,6 @@
 """The summary as a caller can see it."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,13 +9,13 @@ from domain import periods, refusals
 from domain.billing import invoices, row_invoicing
 from domain.identity import callers
 from domain.periods import Granularity
-from domain.summaries import cells, freshness
+from domain.summaries import cells
 from live import bus as live_bus
 from live import topics
 from models import faults
 from models.billing import invoice_queries
 from models.directory import customers
-from models.summaries import marks, summary_rows
+from models.summaries import summary_rows
 from resolvers import access
 from resolvers.access import Capability
 
@@ -28,50 +27,6 @@ _POLL_SECONDS = 20.0  # finds changes whose message was lost
 _RETRY_SECONDS = 1.0  # while the database is unavailable
 
 _log = structlog.get_logger("resolvers")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`rows` has one more than requested if more follow.
-
-    `currency` is the customer's; None for the account, whose rows can have several.
-    """
-
-    rows: list[cells.Row]
-    currency: str | None
-    freshness: freshness.Freshness
-    billable: bool
-
-
-async def page(
-    caller: callers.Caller,
-    customer_id: int | None,
-    granularity: Granularity,
-    first: int,
-    before: datetime | None,
-    now: datetime,
-) -> Page:
-    """Rows of periods before `before`, newest first, of a customer or (None) of the account.
-
-    LIVE always has its 24 rows; the others have a row for every period with hours.
-    """
-    access.require_scope(caller, Capability.SEE_SUMMARIES, customer_id)
-    scope = caller.account_id, customer_id, granularity
-    oldest = await _oldest_mark(caller.account_id, customer_id)  # before the rows
-    currency = await _currency(caller.account_id, customer_id)
-    if granularity is Granularity.LIVE:
-        starts = [p.start for p in periods.live_periods(now) if before is None or p.start < before]
-    else:
-        starts = await summary_rows.starts(*scope, before, first + 1)
-    rows = await summary_rows.rows(*scope, starts[: first + 1])
-    billable = customer_id is not None and granularity is not Granularity.LIVE
-    return Page(rows, currency, freshness.Freshness.of(oldest, now), billable)
-
-
-async def _oldest_mark(account_id: int, customer_id: int | None) -> datetime | None:
-    if customer_id is None:
-        return await marks.oldest(account_id)
-    return (await marks.oldest_of(account_id, [customer_id]))[customer_id]
 
 
 async def select(
@@ -87,7 +42,7 @@ async def select(
 async def row(caller: callers.Caller, key: periods.RowKey) -> tuple[cells.Row, str | None]:
     """A row, with the customer's currency (None: a row of the account)."""
     (found,) = await _rows(caller, [key])
-    return found, await _currency(key.account_id, key.customer_id)
+    return found, await currency_of(key.account_id, key.customer_id)
 
 
 async def invoicing(
@@ -138,7 +93,8 @@ async def _is_there(key: periods.RowKey) -> bool:
     return key.customer_id is None or bool(await customers.get(key.account_id, key.customer_id))
 
 
-async def _currency(account_id: int, customer_id: int | None) -> str | None:
+async def currency_of(account_id: int, customer_id: int | None) -> str | None:
+    """The customer's; None for the account. Refuses NOT_FOUND."""
     if customer_id is None:
         return None
     customer = await customers.get(account_id, customer_id)
@@ -198,7 +154,7 @@ async def changes(
     Refuses BAD_SINCE if the time is too old or in the future.
     """
     access.require_customer(caller, Capability.SEE_SUMMARIES, customer_id)
-    currency = await _currency(caller.account_id, customer_id)
+    currency = await currency_of(caller.account_id, customer_id)
     if since is not None:
         follower = Changes(caller.account_id, customer_id, granularity, _checked(since, now))
     else:

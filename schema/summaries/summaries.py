@@ -1,6 +1,6 @@
 """The summary."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -8,13 +8,15 @@ import strawberry
 
 from domain import periods, refusals
 from domain.billing import row_invoicing
-from domain.summaries import cells, ratios
+from domain.summaries import cells, freshness, ratios
 from resolvers.access import Capability
-from resolvers.summaries import summaries
+from resolvers.summaries import summaries, summary_pages
+from resolvers.summaries.revisions import Revision, Source
 from schema.billing import invoice_types
 from schema.engine import base, permissions
-from schema.engine.documents import prices
-from schema.summaries import statistic_fields
+from schema.engine.documents import expensive, prices
+from schema.engine.fragments import declarations
+from schema.summaries import row_requests, statistic_fields
 
 Granularity = strawberry.enum(
     periods.Granularity,
@@ -69,16 +71,7 @@ class SummarySums(base.Node):
     )
 
 
-InvoicingState = strawberry.enum(
-    row_invoicing.State,
-    name="InvoicingState",
-    description=(
-        "Whether a row is invoiced. NONE: no hour of the row is on an invoice. PARTLY: some"
-        " hours are. FULLY: all hours are; never for an open row."
-    ),
-)
-
-
+@declarations.stored_type
 @permissions.open_type
 @strawberry.type(
     description=(
@@ -113,6 +106,7 @@ class RowInvoicing:
         return sorted(found, key=lambda invoice: (invoice.period_start, invoice.id))
 
 
+@declarations.stored_type
 @strawberry.type(
     description="A row of a customer's summary. The customer summary (DAILY, WEEKLY, MONTHLY) is"
     " the only data valid for billing."
@@ -158,6 +152,7 @@ async def _invoices(
     return [invoice_types.Invoice.of(account_id, row) for row in invoices]
 
 
+@declarations.stored_type
 @permissions.open_type
 @strawberry.type(description="A row of the account's summary, over all its customers.")
 class AccountSummaryRow(SummarySums):
@@ -202,23 +197,36 @@ class _Facts(base.Fresh):
     )
 
 
-@strawberry.type(description="A page of a customer's summary rows, newest first.")
+@strawberry.type(description="A page of a customer's summary rows.")
 class SummaryConnection(_Facts, base.Connection[SummaryRow]):
     pass
 
 
-@strawberry.type(description="A page of the account's summary rows, newest first.")
+@strawberry.type(description="A page of the account's summary rows.")
 class AccountSummaryConnection(_Facts, base.Connection[AccountSummaryRow]):
     pass
 
 
 _ABOUT = (
-    "Newest first, at most a minute old. LIVE has always 24 rows, one per hour; the others have"
-    " a row for each period with calls."
+    "Newest first without `orderBy`, at most a minute old. LIVE has always 24 rows, one per hour;"
+    " the others have a row for each period with calls. Refused: BAD_RANGE, BUSY."
 )
 GranularityArgument = Annotated[
     periods.Granularity, strawberry.argument(description="Length of the period of one row.")
 ]
+
+
+def _reads_a_range(
+    source: base.Scoped, *, filter: object = None, order_by: object = None, **more: object
+) -> bool:
+    """Whether rows of up to two years are read, other than of the order of their periods."""
+    by_column = getattr(order_by, "column", None) is not None
+    return by_column or getattr(filter, "invoicing", None) is not None
+
+
+def _fresh(revision: Revision, now: datetime) -> base.Fresh:
+    shown = freshness.Freshness.of(revision.oldest_mark, now)
+    return base.Fresh(as_of=shown.as_of, stale=shown.is_stale)
 
 
 @strawberry.type
@@ -226,7 +234,11 @@ class HasSummary(base.Scoped):
     @permissions.field(
         requires=Capability.SEE_SUMMARIES,
         description=f"The customer's summary, the only data valid for billing. {_ABOUT}",
-        metadata=prices.price(100, each=13),
+        metadata={
+            **prices.price(100, each=13, work=row_requests.work),
+            **declarations.stored(Source.SUMS, Source.INVOICES, Source.NAMES, live=_fresh),
+        },
+        extensions=[expensive.Expensive(_reads_a_range)],
     )
     async def summary(
         self,
@@ -234,11 +246,21 @@ class HasSummary(base.Scoped):
         granularity: GranularityArgument,
         first: base.First = 24,
         after: base.After = None,
+        filter: Annotated[
+            row_requests.SummaryFilter | None,
+            strawberry.argument(description="A filter. Null: all rows."),
+        ] = None,
+        order_by: row_requests.OrderArgument = None,
     ) -> SummaryConnection | None:
-        page = await _page(info, self.customer_id, granularity, first, after)
+        request = row_requests.request_of(first, after, filter, order_by)
+        page = await _page(info, self.customer_id, granularity, request)
         now, currency = info.context.now, page.currency or ""
         edges, page_info = base.paged(
-            page.rows, first, after, _cursor, lambda row: SummaryRow.of(row, currency, now)
+            page.rows,
+            first,
+            after,
+            lambda row: row_requests.cursor(row, request.order),
+            lambda row: SummaryRow.of(row, currency, now),
         )
         return SummaryConnection(
             edges=edges,
@@ -255,7 +277,11 @@ class HasAccountSummary(base.Scoped):
         requires=Capability.SEE_SUMMARIES,
         whole_account=True,
         description=f"The summary of all customers, not valid for billing. {_ABOUT}",
-        metadata=prices.price(100, each=9),
+        metadata={
+            **prices.price(100, each=9, work=row_requests.work),
+            **declarations.stored(Source.SUMS, Source.NAMES, live=_fresh),
+        },
+        extensions=[expensive.Expensive(_reads_a_range)],
     )
     async def summary(
         self,
@@ -263,11 +289,21 @@ class HasAccountSummary(base.Scoped):
         granularity: GranularityArgument,
         first: base.First = 24,
         after: base.After = None,
+        filter: Annotated[
+            row_requests.AccountSummaryFilter | None,
+            strawberry.argument(description="A filter. Null: all rows."),
+        ] = None,
+        order_by: row_requests.OrderArgument = None,
     ) -> AccountSummaryConnection | None:
-        page = await _page(info, None, granularity, first, after)
+        request = row_requests.request_of(first, after, filter, order_by)
+        page = await _page(info, None, granularity, request)
         now = info.context.now
         edges, page_info = base.paged(
-            page.rows, first, after, _cursor, lambda row: AccountSummaryRow.of(row, now)
+            page.rows,
+            first,
+            after,
+            lambda row: row_requests.cursor(row, request.order),
+            lambda row: AccountSummaryRow.of(row, now),
         )
         return AccountSummaryConnection(
             edges=edges,
@@ -282,25 +318,10 @@ async def _page(
     info: base.Info,
     customer_id: int | None,
     granularity: periods.Granularity,
-    first: int,
-    after: str | None,
-) -> summaries.Page:
-    context = info.context
-    size = base.page_size(first)
-    caller, before = context.signed_in(), _before(after)
-    return await summaries.page(caller, customer_id, granularity, size, before, context.now)
-
-
-def _cursor(row: cells.Row) -> str:
-    return base.encode_cursor(int(row.key.start.timestamp()))
-
-
-def _before(after: str | None) -> datetime | None:
-    seconds = base.decode_number_cursor(after)
-    try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise base.bad_cursor() from error
+    request: summary_pages.Request,
+) -> summary_pages.Page:
+    caller, now = info.context.signed_in(), info.context.now
+    return await summary_pages.page(caller, customer_id, granularity, request, now)
 
 
 async def row_node(

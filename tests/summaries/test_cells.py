@@ -10,7 +10,7 @@ from domain.periods import Granularity, RowKey
 from domain.refusals import Refusal
 from domain.summaries import cells
 from domain.summaries.cells import Row
-from schema.summaries.cells import SummaryColumn
+from schema.summaries.columns import SummaryColumn
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 COLUMN = {column.name: column for column in cells.COLUMNS}

@@ -9,11 +9,11 @@ from typing import Any, get_args
 import pytest
 
 from domain.identity import callers
-from domain.periods import Granularity
+from domain.periods import Granularity, Period
 from domain.summaries import intervals
 from models import db
 from models.summaries import summary_rows
-from resolvers.summaries import graphs, summaries
+from resolvers.summaries import graphs, summaries, summary_pages
 from tests.support import buffer_counts, databases
 from tests.support.buffer_counts import Plans
 from tests.support.service_urls import TestServices
@@ -23,6 +23,7 @@ HOUR = NOW.replace(minute=0)
 LONG, SHORT = 1, 2  # accounts of two customers each, with 36 months and with 3
 MONTHS = {LONG: 36, SHORT: 3}
 MOST = 1.2
+BETWEEN = Period(datetime(1970, 1, 1, tzinfo=UTC), NOW)
 
 _FILL = """
 WITH filled AS (
@@ -65,7 +66,7 @@ Work = Callable[[int], Awaitable[object]]  # given the account
 async def histories(services: TestServices, template: str) -> AsyncIterator[None]:
     """Both accounts in one open database, all but their last week billed."""
     name = f"{template}_histories"
-    async with databases.opened(services.database_url, name, template):
+    async with databases.open_copy(services.database_url, name, template):
         for account, months in MONTHS.items():
             await _fill(account, HOUR - timedelta(days=31 * months))
         async with db.connection() as conn:
@@ -93,7 +94,8 @@ async def _fill(account: int, start: datetime) -> None:
 
 def page(customer_id: int | None, kind: Granularity, first: int) -> Work:
     async def read(account: int) -> None:
-        found = await summaries.page(staff(account), customer_id, kind, first, None, NOW)
+        request = summary_pages.Request(first)
+        found = await summary_pages.page(staff(account), customer_id, kind, request, NOW)
         assert len(found.rows) >= first
         if customer_id is not None:
             await summaries.invoicing([row.key for row in found.rows])
@@ -151,13 +153,14 @@ async def test_a_query_reads_as_many_buffers_after_36_months_as_after_3(
 @pytest.mark.usefixtures("histories")
 @pytest.mark.parametrize("customer_id", [1, None])
 @pytest.mark.parametrize("kind", [Granularity.DAILY, Granularity.WEEKLY, Granularity.MONTHLY])
+@pytest.mark.parametrize("ascending", [False, True])
 async def test_the_existing_periods_are_read_from_indexes_only(
-    kind: Granularity, customer_id: int | None
+    kind: Granularity, customer_id: int | None, ascending: bool
 ) -> None:
     asked: list[Any] = []
     async with db.transaction() as conn:
         conn.add_query_logger(asked.append)
-        await summary_rows.starts(LONG, customer_id, kind, NOW, 25)
+        await summary_rows.starts(LONG, customer_id, kind, BETWEEN, 25, ascending=ascending)
         await asyncio.sleep(0)  # asyncpg logs a statement after it has answered
         [one] = asked
         plan = await conn.fetch("EXPLAIN " + one.query, *one.args)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain import periods
-from domain.periods import Granularity
+from domain.periods import Granularity, Period
 from domain.summaries import cells
 from models import db
 from models.summaries import hours, period_sums, summary_rows
@@ -27,6 +27,7 @@ NEXT = HOUR + timedelta(hours=1)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SCOPES = (1, 2, None)  # both customers, of two currencies, and the account
 CURRENCIES = {1: "EUR", 2: "USD"}
+ALWAYS = Period(datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC))
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -60,7 +61,7 @@ async def _prepared(database: str) -> None:
 
 
 async def shown(customer: int | None, kind: Granularity) -> dict[datetime, Row]:
-    starts = await summary_rows.starts(ACCOUNT, customer, kind, None, 100)
+    starts = await summary_rows.starts(ACCOUNT, customer, kind, ALWAYS, 100)
     assert starts == sorted(set(starts), reverse=True)
     rows = await summary_rows.rows(ACCOUNT, customer, kind, starts)
     return {row.key.start: (_sums(row), dict(row.charges)) for row in rows}

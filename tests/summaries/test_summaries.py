@@ -18,7 +18,7 @@ from models.identity import accounts, logins, staff
 from models.summaries import hours
 from resolvers.summaries.summaries import Changes
 from schema.engine import base
-from schema.summaries.cells import SummaryColumn
+from schema.summaries.columns import SummaryColumn
 from tests.support.summaries import days, reader
 from tests.support.summaries.days import ACCOUNT, HOUR, Leg
 from tests.support.summaries.reader import Asker
