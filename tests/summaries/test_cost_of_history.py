@@ -8,12 +8,14 @@ from typing import Any, get_args
 
 import pytest
 
+from domain.billing.row_invoicing import State
 from domain.identity import callers
 from domain.periods import Granularity, Period
-from domain.summaries import intervals
+from domain.summaries import cells, intervals, row_filters, row_order
+from domain.summaries.breakdowns import Dimension
 from models import db
 from models.summaries import summary_rows
-from resolvers.summaries import graphs, summaries, summary_pages
+from resolvers.summaries import graphs, row_parts, summaries, summary_pages
 from tests.support import buffer_counts, databases
 from tests.support.buffer_counts import Plans
 from tests.support.service_urls import TestServices
@@ -23,6 +25,7 @@ HOUR = NOW.replace(minute=0)
 LONG, SHORT = 1, 2  # accounts of two customers each, with 36 months and with 3
 MONTHS = {LONG: 36, SHORT: 3}
 MOST = 1.2
+[PROFIT] = [column for column in cells.COLUMNS if column.name == "PROFIT"]
 BETWEEN = Period(datetime(1970, 1, 1, tzinfo=UTC), NOW)
 
 _FILL = """
@@ -103,6 +106,28 @@ def page(customer_id: int | None, kind: Granularity, first: int) -> Work:
     return read
 
 
+def ordered(customer_id: int | None, kind: Granularity, *states: State) -> Work:
+    """A page of 60 days, ordered by profit, whose rows have all their parts."""
+    start = HOUR.replace(hour=0) - timedelta(days=60)
+    states_ = frozenset(states) or None
+    request = summary_pages.Request(
+        20,
+        filter=row_filters.Filter(start, invoicing=states_),
+        order=row_order.Order(PROFIT),
+    )
+
+    async def read(account: int) -> None:
+        found = await summary_pages.page(staff(account), customer_id, kind, request, NOW)
+        assert found.rows
+        keys = [row.key for row in found.rows]
+        assert all(costs.amounts for costs in await row_parts.costs(keys))
+        for dimension in Dimension:
+            requests = [row_parts.Request(key, dimension, 5, True) for key in keys]
+            assert all(each.parts for each in await row_parts.parts(requests))
+
+    return read
+
+
 def graph(customer_id: int | None) -> Work:
     async def read(account: int) -> None:
         start, interval = HOUR - timedelta(days=2), intervals.Interval.HOUR
@@ -133,6 +158,13 @@ READS: dict[str, Work] = {
     "30 days of the account": page(None, Granularity.DAILY, 30),
     "10 weeks of the account": page(None, Granularity.WEEKLY, 10),
     "2 months of the account": page(None, Granularity.MONTHLY, 2),
+    "the last 24 hours of a customer, ordered": ordered(1, Granularity.LIVE),
+    "60 days of a customer, ordered": ordered(1, Granularity.DAILY),
+    "60 invoiced days of a customer, ordered": ordered(1, Granularity.DAILY, State.FULLY),
+    "8 weeks of a customer, ordered": ordered(1, Granularity.WEEKLY),
+    "a month of a customer, ordered": ordered(1, Granularity.MONTHLY),
+    "60 days of the account, ordered": ordered(None, Granularity.DAILY),
+    "8 weeks of the account, ordered": ordered(None, Granularity.WEEKLY),
     "the hours that changed": changed,
     "a graph of a customer": graph(1),
     "a graph of the account": graph(None),
@@ -166,3 +198,23 @@ async def test_the_existing_periods_are_read_from_indexes_only(
         plan = await conn.fetch("EXPLAIN " + one.query, *one.args)
     scans = set(re.findall(r"([A-Z]\w+(?: \w+)* Scan)\b", "\n".join(row[0] for row in plan)))
     assert scans == {"Index Only Scan", "CTE Scan", "WorkTable Scan"}
+
+
+_SMALL = {"customers", "carriers"}  # are read as a whole if they have few rows
+
+
+@pytest.mark.usefixtures("histories")
+@pytest.mark.parametrize("plans", get_args(Plans))
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+async def test_no_query_reads_a_whole_table_of_sums_or_any_record(read: Work, plans: Plans) -> None:
+    asked: list[Any] = []
+    async with db.transaction() as conn:
+        await conn.execute(f"SET LOCAL plan_cache_mode = {plans}")
+        conn.add_query_logger(asked.append)
+        await read(LONG)
+        await asyncio.sleep(0)  # asyncpg logs a statement after it has answered
+        for one in asked:
+            assert "call_records" not in one.query
+            plan = await conn.fetch("EXPLAIN " + one.query, *one.args)
+            scanned = re.findall(r"Seq Scan on (\w+)", "\n".join(row[0] for row in plan))
+            assert set(scanned) <= _SMALL, one.query

@@ -48,6 +48,11 @@ class Asker:
         assert error.extensions is not None
         return str(error.extensions["code"])
 
+    async def codes(self, query: str, **values: Any) -> set[str]:
+        """The codes of all refusals, at least one."""
+        answer = await self._answer(query, values)
+        return {error.extensions["code"] for error in answer.errors}
+
     async def _answer(self, query: str, values: Mapping[str, Any]) -> Any:
         return await root.api.execute(
             query, variable_values=dict(values), context_value=self.context()
