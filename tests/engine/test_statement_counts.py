@@ -110,7 +110,7 @@ async def ask_numbers(asker: Asker, customer: int) -> None:
 
 
 async def ask_proof(asker: Asker, customer: int) -> None:
-    times = {"from": (HOUR - DAYS[customer] * DAY).isoformat(), "to": (HOUR + DAY).isoformat()}
+    times = {"from": (HOUR - 20 * DAY).isoformat(), "to": (HOUR + DAY).isoformat()}
     await asker.ask(queries.PROOF, c=customer_id(customer), **times)
 
 
@@ -128,29 +128,25 @@ async def ask_sorted(asker: Asker, customer: int) -> None:
 
 
 contacts: dict[int, Any] = {}
-# By document: the statements that it sends.
+# By document: how many statements it sends at most. Which loads of the fields of one operation are
+# sent together depends on their timing.
 OPERATIONS: dict[str, tuple[Ask, int]] = {
-    "Dashboard": (ask_dashboard, 0),
-    "Cells": (ask_cells, 0),
-    "BillingFeed": (ask_feed, 0),
-    "Numbers": (ask_numbers, 0),
-    "Proof": (ask_proof, 0),
-    "Parts of rows": (ask_parts, 0),
-    "Sorted rows": (ask_sorted, 0),
+    "Dashboard": (ask_dashboard, 22),
+    "Cells": (ask_cells, 2),
+    "BillingFeed": (ask_feed, 3),
+    "Numbers": (ask_numbers, 4),
+    "Proof": (ask_proof, 32),
+    "Parts of rows": (ask_parts, 16),
+    "Sorted rows": (ask_sorted, 8),
 }
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_an_operation_sends_as_many_statements_for_long_lists_as_for_short_ones(
-    name: str, asker: Asker
-) -> None:
-    ask, expected = OPERATIONS[name]
+async def test_an_operation_does_not_send_a_statement_for_each_row(name: str, asker: Asker) -> None:
+    ask, most = OPERATIONS[name]
     sent = {}
     for customer in DAYS:
         await ask(asker, customer)  # fills the caches of the process
         sent[customer] = await recorder.sent(lambda: ask(asker, customer))  # noqa: B023
-    for c in sent:
-        print("=====", c)
-        for x in sent[c]:
-            print(" ".join(x.split())[:170])
-    assert [len(statements) for statements in sent.values()] == [expected] * 2, sent[MANY]
+    for statements in sent.values():
+        assert len(statements) <= most, statements

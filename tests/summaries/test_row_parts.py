@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from domain.identity import callers
 from models import db
-from models.identity import accounts
+from models.identity import accounts, logins, staff
 from models.summaries import hours
 from schema.engine import base
 from tests.support.summaries import days, reader
@@ -68,6 +68,9 @@ async def asker(database: str, redis: Redis) -> Asker:
             ACCOUNT,
             HOUR,
         )
+    login = await logins.insert(ACCOUNT, "owner@carrier.example", "-", NOW)
+    owner = await staff.insert(ACCOUNT, login, "The owner", "OWNER", NOW)
+    await days.set_id("staff", owner.id, reader.staff(ACCOUNT).id)
     return Asker(reader.staff(ACCOUNT), NOW, redis)
 
 
@@ -162,7 +165,7 @@ async def test_the_costs_of_every_leg_are_subtracted(asker: Asker, granularity: 
         "marginPercent": 65.0,
     }
     profits = [(part["attempts"], part["cost"]["profit"]) for part in found["byCarrier"]["parts"]]
-    assert profits == [(2, {"amount": "0.70"}), (0, {"amount": "-0.05"})]
+    assert profits == [(2, {"amount": "0.7"}), (0, {"amount": "-0.05"})]
 
 
 async def test_there_is_no_profit_if_a_cost_is_not_known_or_in_another_currency(

@@ -62,6 +62,8 @@ class Connection(engine.Connection):
 
 # Of no table, and savepoints have a name of their own each time.
 _OF_TRANSACTIONS = ("BEGIN", "COMMIT", "SAVEPOINT", "ROLLBACK", "RELEASE")
+# asyncpg's own look-up of types, once for a connection.
+_OF_CONNECTIONS = (*_OF_TRANSACTIONS, "WITH RECURSIVE typeinfo_tree")
 _recorded: set[str] = set()
 _sent: deque[str] = deque(maxlen=10_000)
 _file: int | None = None
@@ -89,7 +91,7 @@ async def sent(work: Callable[[], Awaitable[object]]) -> list[str]:
     """The statements that this process sends while the work runs, without those of transactions."""
     _sent.clear()
     await work()
-    return [sql for sql in _sent if not sql.startswith(_OF_TRANSACTIONS)]
+    return [sql for sql in _sent if not sql.lstrip().startswith(_OF_CONNECTIONS)]
 
 
 def _record(sql: str) -> None:
