@@ -147,11 +147,11 @@ async def measure(name: str, worker: str, url: str, redis_url: str, key: str) ->
         ingest.web(url, redis_url) as port,
         process(*worker.split(), urls=urls),
     ):
-        await _until(lambda: conn.fetchval("SELECT 1 FROM hours LIMIT 1"))
+        await until(lambda: conn.fetchval("SELECT 1 FROM hours LIMIT 1"))
         start = time.perf_counter()
         posting = asyncio.create_task(post(port, key, waits))
         watching = asyncio.create_task(watch(other, waits))
-        await _until(lambda: conn.fetchval(_NONE_LEFT, A))
+        await until(lambda: conn.fetchval(_NONE_LEFT, A))
         took = time.perf_counter() - start
         posting.cancel()
         await watching
@@ -160,7 +160,8 @@ async def measure(name: str, worker: str, url: str, redis_url: str, key: str) ->
     )
 
 
-async def _until(condition: Callable[[], Awaitable[object]]) -> None:
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Waits until the condition is true."""
     while True:
         if await condition():
             return

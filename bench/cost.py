@@ -79,10 +79,12 @@ async def measure(case: cases.Case, asker: data.Asker, web: int) -> Measured:
 
 async def run(case: cases.Case, asker: data.Asker) -> float:
     """Runs all steps and returns their cost."""
-    cost, got = 0.0, {}
+    cost = 0.0
+    result: dict[str, Any] = {}  # of the step before
     for query, variables in case.steps:
-        answer = await asker.send(query, dict(variables(got) if callable(variables) else variables))
-        got, cost = answer["data"], cost + answer["extensions"]["cost"]["requested"]
+        values = variables(result) if callable(variables) else variables
+        answer = await asker.send(query, dict(values))
+        result, cost = answer["data"], cost + answer["extensions"]["cost"]["requested"]
     return cost
 
 

@@ -5,7 +5,8 @@ First it runs every field and mutation of the schema alone, with its largest inp
 ms). Then many connections send all of them, each as soon as the previous response arrives, with
 the limits of the settings. It compares the latency of another account's ingest, viewer query
 and pushes with and without this load (goal: p99 at most doubles). The contact's program has the
-lowest priority, because in production it runs on another machine.
+lowest priority, because in production it runs on another machine. Both are measured twice: with one
+web process for everything, and with a second one for ingest, as in docker-compose.yml.
 
 Run: `./callboard bench fairness [SECONDS] [CONNECTIONS] [CALLS]`.
 """
@@ -25,7 +26,7 @@ from bench import ingest
 from bench.support import fairness_data as data
 from bench.support import largest_data, scratch
 from bench.support.attack import Http, outcome
-from bench.support.other_account import other_account
+from bench.support.other_account import Latencies, Ports, other_account
 from models import db
 from runtime import clock
 from runtime.settings import Settings
@@ -150,17 +151,38 @@ async def measure(settings: Settings, seconds: float, connections: int, calls: i
         http.close()
     bodies = [one.body().decode() for one in operations if not one.query.startswith("sub")]
     async with web(settings) as port:
-        await other_account(port, other, "warm", 3)
-        quiet = await other_account(port, other, "quiet", seconds)
-        await stalls_of(port)
-        async with attacked(port, side, bodies, connections) as outcomes:
-            loud = await other_account(port, other, "loud", seconds)
-            stalls = await stalls_of(port)
+        print("One web process:")
+        await compare(Ports(port, port), side, other, bodies, connections, seconds)
+    async with web(settings) as port, web(settings) as ingest_port:
+        print("\nA second web process for ingest:")
+        await compare(Ports(port, ingest_port), side, other, bodies, connections, seconds)
+
+
+async def compare(
+    ports: Ports,
+    side: data.Side,
+    other: data.Side,
+    bodies: Sequence[str],
+    connections: int,
+    seconds: float,
+) -> None:
+    """Prints the other account's latencies without and with the load."""
+    run = f"{ports.ingest}"
+    await other_account(ports, other, f"{run}-warm", 3)
+    quiet = await other_account(ports, other, f"{run}-quiet", seconds)
+    await stalls_of(ports.web)
+    async with attacked(ports.web, side, bodies, connections) as outcomes:
+        loud = await other_account(ports, other, f"{run}-loud", seconds)
+        stalls = await stalls_of(ports.web)
     print(f"{connections} connections, {seconds:.0f} s: {dict(outcomes.most_common())}")
     print(
         f"longest stretch of the loop {stalls['worked']:.1f} ms, {stalls['passed']:.0f} ms passed;"
         f" collecting garbage {stalls['collected']:.1f} ms"
     )
+    show_ratios(quiet, loud)
+
+
+def show_ratios(quiet: Latencies, loud: Latencies) -> None:
     for name in quiet.taken:
         ratio = loud.p99(name) / quiet.p99(name)
         print(

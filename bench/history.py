@@ -140,7 +140,8 @@ def _page(customer_id: int | None, kind: Granularity, first: int) -> Work:
     async def read(_: int) -> None:
         request = summary_pages.Request(first)
         page = await summary_pages.page(STAFF, customer_id, kind, request, data.NOW)
-        await summaries.invoicing([row.key for row in page.rows[:first]])
+        if customer_id is not None:
+            await summaries.invoicing([row.key for row in page.rows[:first]])
 
     return read
 

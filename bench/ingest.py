@@ -263,7 +263,7 @@ async def web_process(
     urls = {"CALLBOARD_DATABASE_URL": database_url, "CALLBOARD_REDIS_URL": redis_url}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server.cli", "serve", "--port", str(port)),
-        env=os.environ | urls | {"CALLBOARD_SECRET_KEY": _SECRET} | settings,
+        env={**os.environ, **urls, "CALLBOARD_SECRET_KEY": _SECRET, **settings},
     )
     try:
         await asyncio.wait_for(listening(port), 30)

@@ -102,6 +102,8 @@ async def main(rounds: int) -> None:
             await data.fill(world, owner)
             rows = (await data.rows(owner, world.customers[0], 31))[data.BILLED_DAYS :]
             free = await cost.unused(owner, world.customers[0])
+            contact_id = await own_id(askers["contact"], "Contact", world.account_id)
+            owner_id = await own_id(owner, "Staff", world.account_id)
             listed = await owner.send("{ heldRecords(first: 100) { edges { node { id } } } }")
         held = [edge["node"]["id"] for edge in listed["data"]["heldRecords"]["edges"]]
         async with Redis.from_url(urls.redis_url) as redis:
@@ -116,16 +118,23 @@ async def main(rounds: int) -> None:
                 *cases.fields(world),
                 *largest(world, held),
             ]
-            await measure(chosen, context, people(world), rounds)
+            await measure(chosen, context, people(world, owner_id, contact_id), rounds)
             await bus.close()
         await db.close_database()
 
 
-def people(world: data.World) -> dict[str, callers.Caller | None]:
+async def own_id(asker: data.Asker, kind: str, account_id: int) -> int:
+    answer = await asker.send(f"{{ viewer {{ ... on {kind} {{ id }} }} }}")
+    return base.decode_id(answer["data"]["viewer"]["id"], kind, account_id)
+
+
+def people(world: data.World, owner_id: int, contact_id: int) -> dict[str, callers.Caller | None]:
     account, scopes = world.account_id, frozenset({callers.Scope.BILLING_READ})
     return {
-        "owner": callers.Caller(account, callers.Kind.STAFF, 1, callers.Role.OWNER),
-        "contact": callers.Caller(account, callers.Kind.CONTACT, 1, customer_id=world.numbers[0]),
+        "owner": callers.Caller(account, callers.Kind.STAFF, owner_id, callers.Role.OWNER),
+        "contact": callers.Caller(
+            account, callers.Kind.CONTACT, contact_id, customer_id=world.numbers[0]
+        ),
         "billing": callers.Caller(account, callers.Kind.KEY, 1, scopes=scopes),
         "nobody": None,
     }

@@ -87,8 +87,8 @@ class Portal:
         socket = await sockets.enter_async_context(
             connect(self._url, subprotocols=[protocol], open_timeout=None, max_size=None)
         )
-        payload = {"authorization": f"Bearer {self._token}"}
-        await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+        authorization = {"authorization": f"Bearer {self._token}"}
+        await socket.send(json.dumps({"type": "connection_init", "payload": authorization}))
         assert json.loads(await socket.recv())["type"] == "connection_ack"
         for id, query, variables in self._messages:
             payload = {"query": query, "variables": variables}

@@ -13,7 +13,6 @@ folder of this user.
 
 import argparse
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -23,6 +22,7 @@ from pathlib import Path
 import uvloop
 
 from bench.fanout import account, crowd, measure, meter, servers, stalled
+from bench.support import node_packages
 from models import db
 from runtime import embedded
 
@@ -58,7 +58,7 @@ async def fanout(of: account.Account, load: measure.Load) -> None:
 
 def _compared() -> list[Start]:
     found: list[Start] = [servers.callboard, servers.bare, servers.plain]
-    if shutil.which("node") and shutil.which("npm"):
+    if node_packages.are_available():
         found.insert(1, servers.yoga)
     else:
         print("graphql-yoga is not measured: node and npm are missing here.")

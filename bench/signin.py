@@ -108,11 +108,13 @@ async def attack(
         return await portal.login(*owner, PASSWORD), time.perf_counter() - began
 
     began = time.perf_counter()
-    (said, seconds), *_ = await asyncio.gather(come(), *(send() for _ in range(8)))
+    senders = asyncio.gather(*(send() for _ in range(8)))
+    outcome, seconds = await come()
+    await senders
     print(
         f"{name}: {len(tries)} wrong passwords in {time.perf_counter() - began:.1f} s,"
         f" {answers['WRONG_CREDENTIALS']} compared, {dict(answers)};"
-        f" the owner from home: {said}, after {seconds:.2f} s"
+        f" the owner from home: {outcome}, after {seconds:.2f} s"
     )
 
 

@@ -9,6 +9,7 @@ import structlog
 from domain import refusals
 from domain.identity import networks
 from domain.numbering import number_ranges
+from ingest import body
 from live import throttle
 from models.numbering import sip_users
 
@@ -32,12 +33,7 @@ async def answer(account_id: int, content: bytes, tries: throttle.Throttle) -> d
 
     Refuses INVALID, NOT_FOUND, and TOO_MANY_TRIES after too many wrong secrets at that source.
     """
-    try:
-        sign_in = _request_decoder.decode(content)
-    except (msgspec.MsgspecError, ValueError):
-        raise refusals.Refusal(
-            "INVALID", 'Send a JSON object such as {"username": "1000"}.'
-        ) from None
+    sign_in = _parse(content)
     buckets = _buckets(account_id, sign_in)
     wait = await (tries.enter(buckets) if sign_in.wrong else tries.wait(buckets)) if buckets else 0
     if sign_in.wrong:
@@ -55,6 +51,16 @@ async def answer(account_id: int, content: bytes, tries: throttle.Throttle) -> d
             seconds=math.ceil(wait),
         )
     return {} if sign_in.wrong else await _credentials(account_id, sign_in.username)
+
+
+def _parse(content: bytes) -> SignInRequest:
+    """Refuses INVALID. Decoding megabytes would block the event loop."""
+    if len(content) <= body.MAX_EVENT_BYTES:
+        try:
+            return _request_decoder.decode(content)
+        except (msgspec.MsgspecError, ValueError):
+            pass
+    raise refusals.Refusal("INVALID", 'Send a JSON object such as {"username": "1000"}.')
 
 
 def _buckets(account_id: int, sign_in: SignInRequest) -> tuple[throttle.Bucket, ...]:

@@ -10,6 +10,7 @@ from domain.records import events
 from ingest import body, splitting
 
 _CALLS = re.compile(rb'[ \t\r\n]*+"calls"[ \t\r\n]*+:[ \t\r\n]*+\[')
+_STEP = 5_000  # calls between two yields
 _MEMBER = re.compile(rb'"(?:switch|boot|seq|at)"')  # others are ignored, even if invalid
 
 
@@ -54,9 +55,12 @@ def split(content: bytes, max_calls: int) -> splitting.Work[Parts]:
         raise body.not_json("the brackets and quotes do not match") from None
     if scanner.at < len(content):
         raise body.not_json("something follows the object")
-    return Parts(
-        b"{" + b",".join(members) + b"}", [body.slice_element(content, span) for span in calls]
-    )
+    elements: list[bytes] = []
+    for first in range(0, len(calls), _STEP):
+        spans = calls[first : first + _STEP]
+        elements += [body.slice_element(content, span) for span in spans]
+        yield first
+    return Parts(b"{" + b",".join(members) + b"}", elements)
 
 
 def _calls(scanner: splitting.Scanner) -> splitting.Work[list[splitting.Span]]:

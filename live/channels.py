@@ -139,18 +139,9 @@ async def apply_snapshot(
     An old snapshot of an earlier start of the switch is ignored and settles nothing.
     """
     number = snapshot.event_number
-    listed: list[tuple[str, int, int, int, int]] = []
+    parts: list[bytes] = []  # so that no step of the event loop encodes all calls
     for first in range(0, len(snapshot.calls), _MAX_EVENTS):
-        listed += [
-            (
-                call.call_id,
-                call.leg,
-                call.customer_id,
-                call.carrier_id,
-                epoch.to_microseconds(call.setup_at),
-            )
-            for call in snapshot.calls[first : first + _MAX_EVENTS]
-        ]
+        parts.append(_encode_legs(snapshot.calls[first : first + _MAX_EVENTS]))
         await asyncio.sleep(0)
     numbers = (False, False) if number is None else (number.boot, number.seq)
     header = (
@@ -160,8 +151,8 @@ async def apply_snapshot(
         epoch.to_microseconds(snapshot.at),
     )
     refused = (list(snapshot.refused_call_ids), snapshot.calls_without_id)
-    arguments = _encode((*header, *numbers, listed, *refused))
-    answer = await scripts.SNAPSHOT.run(redis, account_id, arguments)
+    arguments = _encode((*header, *numbers, *refused))
+    answer = await scripts.SNAPSHOT.run(redis, account_id, arguments, *parts)
     applied, wanted, lost, is_lost = msgspec.msgpack.decode(
         answer, type=tuple[bool, str | Literal[False], list[_Lost], bool]
     )
@@ -170,6 +161,21 @@ async def apply_snapshot(
         frozenset({snapshot.switch}) if applied else frozenset(),
         tuple(_lost_calls(lost, "SNAPSHOT")),
         is_lost,
+    )
+
+
+def _encode_legs(legs: Sequence[calls.SnapshotCall]) -> bytes:
+    return _encode(
+        [
+            (
+                leg.call_id,
+                leg.leg,
+                leg.customer_id,
+                leg.carrier_id,
+                epoch.to_microseconds(leg.setup_at),
+            )
+            for leg in legs
+        ]
     )
 
 

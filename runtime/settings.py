@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         le=100,
         description="expensive queries and mutations that a process runs at once",
     )
+    answer_cache_megabytes: int = Field(
+        default=64,
+        ge=0,
+        le=100_000,
+        description="MB of a web process for parts of answers that have not changed; 0: none",
+    )
     records_days: int = Field(
         default=400, ge=1, description="days for which call records are stored"
     )

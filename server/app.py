@@ -24,6 +24,7 @@ from resolvers.live.feeds import Feeds
 from runtime import clock, services
 from runtime.settings import Settings
 from schema.engine.base import Context, Progress
+from schema.engine.fragments.cache import Cache
 from schema.engine.services import Services
 from schema.engine.spending import Spending
 from server import answers, health, home, ingest_routes, pages
@@ -113,6 +114,11 @@ def create_app(settings: Settings) -> Starlette:
     return application
 
 
+def _fragments(settings: Settings) -> Cache | None:
+    megabytes = settings.answer_cache_megabytes
+    return Cache(megabytes * 1_000_000) if megabytes else None
+
+
 def contexts(
     redis: Redis,
     bus: Bus,
@@ -143,6 +149,7 @@ def contexts(
         intake=ingest_pipeline,
         spending=Spending(Buckets(redis), settings.allowances),
         capacity=Capacity(settings.expensive_at_once),
+        fragments=_fragments(settings),
     )
 
     def context(caller: Caller | None, resume_after: int | None, language: str) -> Context:

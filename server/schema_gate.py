@@ -12,7 +12,7 @@ from models import faults, schema_version
 
 _CHECK_INTERVAL_SECONDS = 1.0
 _TIMEOUT_SECONDS = 3.0
-_RETRY_AFTER = b"5"  # seconds
+_RETRY_SECONDS = 5
 _TRY_AGAIN_LATER = 1013  # close code of a WebSocket
 _HEALTH = ("/healthz", "/readyz")
 
@@ -85,7 +85,7 @@ class Gated:
                 "status": 503,
                 "headers": [
                     (b"content-type", b"application/json"),
-                    (b"retry-after", _RETRY_AFTER),
+                    (b"retry-after", b"%d" % _RETRY_SECONDS),
                 ],
             }
         )
@@ -96,5 +96,6 @@ def _body(path: str, message: str) -> bytes:
     """The error in the format of the interface at `path`."""
     refusal: dict[str, Any] = {"code": "UNAVAILABLE", "message": message}
     if path == "/graphql":
-        refusal = {"errors": [{"message": message, "extensions": {"code": "UNAVAILABLE"}}]}
+        extensions = {"code": "UNAVAILABLE", "retryAfterSeconds": _RETRY_SECONDS}
+        refusal = {"errors": [{"message": message, "extensions": extensions}]}
     return json.dumps(refusal).encode()

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from domain import facts
 from domain.alerting import evaluation
@@ -24,7 +25,7 @@ async def evaluate(redis: Redis, clock: Callable[[], datetime]) -> None:
     for account_id in await alert_states.accounts_with_rules():
         try:
             await _evaluate(redis, account_id, clock())
-        except faults.UnavailableError:
+        except (faults.UnavailableError, RedisError):  # logged once; the next tick does the work
             return
         except Exception:
             log.exception("alert rules not evaluated", account=account_id)

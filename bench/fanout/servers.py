@@ -1,10 +1,8 @@
 """The servers that are measured, each as a process on a core of its own, and how to push to one."""
 
 import asyncio
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,13 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from socket import socket
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
 from bench.fanout import account, meter, python_servers
+from bench.support import node_packages
 from domain.records import calls
 from live import channels
 from runtime import child, clock
@@ -26,7 +24,6 @@ from runtime.settings import ROOT
 
 CALLBOARD = "Callboard"
 
-_NODE = ROOT / "bench" / "node"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 _LEASE_SECONDS = 3_600
@@ -118,10 +115,9 @@ def plain(of: account.Account) -> AbstractAsyncContextManager[Server]:
 
 @asynccontextmanager
 async def yoga(of: account.Account) -> AsyncIterator[Server]:
-    folder = await asyncio.to_thread(_installed)
     parts = urlsplit(of.urls.redis_url)
     redis_url = parts.path if parts.scheme == "unix" else of.urls.redis_url
-    command = [shutil.which("node") or "node", str(folder / "yoga.mjs")]
+    command = await asyncio.to_thread(node_packages.command, "yoga.mjs")
     environment = {"NODE_ENV": "production"}
     async with Redis.from_url(of.urls.redis_url) as redis:
         push = _published(redis, of)
@@ -157,20 +153,6 @@ def _published(redis: Redis, of: account.Account) -> Push:
         await redis.publish(python_servers.PREFIX + topics[topic], message)
 
     return push
-
-
-def _installed() -> Path:
-    """The folder of the npm packages of bench/node, outside of this checkout."""
-    digest = hashlib.sha256((_NODE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "callboard" / f"bench-{digest}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc", "yoga.mjs"):
-        shutil.copy(_NODE / name, folder)
-    if not (folder / "installed.stamp").exists():
-        subprocess.run(["npm", "ci"], cwd=folder, check=True, timeout=300, stdout=sys.stderr)
-        (folder / "installed.stamp").touch()
-    return folder
 
 
 # Processes -----------------------------------------------------------------------------------

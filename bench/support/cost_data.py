@@ -70,7 +70,9 @@ class World:
     ingest_token: str = ""
 
 
-async def prepare(now: datetime) -> World:
+async def prepare(
+    now: datetime, *, customer_count: int = CUSTOMERS, carrier_count: int = CARRIERS
+) -> World:
     """Inserts people and prices into the database."""
     account = await accounts.insert("Bench", now)
     email = "owner@bench.example"
@@ -81,7 +83,7 @@ async def prepare(now: datetime) -> World:
     rate = rating.Rate("1", Decimal("0.012"), Decimal("0.001"), 30, 6)
     await rate_cards.add_rates(account.id, card, [rate], effective_from=long_ago, now=now)
     world = World(account.id, card, now, email)
-    for n in range(CUSTOMERS):
+    for n in range(customer_count):
         customer = await customers.insert(
             account.id,
             customers.NewCustomer(
@@ -97,7 +99,7 @@ async def prepare(now: datetime) -> World:
         await rate_cards.assign(account.id, customer.id, card, long_ago, now)
         world.numbers.append(int(customer.id))
         world.customers.append(base.encode_id("Customer", account.id, customer.id))
-    for n in range(CARRIERS):
+    for n in range(carrier_count):
         carrier = await carriers.insert(
             account.id,
             reference=f"carrier-{n}",

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from bench import backfill, ingest
 from bench.support import largest_data
@@ -123,7 +124,7 @@ async def known(side: Side, now: datetime) -> largest_data.Known:
     daily = [
         periods.RowKey(account_id, side.customer_id, Granularity.DAILY, start) for start in days
     ]
-    ids = {
+    ids: dict[str, list[str]] = {
         "Customer": [side.customer],
         "Carrier": [base.encode_id("Carrier", account_id, row["id"]) for row in carriers],
         "Contact": [base.encode_id("Contact", account_id, side.contact_id)],
@@ -131,7 +132,7 @@ async def known(side: Side, now: datetime) -> largest_data.Known:
         "SummaryRow": [base.encode_id("SummaryRow", account_id, *key.parts()) for key in rows],
     }
     billed = [base.encode_id("SummaryRow", account_id, *key.parts()) for key in daily]
-    values = {
+    values: dict[str, Any] = {
         "currency": "EUR",
         "language": "de",
         "timeZone": "Europe/Berlin",

@@ -170,7 +170,7 @@ class _Text:
             return [self._value(field, name, inner.of_type, items) for _ in range(min(items, 500))]
         if isinstance(inner, graphql.GraphQLInputObjectType):
             values = {key: self._argument(field, key, its) for key, its in inner.fields.items()}
-            return values | self.known.of_inputs.get(field, {})
+            return {**values, **self.known.of_inputs.get(field, {})}
         if named is graphql.GraphQLID:
             return self.known.of_argument(name)[0]
         if isinstance(inner, graphql.GraphQLEnumType):

@@ -60,7 +60,7 @@ async def make(shape: Shape) -> list[Document]:
     await db.migrate(SCHEMA)
     async with db.connection() as conn:
         await _fill(conn, shape)
-        documents = []
+        documents: list[Document] = []
         for customer_id in range(1, shape.customers + 1):
             for part in range(2):
                 document = await _issued(conn, shape, customer_id, part, len(documents) + 1)

@@ -41,12 +41,20 @@ class Latencies:
         return quantiles(self.taken[name], n=100)[98]
 
 
-async def other_account(port: int, side: data.Side, run: str, seconds: float) -> Latencies:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The web process of queries and pushes, and that of ingest. They can be the same."""
+
+    web: int
+    ingest: int
+
+
+async def other_account(ports: Ports, side: data.Side, run: str, seconds: float) -> Latencies:
     """Its ingest, viewer query and pushes, each over a separate connection."""
-    found, until = Latencies(), time.perf_counter() + seconds
-    posting = await Http(port, side.ingest_key).open()
-    asking = await Http(port, side.contact).open()
-    calling = await Http(port, side.ingest_key).open()
+    latencies, until = Latencies(), time.perf_counter() + seconds
+    posting = await Http(ports.ingest, side.ingest_key).open()
+    asking = await Http(ports.web, side.contact).open()
+    calling = await Http(ports.ingest, side.ingest_key).open()
 
     async def post(number: int) -> None:
         call = ingest.event(number, clock.now() - timedelta(seconds=400), f"{run}-")
@@ -57,7 +65,7 @@ async def other_account(port: int, side: data.Side, run: str, seconds: float) ->
         answer = await asking.send("/graphql", json.dumps(_VIEWER).encode())
         assert "errors" not in answer, answer
 
-    async with pushes(port, side) as wait:
+    async with pushes(ports.web, side) as wait:
 
         async def push(number: int) -> None:
             """From a call's start until the push that shows it."""
@@ -70,13 +78,13 @@ async def other_account(port: int, side: data.Side, run: str, seconds: float) ->
             await wait(number)
 
         await asyncio.gather(
-            found.every("ingest", post, until),
-            found.every("viewer query", ask, until),
-            found.every("push", push, until),
+            latencies.every("ingest", post, until),
+            latencies.every("viewer query", ask, until),
+            latencies.every("push", push, until),
         )
     for http in (posting, asking, calling):
         http.close()
-    return found
+    return latencies
 
 
 @asynccontextmanager

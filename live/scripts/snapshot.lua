@@ -1,9 +1,9 @@
--- Applies a snapshot. ARGV[1]: {now, switch, lease, at, boot, seq, calls, refused_ids,
--- calls_without_id}, times in µs; boot and seq are false if there are none. calls: {call id, leg,
--- customer, carrier, setup} for each leg. Refused calls are not removed: those with `refused_ids`,
--- and `calls_without_id` further ones.
+-- Applies a snapshot. ARGV[1]: {now, switch, lease, at, boot, seq, refused_ids, calls_without_id},
+-- times in µs; boot and seq are false if there are none. Each argument from ARGV[2] to the last but
+-- one is a part of the listed legs: {call id, leg, customer, carrier, setup} for each. Refused calls
+-- are not removed: those with `refused_ids`, and `calls_without_id` further ones.
 -- Returns {applied, wanted or false, lost calls, whether Redis has lost the state}.
-local now, name, lease, at, boot, seq, listed, refused_list, calls_without_id =
+local now, name, lease, at, boot, seq, refused_list, calls_without_id =
   unpack(cmsgpack.unpack(ARGV[1]))
 local refused_ids = {}
 for _, id in ipairs(refused_list) do refused_ids[id] = true end
@@ -36,13 +36,15 @@ end
 
 local function by_call()
   local calls, ids = {}, {}
-  for _, entry in ipairs(listed) do
-    local id = entry[1]
-    if not calls[id] then
-      calls[id] = {customer = entry[3], setup = entry[5], legs = {}}
-      ids[#ids + 1] = id
+  for part = 2, #ARGV - 1 do
+    for _, entry in ipairs(cmsgpack.unpack(ARGV[part])) do
+      local id = entry[1]
+      if not calls[id] then
+        calls[id] = {customer = entry[3], setup = entry[5], legs = {}}
+        ids[#ids + 1] = id
+      end
+      calls[id].legs[entry[2]] = entry[4]
     end
-    calls[id].legs[entry[2]] = entry[4]
   end
   return calls, ids
 end

@@ -10,7 +10,7 @@ from domain import facts, money, refusals
 from domain.billing import invoice_lines, invoices
 from models import db, fact_log
 from models.billing import bill_refusals, bill_sql, invoice_queries, ledger
-from models.summaries import hours
+from models.summaries import hours, revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,7 @@ async def compute(
         period = invoice_lines.adjusted_period(changes)
     totals = invoices.totals(invoices.subtotal(lines), heading["tax_percent"], heading["currency"])
     await _store(conn, (account_id, invoice_id), period, heading["tax_percent"], lines, totals)
+    await _increase_revision(conn, account_id, customer_id)
     amounts = [change for change in changes if change.amount]
     return Bill(pins, amounts, lines, totals, list(heads))
 
@@ -166,6 +167,7 @@ async def issue(
         ],
     )
     await ledger.post_invoice(conn, account_id, draft, bill.totals, now)
+    await _increase_revision(conn, *of)
     # Last, because other transactions that issue in this account wait from here on.
     number, position = await conn.fetchrow(bill_sql.NUMBER, account_id)
     issued = replace(draft, number=invoices.format_number(number), position=position, issued_at=now)
@@ -182,6 +184,11 @@ async def discard(
 ) -> None:
     await conn.execute(bill_sql.DISCARD, account_id, draft.id)
     await conn.execute(bill_sql.DISCARDED, account_id, draft.id, draft.customer_id, now)
+    await _increase_revision(conn, account_id, draft.customer_id)
+
+
+async def _increase_revision(conn: db.Connection, account_id: int, customer_id: int) -> None:
+    await revisions.increase(conn, account_id, customer_id, revisions.Source.INVOICES)
 
 
 async def _store(

@@ -7,7 +7,8 @@ from typing import Any
 from tortoise.exceptions import IntegrityError
 
 from domain import refusals
-from models import listing, row_changes
+from models import db, listing, row_changes
+from models.summaries import revisions
 from models.tables import Carrier
 
 
@@ -53,9 +54,13 @@ async def change(
     """
     key = {"account_id": account_id, "id": carrier_id}
     try:
-        return await row_changes.change(Carrier, key, values, expected_version)
+        changed = await row_changes.change(Carrier, key, values, expected_version)
     except IntegrityError as error:
         raise _reference_taken() from error
+    if changed is not None and changed.after:
+        async with db.connection() as conn:
+            await revisions.increase(conn, account_id, revisions.ACCOUNT, revisions.Source.NAMES)
+    return changed
 
 
 def _reference_taken() -> refusals.Refusal:

@@ -10,6 +10,7 @@ from tortoise.exceptions import IntegrityError
 
 from domain import refusals
 from models import db, listing, row_changes
+from models.summaries import revisions
 from models.tables import Customer
 
 # Whether anything is counted or priced in the customer's currency.
@@ -100,6 +101,9 @@ async def change(
         raise _reference_taken() from error
     if changed is not None and "currency" in changed.after:
         await _require_unused_currency(account_id, customer_id)
+    if changed is not None and changed.after:
+        async with db.connection() as conn:
+            await revisions.increase(conn, account_id, customer_id, revisions.Source.NAMES)
     return changed
 
 

@@ -5,5 +5,8 @@ from tortoise.migrations.operations import RunSQL
 
 
 class Migration(Base):
-    dependencies = [("models", "0029_row_statistics")]  # noqa: RUF012
+    dependencies = [  # noqa: RUF012
+        ("models", "0030_graph_sums"),
+        ("models", "0031_revisions"),
+    ]
     operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text("utf-8"))]  # noqa: RUF012

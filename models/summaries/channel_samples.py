@@ -7,6 +7,7 @@ from domain import epoch
 from domain.summaries import channel_history
 from domain.summaries.channel_history import LENGTH, Level, Scope
 from models import db
+from models.summaries import revisions
 
 TABLES = {
     Level.MINUTES: "channel_minutes",
@@ -78,6 +79,7 @@ async def store(account_id: int, taken_at: datetime, calls: Mapping[Scope, int])
             return False
         if scopes:
             await conn.execute(_STORE, account_id, start, slot, *columns)
+        await _increase_revision(conn, account_id)
     return True
 
 
@@ -107,13 +109,14 @@ async def _fold(account_id: int, level: Level, until: datetime) -> None:
         return
     after = None if known is None else known - length
     while True:
-        async with db.connection() as conn:
+        async with db.transaction() as conn:
             oldest = await conn.fetchval(_OLDEST, account_id, after)
             if oldest is None or oldest >= until:
                 return
             start = epoch.floor(oldest, length)
             after = min(start + _FOLD_SPAN, until)
             await conn.execute(_fold_statement(level), account_id, start, after, length)
+            await _increase_revision(conn, account_id)
 
 
 def samples(level: Level) -> str:
@@ -150,5 +153,13 @@ async def remove_minutes(account_id: int, before: datetime, limit: int) -> int:
         return 0
     # The newest 5 minutes and the newest hour may be computed again.
     end = min(before, *(folded[level] - LENGTH[level] for level in _FOLDED_LEVELS))
-    async with db.connection() as conn:
-        return len(await conn.fetch(_REMOVE.format(limit=limit), account_id, end))
+    async with db.transaction() as conn:
+        removed = await conn.fetch(_REMOVE.format(limit=limit), account_id, end)
+        if removed:
+            await _increase_revision(conn, account_id)
+    return len(removed)
+
+
+async def _increase_revision(conn: db.Connection, account_id: int) -> None:
+    """Of the account, because every customer's graph shows when samples were taken."""
+    await revisions.increase(conn, account_id, revisions.ACCOUNT, revisions.Source.CHANNELS)

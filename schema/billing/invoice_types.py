@@ -12,6 +12,7 @@ from resolvers.access import Capability
 from resolvers.billing import invoice_actions
 from schema.engine import base, permissions
 from schema.engine.documents import prices
+from schema.engine.fragments import declarations
 
 strawberry.enum(
     invoices.Kind,
@@ -75,6 +76,7 @@ class InvoiceLine:
         )
 
 
+@declarations.stored_plainly
 @permissions.open_type
 @strawberry.type(
     description=(

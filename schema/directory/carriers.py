@@ -9,8 +9,10 @@ from models import tables
 from resolvers.access import Capability
 from resolvers.directory import carriers
 from schema.engine import base, permissions
+from schema.engine.fragments import declarations
 
 
+@declarations.stored_type
 @strawberry.type(description="A provider that terminates calls for the account.")
 class Carrier(base.Node):
     row: strawberry.Private[tables.Carrier]

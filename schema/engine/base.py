@@ -15,6 +15,7 @@ from domain.summaries import freshness
 from schema.engine import exchange as exchanges
 from schema.engine import permissions, services
 from schema.engine import spending as spendings
+from schema.engine.fragments import declarations
 from schema.engine.ids import UNKNOWN_ID as UNKNOWN_ID
 from schema.engine.ids import Node as Node
 from schema.engine.ids import as_number as as_number
@@ -62,6 +63,7 @@ class Context:
 
     `language` is the caller's, or the one that an unauthenticated request accepts. `exchange` is
     the request. `checked` is the operation as `bounded` has measured it before it is prepared.
+    `parts` are those of its document that `fragments` has compiled; None: nothing is cached.
     """
 
     caller: callers.Caller | None
@@ -71,6 +73,7 @@ class Context:
     progress: Progress = field(default_factory=Progress)
     exchange: exchanges.Exchange = field(default_factory=exchanges.Exchange)
     checked: Any = None
+    parts: dict[Any, Any] | None = None
     bill: spendings.Bill = field(init=False)
     now: datetime = field(init=False)
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, init=False)
@@ -147,11 +150,13 @@ class Fresh:
     """How fresh sums of records are."""
 
     as_of: datetime = strawberry.field(
-        description="Every call that was acknowledged before this time is included."
+        description="Every call that was acknowledged before this time is included.",
+        metadata=declarations.live(),
     )
     stale: bool = strawberry.field(
         description="Whether `asOf` is more than"
-        f" {freshness.MAX_AGE.total_seconds():.0f} s ago, so newer calls are not yet included."
+        f" {freshness.MAX_AGE.total_seconds():.0f} s ago, so newer calls are not yet included.",
+        metadata=declarations.live(),
     )
 
 

@@ -26,6 +26,8 @@ _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
 _UNAVAILABLE = texts.mark_text("The database is temporarily unavailable. Try again in a moment.")
 
+RETRY_SECONDS = 1  # while the database is unavailable
+
 MAX_MESSAGE_CHARACTERS = 1_000
 
 _log = structlog.get_logger("schema")
@@ -115,7 +117,8 @@ def mask(error: Exception, language: str, path: Any = None) -> tuple[str, dict[s
     """Logs an internal error. Returns the message and extensions that the client sees."""
     if faults.is_unavailable(error):
         _log.debug("database unavailable", path=path, error=repr(error))
-        return texts.translate(language, _UNAVAILABLE), {"code": "UNAVAILABLE"}
+        extensions = {"code": "UNAVAILABLE", "retryAfterSeconds": RETRY_SECONDS}
+        return texts.translate(language, _UNAVAILABLE), extensions
     id = secrets.token_hex(8)
     _log.error("internal error", id=id, path=path, exc_info=error)
     message = texts.translate(language, "Internal error {id}", {"id": id})

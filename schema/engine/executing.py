@@ -31,6 +31,8 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 from schema.engine import slices
+from schema.engine.fragments import parts, reading
+from schema.engine.fragments.declarations import TimedFloat
 
 Reader: TypeAlias = Callable[[Any], Any]
 
@@ -73,6 +75,8 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
             self.middleware_manager = None  # otherwise it would be called for every field
         self._plain_fields = {} if self.middleware_manager else plain_fields(self.schema)
         self._types_with_lists = types_with_lists(self.schema)
+        self._stored_fields = parts.stored_fields(self.schema)
+        self._reading = reading.Reading.of(self, self._read_plain)
         # Shared by all events of a stream, each of which has a shallow copy of this object.
         self._selected: dict[GraphQLObjectType, Any] = {}
         self._readers: dict[tuple[GraphQLOutputType, int], Reader | None] = {}
@@ -111,13 +115,53 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         self, parent_type: GraphQLObjectType, source: Any, fields: Any, path: Any, context: Any
     ) -> Any:
         name = fields[0].node.name.value
-        plain = self._plain_fields.get((parent_type.name, name))
+        place = parent_type.name, name
+        plain = self._plain_fields.get(place)
         try:
             if plain is not None and plain.reader is not None:
                 return plain.reader(getattr(source, plain.attribute))
         except Exception:  # reported by graphql-core below
             pass
+        if self._reading is not None and place in self._stored_fields:
+            part = self._reading.part(self.schema, parent_type, fields)
+            if part is not None:
+                return self._answer_part(part, parent_type, source, fields, path, context)
         return super().execute_field(parent_type, source, fields, path, context)
+
+    async def _answer_part(
+        self,
+        part: parts.Part,
+        type: GraphQLObjectType,
+        source: Any,
+        fields: Any,
+        path: Any,
+        context: Any,
+    ) -> Any:
+        node, compute = fields[0].node, super().execute_field
+        field = type.fields[node.name.value]
+        failed: list[Exception] = []
+
+        async def execute() -> Any:
+            try:
+                value = compute(type, source, fields, path, context)
+                return await value if self.is_awaitable(value) else value
+            except Exception as error:  # of a field that cannot be null; located already
+                failed.append(error)
+                raise
+
+        assert self._reading is not None
+        try:
+            return await self._reading.answer(part, field, source, node, path, execute)
+        except Exception as error:
+            if error in failed:
+                raise
+            self.handle_field_error(error, field.type, fields, path)
+            return None
+
+    def _read_plain(self, place: tuple[str, str], source: Any) -> Any:
+        plain = self._plain_fields[place]
+        value = getattr(source, plain.attribute)
+        return value if plain.reader is None else plain.reader(value)
 
     def complete_list_value(
         self,
@@ -213,11 +257,13 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
 
 
 def _leaf_reader(type: GraphQLLeafType) -> Reader:
-    coerced = type.coerce_output_value
+    coerced, is_float = type.coerce_output_value, type.name == "Float"
 
     def read(value: Any) -> Any:
         if value is None:
             return None
+        if is_float and isinstance(value, TimedFloat):  # coerced, it would lose its function
+            return value
         answer = coerced(value)
         if answer is None or answer is Undefined:
             raise FallbackError

@@ -11,13 +11,15 @@ from resolvers.live import captions, feeds
 from resolvers.live import last_states as live_states
 from resolvers.records import intake as intakes
 from schema.engine import spending as spendings
+from schema.engine.fragments import cache
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """`development` shows the schema to every caller. Without `spending` operations are not
     charged, and without `intake` nothing is replayed. `sip_realm` is the digest realm of SIP users.
-    `capacity` limits how many expensive fields run at once."""
+    `capacity` limits how many expensive fields run at once. `fragments` caches parts of answers;
+    None: nothing is cached."""
 
     redis: Redis
     bus: buses.Bus
@@ -32,3 +34,4 @@ class Services:
     caption_cache: captions.CaptionCache = field(default_factory=captions.CaptionCache)
     last_states: live_states.LastStates = field(default_factory=live_states.LastStates)
     capacity: capacities.Capacity = field(default_factory=capacities.Capacity)
+    fragments: cache.Cache | None = None

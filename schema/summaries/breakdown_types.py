@@ -12,6 +12,7 @@ from resolvers.summaries import row_parts
 from schema.directory.carriers import Carrier
 from schema.engine import base, permissions
 from schema.engine.documents import prices
+from schema.engine.fragments import declarations
 from schema.records.rated_by import RatedBy
 from schema.summaries import row_sums
 
@@ -32,13 +33,14 @@ class _Part(row_sums.CallSums):
 
 @strawberry.type
 class _CostedPart(_Part):
-    @permissions.field(requires=Capability.SEE_COST, description=_COST)
+    @permissions.field(requires=Capability.SEE_COST, hidden=True, description=_COST)
     def cost(self) -> row_sums.SummaryCost | None:
         costs = self.part.costs
         assert costs is not None
         return row_sums.SummaryCost.of(self.part.charges, costs, None)
 
 
+@declarations.stored_type
 @strawberry.type(description="The calls of a row whose final leg was a carrier's.")
 class CarrierPart(_CostedPart):
     account_id: strawberry.Private[int]
@@ -54,6 +56,7 @@ class CarrierPart(_CostedPart):
         return None if row is None else Carrier.of(row, named=named)
 
 
+@declarations.stored_type
 @strawberry.type(description="The calls of a row to a country.")
 class CountryPart(_CostedPart):
     country: str | None = permissions.open_field(
@@ -78,6 +81,7 @@ class PrefixPart(_Part):
     )
 
 
+@declarations.stored_type
 @strawberry.type(description="Parts of a row together.")
 class OtherParts(_CostedPart):
     count: base.Long = permissions.open_field(description=_COUNT)
@@ -128,7 +132,9 @@ class HasParts:
     row: strawberry.Private[cells.Row]
     currency: strawberry.Private[str | None]
 
-    @permissions.field(requires=Capability.SEE_COST, description=_COST, metadata=prices.price(10))
+    @permissions.field(
+        requires=Capability.SEE_COST, hidden=True, description=_COST, metadata=prices.price(10)
+    )
     async def cost(self, info: base.Info) -> row_sums.SummaryCost | None:
         costs = await info.context.loader(row_parts.costs).load(self.row.key)
         return row_sums.SummaryCost.of(self.row.charges, costs, self.currency)

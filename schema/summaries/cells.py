@@ -1,16 +1,20 @@
 """Sum and averages of selected cells of the summary."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
+from domain import periods, refusals
+from domain.identity import callers
 from domain.summaries import cells
 from resolvers.access import Capability
 from resolvers.summaries import summaries
+from resolvers.summaries.revisions import Scope, Source
 from schema.engine import base, permissions
 from schema.engine.documents import expensive, prices
+from schema.engine.fragments import declarations
 from schema.summaries import columns
 from schema.summaries.summaries import row_key
 
@@ -41,6 +45,17 @@ def _are_many(_: object, *, row_ids: Sequence[str], **more: object) -> bool:
     return len(row_ids) > _FEW
 
 
+def _scope(_: object, caller: callers.Caller, arguments: Mapping[str, Any]) -> Scope | None:
+    """That of the first row; other rows of another scope are refused."""
+    if not arguments["rowIds"]:
+        return None
+    parts = base.parts_of(arguments["rowIds"][0], "SummaryRow", caller.account_id)
+    try:
+        return caller.account_id, periods.RowKey.of(caller.account_id, parts).customer_id
+    except refusals.Refusal:
+        return None
+
+
 @strawberry.type
 class CellsQuery:
     @permissions.field(
@@ -51,7 +66,10 @@ class CellsQuery:
             " currency. A row that is named twice counts once. Columns of costs require"
             f" permission to {Capability.SEE_COST}. Refused: MIXED_ROWS, FORBIDDEN, BUSY."
         ),
-        metadata=prices.price(100),
+        metadata={
+            **prices.price(100),
+            **declarations.stored(Source.SUMS, Source.NAMES, scope=_scope),
+        },
         extensions=[expensive.Expensive(_are_many)],
     )
     async def summary_cells(

@@ -11,9 +11,11 @@ from domain import periods
 from domain.summaries import intervals, ratios
 from resolvers.access import Capability
 from resolvers.summaries import graphs
+from resolvers.summaries.revisions import Source
 from schema.directory import carriers
 from schema.engine import base, permissions, slices
 from schema.engine.documents import expensive, prices, shapes
+from schema.engine.fragments import declarations
 from schema.summaries import statistic_fields
 
 T = TypeVar("T")
@@ -65,6 +67,7 @@ class _Sums:
     )
 
 
+@declarations.stored_type
 @permissions.open_type
 @strawberry.type(
     description=(
@@ -112,10 +115,18 @@ class StatsPoint(_Sums):
             channels_max=None if channels is None else channels.maximum,
             channels_mean=None if channels is None else float(channels.mean),
             channels_samples=0 if channels is None else channels.samples,
-            cps=float(ratios.cps(sums, point.bucket, now)),
+            cps=_cps(point, now),
             point=point,
             **statistics,
         )
+
+
+def _cps(point: graphs.Point, now: datetime) -> float:
+    def at(instant: datetime) -> float:
+        return float(ratios.cps(point.sums, point.bucket, instant))
+
+    has_ended = point.bucket.end <= now
+    return at(now) if has_ended else declarations.TimedFloat.of(at, now)
 
 
 def _is_long(source: "Stats") -> bool:
@@ -151,6 +162,7 @@ class CodeCount:
     attempts: base.Long = strawberry.field(description="Number of attempts, at least 1.")
 
 
+@declarations.stored_type
 @permissions.open_type
 @strawberry.type(description="Graphs of the stored sums. Only the summary is valid for billing.")
 class Stats:
@@ -245,7 +257,10 @@ class HasStats(base.Scoped):
         f" {intervals.MAX_POINTS} points (TOO_MANY_POINTS) and {intervals.MAX_DAYS} days"
         " (BAD_RANGE). Refused also: BUSY.",
         extensions=[expensive.Expensive(_asks_for_long)],
-        metadata=prices.price(250, each=10, work=_work, points=_points),
+        metadata={
+            **prices.price(250, each=10, work=_work, points=_points),
+            **declarations.stored(Source.SUMS, Source.CHANNELS, Source.NAMES),
+        },
     )
     async def stats(
         self,

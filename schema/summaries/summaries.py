@@ -7,12 +7,14 @@ import strawberry
 
 from domain import periods, refusals
 from domain.billing import row_invoicing
-from domain.summaries import cells
+from domain.summaries import cells, freshness
 from resolvers.access import Capability
 from resolvers.summaries import summaries, summary_pages
+from resolvers.summaries.revisions import Revision, Source
 from schema.billing import invoice_types
 from schema.engine import base, permissions
 from schema.engine.documents import expensive, prices
+from schema.engine.fragments import declarations
 from schema.summaries import breakdown_types, row_requests, row_sums
 
 Granularity = strawberry.enum(
@@ -56,6 +58,7 @@ class SummarySums(breakdown_types.HasParts, row_sums.CallSums, _PeriodRow):
     pass
 
 
+@declarations.stored_type
 @permissions.open_type
 @strawberry.type(
     description=(
@@ -90,6 +93,7 @@ class RowInvoicing:
         return sorted(found, key=lambda invoice: (invoice.period_start, invoice.id))
 
 
+@declarations.stored_type
 @strawberry.type(
     description="A row of a customer's summary. The customer summary (DAILY, WEEKLY, MONTHLY) is"
     " the only data valid for billing."
@@ -134,6 +138,7 @@ async def _invoices(
     return [invoice_types.Invoice.of(account_id, row) for row in invoices]
 
 
+@declarations.stored_type
 @permissions.open_type
 @strawberry.type(description="A row of the account's summary, over all its customers.")
 class AccountSummaryRow(SummarySums):
@@ -198,12 +203,20 @@ def _reads_a_range(
     return by_column or getattr(filter, "invoicing", None) is not None
 
 
+def _fresh(revision: Revision, now: datetime) -> base.Fresh:
+    shown = freshness.Freshness.of(revision.oldest_mark, now)
+    return base.Fresh(as_of=shown.as_of, stale=shown.is_stale)
+
+
 @strawberry.type
 class HasSummary(base.Scoped):
     @permissions.field(
         requires=Capability.SEE_SUMMARIES,
         description=f"The customer's summary, the only data valid for billing. {_ABOUT}",
-        metadata=prices.price(100, each=13, work=row_requests.work),
+        metadata={
+            **prices.price(100, each=13, work=row_requests.work),
+            **declarations.stored(Source.SUMS, Source.INVOICES, Source.NAMES, live=_fresh),
+        },
         extensions=[expensive.Expensive(_reads_a_range)],
     )
     async def summary(
@@ -243,7 +256,10 @@ class HasAccountSummary(base.Scoped):
         requires=Capability.SEE_SUMMARIES,
         whole_account=True,
         description=f"The summary of all customers, not valid for billing. {_ABOUT}",
-        metadata=prices.price(100, each=9, work=row_requests.work),
+        metadata={
+            **prices.price(100, each=9, work=row_requests.work),
+            **declarations.stored(Source.SUMS, Source.NAMES, live=_fresh),
+        },
         extensions=[expensive.Expensive(_reads_a_range)],
     )
     async def summary(

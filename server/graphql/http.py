@@ -19,7 +19,6 @@ from server import auth
 from server.graphql import requests
 
 MAX_BATCH = 10  # operations
-RETRY_AFTER = "1"  # seconds, while the database is unavailable
 
 _JSON = "application/json"
 _RETRYABLE_CODES = {"BUSY", "UNAVAILABLE"}
@@ -132,8 +131,8 @@ def refused(request: Request, rejection: Refused) -> Response:
     response = _response(request, json.dumps({"errors": [error]}).encode(), rejection.status, [])
     if rejection.status == 405:
         response.headers["allow"] = "GET, POST"
-    if rejection.status == 503:
-        response.headers["retry-after"] = RETRY_AFTER
+    if (seconds := rejection.refusal.retry_after_seconds) is not None:
+        response.headers["retry-after"] = str(seconds)
     if rejection.status == 401:
         response.headers["www-authenticate"] = auth.CHALLENGE
     return response

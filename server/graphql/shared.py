@@ -13,7 +13,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
-import msgspec
 from strawberry.types.execution import ExecutionResult
 
 from domain.identity import callers
@@ -25,7 +24,6 @@ MAX_EVENTS_BEHIND = 1_000  # facts; a subscriber that is further behind has to r
 _MAX_BUFFERED_BYTES = 1_000_000  # of the facts that are buffered for slow subscribers
 _WAKES_PER_TURN = 500  # then other tasks get a turn
 
-_encode = msgspec.json.Encoder().encode
 
 Payload: TypeAlias = dict[str, Any]
 Context = Callable[[callers.Caller | None, int | None, str], base.Context]
@@ -266,7 +264,7 @@ def encode(result: ExecutionResult) -> bytes:
     """A result as JSON; without `data` if nothing was executed."""
     payload = _payload(result)
     try:
-        return _encode(payload)
+        return encoding.encode_at_once(payload)
     except UnicodeEncodeError:
         return _encode_lone_surrogates(payload)
 
@@ -291,4 +289,4 @@ def _payload(result: ExecutionResult) -> Payload:
 
 def _encode_lone_surrogates(payload: Payload) -> bytes:
     """Escapes lone surrogates, which an error message can repeat from the client's input."""
-    return json.dumps(payload, separators=(",", ":")).encode()
+    return json.dumps(payload, separators=(",", ":"), default=encoding.to_plain).encode()

@@ -94,7 +94,10 @@ class View:
             raise http.Refused(status, refusal) from refusal
         except faults.UNAVAILABLE_ERRORS as error:
             message, _ = errors.mask(error, http.language(request))
-            raise http.Refused(503, refusals.Refusal("UNAVAILABLE", message)) from error
+            unavailable = refusals.TemporaryRefusal(
+                "UNAVAILABLE", message, seconds=errors.RETRY_SECONDS
+            )
+            raise http.Refused(503, unavailable) from error
 
     async def _result(
         self,

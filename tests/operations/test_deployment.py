@@ -23,15 +23,17 @@ HEX_24_BYTES = re.compile(r"[0-9a-f]{48}")
 
 
 def test_every_service_of_the_compose_file_runs_an_existing_command() -> None:
-    assert {"web", "worker", "migrate"} == OURS
+    assert {"web", "ingest", "worker", "migrate"} == OURS
     assert {SERVICES[name]["command"][0] for name in OURS} <= set(COMMANDS)
 
 
 def test_the_image_runs_an_existing_command() -> None:
     lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
-    told = dict(line.split(" ", 1) for line in lines if line.startswith(("CMD ", "ENTRYPOINT ")))
-    assert json.loads(told["ENTRYPOINT"])[-2:] == ["-m", "server.cli"]
-    assert json.loads(told["CMD"])[0] in COMMANDS
+    instructions = dict(
+        line.split(" ", 1) for line in lines if line.startswith(("CMD ", "ENTRYPOINT "))
+    )
+    assert json.loads(instructions["ENTRYPOINT"])[-2:] == ["-m", "server.cli"]
+    assert json.loads(instructions["CMD"])[0] in COMMANDS
 
 
 def test_the_image_holds_the_bytecode_of_packages_and_of_every_layer() -> None:
@@ -53,6 +55,16 @@ def test_a_container_has_only_the_privileges_it_needs(name: str) -> None:
     assert service["mem_limit"]
     assert not service.get("privileged")
     assert ("healthcheck" in service) == (name not in ("migrate", "proxy"))
+
+
+def test_the_proxy_sends_reports_of_switches_to_a_process_of_their_own() -> None:
+    text = (ROOT / "deploy/Caddyfile").read_text("utf-8")
+    upstreams = dict(re.findall(r"\$(CALLBOARD_\w*UPSTREAM):(\w+):8000", text))
+    assert upstreams == {"CALLBOARD_INGEST_UPSTREAM": "ingest", "CALLBOARD_UPSTREAM": "web"}
+    for name in upstreams.values():
+        assert SERVICES[name]["command"][-2:] == ["--port", "8000"]
+        assert name in SERVICES["proxy"]["depends_on"]
+    assert re.search(r"handle /ingest/\* \{\s+reverse_proxy \{\$CALLBOARD_INGEST", text)
 
 
 def test_only_the_proxy_is_published() -> None:

@@ -135,6 +135,7 @@ class Schema(errors.Schema):
             checked = self._check_limits(context.query, context.variables, request, name)
         operation, measured = checked.operation, checked.measured
         context.graphql_document = operation.document
+        request.parts = operation.parsed.parts
         _require_allowed(operation.definition, context)
         if measured.introspects and not request.sees_schema:
             raise _introspection_refused()

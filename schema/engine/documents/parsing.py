@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -40,6 +41,7 @@ class Parsed:
     document: DocumentNode
     counts: lexical.Counts
     valid: bool = False
+    parts: dict[Any, Any] = field(default_factory=dict)  # of `schema.engine.fragments`
     _digest: bytes | None = None
 
     @property

@@ -1,5 +1,6 @@
 """Queries the schema as a caller, at a fixed time."""
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -11,19 +12,31 @@ from live import bus
 from models.identity import contacts, logins
 from resolvers.live import feeds
 from schema import root
-from schema.engine import base, services
+from schema.engine import base, encoding, services
+from schema.engine.fragments import cache
 
 
 class Asker:
-    def __init__(self, caller: callers.Caller, now: datetime, redis: Redis) -> None:
-        self.caller, self.now, self.redis = caller, now, redis
+    def __init__(
+        self,
+        caller: callers.Caller,
+        now: datetime,
+        redis: Redis,
+        fragments: cache.Cache | None = None,
+    ) -> None:
+        self.caller, self.now, self.redis, self.fragments = caller, now, redis, fragments
         self.bus = bus.Bus(redis)
 
     def context(self) -> base.Context:
         return base.Context(
             self.caller,
             lambda: self.now,
-            services.Services(self.redis, self.bus, feeds.Feeds(self.redis, self.bus)),
+            services.Services(
+                self.redis,
+                self.bus,
+                feeds.Feeds(self.redis, self.bus),
+                fragments=self.fragments,
+            ),
         )
 
     async def ask(self, query: str, **values: Any) -> Any:
@@ -31,6 +44,10 @@ class Asker:
         answer = await self._answer(query, values)
         assert answer.errors is None, answer.errors
         return answer.data
+
+    async def read(self, query: str, **values: Any) -> Any:
+        """As `ask`, but the data as a client reads it: cached parts are JSON."""
+        return json.loads(await encoding.encode(await self.ask(query, **values)))
 
     async def subscribe(self, query: str, **values: Any) -> AsyncGenerator[Any, None]:
         """The pushed data; the bus must have been started."""
@@ -47,11 +64,6 @@ class Asker:
         (error,) = answer.errors
         assert error.extensions is not None
         return str(error.extensions["code"])
-
-    async def codes(self, query: str, **values: Any) -> set[str]:
-        """The codes of all refusals, at least one."""
-        answer = await self._answer(query, values)
-        return {error.extensions["code"] for error in answer.errors}
 
     async def _answer(self, query: str, values: Mapping[str, Any]) -> Any:
         return await root.api.execute(
