@@ -63,17 +63,15 @@ SELECT {start} AS start, {part} AS part, carrier, coalesce(sum(cost), 0) AS cost
        count(*) FILTER (answered AND (cost IS NULL OR carrier IS NULL)) AS uncosted
 FROM rated WHERE {whose} GROUP BY ALL
 """
-[_LATE_PREFIX] = [
-    rate.prefix for rate in worlds.missing_rate(datetime(2026, 1, 1, tzinfo=UTC)).rates
-]
+[_LATE_RATE] = worlds.missing_rate(datetime(2026, 1, 1, tzinfo=UTC)).rates
 # What a leg counts for, by field of the API.
 _PARTS = {
     "byCarrier": "carrier",
     "byCountry": "destination",
     # A rate that is added for calls without a rate does not rate those that cost 0 without it.
     "byPrefix": f"""CASE WHEN NOT final THEN NULL WHEN said_charge IS NOT NULL THEN 'SWITCH'
-                         WHEN talk_us = 0 AND rate.prefix = '{_LATE_RATE.prefix}' AND phase < {FROZEN}
-                              THEN 'CARD:'
+                         WHEN talk_us = 0 AND phase < {FROZEN}
+                              AND rate.prefix = '{_LATE_RATE.prefix}' THEN 'CARD:'
                          WHEN rate IS NOT NULL THEN 'CARD:' || rate.prefix
                          WHEN talk_us = 0 THEN 'CARD:' ELSE 'UNRATED' END""",
 }
