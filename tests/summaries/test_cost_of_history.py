@@ -237,7 +237,7 @@ _OF_SUMMARIES = {name: read for name, read in READS.items() if "graph" not in na
 @pytest.mark.parametrize("plans", get_args(Plans))
 @pytest.mark.parametrize("read", _OF_SUMMARIES.values(), ids=_OF_SUMMARIES)
 async def test_no_query_reads_a_whole_table_of_sums_or_any_record(read: Work, plans: Plans) -> None:
-    for sql, arguments in await costs.sent(lambda: read(LONG)):
+    for sql, arguments in await costs.statements_of(lambda: read(LONG)):
         assert "call_records" not in sql
         async with db.transaction() as conn:
             await conn.execute(f"SET LOCAL plan_cache_mode = {plans}")
