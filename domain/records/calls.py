@@ -67,7 +67,8 @@ class LiveEvent(msgspec.Struct, frozen=True, gc=False):
     """A start, ringing, answer or end for the live state.
 
     `lease_seconds`: the switch's calls are removed after that time without an event. `outcome` is
-    None unless a counted record of the attempt's final leg exists.
+    None unless a counted record of the attempt's final leg exists. `is_record_only`: its source
+    reports records and no active calls, so it cannot send a snapshot.
     """
 
     type: EventType
@@ -82,6 +83,7 @@ class LiveEvent(msgspec.Struct, frozen=True, gc=False):
     event_number: EventNumber | None
     lease_seconds: int
     outcome: Outcome | None = None
+    is_record_only: bool = False
 
 
 class Beat(msgspec.Struct, frozen=True, gc=False):
@@ -141,6 +143,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     - `received_call_id`: the call id that the switch sent, if staff accepted the record as another
       call with that id.
     - `rate_card_id`, `rate_revision`, `prefix`: identify the rate that charged the call.
+    - `country`: of the destination (`domain.records.countries`); None if unknown.
     - `rates_version`: the version of the customer's rates that rated it; None if they did not, and
       in stored contents.
     """
@@ -179,6 +182,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rate_per_minute: Decimal | None = None
     rates_version: int | None = None
     received_call_id: str | None = None
+    country: str | None = None
 
 
 def end_event(

@@ -10,8 +10,8 @@ _SQL = "CREATE INDEX call_records_setup ON call_records (account_id, setup_at, c
 
 
 class Migration(Base):
-    dependencies = [("models", "0031_revisions")]  # noqa: RUF012
+    dependencies = [("models", "0032_prefix_sums")]  # noqa: RUF012
     operations = [  # noqa: RUF012
         RunSQL(_SQL),
-        mark_compatible("0033_call_list", oldest_code="0029_row_statistics"),
+        mark_compatible("0033_call_list", oldest_code="0032_prefix_sums"),
     ]

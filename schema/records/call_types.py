@@ -29,6 +29,9 @@ class Call(leg_fields.LegFields, base.Node):
     direction: str | None = permissions.open_field(
         description="Direction that the switch reported. Null if it reported none."
     )
+    country: str | None = permissions.open_field(
+        description="ISO 3166-1 code of the destination's country. Null if it is not known."
+    )
     ringing_at: datetime | None = permissions.open_field(
         description="Time of the first 18x. Null if there was none."
     )
@@ -61,6 +64,7 @@ class Call(leg_fields.LegFields, base.Node):
         return cls(
             id=base.encode_id("Call", account_id, key, record.leg),
             direction=record.direction,
+            country=record.country,
             ringing_at=ringing_at,
             talk_seconds=base.Long((record.talk_us + 500_000) // 1_000_000),
             pdd_ms=_milliseconds(record.setup_at, ringing_at),

@@ -2,23 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 import strawberry
 
 from domain.records import calls
 from schema.engine import base, permissions
-
-
-@strawberry.enum(
-    description="Origin of a call's charge: the switch reported it, a rate of the customer's card"
-    " set it, or staff waived a call without a rate."
-)
-class RatedBy(StrEnum):
-    SWITCH = "SWITCH"
-    CARD = "CARD"
-    WAIVED = "WAIVED"
+from schema.records.rated_by import RatedBy
 
 
 @permissions.open_type
