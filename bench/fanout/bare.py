@@ -27,8 +27,8 @@ def main(port: int, redis_url: str) -> None:
         await socket.accept("graphql-transport-ws")
         await socket.receive_json()
         await socket.send_json({"type": "connection_ack"})
-        asked = await socket.receive_json()
-        customer = asked["payload"]["variables"]["customer"]
+        message = await socket.receive_json()
+        customer = message["payload"]["variables"]["customer"]
         ours: wire.WebSocketProtocol = socket.scope["extensions"][wire.EXTENSION]["wire"]
         boards[customer].add(ours)
         while (await socket.receive())["type"] != "websocket.disconnect":

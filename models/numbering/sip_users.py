@@ -142,20 +142,20 @@ async def available(
 
     `within` is the account's range. The cost does not depend on the number of SIP users.
     """
-    found: list[int] = []
+    numbers: list[int] = []
     async with db.connection() as conn:
         has_blocks = await conn.fetchval(f"SELECT {_HAS_BLOCKS}", account_id, customer_id)
         query = _FREE_IN_BLOCKS if has_blocks else _FREE_BETWEEN_BLOCKS
         which = customer_id if has_blocks else Kind.BLOCK
         for span in spans:
             part = span.intersect(within)
-            if part is None or len(found) == limit:
+            if part is None or len(numbers) == limit:
                 continue
-            missing = limit - len(found)
+            missing = limit - len(numbers)
             rows = await conn.fetch(query, account_id, which, part.first, part.last, missing)
             gaps = (number_ranges.Span(row["first"], row["last"]) for row in rows)
-            found += number_ranges.first_numbers(gaps, missing)
-    return found
+            numbers += number_ranges.first_numbers(gaps, missing)
+    return numbers
 
 
 # Users ---------------------------------------------------------------------------------------
@@ -269,14 +269,14 @@ async def pages(
     account_id: int, customer_ids: Sequence[int], spans: Sequence[number_ranges.Span], limit: int
 ) -> dict[int, list[SipUser]]:
     """`page` of each of these customers, up to `limit` each, in one statement per span."""
-    found: dict[int, list[SipUser]] = {customer_id: [] for customer_id in customer_ids}
+    results: dict[int, list[SipUser]] = {customer_id: [] for customer_id in customer_ids}
     async with db.connection() as conn:
         for span in spans:
-            short = [id for id, users in found.items() if len(users) < limit]
+            short = [id for id, users in results.items() if len(users) < limit]
             of = (account_id, span.first, span.last, limit, short)
             for row in await conn.fetch(_PAGES, *of) if short else ():
-                found[row["customer_id"]].append(_user(row))
-    return {id: users[:limit] for id, users in found.items()}
+                results[row["customer_id"]].append(_user(row))
+    return {id: users[:limit] for id, users in results.items()}
 
 
 async def credentials(account_id: int, username: str) -> Credentials | None:

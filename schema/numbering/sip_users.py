@@ -95,11 +95,11 @@ class HasSipUsers(base.Scoped):
     ) -> base.Connection[SipUser] | None:
         size = base.page_size(first)
         caller, start = info.context.signed_in(), base.decode_number_cursor(after)
-        asked = (caller, start, starting_with, size + 1)
+        page_arguments = (caller, start, starting_with, size + 1)
         if self.customer_id is None:
-            rows = await sip_users.page(*asked)
+            rows = await sip_users.page(*page_arguments)
         else:
-            key = (self.customer_id, asked)
+            key = (self.customer_id, page_arguments)
             rows = await info.context.loader(_pages, cached=False).load(key)
         return base.page(rows, size, after, lambda row: base.encode_cursor(row.number), SipUser.of)
 
@@ -110,10 +110,10 @@ _Page: TypeAlias = tuple[callers.Caller, int | None, str | None, int]  # see `si
 async def _pages(keys: list[tuple[int, _Page]]) -> Sequence[list[sip_users.SipUser]]:
     """The page of each customer. Customers with an equal page share a statement."""
     customers = base.grouped(keys)
-    found = {
+    users = {
         page: await sip_users.pages(page[0], ids, *page[1:]) for page, ids in customers.items()
     }
-    return [found[page][customer_id] for customer_id, page in keys]
+    return [users[page][customer_id] for customer_id, page in keys]
 
 
 @strawberry.type
@@ -153,7 +153,7 @@ class HasUsernames(base.Scoped):
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> SipUser | None:
     number = base.single(parts)
-    row = None if number is None else await sip_users.one(info.context.signed_in(), number)
+    row = None if number is None else await sip_users.find(info.context.signed_in(), number)
     return None if row is None else SipUser.of(row)
 
 

@@ -137,7 +137,7 @@ async def test_a_contact_cannot_change_the_sip_users_of_another_customer(desk: D
             sip_users.remove(caller, user.id, NOW),
         ]
         assert [await code(doing) for doing in doings] == ["NOT_FOUND"] * 3
-        assert await sip_users.one(caller, user.id) is None
+        assert await sip_users.find(caller, user.id) is None
     with pytest.raises(Refusal) as error:
         await sip_users.create(
             who, globex, "1001", realm=REALM, display_name=None, secret=None, now=NOW
