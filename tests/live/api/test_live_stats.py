@@ -43,7 +43,7 @@ class Switch:
         return body
 
     def end(self, talk: float | None = None, ended: float = 1.0, **changes: Any) -> Shown:
-        """Ended `ago` seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
+        """Ended `ended` seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
         self.made += 1
         at = clock.now() - timedelta(seconds=ended)
         answer = None if talk is None else at - timedelta(seconds=talk)
