@@ -20,7 +20,8 @@ from schema.engine import errors
 from server import auth, connection_monitor
 from server.graphql import operations, protocol, requests, shared
 from server.graphql.protocol import Close, Closed, Message
-from server.wire import EXTENSION, MAX_MESSAGE_BYTES, WebSocketProtocol
+from server.websocket_protocol import MAX_MESSAGE_BYTES, WebSocketProtocol
+from server.wire import EXTENSION
 
 INIT_TIMEOUT_SECONDS = 10.0
 
