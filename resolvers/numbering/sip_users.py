@@ -8,7 +8,7 @@ from domain import refusals
 from domain.identity import callers, personal_data
 from domain.numbering import number_ranges
 from models import db
-from models.numbering import account_ranges, sip_users
+from models.numbering import account_ranges, free_numbers, sip_users
 from models.numbering.sip_users import SipUser as SipUser
 from resolvers import access, audit_entries
 from resolvers.access import Capability
@@ -36,7 +36,7 @@ async def available(
     spans = _above(number_ranges.spans_with_prefix(prefix), after)
     if within is None:
         return []
-    return await sip_users.available(caller.account_id, customer_id, within.span, spans, limit)
+    return await free_numbers.available(caller.account_id, customer_id, within.span, spans, limit)
 
 
 async def create(
