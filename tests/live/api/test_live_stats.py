@@ -128,7 +128,7 @@ async def test_the_complete_state_arrives_immediately_and_after_every_end(
         assert (await stream.until(4))["asr"] == 50
 
 
-async def test_a_query_shows_what_is_pushed(
+async def test_a_query_returns_the_pushed_figures(
     carrier: Carrier, customer: str, switch: Switch
 ) -> None:
     await carrier.customer(reference="other")
