@@ -42,6 +42,7 @@ DISTRIBUTED = (
     "month_sums",
     "rollups",
     "rollup_destinations",
+    "destination_days",
     "rollup_codes",
     "carrier_days",
     "country_slots",
