@@ -33,7 +33,7 @@ class LiveUpdates:
         """Applies events. Returns the account's switches that have to send a snapshot."""
         if not events:
             return switch_states.snapshot_wanted
-        reporting = {event.switch for event in events}
+        reporting = {event.switch for event in events if not _is_record_only(event)}
         beating = {event.switch for event in events if isinstance(event, calls.Beat)}
         active = beating | {event.switch for event in events if _is_current(event)}
         await self._record_activity(account_id, active, beating, switch_states, now)
@@ -105,6 +105,10 @@ class LiveUpdates:
         new = {name: reasons[name] for name in reasons.keys() - switch_states.snapshot_wanted}
         await switch_reports.request_snapshots(account_id, new, now)
         return (switch_states.snapshot_wanted | reasons.keys()) - settled_switches
+
+
+def _is_record_only(event: calls.LiveEvent | calls.Beat) -> bool:
+    return isinstance(event, calls.LiveEvent) and event.is_record_only
 
 
 def _is_current(event: calls.LiveEvent | calls.Beat) -> bool:

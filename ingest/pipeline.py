@@ -49,16 +49,20 @@ class Pipeline:
         account_id: int,
         raws: Sequence[body.Raw],
         now: datetime,
-        adapter: adapters.Adapter = adapters.NATIVE,
+        *,
+        is_record_only: bool = False,
     ) -> dict[str, Any]:
-        """Stores the events of a request. Returns the answer once they are durable."""
-        batch = batches.Batch(raws, adapter)
+        """Stores the events of a request. Returns the answer once they are durable.
+
+        `is_record_only`: their source reports no active calls, so it is not asked for a snapshot.
+        """
+        batch = batches.Batch(raws, is_record_only=is_record_only)
         switch_states = await self._check(account_id, batch, now)
         await batches.run_in_slices(batch.records, batch.assign_part)
         for part in batch.parts:
             await self._store(account_id, batch, part, switch_states, now)
         await self._store_refused(account_id, batch, switch_states, now)
-        events_in_order = [batch.live_events[index] for index in sorted(batch.live_events)]
+        events_in_order = batch.live_events_in_order()
         snapshot_wanted = await self._live.apply(account_id, events_in_order, switch_states, now)
         if batch.parts:
             await self._live.wake_worker(now)

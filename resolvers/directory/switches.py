@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from datetime import datetime
 
+from domain.directory import channel_variables
 from domain.identity import callers, personal_data
 from domain.records import destinations
 from models import db
@@ -25,9 +26,11 @@ async def configure(
     time_zone: str | None,
     lease_seconds: int,
     numbering: destinations.Numbering,
+    variables: channel_variables.ChannelVariables,
     now: datetime,
 ) -> Switch:
-    """Configures a switch. Refuses FORBIDDEN, INVALID, BAD_TIME_ZONE, BAD_LEASE, BAD_NUMBERING."""
+    """Configures a switch. Refuses FORBIDDEN, INVALID, BAD_TIME_ZONE, BAD_LEASE, BAD_NUMBERING and
+    BAD_VARIABLE."""
     access.require_account(caller, Capability.MANAGE_CARRIERS)
     name = personal_data.validate_name(reference, "reference")
     async with db.transaction():
@@ -36,7 +39,10 @@ async def configure(
             caller.account_id,
             name,
             switches.SwitchSettings(
-                time_zone=time_zone, lease_seconds=lease_seconds, numbering=numbering
+                time_zone=time_zone,
+                lease_seconds=lease_seconds,
+                numbering=numbering,
+                variables=variables,
             ),
             now,
         )
@@ -60,6 +66,7 @@ def _settings(switch: Switch | None) -> dict[str, object] | None:
         "time_zone": switch.time_zone,
         "lease_seconds": switch.lease_seconds,
         **asdict(switch.numbering),
+        **{f"{name}_variable": value for name, value in asdict(switch.variables).items()},
     }
 
 
