@@ -28,6 +28,7 @@ DISTRIBUTED = (
     "rates",
     "rate_card_assignments",
     # calls and their sums
+    "channel_reports",
     "record_keys",
     "reused_call_ids",
     "call_records",
