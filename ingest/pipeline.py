@@ -91,12 +91,12 @@ class Pipeline:
         """Applies a snapshot. Returns the answer to `/ingest/snapshot`, which counts calls as that
         of `/ingest/calls` counts events. Raises Refusal if it is not a snapshot.
         """
-        received = await body.run_in_steps(adapters.NATIVE.parse_snapshot(raw))
-        name = received.switch
+        message = await body.run_in_steps(adapters.NATIVE.parse_snapshot(raw))
+        name = message.switch
         switch_states = await switches.find_or_register(account_id, {name}, now)
         switch = switch_states.switches[name]
-        at = instants.parse(received.at, switch.zone, "at", now)
-        batch = batches.Batch(received.calls)
+        at = instants.parse(message.at, switch.zone, "at", now)
+        batch = batches.Batch(message.calls)
         await _parse_in_slices(batch, batch.parse_listed_call)
         lookup = await self._look_up(
             account_id, list(batch.listed_calls.values()), switch_states, now
@@ -114,7 +114,7 @@ class Pipeline:
         snapshot = calls.Snapshot(
             switch=name,
             at=at,
-            event_number=live_events.event_number(received),
+            event_number=live_events.event_number(message),
             calls=list(batch.snapshot_calls.values()),
             lease_seconds=switch.lease_seconds,
             refused_call_ids=frozenset(batch.refused_call_ids),

@@ -136,23 +136,23 @@ async def _read_content(request: Request) -> bytes:
         )
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            received = await _receive(request)
+            content = await _receive(request)
     except TimeoutError:
         raise refusals.Refusal(
             "TOO_SLOW",
             "The body did not arrive within {seconds:.0f} s. Send smaller batches.",
             seconds=_TIMEOUT_SECONDS,
         ) from None
-    return await asyncio.to_thread(body.unzip, received) if encoding == "gzip" else received
+    return await asyncio.to_thread(body.unzip, content) if encoding == "gzip" else content
 
 
 async def _receive(request: Request) -> bytes:
-    received = bytearray()
+    content = bytearray()
     async for chunk in request.stream():
-        received += chunk
-        if len(received) > body.MAX_BYTES:
+        content += chunk
+        if len(content) > body.MAX_BYTES:
             raise body.too_large()
-    return bytes(received)
+    return bytes(content)
 
 
 def _refusal(refusal: refusals.Refusal) -> dict[str, str]:

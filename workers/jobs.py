@@ -250,7 +250,7 @@ async def sweep_leases(ctx: dict[str, Any]) -> None:
     """Removes calls from the live count whose lease has expired without a report."""
     tools: Tools = ctx["tools"]
     for account_id in await accounts.ids():
-        lost = await channels.sweep(tools.redis, account_id, tools.clock())
-        await switch_reports.record_lost_calls(account_id, lost, tools.clock())
-        if lost:
-            log.warning("leases expired", account=account_id, calls=len(lost))
+        lost_calls = await channels.sweep(tools.redis, account_id, tools.clock())
+        await switch_reports.record_lost_calls(account_id, lost_calls, tools.clock())
+        if lost_calls:
+            log.warning("leases expired", account=account_id, calls=len(lost_calls))

@@ -13,7 +13,7 @@ from resolvers import access, audit_entries
 from resolvers.access import Capability
 
 
-async def listed(caller: callers.Caller) -> list[Switch]:
+async def list_all(caller: callers.Caller) -> list[Switch]:
     """The switches. Refuses FORBIDDEN if the caller cannot manage carriers."""
     access.require_account(caller, Capability.MANAGE_CARRIERS)
     return await switches.list_all(caller.account_id)
@@ -59,17 +59,17 @@ async def configure(
     return after
 
 
-def _settings(found: Switch | None) -> dict[str, object] | None:
-    if found is None:
+def _settings(switch: Switch | None) -> dict[str, object] | None:
+    if switch is None:
         return None
     return {
-        "time_zone": found.time_zone,
-        "lease_seconds": found.lease_seconds,
-        **asdict(found.numbering),
-        **{f"{name}_variable": value for name, value in asdict(found.variables).items()},
+        "time_zone": switch.time_zone,
+        "lease_seconds": switch.lease_seconds,
+        **asdict(switch.numbering),
+        **{f"{name}_variable": value for name, value in asdict(switch.variables).items()},
     }
 
 
 async def _named(account_id: int, name: str) -> Switch | None:
     rows = await switches.list_all(account_id)
-    return next((one for one in rows if one.reference == name), None)
+    return next((row for row in rows if row.reference == name), None)

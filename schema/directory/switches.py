@@ -151,7 +151,7 @@ class SwitchQuery:
         description="The account's switches in order of their names.",
     )
     async def switches(self, info: base.Info) -> list[Switch] | None:
-        return [Switch.of(one) for one in await switches.listed(info.context.signed_in())]
+        return [Switch.of(row) for row in await switches.list_all(info.context.signed_in())]
 
 
 @strawberry.type

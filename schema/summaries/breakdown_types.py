@@ -52,8 +52,8 @@ class CarrierPart(_CostedPart):
     async def carrier(self, info: base.Info) -> Carrier | None:
         key = (self.account_id, int(self.part.key))
         row = await info.context.loader(carrier_rows.rows).load(key)
-        named = info.context.signed_in().sees_carriers
-        return None if row is None else Carrier.of(row, named=named)
+        sees_carriers = info.context.signed_in().sees_carriers
+        return None if row is None else Carrier.of(row, sees_carriers=sees_carriers)
 
 
 @declarations.stored_type
