@@ -238,4 +238,5 @@ def install() -> None:
         extensions=[expensive.Expensive()],
         **_DECLARED,
     )
-    extension.add(carriers.Carrier, "calls", field)
+    # Calls change without a change of what shows the carrier, so they are not stored with it.
+    extension.add(carriers.Carrier, "calls", field, CallQuery)

@@ -80,8 +80,8 @@ class Call(leg_fields.LegFields, base.Node):
     )
     async def carrier(self, info: base.Info) -> carriers.Carrier | None:
         row = await self._carrier(info)
-        named = info.context.signed_in().sees_carriers
-        return None if row is None else carriers.Carrier.of(row, named=named)
+        sees_carriers = info.context.signed_in().sees_carriers
+        return None if row is None else carriers.Carrier.of(row, sees_carriers=sees_carriers)
 
     @permissions.open_field(
         description="What the customer pays. Null if no rate matches, or if the leg is not final.",
@@ -118,7 +118,7 @@ class Call(leg_fields.LegFields, base.Node):
         card = await info.context.loader(rates.cards).load((self.account_id, card_id))
         if card is None:
             return None
-        return rate_cards.shown(base.encode_id("RateCard", self.account_id, card_id), card)
+        return rate_cards.rate_card_of(base.encode_id("RateCard", self.account_id, card_id), card)
 
     @permissions.field(
         requires=Capability.SEE_COST,
