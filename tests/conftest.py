@@ -28,8 +28,8 @@ pytest_plugins = [
     "tests.support.scale_out.plugin",
 ]
 
-# Time says nothing on a busy machine, and looking for a smaller example of a failure takes minutes
-# if each example asks real services. `--hypothesis-profile default` looks for it.
+# Deadlines fail on a busy machine, and the search for a smaller failing example takes minutes if
+# each example uses real services. `--hypothesis-profile default` enables the search.
 settings.register_profile(
     "callboard",
     deadline=None,
@@ -39,16 +39,15 @@ settings.register_profile(
 settings.load_profile("callboard")
 
 _SERVICE_FIXTURES = {"services", "database", "redis", "web", "worker"}
-_OWN_REDIS_NUMBER = 14  # on a Redis given by URL: this one is flushed, no other is touched
+_OWN_REDIS_NUMBER = 14  # on a Redis given by URL: this database is flushed, no other is used
 _numbers = count(1)
 
 
 class Folder(pytest.Package):
-    """What is made for a folder ends with it: the process has one open database, and one Redis.
-
-    To pytest a folder without `__init__.py` is no package; its fixtures of that scope would stay
-    to the end of the run, and find the database of other tests open when it comes back to them.
-    """
+    """Ends the fixtures of a folder with the folder, because a process has one open database and
+    one Redis. For pytest, a folder without `__init__.py` is not a package. Its fixtures of that
+    scope would last to the end of the run, and a later test would use the database of other
+    tests."""
 
     def setup(self) -> None:
         """There is no `__init__.py` to run."""
@@ -74,18 +73,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _shuffled(items: list[pytest.Item], order: random.Random) -> list[pytest.Item]:
-    """Within each folder, because what is made for a folder ends with it."""
-    found: list[pytest.Item] = []
+    """Within each folder, because the fixtures of a folder end with it."""
+    folder_items: list[pytest.Item] = []
     for _, group in groupby(items, lambda item: item.path.parent):
         folder = list(group)
         order.shuffle(folder)
-        found += folder
-    return found
+        folder_items += folder
+    return folder_items
 
 
 @pytest.fixture(scope="session")
 async def services() -> AsyncIterator[TestServices]:
-    """Servers of this process, or the given ones."""
+    """Servers of this process, or those of the settings."""
     database_url = os.environ.get("CALLBOARD_DATABASE_URL")
     redis_url = os.environ.get("CALLBOARD_REDIS_URL")
     async with AsyncExitStack() as stack:
@@ -107,7 +106,7 @@ async def services() -> AsyncIterator[TestServices]:
 async def template(services: TestServices) -> AsyncIterator[str]:
     """The name of a migrated, closed database that the others are copied from."""
     name = f"callboard_test_{os.getpid()}"
-    async with databases.created(services.database_url, name) as url:
+    async with databases.create(services.database_url, name) as url:
         await db.open_database(url)
         try:
             await db.migrate()
@@ -120,14 +119,14 @@ async def template(services: TestServices) -> AsyncIterator[str]:
 async def database(services: TestServices, template: str) -> AsyncIterator[str]:
     """A fresh migrated database, opened through `models.db`; yields its URL."""
     name = f"{template}_{next(_numbers)}"
-    async with databases.opened(services.database_url, name, template) as url:
+    async with databases.open_copy(services.database_url, name, template) as url:
         yield url
 
 
 @pytest.fixture
 async def redis(services: TestServices) -> AsyncIterator[Redis]:
     """A client of a Redis that is empty before and after the test."""
-    async with redises.emptied(services.redis_url) as client:
+    async with redises.empty_redis(services.redis_url) as client:
         yield client
 
 

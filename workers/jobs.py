@@ -18,7 +18,7 @@ from domain import facts
 from domain.identity import session_lifetimes
 from domain.messaging import messages
 from domain.records import review
-from domain.summaries import channel_history, rebuild_order
+from domain.summaries import channel_history, minutes, rebuild_order
 from domain.summaries.rebuild_order import Place
 from live import bus, channels, fact_signals, topics, wake
 from models import faults
@@ -28,7 +28,7 @@ from models.directory import switch_reports
 from models.identity import accounts, proofs, session_list
 from models.messaging import outbox
 from models.records import partitions, quarantine_store
-from models.summaries import channel_samples, hours, marks
+from models.summaries import channel_samples, hours, marks, minute_removal
 from workers import alerting, rebuilding, sampling, sending
 
 _REMOVE_BATCH_ROWS = 1_000  # per statement
@@ -196,6 +196,8 @@ _REMOVALS: tuple[_Removal, ...] = (
     (proofs.remove_expired, messages.RETENTION),
     (session_list.remove_ended, session_lifetimes.RETENTION),
     (checklist_state.remove_snoozes, timedelta(0)),
+    (minute_removal.remove_sums, minutes.REMOVED_AFTER),
+    (minute_removal.remove_delays, minutes.REMOVED_AFTER),
 )
 
 
@@ -209,8 +211,9 @@ def _review_removals(review_days: int) -> tuple[_Removal, ...]:
 
 
 async def remove_old(ctx: dict[str, Any]) -> None:
-    """Removes expired messages, links, sessions, snoozes, quarantined records and minutes of active
-    calls until none is left or most of the job's time is over. The next tick continues."""
+    """Removes expired messages, links, sessions, snoozes, quarantined records, sums by minute and
+    minutes of active calls until none is left or most of the job's time is over. The next tick
+    continues."""
     tools: Tools = ctx["tools"]
     now, time = tools.clock(), asyncio.get_running_loop().time
     end = time() + _REMOVE_SECONDS

@@ -141,6 +141,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     - `received_call_id`: the call id that the switch sent, if staff accepted the record as another
       call with that id.
     - `rate_card_id`, `rate_revision`, `prefix`: identify the rate that charged the call.
+    - `country`: of the destination (`domain.records.countries`); None if unknown.
     - `rates_version`: the version of the customer's rates that rated it; None if they did not, and
       in stored contents.
     """
@@ -179,6 +180,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rate_per_minute: Decimal | None = None
     rates_version: int | None = None
     received_call_id: str | None = None
+    country: str | None = None
 
 
 def end_event(

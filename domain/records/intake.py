@@ -13,7 +13,7 @@ import msgspec
 from domain import instants, money, refusals
 from domain.billing import rating
 from domain.identity import networks
-from domain.records import calls, destinations, events, references
+from domain.records import calls, countries, destinations, events, references
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -24,7 +24,8 @@ def build_record(event: events.End, lookup: references.Lookup) -> calls.Record:
     carrier_id = lookup.carrier_id(event.carrier)
     times = _times(event, lookup)
     event = _validate_money(event, customer)
-    leg_charge = _rate(event, customer.id, times, lookup)
+    digits = destinations.digits(event.destination, lookup.switches[event.switch].numbering)
+    leg_charge = _rate(event, digits, customer.id, times, lookup)
     return calls.Record(
         switch=event.switch,
         call_id=event.call_id,
@@ -59,6 +60,7 @@ def build_record(event: events.End, lookup: references.Lookup) -> calls.Record:
         rate_revision=leg_charge.rate_revision,
         rate_per_minute=leg_charge.rate_per_minute,
         rates_version=_rates_version(event, customer.id, lookup),
+        country=None if digits is None else countries.country_of(digits),
     )
 
 
@@ -135,14 +137,17 @@ def _validate_money(event: events.End, customer: references.Customer) -> events.
 
 
 def _rate(
-    event: events.End, customer_id: int, times: _Times, lookup: references.Lookup
+    event: events.End,
+    digits: str | None,
+    customer_id: int,
+    times: _Times,
+    lookup: references.Lookup,
 ) -> rating.LegCharge:
     if not event.final:
         return rating.NOT_CHARGED
     if event.charge is not None:
         return rating.charge_by_switch(times.talk_us, event.charge, event.billed_seconds)
     card = lookup.card_in_force(customer_id, times.setup)
-    digits = destinations.digits(event.destination, lookup.switches[event.switch].numbering)
     return rating.charge_by_card(times.talk_us, digits, times.setup, card)
 
 

@@ -26,7 +26,7 @@ _OUTCOME = ("direction", "sip_code", "sip_reason", "q850_cause", "released_by")
 _RATE = ("rated_by", "prefix", "rate_card_id", "rate_revision", "currency")
 RECORD_COLUMNS = (
     *(*_NUMBERS, *_TEXTS, "ringing_at", "answer_at"),
-    *(*_OUTCOME, *_RATE, "rate_per_minute", "charge", "cost"),
+    *(*_OUTCOME, *_RATE, "rate_per_minute", "charge", "cost", "country"),
 )
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -81,7 +81,8 @@ def record_row(account_id: int, record: calls.Record) -> bytes:
     times = (_timestamp(record.ringing_at), _timestamp(record.answer_at))
     amounts = (_amount(record.rate_per_minute), _amount(record.charge), _amount(record.cost))
     switch, source_ip = _repeated_text(record.switch), _inet(record.source_ip)
-    return b"".join((numbers, switch, *texts, source_ip, *times, outcome, rate, *amounts))
+    country = _repeated_text(record.country)
+    return b"".join((numbers, switch, *texts, source_ip, *times, outcome, rate, *amounts, country))
 
 
 def _microseconds(at: datetime) -> int:

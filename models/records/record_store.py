@@ -22,7 +22,7 @@ _FIELDS = (
     *("source", "destination", "direction", "offered_at", "ringing_at", "answer_at"),
     *("end_at", "talk_us", "sip_code", "sip_reason", "q850_cause", "released_by", "dtmf_digits"),
     *("rated_by", "prefix", "rate_card_id", "billed_seconds", "charge", "cost"),
-    *("rate_revision", "rate_per_minute", "currency", "received_call_id"),
+    *("rate_revision", "rate_per_minute", "currency", "received_call_id", "country"),
 )
 COLUMNS = ("account_id", "source_ip", *_FIELDS)
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import asyncpg
 
 from domain import periods
+from domain.summaries import minutes
 from models import db, faults
 from models.billing import ledger
 from models.records import day_bounds
@@ -231,7 +232,9 @@ async def _sum(conn: db.Connection, which: Hour, head: Head | None, now: datetim
     changed = None
     if head is None or not head.frozen:
         span = day_bounds.Span(which.hour, which.hour + periods.HOUR)
-        statement = rollup_sql.REBUILD.format(days=span.condition())
+        has_minutes = minutes.are_stored(span.end, now)
+        rebuild_sql = rollup_sql.REBUILD_WITH_MINUTES if has_minutes else rollup_sql.REBUILD
+        statement = rebuild_sql.format(days=span.condition())
         changed = await conn.fetchrow(statement, *which, span.end, now)
     if changed is None:
         return RebuildResult(head.version if head else 0, False)

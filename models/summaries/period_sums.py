@@ -1,4 +1,4 @@
-"""Sums of days and months, recomputed from the hours in the transaction that rebuilds an hour.
+"""Sums of days and months, recomputed in the transaction that rebuilds an hour.
 
 Two concurrent rebuilds in a month of a customer both write the row of the month. Under REPEATABLE
 READ the later one fails and is retried, so that the row always equals the committed hours.
@@ -20,31 +20,64 @@ _OF = "account_id = $1 AND customer_id = $2"
 
 
 class Table(NamedTuple):
-    """The table of rows of one length, the column of their start, and the unit of date_trunc."""
+    """The table of rows of one length, the column of their start, the unit of date_trunc, the sums,
+    and the further columns of its key."""
 
     name: str
     time: str
     unit: str
+    sums: tuple[str, ...] = SUMS
+    keys: tuple[str, ...] = ()
 
 
 HOURS = Table("hours", "hour", "hour")
 DAYS = Table("day_sums", "day", "day")
 MONTHS = Table("month_sums", "month", "month")
+_CARRIER, _COUNTRY = ("carrier_id",), ("carrier_id", "country")
+SLOTS = Table("rollups", "slot", "slot", rollup_sql.SUMS, _CARRIER)
+CARRIER_DAYS = Table("carrier_days", "day", "day", rollup_sql.SUMS, _CARRIER)
+COUNTRY_SLOTS = Table("country_slots", "slot", "slot", rollup_sql.SUMS, _COUNTRY)
+COUNTRY_DAYS = Table("country_days", "day", "day", rollup_sql.SUMS, _COUNTRY)
 
 
 def _store(target: Table, source: Table) -> str:
     """The statement that stores the sums of a period. $1 account, $2 customer, $3 start, $4 end."""
-    sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-    stored = ", ".join(f"{target.name}.{name}" for name in SUMS)
-    computed = ", ".join(f"EXCLUDED.{name}" for name in SUMS)
+    names = target.sums
+    keys = "".join(f", {name}" for name in target.keys)
+    sums = ", ".join(f"sum({name}) AS {name}" for name in names)
+    stored = ", ".join(f"{target.name}.{name}" for name in names)
+    computed = ", ".join(f"EXCLUDED.{name}" for name in names)
     return f"""
-    INSERT INTO {target.name} (account_id, customer_id, {target.time}, {", ".join(SUMS)})
-    SELECT account_id, customer_id, $3::timestamptz, {sums} FROM {source.name}
+    INSERT INTO {target.name} (account_id, customer_id, {target.time}{keys}, {", ".join(names)})
+    SELECT account_id, customer_id, $3::timestamptz{keys}, {sums} FROM {source.name}
     WHERE {_OF} AND {source.time} >= $3 AND {source.time} < $4
-    GROUP BY account_id, customer_id
-    ON CONFLICT (account_id, customer_id, {target.time}) DO UPDATE
-    SET ({", ".join(SUMS)}) = ROW ({computed}) WHERE ({stored}) IS DISTINCT FROM ({computed})
+    GROUP BY account_id, customer_id{keys}
+    ON CONFLICT (account_id, customer_id, {target.time}{keys}) DO UPDATE
+    SET ({", ".join(names)}) = ROW ({computed}) WHERE ({stored}) IS DISTINCT FROM ({computed})
     """
+
+
+_STORE_DELAYS = f"""
+    INSERT INTO pdd_days (account_id, customer_id, day, carrier_id, attempts, legs)
+    SELECT $1, $2, $3::timestamptz, carrier_id, {rollup_sql.packed("attempts")},
+           {rollup_sql.packed("legs")}
+    FROM (
+        SELECT carrier_id, bucket, sum(attempts)::bigint AS attempts, sum(legs)::bigint AS legs
+        FROM (
+            SELECT carrier_id, n >> 32 AS bucket, n & {2**32 - 1} AS attempts, 0 AS legs
+            FROM pdd_slots, unnest(attempts) AS n WHERE {_OF} AND slot >= $3 AND slot < $4
+            UNION ALL
+            SELECT carrier_id, n >> 32, 0, n & {2**32 - 1}
+            FROM pdd_slots, unnest(legs) AS n WHERE {_OF} AND slot >= $3 AND slot < $4
+            UNION ALL
+            SELECT carrier_id, 0, 0, 0 FROM pdd_days WHERE {_OF} AND day = $3
+        ) AS counts GROUP BY 1, 2
+    ) AS sums
+    GROUP BY carrier_id
+    ON CONFLICT (account_id, customer_id, day, carrier_id) DO UPDATE
+    SET (attempts, legs) = ROW (EXCLUDED.attempts, EXCLUDED.legs)
+    WHERE (pdd_days.attempts, pdd_days.legs) IS DISTINCT FROM (EXCLUDED.attempts, EXCLUDED.legs)
+"""
 
 
 _LAST = datetime.max.replace(tzinfo=UTC) - timedelta(
@@ -54,6 +87,9 @@ _LAST = datetime.max.replace(tzinfo=UTC) - timedelta(
 _STORES = (
     (Granularity.DAILY, _store(DAYS, HOURS)),
     (Granularity.MONTHLY, _store(MONTHS, DAYS)),
+    (Granularity.DAILY, _store(CARRIER_DAYS, SLOTS)),
+    (Granularity.DAILY, _store(COUNTRY_DAYS, COUNTRY_SLOTS)),
+    (Granularity.DAILY, _STORE_DELAYS),
 )
 
 

@@ -26,18 +26,18 @@ pytestmark = pytest.mark.once
 
 LIVE = """subscription Live($c: ID) { liveChannels(customerId: $c) {
     sequence inUse limit byCarrier { carrier { id name } inUse } } }"""
-# Others that ask the same in other words: none may be mixed up with another.
+# Other subscriptions to the same data under other names: none may share an execution wrongly.
 DOCUMENTS = (
     LIVE,
     LIVE.replace("{ id name }", "{ ...N }") + " fragment N on Carrier { id name }",
     LIVE.replace("limit", "limit: limit"),
 )
-WITHIN = 10.0  # seconds a revocation takes at most: one, and what a busy machine may add
+WITHIN = 10.0  # seconds until a revocation takes effect: 1, and the delay of a busy machine
 
 
 @dataclass
 class Tenant:
-    """An account with two customers of distinct channel limits, and a carrier of a known name."""
+    """An account with two customers of distinct channel limits, and a carrier of a fixed name."""
 
     carrier: Carrier
     customers: list[str]
@@ -53,15 +53,18 @@ class Tenant:
         limits = [1_000 * which + n for n in (1, 2)]
         customers = [await carrier.customer(channelLimit=limit) for limit in limits]
         name = f"Carrier of {which}"
-        made = await carrier.owner.do(
+        carrier_node = await carrier.owner.do(
             "createCarrier", "Carrier", "id", name=name, reference="a", currency="EUR"
         )
-        switches = [Calls(redis, carrier, one, over=number(made["id"])) for one in customers]
+        switches = [
+            Calls(redis, carrier, customer, over=number(carrier_node["id"]))
+            for customer in customers
+        ]
         return cls(
             carrier,
             customers,
             {None: None, **dict(zip(customers, limits, strict=True))},
-            made["id"],
+            carrier_node["id"],
             name,
             switches,
         )
@@ -73,7 +76,8 @@ class Tenant:
 
 @dataclass
 class Who:
-    """A caller, what it may watch (None: the account), and the key that can be revoked."""
+    """A caller, the customers that it may watch (None: the account), and the key that can be
+    revoked."""
 
     tenant: Tenant
     caller: Caller
@@ -105,7 +109,7 @@ async def someone(tenant: Tenant, kind: str, which: int) -> Who:
         case "nobody":
             return Who(tenant, Caller(tenant.carrier.url, None), set())
     scopes = ["BILLING_READ"] if kind == "billing key" else ["LIVE_READ"]
-    made = await tenant.carrier.owner.do(
+    key = await tenant.carrier.owner.do(
         "createApiKey",
         "CreatedApiKey",
         "id secret",
@@ -114,9 +118,9 @@ async def someone(tenant: Tenant, kind: str, which: int) -> Who:
         customerId=customer if kind == "customer key" else None,
     )
     may = {"key": everything, "customer key": {customer}, "billing key": set()}[kind]
-    caller = Caller(tenant.carrier.url, made["secret"])
+    caller = Caller(tenant.carrier.url, key["secret"])
     only = customer if kind == "customer key" else None
-    return Who(tenant, caller, may, only, made["id"])
+    return Who(tenant, caller, may, only, key["id"])
 
 
 @dataclass
@@ -130,7 +134,7 @@ class Listener:
 
     @property
     def shown(self) -> str | None:
-        """Whose state it asks for: a caller that sees one customer need not name it."""
+        """The customer whose state it requests: a caller of one customer need not select it."""
         return self.who.only if self.of is None else self.of
 
     @property
@@ -151,7 +155,8 @@ class Listener:
             self.code, self.closed_at = socket.close_code, time.monotonic()
 
     def check(self, hidden_since: float | None) -> None:
-        """All that it was told is its own, and of the time in which it might be told."""
+        """Checks that all received data are its own, and from the time in which it may receive
+        them."""
         for at, message in self.told:
             if message["type"] == "complete":
                 continue
@@ -172,7 +177,7 @@ class Listener:
             assert self.closed_at < self.revoked_at + WITHIN
 
     def _ended_before_its_first_state(self, hidden_since: float | None) -> bool:
-        """Possible if what it may see has changed as soon as it had subscribed."""
+        """Possible if the visible data have changed immediately after the subscription."""
         has_changed = self.revoked_at is not None or (
             self.who.only is not None and hidden_since is not None
         )
@@ -221,16 +226,16 @@ async def tenants(api: Program, api_redis: Redis) -> list[Tenant]:
 @given(LISTENERS, CHANGES)
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_no_caller_receives_data_that_it_may_not_see(
-    tenants: list[Tenant], asked: list[Any], changes: list[Any]
+    tenants: list[Tenant], subscribers: list[Any], changes: list[Any]
 ) -> None:
     for tenant in tenants:
         await Account.filter(id=tenant.carrier.account_id).update(hide_carriers=False)
-    await asyncio.sleep(0.5)  # what was believed of them before is believed no more
+    await asyncio.sleep(0.5)  # until cached permissions have expired
     hidden: dict[int, float] = {}
     listeners: list[Listener] = []
     async with AsyncExitStack() as stack:
         tasks = []
-        for account, kind, customer, (other, of), document in asked:
+        for account, kind, customer, (other, of), document in subscribers:
             who = await someone(tenants[account], kind, customer)
             target = None if of is None else tenants[other].customers[of]
             listener = Listener(who, target)
@@ -241,7 +246,7 @@ async def test_no_caller_receives_data_that_it_may_not_see(
         for change, one, two in changes:
             await _change(change, one, two, tenants, listeners, hidden)
             await asyncio.sleep(0.05)
-        await asyncio.sleep(1.2)  # in which nobody may be told more
+        await asyncio.sleep(1.2)  # in which no caller may receive more
         await until(lambda: all(one.is_settled for one in listeners), within=WITHIN)
         for task in tasks:
             task.cancel()
@@ -255,7 +260,7 @@ def _socket(caller: Caller) -> Any:
 
 async def _change(
     change: str,
-    one: int,
+    first: int,
     two: int,
     tenants: list[Tenant],
     listeners: list[Listener],
@@ -263,12 +268,12 @@ async def _change(
 ) -> None:
     match change:
         case "call":
-            await tenants[one].start(two)
+            await tenants[first].start(two)
         case "hide":
-            await Account.filter(id=tenants[one].carrier.account_id).update(hide_carriers=True)
-            hidden.setdefault(one, time.monotonic())
+            await Account.filter(id=tenants[first].carrier.account_id).update(hide_carriers=True)
+            hidden.setdefault(first, time.monotonic())
         case "revoke":
-            listener = listeners[one % len(listeners)]
+            listener = listeners[first % len(listeners)]
             who = listener.who
             if who.key_id is not None and listener.revoked_at is None:
                 await who.tenant.carrier.owner.do("revokeApiKey", "ApiKey", "id", id=who.key_id)

@@ -14,7 +14,7 @@ from runtime import clock
 from tests.support.api.callers import Caller, Carrier
 from tests.support.api.sockets import LIVE, closed, hear, say, signed_in, subscribe
 
-WITHIN = 10.0  # seconds: one, and what a busy machine may add
+WITHIN = 10.0  # seconds: 1, and the delay of a busy machine
 
 
 async def _listening_until(caller: Caller, customer: str | None, change: object) -> float:
@@ -35,11 +35,11 @@ async def _listening_until(caller: Caller, customer: str | None, change: object)
 
 
 async def test_a_revoked_key_loses_its_idle_socket_within_a_second(carrier: Carrier) -> None:
-    made = await carrier.owner.do(
+    key = await carrier.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
     )
-    revoking = carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
-    assert await _listening_until(Caller(carrier.url, made["secret"]), None, revoking) < WITHIN
+    revoking = carrier.owner.do("revokeApiKey", "ApiKey", "id", id=key["id"])
+    assert await _listening_until(Caller(carrier.url, key["secret"]), None, revoking) < WITHIN
 
 
 async def test_a_session_that_logs_out_loses_its_sockets(carrier: Carrier) -> None:
@@ -74,14 +74,14 @@ async def test_a_caller_whose_permissions_change_has_to_reconnect(
 
 
 async def test_the_sockets_of_other_callers_stay_open(carrier: Carrier) -> None:
-    made = await carrier.owner.do(
+    key = await carrier.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
     )
     other = await carrier.key("LIVE_READ")
     async with signed_in(carrier.url, other.token) as socket:
         await say(socket, subscribe("1", LIVE))
         assert (await hear(socket))["type"] == "next"
-        await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+        await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=key["id"])
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.5):
                 await closed(socket)
@@ -105,25 +105,27 @@ async def test_callers_stay_signed_in_while_the_database_is_unavailable(carrier:
 
 async def test_only_the_callers_that_changed_are_read_again(carrier: Carrier) -> None:
     customer = await carrier.customer()
-    made = [
+    callers_of_kinds = [
         await carrier.key("LIVE_READ", customer_id=customer),
         await carrier.key("LIVE_READ"),
         await carrier.contact(customer),
         await carrier.staff("SUPPORT"),
         await carrier.staff("SUPPORT"),
     ]
-    given = [tokens.parse(caller.token or "") for caller in made]
-    prints = [credentials.NO_FINGERPRINT] * len(given)
+    parsed = [tokens.parse(caller.token or "") for caller in callers_of_kinds]
+    prints = [credentials.NO_FINGERPRINT] * len(parsed)
 
     async def changed() -> dict[int, bool]:
-        """Which are told, and whether they are in force still."""
-        asked = [(token, prints[at]) for at, token in enumerate(given) if token is not None]
-        told = await credentials.find_changed(asked, clock.now())
+        """For each credential that is reported as changed, whether it is still in force."""
+        credentials_to_check = [
+            (token, prints[at]) for at, token in enumerate(parsed) if token is not None
+        ]
+        changes = await credentials.find_changed(credentials_to_check, clock.now())
         prints[:] = [
-            known.fingerprint if (known := told.get(at)) is not None else print
+            change.fingerprint if (change := changes.get(at)) is not None else print
             for at, print in enumerate(prints)
         ]
-        return {at: known is not None for at, known in told.items()}
+        return {at: change is not None for at, change in changes.items()}
 
     assert await changed() == dict.fromkeys(range(5), True)
     assert await changed() == {}
@@ -131,8 +133,8 @@ async def test_only_the_callers_that_changed_are_read_again(carrier: Carrier) ->
     assert set(await changed()) == set(range(5))  # its account is another
     await Contact.filter(account_id=carrier.account_id).update(time_zone="Asia/Kolkata")
     assert await changed() == {2: True}
-    await made[3].send("mutation { logout { __typename } }")
-    await Session.filter(id=given[4].id if given[4] else 0).update(expires_at=clock.now())
+    await callers_of_kinds[3].send("mutation { logout { __typename } }")
+    await Session.filter(id=parsed[4].id if parsed[4] else 0).update(expires_at=clock.now())
     assert await changed() == {3: False, 4: False}
-    prints[:] = [credentials.NO_FINGERPRINT] * len(given)
+    prints[:] = [credentials.NO_FINGERPRINT] * len(parsed)
     assert await changed() == {0: True, 1: True, 2: True, 3: False, 4: False}

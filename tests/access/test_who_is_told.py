@@ -9,10 +9,10 @@ from tests.support.api.world import Who, World
 
 
 async def test_a_subscription_serves_permitted_callers_only_and_treats_a_foreign_id_as_unknown(
-    everything: World, counted: Counter[str]
+    everything: World, case_counts: Counter[str]
 ) -> None:
     for who in everything.everybody:
-        heard: dict[str, tuple[str, str, str]] = {}
+        subscriptions: dict[str, tuple[str, str, str]] = {}
         async with signed_in(who.asks.url, who.asks.token) as socket:
             for name, definition in sdl_documents.type_of("Subscription").fields.items():
                 for case, id in {
@@ -27,34 +27,36 @@ async def test_a_subscription_serves_permitted_callers_only_and_treats_a_foreign
                     )
                     head = "subscription S" if id is None else "subscription S($id: ID!)"
                     key = f"{name}-{case}"
-                    heard[key] = (name, case, id or "")
+                    subscriptions[key] = (name, case, id or "")
                     variables = {} if id is None else {"variables": {"id": id}}
                     await say(socket, subscribe(key, f"{head} {{ it: {text} }}", **variables))
-            told = await _first_of_each(socket, set(heard))
-        _judge_told(who, heard, told)
-        counted["subscriptions"] += len(heard)
+            messages = await _first_of_each(socket, set(subscriptions))
+        _judge(who, subscriptions, messages)
+        case_counts["subscriptions"] += len(subscriptions)
 
 
 async def _first_of_each(socket: Any, ids: set[str]) -> dict[str, Any]:
-    told: dict[str, Any] = {}
-    while set(told) < ids:
+    messages: dict[str, Any] = {}
+    while set(messages) < ids:
         message = await hear(socket)
         if message["type"] in ("next", "error"):
-            told.setdefault(message["id"], message)
-    return told
+            messages.setdefault(message["id"], message)
+    return messages
 
 
-def _judge_told(who: Who, heard: dict[str, tuple[str, str, str]], told: dict[str, Any]) -> None:
+def _judge(
+    who: Who, subscriptions: dict[str, tuple[str, str, str]], messages: dict[str, Any]
+) -> None:
     answers: dict[str, dict[str, str]] = {}
-    for key, (name, case, id) in heard.items():
+    for key, (name, case, id) in subscriptions.items():
         place = f"{name}({case}) as {who.name}"
-        answer = {"payload": told[key]["payload"]}
-        refused = told[key]["type"] == "error" or "errors" in told[key]["payload"]
+        answer = {"payload": messages[key]["payload"]}
+        is_refused = messages[key]["type"] == "error" or "errors" in messages[key]["payload"]
         mine = case in ("", "own") or (case == "other" and not who.restricted)
         allowed = mine and declared.allows("Subscription", name, who.may, names_customer=case != "")
-        assert refused is not allowed, f"{place}: {told[key]}"
+        assert is_refused is not allowed, f"{place}: {messages[key]}"
         permission_checks.require_kept(place, who, {case: answer})
-        if refused:
+        if is_refused:
             answers.setdefault(name, {})[case] = permission_checks.without(answer, id) if id else ""
     for name, by_case in answers.items():
         for case in {"other", "foreign", "void"} & set(by_case):

@@ -17,7 +17,7 @@ from tests.support.api.world import Who, World
 
 
 def test_these_tests_query_every_field() -> None:
-    """A type that nothing here leads to would be asked by nobody."""
+    """No query would select a type that is not reachable from here."""
     reading = sdl_documents.Reading(_no_ids())
     for root_type in ("Query", "Subscription"):
         for name in sdl_documents.type_of(root_type).fields:
@@ -46,15 +46,15 @@ def _no_ids() -> Any:
 
 
 async def test_a_query_serves_permitted_callers_only_and_treats_a_foreign_id_as_unknown(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str]
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str]
 ) -> None:
     for name, definition in sdl_documents.type_of("Query").fields.items():
         if name == "node":
             continue
         for slot, kind in [(None, None), *sdl_documents.slots(name, definition)]:
             if slot is None and any(
-                sdl_documents.required(one) and sdl_documents.is_id(one.type)
-                for one in definition.args.values()
+                sdl_documents.required(argument) and sdl_documents.is_id(argument.type)
+                for argument in definition.args.values()
             ):
                 continue
             cases = (
@@ -67,12 +67,12 @@ async def test_a_query_serves_permitted_callers_only_and_treats_a_foreign_id_as_
                 answers = await permission_checks.by_case(http, who.asks, query, cases)
                 allowed = declared.allows("Query", name, who.may, names_customer=kind == "Customer")
                 _judge(f"{name}({slot})", who, cases, answers, allowed, field=None)
-                counted["queries"] += len(cases)
+                case_counts["queries"] += len(cases)
 
 
 @pytest.mark.parametrize("type", sorted(declared.OBJECTS))
 async def test_only_permitted_callers_see_an_object_and_a_foreign_object_is_not_found(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str], type: str
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str], type: str
 ) -> None:
     cases = permission_checks.cases_of(everything.ids[type])
     for needs, group in declared.groups(type):
@@ -80,16 +80,16 @@ async def test_only_permitted_callers_see_an_object_and_a_foreign_object_is_not_
             reading = _reading(everything, who)
             text = " ".join(reading.field(sdl_documents.type_of(type), name) for name in group)
             node = f"query Q($id: ID!) {{ it: node(id: $id) {{ ... on {type} {{ {text} }} }} }}"
-            told = await permission_checks.by_case(http, who.asks, node, cases)
+            answers = await permission_checks.by_case(http, who.asks, node, cases)
             allowed = _allows(type, needs, who)
             field = None if needs is None else group[0]
-            _judge(f"{type}.{group}", who, cases, told, allowed, field=field)
-            counted["fields"] += len(cases) * len(group)
+            _judge(f"{type}.{group}", who, cases, answers, allowed, field=field)
+            case_counts["fields"] += len(cases) * len(group)
 
 
 @pytest.mark.parametrize("type", sorted(declared.OBJECTS))
 async def test_a_field_argument_treats_a_foreign_id_as_unknown(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str], type: str
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str], type: str
 ) -> None:
     for name, definition in sdl_documents.type_of(type).fields.items():
         for slot, kind in sdl_documents.slots(name, definition):
@@ -103,7 +103,7 @@ async def test_a_field_argument_treats_a_foreign_id_as_unknown(
                 answers = await permission_checks.by_case(http, who.asks, query, cases, of=own)
                 allowed = _allows(type, needs, who)
                 _judge(f"{type}.{name}({slot})", who, cases, answers, allowed, field=name)
-                counted["ids of fields"] += len(cases)
+                case_counts["ids of fields"] += len(cases)
 
 
 def _allows(type: str, needs: Requirement | None, who: Who) -> bool:
@@ -115,7 +115,7 @@ def _reading(everything: World, who: Who) -> sdl_documents.Reading:
 
 
 def _judge(
-    what: str,
+    subject: str,
     who: Who,
     cases: dict[str, str],
     answers: dict[str, dict[str, Any]],
@@ -123,11 +123,11 @@ def _judge(
     *,
     field: str | None,
 ) -> None:
-    place = f"{what} as {who.name}"
+    place = f"{subject} as {who.name}"
     own = answers["own"]
-    shown = permission_checks.is_shown(own, field)
-    assert shown is allowed, f"{place}: {own}"
-    if not shown:
+    is_shown = permission_checks.is_shown(own, field)
+    assert is_shown is allowed, f"{place}: {own}"
+    if not is_shown:
         assert permission_checks.code_of(own) in permission_checks.NOTHING | {None}, (
             f"{place}: {own}"
         )
@@ -145,7 +145,7 @@ def _judge(
 
 
 async def test_a_key_of_one_customer_cannot_see_the_rest_of_the_account(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str]
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str]
 ) -> None:
     keys = [who for who in everything.everybody if who.restricted and "key" in who.name]
     reading = sdl_documents.Reading(everything.ids)
@@ -162,4 +162,4 @@ async def test_a_key_of_one_customer_cannot_see_the_rest_of_the_account(
                         f"{name} as {who.name}: {answer}"
                     )
                 permission_checks.require_kept(name, who, {"own": answer})
-                counted["of the account"] += 1
+                case_counts["of the account"] += 1

@@ -30,32 +30,32 @@ def test_every_mutation_has_a_case() -> None:
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_as_unknown(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str], mutation: str
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str], mutation: str
 ) -> None:
-    case, slots, done = CASES[mutation], sdl_documents.mutation_slots(mutation), 0
+    case, slots, successes = CASES[mutation], sdl_documents.mutation_slots(mutation), 0
     is_public = declared.required("Mutation", mutation).requires is Identity.NONE
     everything = await _with_new_ones(everything, {kind for _, kind in slots})
-    # Checking a password takes long, whoever asks.
+    # A password check takes long for every caller.
     for who in everything.everybody[-1:] if is_public else everything.everybody:
-        asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
+        asks = await _sign_in_again(everything, who) if case.ends_session else who.asks
         [answer] = await permission_checks.answers_of(
             http, asks, [_doing(everything, mutation, None, "")]
         )
         _judge_done(mutation, who, answer)
-        done += "code" not in answer["data"]["it"]
-        counted["mutations"] += 1
+        successes += "code" not in answer["data"]["it"]
+        case_counts["mutations"] += 1
         for slot, kind in slots:
             cases = permission_checks.cases_of(everything.ids[kind])
             del cases["own"]
             operations = [_doing(everything, mutation, slot, id) for id in cases.values()]
             answers = await permission_checks.answers_of(http, who.asks, operations)
             _judge_ids(mutation, slot, kind, who, cases, dict(zip(cases, answers, strict=True)))
-            counted["mutations"] += len(cases)
-    assert bool(done) is not bool(case.undone), f"{mutation}: done {done} times"
+            case_counts["mutations"] += len(cases)
+    assert bool(successes) is not bool(case.undone), f"{mutation}: done {successes} times"
 
 
 async def _with_new_ones(everything: World, kinds: Set[str]) -> World:
-    """In the place of what another test may have removed, taken, or invited a moment ago."""
+    """Replaces objects that another test may have removed, used, or just invited."""
     carrier, ids = everything.account, dict(everything.ids)
     await world.free_username(carrier, ids["Customer"].own, str(sample_values.VALUES["username"]))
     for kind in kinds & set(world.NEW):
@@ -69,26 +69,28 @@ async def _with_new_ones(everything: World, kinds: Set[str]) -> World:
 
 
 async def test_an_empty_account_cannot_act_on_objects_of_another_account(
-    everything: World, http: httpx2.AsyncClient, counted: Counter[str]
+    everything: World, http: httpx2.AsyncClient, case_counts: Counter[str]
 ) -> None:
-    """Whatever it lacks itself, such as a range of numbers, an id of another account answers as one
-    that does not exist."""
+    """Even if it has no number range, for example, the id of an object of another account
+    answers as an unknown id."""
     bare = await Carrier.create(everything.account.url, clock.now())
     for mutation in MUTATIONS:
         for slot, kind in sdl_documents.mutation_slots(mutation):
             ids = everything.ids[kind]
             cases = {"foreign": ids.own, "void": ids.none}
-            if kind != "SummaryRow":  # which says itself whose it is
+            if kind != "SummaryRow":  # which identifies its own account
                 cases["none"] = _of(ids.none, bare.account_id)
             operations = [_doing(everything, mutation, slot, id) for id in cases.values()]
             answers = await permission_checks.answers_of(http, bare.owner, operations)
-            told = {
-                permission_checks.without(one, id)
-                for one, id in zip(answers, cases.values(), strict=True)
+            answers_by_slot = {
+                permission_checks.without(answer, id)
+                for answer, id in zip(answers, cases.values(), strict=True)
             }
-            assert len(told) == 1, f"{mutation}({slot}): {told}"
-            assert answers[0]["data"]["it"].get("code") == "NOT_FOUND", f"{mutation}: {told}"
-            counted["mutations"] += len(cases)
+            assert len(answers_by_slot) == 1, f"{mutation}({slot}): {answers_by_slot}"
+            assert answers[0]["data"]["it"].get("code") == "NOT_FOUND", (
+                f"{mutation}: {answers_by_slot}"
+            )
+            case_counts["mutations"] += len(cases)
 
 
 def _of(id: str, account_id: int) -> str:
@@ -98,7 +100,7 @@ def _of(id: str, account_id: int) -> str:
     return base.encode_id(split[0], account_id, *split[2])
 
 
-async def _signed_in_anew(everything: World, who: Who) -> Caller:
+async def _sign_in_again(everything: World, who: Who) -> Caller:
     if who.may is None or who.may.session_id is not None or "key" in who.name:
         return who.asks
     customer = everything.ids["Customer"].own
@@ -111,23 +113,23 @@ async def _signed_in_anew(everything: World, who: Who) -> Caller:
 
 def _doing(everything: World, mutation: str, slot: str | None, id: str) -> Operation:
     input = sdl_documents.input_of(mutation, CASES[mutation], everything.ids, slot, id)
-    wanted = "{ __typename ... on Refusal { code message field } }"
+    selection = "{ __typename ... on Refusal { code message field } }"
     if input is None:
-        return f"mutation {{ it: {mutation} {wanted} }}", {}
-    return sdl_documents.operation(mutation, input, wanted)
+        return f"mutation {{ it: {mutation} {selection} }}", {}
+    return sdl_documents.operation(mutation, input, selection)
 
 
 def _judge_done(mutation: str, who: Who, answer: dict[str, Any]) -> None:
     place = f"{mutation} as {who.name}"
     assert "errors" not in answer, f"{place}: {answer}"
-    done = answer["data"]["it"]
-    code = done.get("code")
+    result = answer["data"]["it"]
+    code = result.get("code")
     if declared.allows("Mutation", mutation, who.may, names_customer=True):
-        assert code is None or code in CASES[mutation].later_codes, f"{place}: {done}"
+        assert code is None or code in CASES[mutation].later_codes, f"{place}: {result}"
     elif who.may is None:
-        assert code == "UNAUTHENTICATED", f"{place}: {done}"
+        assert code == "UNAUTHENTICATED", f"{place}: {result}"
     else:
-        assert done["__typename"] == "NotPermitted" or code == "NO_SESSION", f"{place}: {done}"
+        assert result["__typename"] == "NotPermitted" or code == "NO_SESSION", f"{place}: {result}"
 
 
 def _judge_ids(
@@ -139,18 +141,18 @@ def _judge_ids(
     answers: dict[str, dict[str, Any]],
 ) -> None:
     place = f"{mutation}({slot}) as {who.name}"
-    told = {
+    stream = {
         case: permission_checks.without(answer, cases[case]) for case, answer in answers.items()
     }
     not_done = ["foreign", "void", "none", *(["other"] if who.restricted else [])]
     for case in not_done:
         if case in answers:
             assert "code" in answers[case]["data"]["it"], f"{place}, {case}: {answers[case]}"
-    # A row says itself whose it is: of another customer it does not fit the input's.
+    # A row identifies its own customer, which would differ from the customer of the input.
     same = ("foreign", "void") if kind == "SummaryRow" else not_done
     for case in same:
-        if case in told:
-            assert told[case] == told[same[0]], f"{place}, {case}: {told}"
+        if case in stream:
+            assert stream[case] == stream[same[0]], f"{place}, {case}: {stream}"
     permission_checks.require_kept(place, who, answers)
 
 
@@ -165,7 +167,7 @@ async def test_the_audit_log_records_every_mutation_without_secrets(
     contact = next(who for who in everything.everybody if who.may and who.may.kind is Kind.CONTACT)
     for who in (owner, contact):
         for mutation, case in CASES.items():
-            asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
+            asks = await _sign_in_again(everything, who) if case.ends_session else who.asks
             await permission_checks.answers_of(http, asks, [_doing(everything, mutation, None, "")])
     await _draft_issued_and_discarded(everything)
     await sign_in(everything.account.url, everything.account.email)
@@ -188,10 +190,11 @@ async def test_the_audit_log_records_every_mutation_without_secrets(
     }
     assert unaudited == {}
     log = "\n".join(row["text"] for row in rows)
-    held = [tokens.parse(who.asks.token or "") for who in everything.everybody]
-    shown = [token.secret for token in held if token is not None]
-    assert len(shown) == len(everything.everybody) - 1  # nobody has none
-    for secret in [PASSWORD, "argon2", *shown, *(row["secret"] for row in secrets)]:
+    parsed = [tokens.parse(who.asks.token or "") for who in everything.everybody]
+    token_secrets = [token.secret for token in parsed if token is not None]
+    # The unauthenticated caller has none.
+    assert len(token_secrets) == len(everything.everybody) - 1
+    for secret in [PASSWORD, "argon2", *token_secrets, *(row["secret"] for row in secrets)]:
         assert secret not in log
 
 
@@ -208,26 +211,28 @@ async def test_after_every_mutation_the_checklists_are_as_the_worker_would_settl
     account_id, moved = everything.account.account_id, set()
     for who in (owner, contact):
         for mutation, case in CASES.items():
-            asks = await _signed_in_anew(everything, who) if case.ends_session else who.asks
+            asks = await _sign_in_again(everything, who) if case.ends_session else who.asks
             await _settle(account_id)
-            told = await _told(account_id)
+            facts = await _published_facts(account_id)
             await permission_checks.answers_of(http, asks, [_doing(everything, mutation, None, "")])
-            left = await checklist_state.changed_checklists(account_id, clock.now())
-            assert left == [], f"{mutation} as {who.name} leaves the checklists of {left}"
-            if await _told(account_id) != told:
+            changed_checklists = await checklist_state.changed_checklists(account_id, clock.now())
+            assert changed_checklists == [], (
+                f"{mutation} as {who.name} leaves the checklists of {changed_checklists}"
+            )
+            if await _published_facts(account_id) != facts:
                 moved.add(mutation)
     assert len(moved) >= 5, f"only {moved} changed a checklist"
 
 
 async def _settle(account_id: int) -> None:
-    """What the test itself has made, such as records for review."""
+    """Objects that the test itself has created, such as records for review."""
     now = clock.now()
     await checklist_state.settle(
         account_id, await checklist_state.changed_checklists(account_id, now), now
     )
 
 
-async def _told(account_id: int) -> list[tuple[int, str]]:
+async def _published_facts(account_id: int) -> list[tuple[int, str]]:
     async with db.connection() as conn:
         rows = await conn.fetch(
             "SELECT customer_id, open::text FROM checklists WHERE account_id = $1"
@@ -252,8 +257,8 @@ async def _draft_issued_and_discarded(everything: World) -> None:
             idempotencyKey=f"draft-{number}",
             issue=False,
         )
-        done = await owner.do(then, "Invoice", "id", invoiceId=draft["id"], **more)
-        assert done["__typename"] == "Invoice", done
+        invoice = await owner.do(then, "Invoice", "id", invoiceId=draft["id"], **more)
+        assert invoice["__typename"] == "Invoice", invoice
 
 
 async def test_no_audit_log_entry_can_be_changed_or_removed(everything: World) -> None:

@@ -90,11 +90,11 @@ async def test_a_caller_that_cannot_see_balances_cannot_see_invoices(
 async def test_each_caller_can_create_only_what_its_role_allows(carrier: Carrier, who: str) -> None:
     caller = await _caller(carrier, who, await carrier.customer())
     for mutation, input in INPUTS.items():
-        made = await caller.do(mutation, TYPES[mutation], "__typename", **input)
+        answer = await caller.do(mutation, TYPES[mutation], "__typename", **input)
         if mutation in MAKES.get(who, set()):
-            assert made["__typename"] == TYPES[mutation]
+            assert answer["__typename"] == TYPES[mutation]
         else:
-            assert (made["__typename"], made["code"]) == ("NotPermitted", "FORBIDDEN")
+            assert (answer["__typename"], answer["code"]) == ("NotPermitted", "FORBIDDEN")
 
 
 @pytest.mark.parametrize("who", ["contact", "key"])
@@ -113,21 +113,21 @@ async def test_a_caller_of_one_customer_cannot_see_another_customer(
     assert await caller.ask("query Q($id: ID!) { node(id: $id) { id } }", id=others) == {
         "node": None
     }
-    listed = await caller.ask("{ customers { edges { node { id } } } }")
-    assert listed == {"customers": {"edges": [{"node": {"id": mine}}]}}
+    answer = await caller.ask("{ customers { edges { node { id } } } }")
+    assert answer == {"customers": {"edges": [{"node": {"id": mine}}]}}
     assert await caller.code("{ carriers { edges { cursor } } }") == "FORBIDDEN"
 
 
 MUTATION = root.api._schema.type_map["Mutation"]
 assert isinstance(MUTATION, graphql.GraphQLObjectType)
-# What proves who one is needs no sign-in: a password, a link.
+# A proof of identity needs no sign-in: a password, a link.
 PROVEN = {"login", "requestPasswordReset", "resetPassword", "acceptInvitation", "verifyEmail"}
 FIELDS_OF_MUTATION = {name: field for name, field in MUTATION.fields.items() if name not in PROVEN}
 
 
 @pytest.mark.parametrize("mutation", sorted(FIELDS_OF_MUTATION))
 async def test_no_mutation_works_without_signing_in(carrier: Carrier, mutation: str) -> None:
-    """With inputs made up from the schema: the right types, and no meaning."""
+    """With inputs from the schema: the right types, arbitrary values."""
     field = FIELDS_OF_MUTATION[mutation]
     arguments = ", ".join(f"{name}: {_made_up(arg.type)}" for name, arg in field.args.items())
     query = f"mutation {{ {mutation}{f'({arguments})' if arguments else ''} {{ __typename"

@@ -51,11 +51,11 @@ async def test_the_stream_of_a_customer_excludes_account_and_carrier_rules(
 async def test_of_many_workers_that_evaluate_the_same_rule_one_notifies(account: Account) -> None:
     rule = await account.rule(customer=0)
     for round, read in enumerate([LOW, HIGH, LOW]):
-        seen = await account.seen(rule)
-        told = await asyncio.gather(
-            *(alert_states.apply_reading(seen, read, after(round)) for _ in range(8))
+        active_rule = await account.seen(rule)
+        facts = await asyncio.gather(
+            *(alert_states.apply_reading(active_rule, read, after(round)) for _ in range(8))
         )
-        assert sum(one is not None for one in told) == 1
+        assert sum(fact is not None for fact in facts) == 1
     assert [kind for _, kind in await account.told()] == ["RAISED", "CLEARED", "RAISED"]
     assert len(await rows(SENT)) == 3
 
@@ -72,8 +72,8 @@ async def test_a_delayed_worker_cannot_raise_a_recovered_alert_from_an_old_readi
 
 
 async def test_an_alert_change_is_stored_completely_or_not_at_all(account: Account) -> None:
-    """The fact comes last; where it fails, there is no message and no alert, and the next reading
-    raises it."""
+    """The fact is inserted last. If that fails, there is no message and no alert, and the next
+    reading raises the alert."""
     rule = await account.rule()
     async with db.connection() as conn:
         await conn.execute("ALTER TABLE facts ADD CONSTRAINT broken CHECK (kind <> 'ALERT')")
@@ -96,32 +96,32 @@ async def test_raising_within_the_cool_down_stores_a_fact_but_sends_no_message(
         await account.take(rule, read, second)
     kinds = [kind for _, kind in await account.told()]
     assert kinds == ["RAISED", "CLEARED", "RAISED", "CLEARED", "RAISED", "REPEATED"]
-    sent = [kind for kind, *_ in await rows(SENT)]
-    assert sent == ["ALERT_RAISED", "ALERT_CLEARED", "ALERT_REPEATED"]
+    messages = [kind for kind, *_ in await rows(SENT)]
+    assert messages == ["ALERT_RAISED", "ALERT_CLEARED", "ALERT_REPEATED"]
     assert len(await alert_history.page(account.id, None, rule, None, 10)) == 3
 
 
 async def test_a_rule_that_changed_during_evaluation_waits_for_the_next_reading(
     account: Account,
 ) -> None:
-    """What was read may be of calls that it no longer looks at."""
+    """The reading may be of calls that the changed rule does not cover."""
     rule = await account.rule()
-    seen = await account.seen(rule)
+    active_rule = await account.seen(rule)
     async with db.transaction():
         await rule_store.change(account.id, rule, {"sample_minutes": 15}, None)
-    assert await alert_states.apply_reading(seen, LOW, after(0)) is None
+    assert await alert_states.apply_reading(active_rule, LOW, after(0)) is None
     assert await account.take(rule, LOW, 1) is not None
 
 
 async def test_removing_a_rule_closes_its_alert_without_a_message(account: Account) -> None:
     rule = await account.rule(customer=0)
     await account.take(rule, LOW, 0)
-    seen = await account.seen(rule)
+    active_rule = await account.seen(rule)
     async with db.transaction() as conn:
-        told = await alert_states.end_alert(conn, account.id, rule, after(5))
+        fact = await alert_states.end_alert(conn, account.id, rule, after(5))
         await rule_store.remove(account.id, rule, after(5))
-    assert told == alert_states.AlertFact(Kind.CLEARED, account.customers[0], 2)
-    assert await alert_states.apply_reading(seen, LOW, after(6)) is None
+    assert fact == alert_states.AlertFact(Kind.CLEARED, account.customers[0], 2)
+    assert await alert_states.apply_reading(active_rule, LOW, after(6)) is None
     assert await alert_states.active_rules(account.id) == []
     [alert] = await alert_history.page(account.id, None, None, None, 10)
     assert (alert.cleared_at, alert.cleared_value) == (after(5), None)
@@ -132,7 +132,7 @@ async def test_each_recipient_is_notified_by_its_channel_in_its_language(
     account: Account,
 ) -> None:
     to = [
-        *(Recipient(Channel.EMAIL, f"{one}@voice.example", one) for one in texts.LANGUAGES),
+        *(Recipient(Channel.EMAIL, f"{code}@voice.example", code) for code in texts.LANGUAGES),
         Recipient(Channel.SMS, "+441632960123", "de"),
         Recipient(Channel.WEBHOOK, "https://hooks.example/x"),
     ]
@@ -150,16 +150,16 @@ async def test_each_recipient_is_notified_by_its_channel_in_its_language(
     )
     await account.take(rule, Reading(Decimal("-1234.500000")), 0)
     assert [row[1:] for row in await rows(SENT)] == [
-        (one.channel, one.to, one.language) for one in to
+        (code.channel, code.to, code.language) for code in to
     ]
-    shown = {
-        language: (what, value, limit)
-        for language, what, value, limit in await rows(
+    messages = {
+        language: (kind, value, limit)
+        for language, kind, value, limit in await rows(
             "SELECT language, detail->>'what', detail->>'value', detail->>'limit' FROM messages"
             " WHERE channel = 'EMAIL'"
         )
     }
-    assert shown == {
+    assert messages == {
         "en": ("Balance of Acme", "-1,234.5 EUR", "below 1,000.5 EUR"),
         "de": ("Saldo von Acme", "-1.234,5 EUR", "unter 1.000,5 EUR"),
         "es": ("Saldo de Acme", "-1.234,5 EUR", "por debajo de 1.000,5 EUR"),

@@ -64,10 +64,10 @@ async def test_a_call_longer_than_48_hours_is_not_part_of_a_reading(
 
 
 async def test_readings_of_calls_equal_a_count_of_each_call(account: Account, redis: Redis) -> None:
-    """Of every metric, scope and two periods at once; legs that were passed on count for their
-    carrier alone."""
+    """All metrics, scopes and two periods together; legs that failed over count only for their
+    carrier."""
     chance = random.Random(7)
-    made: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
     for number in range(120):
         talk = chance.choice([None, None, 3.5, 40.0])
         call: dict[str, Any] = {
@@ -80,49 +80,50 @@ async def test_readings_of_calls_equal_a_count_of_each_call(account: Account, re
             "rang": chance.choice([None, 2.0, 5.25]),
             "offered": chance.choice([0.0, 1.5]),
         }
-        made.append(call)
+        calls.append(call)
         await account.call(**call)
-    wanted: dict[int, tuple[Metric, int, dict[str, int]]] = {}
+    definitions: dict[int, tuple[Metric, int, dict[str, int]]] = {}
     for metric in SAMPLED:
         for minutes in (2, 6):
             for about in ({}, {"customer": 0}, {"customer": 1}, {"carrier": 0}, {"carrier": 1}):
                 rule = await account.rule(sampled(metric, minutes), **about)
-                wanted[rule] = metric, minutes, about
-    found = await read(account, redis)
-    assert found.keys() == wanted.keys()
-    for rule, (metric, minutes, about) in wanted.items():
-        assert found[rule] == counted(made, metric, minutes, about), (metric, minutes, about)
+                definitions[rule] = metric, minutes, about
+    values = await read(account, redis)
+    assert values.keys() == definitions.keys()
+    for rule, (metric, minutes, about) in definitions.items():
+        expected = expected_reading(calls, metric, minutes, about)
+        assert values[rule] == expected, (metric, minutes, about)
 
 
-def counted(
-    made: list[dict[str, Any]], metric: Metric, minutes: int, about: dict[str, int]
+def expected_reading(
+    calls: list[dict[str, Any]], metric: Metric, minutes: int, about: dict[str, int]
 ) -> Reading:
     of_carrier = "carrier" in about
-    seen = [
+    matches = [
         call
-        for call in sorted(made, key=lambda one: -one["ended"])  # the last to end first
+        for call in sorted(calls, key=lambda one: -one["ended"])  # the last to end first
         if -call["ended"] <= 60 * minutes
         and (of_carrier or call["final"])
         and all(call[name] == value for name, value in about.items())
     ]
-    answered = [call["talk"] for call in seen if call["talk"]]
+    talks = [call["talk"] for call in matches if call["talk"]]
     rang = [
         call["rang"] - (call["offered"] if of_carrier else 0)
-        for call in seen
+        for call in matches
         if call["rang"] is not None
     ]
-    kept = [call for call in seen if call["code"] != 302]
-    good = [call for call in kept if call["code"] in (200, 480, 486)]
+    attempts = [call for call in matches if call["code"] != 302]
+    good = [call for call in attempts if call["code"] in (200, 480, 486)]
     in_a_row = next(
-        (n for n, call in enumerate(seen) if call["talk"] or call["code"] in NON_FAILURE_CODES),
-        len(seen),
+        (n for n, call in enumerate(matches) if call["talk"] or call["code"] in NON_FAILURE_CODES),
+        len(matches),
     )
     value, samples = {
-        Metric.ASR: (100 * len(answered) / max(1, len(seen)), len(seen)),
-        Metric.ACD: (sum(answered) / max(1, len(answered)), len(answered)),
+        Metric.ASR: (100 * len(talks) / max(1, len(matches)), len(matches)),
+        Metric.ACD: (sum(talks) / max(1, len(talks)), len(talks)),
         Metric.PDD: (1000 * sum(rang) / max(1, len(rang)), len(rang)),
-        Metric.NER: (100 * len(good) / max(1, len(kept)), len(kept)),
-        Metric.CONSECUTIVE_FAILURES: (in_a_row, len(seen)),
+        Metric.NER: (100 * len(good) / max(1, len(attempts)), len(attempts)),
+        Metric.CONSECUTIVE_FAILURES: (in_a_row, len(matches)),
     }[metric]
     return Reading(Decimal(f"{value:.4f}"), samples)
 
@@ -168,8 +169,8 @@ async def test_balance_readings_equal_the_balances_shown(account: Account, redis
         )
     balance = replace(ASR, metric=Metric.BALANCE, scope=Scope.CUSTOMER, sample_minutes=None)
     first, second = await account.rule(balance, customer=0), await account.rule(balance, customer=1)
-    found = await read(account, redis)
-    assert found == {first: Reading(Decimal("89.749999")), second: Reading(Decimal(0))}
+    values = await read(account, redis)
+    assert values == {first: Reading(Decimal("89.749999")), second: Reading(Decimal(0))}
 
 
 async def active(redis: Redis, account: Account) -> None:
@@ -211,9 +212,9 @@ async def test_channel_readings_are_the_active_calls_per_account_customer_and_ca
         await account.rule(replace(up, scope=Scope.CARRIER), carrier=1): 2,
     }
     per_second = await account.rule(replace(up, metric=Metric.CPS))
-    found = await read(account, redis)
-    assert found.pop(per_second).value is not None
-    assert {rule: reading.value for rule, reading in found.items()} == expected
+    values = await read(account, redis)
+    assert values.pop(per_second).value is not None
+    assert {rule: reading.value for rule, reading in values.items()} == expected
 
 
 async def test_a_live_state_under_repair_gives_no_reading_for_half_a_minute(
@@ -239,7 +240,7 @@ async def report(redis: Redis, account: Account) -> None:
 
 
 async def has_reading(account: Account, redis: Redis, rule: int) -> None:
-    """Once the attempts of 10 seconds are known again."""
+    """Once 10 seconds of attempts are complete again."""
     async with asyncio.timeout(30):
         while rule not in await read(account, redis):  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.2)
@@ -288,8 +289,8 @@ async def test_a_rule_that_fails_does_not_stop_the_evaluation_of_others(
 ) -> None:
     other = await Account.create()
     first, second = await account.rule(customer=0), await other.rule(customer=0)
-    for one in (account, other):
-        await one.call(-5, code=503)
+    for account_to_read in (account, other):
+        await account_to_read.call(-5, code=503)
     async with db.connection() as conn:
         await conn.execute("UPDATE alert_rules SET metric = 'NONSENSE' WHERE id = $1", first)
     await job(redis, 0)()
@@ -315,10 +316,10 @@ async def test_an_evaluation_without_redis_logs_no_error(
 async def test_rules_are_evaluated_at_least_every_15_seconds() -> None:
     from workers import main
 
-    [tick] = [one for one in main.SCHEDULE if one.name == "cron:evaluate_alerts"]
+    [tick] = [job for job in main.SCHEDULE if job.name == "cron:evaluate_alerts"]
     assert isinstance(tick.second, set)
-    told = sorted(tick.second)
-    gaps = [b - a for a, b in zip(told, [*told[1:], told[0] + 60], strict=True)]
+    seconds = sorted(tick.second)
+    gaps = [b - a for a, b in zip(seconds, [*seconds[1:], seconds[0] + 60], strict=True)]
     assert max(gaps) <= 15
     assert tick.minute is tick.hour is None
     assert timedelta(seconds=max(gaps)) < timedelta(seconds=15)

@@ -18,13 +18,13 @@ from tests.support.programs import Program
 MANY = 400
 
 
-async def told(account: Account) -> int:
+async def fact_count(account: Account) -> int:
     return await fact_log.last_number(account.id, None, Kind.ALERT)
 
 
 async def more_than(account: Account, count: int) -> None:
     async with asyncio.timeout(40):
-        while await told(account) <= count:  # noqa: ASYNC110 - it is seen from outside
+        while await fact_count(account) <= count:  # noqa: ASYNC110 - it is seen from outside
             await asyncio.sleep(0.005)
 
 
@@ -43,7 +43,7 @@ async def test_killing_a_worker_neither_loses_nor_repeats_an_alert(
         worker.start()
         await more_than(account, enough)
         worker.kill()
-        kills += await told(account) < MANY
+        kills += await fact_count(account) < MANY
     assert kills  # else it was never killed in their midst
     worker.start()
     await more_than(account, MANY - 1)
@@ -52,6 +52,6 @@ async def test_killing_a_worker_neither_loses_nor_repeats_an_alert(
     )
     assert len(told_of) == MANY
     assert set(told_of.values()) == {1}
-    sent = await rows("SELECT count(*), count(DISTINCT detail->>'title') FROM messages")
-    assert sent == [(MANY, 1)]
+    counts = await rows("SELECT count(*), count(DISTINCT detail->>'title') FROM messages")
+    assert counts == [(MANY, 1)]
     assert await rows("SELECT count(*), count(DISTINCT rule_id) FROM alerts") == [(MANY, MANY)]

@@ -39,7 +39,7 @@ def seconds(least: int, most: int) -> st.SearchStrategy[timedelta]:
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    """Any rule that makes sense."""
+    """Any valid rule."""
     operator = draw(st.sampled_from(Operator))
     threshold, distance = draw(st.integers(-5, 15)), draw(st.integers(0, 5))
     reset = threshold + distance if operator is Operator.BELOW else threshold - distance
@@ -55,7 +55,7 @@ def rules(draw: st.DrawFn) -> Rule:
     )
 
 
-# Readings about the thresholds, ten seconds apart; sometimes none, or of few samples.
+# Readings around the thresholds, ten seconds apart; sometimes none, or with few samples.
 courses = st.lists(
     st.builds(
         Reading,
@@ -90,7 +90,7 @@ def test_a_missing_value_or_too_few_samples_neither_raise_nor_clear_an_alert(
 def test_an_alert_is_raised_first_and_then_alternates_between_cleared_and_raised(
     rule: Rule, course: list[Reading]
 ) -> None:
-    """Repeated in between alone."""
+    """Repeated only within the sequence."""
     is_raised = False
     for _, _, step in run(rule, course):
         assert is_raised is (step.kind is not Kind.RAISED)
@@ -132,10 +132,10 @@ def test_between_threshold_and_reset_threshold_an_alert_keeps_its_state(
 def test_notifications_that_an_alert_was_raised_respect_the_cool_down(
     rule: Rule, course: list[Reading]
 ) -> None:
-    told = [
+    notified_at = [
         at for at, _, step in run(rule, course) if step.is_notified and step.kind != Kind.CLEARED
     ]
-    for earlier, later in itertools.pairwise(told):
+    for earlier, later in itertools.pairwise(notified_at):
         assert later - earlier >= rule.cool_down
 
 
@@ -143,14 +143,14 @@ def test_notifications_that_an_alert_was_raised_respect_the_cool_down(
 def test_only_recipients_notified_of_an_alert_are_notified_that_it_was_cleared(
     rule: Rule, course: list[Reading]
 ) -> None:
-    knows = False
+    notified = False
     for _, _, step in run(rule, course):
         if step.kind is Kind.CLEARED:
-            assert step.is_notified is knows
-            knows = False
+            assert step.is_notified is notified
+            notified = False
         else:
-            knows = knows or step.is_notified
-            assert step.state.is_notified is knows
+            notified = notified or step.is_notified
+            assert step.state.is_notified is notified
 
 
 @given(rules(), st.integers(1, 40))
@@ -163,7 +163,7 @@ def test_an_active_alert_is_notified_once_and_then_at_its_repeat_interval(
     if rule.repeat is None:
         assert repeats == []
     else:
-        every = max(TICK, -(-rule.repeat // TICK) * TICK)  # ticks are what it can be told at
+        every = max(TICK, -(-rule.repeat // TICK) * TICK)  # ticks at which it can be notified
         last = NOW + (ticks - 1) * TICK
         assert repeats == [NOW + n * every for n in range(1, (last - NOW) // every + 1)]
 
@@ -173,10 +173,10 @@ def test_an_alert_raised_again_within_the_cool_down_is_notified_after_it() -> No
         Metric.ASR, Operator.BELOW, Decimal(40), Decimal(50), cool_down=timedelta(seconds=35)
     )
     low, high = Reading(Decimal(30)), Reading(Decimal(60))
-    told = [
+    notified_at = [
         (step.kind, step.is_notified) for _, _, step in run(rule, [low, high, low, low, low, high])
     ]
-    assert told == [
+    assert notified_at == [
         (Kind.RAISED, True),
         (Kind.CLEARED, True),
         (Kind.RAISED, False),
@@ -204,7 +204,9 @@ def test_a_reading_older_than_the_last_change_changes_nothing(
 def test_every_metric_is_registered_once_and_can_be_read() -> None:
     assert sorted(METRIC) == sorted(Metric)
     assert len(METRICS) == len(Metric)
-    assert {one.metric for one in METRICS if not one.is_sampled} == readings.PRESENT_METRICS
+    assert {
+        metric.metric for metric in METRICS if not metric.is_sampled
+    } == readings.PRESENT_METRICS
     for measure in METRICS:
         if measure.is_sampled:
             assert evaluation.compute_reading(measure.metric, evaluation.EndedCalls()) == Reading(
@@ -216,7 +218,9 @@ def test_readings_and_their_sample_counts_follow_the_definitions() -> None:
     sums = ratios.Sums(attempts=10, answered=3, talk_us=100_000_000, pdd_us=7_000_000, pdd_count=6)
     ended = evaluation.EndedCalls(sums, {200: 3, 486: 1, 503: 4, 302: 2}, failures=4)
     assert {
-        one: evaluation.compute_reading(one, ended) for one in Metric if METRIC[one].is_sampled
+        metric: evaluation.compute_reading(metric, ended)
+        for metric in Metric
+        if METRIC[metric].is_sampled
     } == {
         Metric.ASR: Reading(Decimal("30.0000"), 10),
         Metric.ACD: Reading(Decimal("33.3333"), 3),
@@ -226,7 +230,7 @@ def test_readings_and_their_sample_counts_follow_the_definitions() -> None:
     }
 
 
-# Rules that make no sense ------------------------------------------------------------------------
+# Invalid rules ----------------------------------------------------------------------------------
 
 SENSE = RuleDefinition(
     title="Few calls are answered",
@@ -297,8 +301,8 @@ def test_a_valid_rule_is_stored_with_each_recipient_once_in_canonical_form() -> 
 def test_an_invalid_rule_is_refused_with_its_field(
     changes: dict[str, object], code: str, field: str
 ) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         validate(replace(SENSE, **changes))  # type: ignore[arg-type]
-    assert (refused.value.code, refused.value.field) == (code, field)
+    assert (error.value.code, error.value.field) == (code, field)
     for language in texts.LANGUAGES:
-        assert "{" not in refused.value.translate(language)
+        assert "{" not in error.value.translate(language)

@@ -30,8 +30,8 @@ HAPPENINGS = (
 
 @contextmanager
 def unless_refused() -> Iterator[None]:
-    """Hours that are taken and days without calls make no invoice, and what a live invoice adjusts
-    is not freed, which is as it should be."""
+    """It is correct that billed hours and days without calls yield no invoice, and that the
+    adjustments of a live invoice are not freed."""
     try:
         yield
     except asyncpg.RaiseError as error:
@@ -45,7 +45,7 @@ def unless_refused() -> Iterator[None]:
 async def step(
     books: Books, chance: random.Random, costs: dict[str, Decimal], drafts: list[int]
 ) -> None:
-    """One thing that may happen to a customer's books. `costs`: by call, what it cost last."""
+    """One operation on the books of a customer. `costs`: by call, its last charge."""
     charge = f"{chance.randrange(10**9)}e-6"
     match chance.choices(HAPPENINGS, (8, *[2] * 9)):
         case ["call"]:
@@ -110,7 +110,7 @@ async def test_after_any_sequence_of_operations_every_call_is_billed_once(
     billed = "SELECT sum(subtotal) FROM invoices WHERE account_id = $1 AND status = 'ISSUED'"
     assert proof.invoiced == await books.value(billed, books.account_id)
     owed = await books.value(
-        # What voided invoices posted of their own is not taken back here.
+        # The postings of voided invoices themselves are not reversed here.
         "SELECT sum(CASE status WHEN 'VOID' THEN total - subtotal ELSE total END) FROM invoices"
         " WHERE account_id = $1",
         books.account_id,

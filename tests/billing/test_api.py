@@ -22,13 +22,13 @@ query Proof($c: ID!, $from: DateTime!, $to: DateTime!) {
 async def test_an_invoice_created_from_rows_appears_in_the_feed(books: Books) -> None:
     await books.call(at(2), "0.0000001")
     await books.call(at(3), "10")
-    made = await generate(books, row(books, 2), row(books, 3))
-    assert made["number"] == "INV-000001"
-    assert made["total"] == {"amount": "11.90", "currency": "EUR"}
+    invoice = await generate(books, row(books, 2), row(books, 3))
+    assert invoice["number"] == "INV-000001"
+    assert invoice["total"] == {"amount": "11.90", "currency": "EUR"}
     feed = (await ask(key(books, Scope.BILLING_READ), FEED, first=10))["invoices"]
     assert feed["pageInfo"]["hasNextPage"] is False
     node = feed["edges"][0]["node"]
-    assert (node["id"], node["status"], node["kind"]) == (made["id"], "ISSUED", "INVOICE")
+    assert (node["id"], node["status"], node["kind"]) == (invoice["id"], "ISSUED", "INVOICE")
     assert node["customer"] == {"id": customer(books), "reference": "first"}
     assert node["subtotal"] == {"amount": "10.0000001"}
     assert node["tax"] == {"amount": "1.900000019"}
@@ -117,8 +117,8 @@ async def test_an_invoice_with_too_many_rows_is_refused(books: Books) -> None:
 
 async def test_a_row_selected_twice_is_billed_once(books: Books) -> None:
     await books.call(at(2), "1")
-    made = await generate(books, row(books, 2), row(books, 2))
-    assert made["total"]["amount"] == "1.19"
+    invoice = await generate(books, row(books, 2), row(books, 2))
+    assert invoice["total"]["amount"] == "1.19"
 
 
 async def test_only_permitted_callers_create_and_read_invoices(books: Books) -> None:
@@ -129,31 +129,31 @@ async def test_only_permitted_callers_create_and_read_invoices(books: Books) -> 
         assert (await generate(books, row(books, 2), by=by))["code"] == "FORBIDDEN"
     for by in (contact(books, other), key(books, Scope.BILLING_WRITE, customer_id=other)):
         assert (await generate(books, row(books, 2), by=by))["code"] == "NOT_FOUND"
-    made = await generate(books, row(books, 2), by=key(books, Scope.BILLING_WRITE))
+    invoice = await generate(books, row(books, 2), by=key(books, Scope.BILLING_WRITE))
     query = "query($id: ID!) { invoice(id: $id) { number } node(id: $id) { id } }"
-    for by, seen in [
+    for by, count in [
         (support, True),
         (contact(books, books.customer_id), True),
         (contact(books, other), False),
         (key(books, Scope.BILLING_READ, customer_id=other), False),
         (owner(await open_books()), False),
     ]:
-        data = await ask(by, query, id=made["id"])
-        assert (data["invoice"] is not None) is seen
-        assert (data["node"] is not None) is seen
+        data = await ask(by, query, id=invoice["id"])
+        assert (data["invoice"] is not None) is count
+        assert (data["node"] is not None) is count
         edges = (await ask(by, FEED, first=5))["invoices"]["edges"]
-        assert len(edges) == (1 if seen else 0)
-    for nobody, code in [(None, "UNAUTHENTICATED"), (key(books, Scope.INGEST), "FORBIDDEN")]:
-        data = await ask(nobody, FEED, first=5)
+        assert len(edges) == (1 if count else 0)
+    for caller, code in [(None, "UNAUTHENTICATED"), (key(books, Scope.INGEST), "FORBIDDEN")]:
+        data = await ask(caller, FEED, first=5)
         assert data["errors"][0]["extensions"]["code"] == code
 
 
 async def test_a_draft_is_issued_or_discarded_over_the_api(books: Books) -> None:
     for day in (2, 3):
         await books.call(at(day), "1")
-    kept = await generate(books, row(books, 2), issue=False)
+    invoice = await generate(books, row(books, 2), issue=False)
     dropped = await generate(books, row(books, 3), issue=False)
-    assert (kept["status"], kept["number"]) == ("DRAFT", None)
+    assert (invoice["status"], invoice["number"]) == ("DRAFT", None)
     data = await ask(
         owner(books),
         """mutation($a: ID!, $b: ID!) {
@@ -161,7 +161,7 @@ async def test_a_draft_is_issued_or_discarded_over_the_api(books: Books) -> None
             ... on Invoice { number } ... on Refusal { code } }
           discardDraft(input: {invoiceId: $b}) { ... on Invoice { id } ... on Refusal { code } }
         }""",
-        a=kept["id"],
+        a=invoice["id"],
         b=dropped["id"],
     )
     assert data == {"issueInvoice": {"number": "INV-000001"}, "discardDraft": {"id": dropped["id"]}}
@@ -178,12 +178,12 @@ async def test_the_client_documents_read_the_reconciliation(books: Books) -> Non
     await books.generate(2)
     await books.call(at(3), "0.25")
     await books.rebuild()
-    asked = {
+    variables = {
         "c": customer(books),
         "from": "2026-11-01T00:00:00Z",
         "to": "2026-11-08T01:00:00+01:00",
     }
-    data = await ask(contact(books, books.customer_id), PROOF, **asked)
+    data = await ask(contact(books, books.customer_id), PROOF, **variables)
     assert data["reconciliation"] == {
         "balanced": True,
         "records": {"calls": 2, "charge": {"amount": "1.75"}},
@@ -194,14 +194,16 @@ async def test_the_client_documents_read_the_reconciliation(books: Books) -> Non
         "differences": [],
     }
     await books.sql("UPDATE rollups SET charge = 2 WHERE slot = $1", at(3))
-    found = (await ask(owner(books), PROOF, **asked))["reconciliation"]
-    assert found["balanced"] is False
-    assert {one["hour"] for one in found["differences"]} == {"2026-11-03T09:00:00.000000Z"}
+    proof = (await ask(owner(books), PROOF, **variables))["reconciliation"]
+    assert proof["balanced"] is False
+    assert {difference["hour"] for difference in proof["differences"]} == {
+        "2026-11-03T09:00:00.000000Z"
+    }
     for bad in ({"to": "2026-10-01T00:00:00Z"}, {"to": "2029-01-01T00:00:00Z"}):
-        data = await ask(owner(books), PROOF, **(asked | bad))
+        data = await ask(owner(books), PROOF, **(variables | bad))
         assert data["errors"][0]["extensions"]["code"] == "BAD_PERIOD"
     stranger = owner(await open_books())
-    data = await ask(stranger, PROOF, **asked)
+    data = await ask(stranger, PROOF, **variables)
     assert data["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 

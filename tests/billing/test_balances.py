@@ -21,12 +21,12 @@ FROM ledger_entries GROUP BY customer_id
 """
 
 
-async def stored() -> dict[int, Decimal]:
+async def stored_balances() -> dict[int, Decimal]:
     async with db.connection() as conn:
         return dict(await conn.fetch("SELECT customer_id, posted FROM balances"))
 
 
-async def summed() -> dict[int, Decimal]:
+async def summed_balances() -> dict[int, Decimal]:
     """As the rows should be: the whole ledger, summed by another statement."""
     async with db.connection() as conn:
         return dict(await conn.fetch(_SUMS))
@@ -49,8 +49,8 @@ async def test_every_kind_of_entry_changes_the_balance_by_its_exact_amount(books
         "ROUNDING": "-0.5",
     }.items():
         await post(books, kind, amount)
-        assert await stored() == await summed()
-    assert await stored() == {books.customer_id: Decimal("98.249999000001")}
+        assert await stored_balances() == await summed_balances()
+    assert await stored_balances() == {books.customer_id: Decimal("98.249999000001")}
 
 
 async def test_a_statement_that_posts_for_several_customers_changes_each_balance(
@@ -61,9 +61,9 @@ async def test_a_statement_that_posts_for_several_customers_changes_each_balance
         for hour in (9, 10):
             await books.call(at(2, hour), charge, customer_id=customer)
     await books.rebuild(now=at(2, 9))  # while the hours are open
-    assert await stored() == {}
+    assert await stored_balances() == {}
     assert await ledger.post_closed(books.account_id, NOW) == 4
-    assert await stored() == {books.customer_id: Decimal("-3"), other: Decimal("-4.5")}
+    assert await stored_balances() == {books.customer_id: Decimal("-3"), other: Decimal("-4.5")}
 
 
 async def test_an_entry_in_a_currency_other_than_that_of_the_balance_is_refused(
@@ -72,14 +72,14 @@ async def test_an_entry_in_a_currency_other_than_that_of_the_balance_is_refused(
     await post(books, "PAYMENT", "1")
     with pytest.raises(asyncpg.CheckViolationError, match="not in USD"):
         await post(books, "PAYMENT", "2", "USD")
-    assert await stored() == await summed() == {books.customer_id: Decimal(1)}
+    assert await stored_balances() == await summed_balances() == {books.customer_id: Decimal(1)}
 
 
 async def test_a_posting_that_is_rolled_back_leaves_the_balance_unchanged(books: Books) -> None:
     await post(books, "PAYMENT", "1")
     with pytest.raises(asyncpg.UniqueViolationError):
         await post(books, "PAYMENT", "1")
-    assert await stored() == {books.customer_id: Decimal(1)}
+    assert await stored_balances() == {books.customer_id: Decimal(1)}
 
 
 async def test_the_migration_fills_the_balances_from_the_ledger(books: Books) -> None:
@@ -93,17 +93,17 @@ async def test_the_migration_fills_the_balances_from_the_ledger(books: Books) ->
             " DROP TRIGGER ledger_entries_balance ON ledger_entries; DROP FUNCTION add_to_balances"
         )
         await conn.execute(MIGRATION.read_text("utf-8"))
-    assert await stored() == {books.customer_id: Decimal(10), other: Decimal("-1.5")}
+    assert await stored_balances() == {books.customer_id: Decimal(10), other: Decimal("-1.5")}
     await post(books, "TAX", "0.1")
-    assert await stored() == await summed()
+    assert await stored_balances() == await summed_balances()
 
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_balances_equal_the_ledger_after_concurrent_rebuilds_postings_and_invoices(
     books: Books, seed: int
 ) -> None:
-    """Calls of two customers come into closed and open hours, are corrected, rebuilt by several at
-    once, posted and invoiced, all beside each other."""
+    """Calls of two customers arrive in closed and open hours, are corrected, rebuilt by several
+    workers, posted and invoiced, all concurrently."""
     chance = random.Random(seed)
     customers = [books.customer_id, await open_customer(books, "second")]
     calls: list[str] = []
@@ -143,19 +143,19 @@ async def test_balances_equal_the_ledger_after_concurrent_rebuilds_postings_and_
     await asyncio.gather(report(40), report(40), invoice())
     ended.set()
     await beside
-    assert await stored() == await summed()
+    assert await stored_balances() == await summed_balances()
     await books.rebuild()
     while await ledger.post_closed(books.account_id, NOW + timedelta(hours=1)):
         pass
-    assert await stored() == await summed()
-    found = await ledger.balances(books.account_id, customers)
+    assert await stored_balances() == await summed_balances()
+    balances = await ledger.balances(books.account_id, customers)
     for customer in customers:
         owed = await books.value(
             "SELECT (SELECT sum(charge) FROM call_records WHERE customer_id = $1)"
             " + (SELECT coalesce(sum(tax + rounding), 0) FROM invoices WHERE customer_id = $1)",
             customer,
         )
-        assert found[customer] == -Decimal(str(owed))
+        assert balances[customer] == -Decimal(str(owed))
 
 
 async def test_60_closed_hours_of_one_customer_are_all_rebuilt_concurrently(books: Books) -> None:
@@ -166,4 +166,4 @@ async def test_60_closed_hours_of_one_customer_are_all_rebuilt_concurrently(book
         marked = await hours.marked_hours(100)
         assert len(marked) == 60
         await asyncio.gather(*(hours.rebuild(*which, NOW) for which in marked))
-    assert await stored() == await summed() == {books.customer_id: Decimal(-18)}
+    assert await stored_balances() == await summed_balances() == {books.customer_id: Decimal(-18)}

@@ -28,7 +28,7 @@ counts = st.integers(0, 10**9)
 @st.composite
 def hours(draw: st.DrawFn) -> list[tuple[invoices.Pin, list[invoices.Share]]]:
     """Hours of a week, each with its shares of up to four destinations."""
-    made = []
+    pinned_hours = []
     for n in draw(st.sets(st.integers(0, 167), max_size=12)):
         hour = FIRST + n * HOUR
         names = draw(st.sets(st.sampled_from(["prefix:44", "prefix:", "switch", "unrated"])))
@@ -40,8 +40,8 @@ def hours(draw: st.DrawFn) -> list[tuple[invoices.Pin, list[invoices.Share]]]:
             sum(share.billed_seconds for share in shares),
             money.add(share.charge for share in shares),
         )
-        made.append((pin, shares))
-    return made
+        pinned_hours.append((pin, shares))
+    return pinned_hours
 
 
 changes = st.lists(
@@ -63,23 +63,25 @@ changes = st.lists(
 @settings(max_examples=100)
 @given(hours(), changes, st.sampled_from(["DAY", "DESTINATION"]), st.randoms())
 def test_lines_sum_to_the_charges_in_any_order(
-    made: list[tuple[invoices.Pin, list[invoices.Share]]],
-    changed: list[invoices.Change],
+    pinned_hours: list[tuple[invoices.Pin, list[invoices.Share]]],
+    adjustments: list[invoices.Change],
     grouping: invoice_lines.Grouping,
     order: random.Random,
 ) -> None:
-    pins = [pin for pin, _ in made]
-    shares = [share for _, of_hour in made for share in of_hour]
-    lines = invoice_lines.build(grouping, pins, shares, changed, PERIOD)
+    pins = [pin for pin, _ in pinned_hours]
+    shares = [share for _, of_hour in pinned_hours for share in of_hour]
+    lines = invoice_lines.build(grouping, pins, shares, adjustments, PERIOD)
     exact = sum((Fraction(pin.charge) for pin in pins), Fraction(0))
-    exact += sum(Fraction(c.current_pin.charge) - Fraction(c.billed_pin.charge) for c in changed)
+    exact += sum(
+        Fraction(c.current_pin.charge) - Fraction(c.billed_pin.charge) for c in adjustments
+    )
     assert Fraction(invoices.subtotal(lines)) == exact
     usage = [line for line in lines if line.kind is invoices.LineKind.USAGE]
     assert sum(line.calls for line in usage) == sum(pin.calls for pin in pins)
     assert sum(line.billed_seconds for line in usage) >= 0
-    for items in (pins, shares, changed):
+    for items in (pins, shares, adjustments):
         order.shuffle(items)
-    assert invoice_lines.build(grouping, pins, shares, changed, PERIOD) == lines
+    assert invoice_lines.build(grouping, pins, shares, adjustments, PERIOD) == lines
 
 
 @settings(max_examples=100)
@@ -125,16 +127,16 @@ def test_destinations_that_differ_from_the_sums_of_their_hour_are_never_billed()
 
 def invoice() -> tuple[invoices.Invoice, list[invoices.Pin], list[invoices.Change]]:
     pins = [invoices.Pin(FIRST, 1, 1, 60, Decimal("2.50")), invoices.Pin(FIRST + HOUR)]
-    changed = [
+    changes = [
         invoices.Change(
             "INV-000001",
             invoices.Pin(FIRST - HOUR, 1, 1, 60, Decimal(1)),
             invoices.Pin(FIRST - HOUR, 3, 2, 90, Decimal("1.5")),
         )
     ]
-    lines = invoice_lines.build("DAY", pins, [], changed, PERIOD)
+    lines = invoice_lines.build("DAY", pins, [], changes, PERIOD)
     totals = invoices.totals(invoices.subtotal(lines), Decimal(19), "EUR")
-    made = invoices.Invoice(
+    document = invoices.Invoice(
         id=1,
         customer_id=7,
         kind=invoices.Kind.INVOICE,
@@ -155,31 +157,33 @@ def invoice() -> tuple[invoices.Invoice, list[invoices.Pin], list[invoices.Chang
         issued_at=FIRST,
         lines=tuple(lines),
     )
-    return made, pins, changed
+    return document, pins, changes
 
 
 def test_the_hash_depends_on_the_content_and_not_on_notation_or_order() -> None:
-    made, pins, changed = invoice()
-    written = invoices.content_hash(made, pins, changed)
-    same = replace(made, status=invoices.Status.PAID, subtotal=made.subtotal + Decimal("0.000"))
-    assert invoices.content_hash(same, pins[::-1], changed) == written
+    document, pins, changes = invoice()
+    content_hash = invoices.content_hash(document, pins, changes)
+    same = replace(
+        document, status=invoices.Status.PAID, subtotal=document.subtotal + Decimal("0.000")
+    )
+    assert invoices.content_hash(same, pins[::-1], changes) == content_hash
 
 
 def test_any_change_to_an_issued_document_changes_the_hash() -> None:
-    made, pins, changed = invoice()
-    line = replace(made.lines[0], calls=2)
+    document, pins, changes = invoice()
+    line = replace(document.lines[0], calls=2)
     hashes = {
         invoices.content_hash(other, *rest)
         for other, *rest in [
-            (made, pins, changed),
-            (replace(made, number="INV-000003"), pins, changed),
-            (replace(made, customer_id=8), pins, changed),
-            (replace(made, total=made.total + 1), pins, changed),
-            (replace(made, issued_at=FIRST + HOUR), pins, changed),
-            (replace(made, lines=(line, *made.lines[1:])), pins, changed),
-            (made, [replace(pins[0], version=2), *pins[1:]], changed),
-            (made, pins[:1], changed),
-            (made, pins, []),
+            (document, pins, changes),
+            (replace(document, number="INV-000003"), pins, changes),
+            (replace(document, customer_id=8), pins, changes),
+            (replace(document, total=document.total + 1), pins, changes),
+            (replace(document, issued_at=FIRST + HOUR), pins, changes),
+            (replace(document, lines=(line, *document.lines[1:])), pins, changes),
+            (document, [replace(pins[0], version=2), *pins[1:]], changes),
+            (document, pins[:1], changes),
+            (document, pins, []),
         ]
     }
     assert len(hashes) == 9

@@ -66,7 +66,7 @@ FROM pg_stat_xact_user_tables
 
 
 async def with_history(books: Books, months: int) -> int:
-    """A customer with so many billed months, of which the last five hours have changed since."""
+    """A customer with `months` billed months, of which the last five hours have changed since."""
     customer = await open_customer(books, f"{months} months")
     of = (books.account_id, customer, FIRST, months * MONTH)
     for statement in (_HOURS, _INVOICES, _PINS):
@@ -99,8 +99,8 @@ async def test_finding_changed_hours_reads_as_much_after_36_months_as_after_1(
 ) -> None:
     async with db.connection() as conn:
         for customer in histories:
-            found = await conn.fetch(bill_sql.CHANGED, books.account_id, customer)
-            assert [row["hour"] for row in found] == [
+            rows = await conn.fetch(bill_sql.CHANGED, books.account_id, customer)
+            assert [row["hour"] for row in rows] == [
                 FIRST - timedelta(hours=n) for n in (5, 4, 3, 2, 1)
             ]
     short, long = [

@@ -20,7 +20,7 @@ async def _feed(books: Books) -> object:
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "description"),
     [
         ("en", "Calls on 2026-11-02"),
         ("de", "Anrufe am 02.11.2026"),
@@ -28,12 +28,12 @@ async def _feed(books: Books) -> object:
     ],
 )
 async def test_a_line_is_described_in_the_language_of_the_customer(
-    books: Books, language: str, said: str
+    books: Books, language: str, description: str
 ) -> None:
     await _speaks(books, language)
     await books.call(at(2), "1")
     invoice = await books.generate(2)
-    assert [line.description for line in invoice.lines] == [said]
+    assert [line.description for line in invoice.lines] == [description]
 
 
 async def test_destinations_and_adjustments_are_described_in_german(books: Books) -> None:

@@ -29,20 +29,20 @@ SELECT max(documents) FROM (
 """
 
 
-async def filled(books: Books) -> dict[str, int]:
+async def create_documents(books: Books) -> dict[str, int]:
     """A document in each status, by its status; the void one has freed its hours, and the paid one
     adjusts the issued one."""
     for day in (2, 3, 4, 5):
         await books.call(at(day), "1")
-    made = {"ISSUED": await books.generate(2)}
+    invoices = {"ISSUED": await books.generate(2)}
     await books.call(at(2), "0.5")
-    made["PAID"] = await books.generate(3)
-    made["VOID"] = await books.generate(4)
-    made["DRAFT"] = await books.generate(5, issue=False)
-    await books.void(made["VOID"].id)
+    invoices["PAID"] = await books.generate(3)
+    invoices["VOID"] = await books.generate(4)
+    invoices["DRAFT"] = await books.generate(5, issue=False)
+    await books.void(invoices["VOID"].id)
     async with db.transaction() as conn:
-        await conn.execute("UPDATE invoices SET status = 'PAID' WHERE id = $1", made["PAID"].id)
-    return {status: invoice.id for status, invoice in made.items()}
+        await conn.execute("UPDATE invoices SET status = 'PAID' WHERE id = $1", invoices["PAID"].id)
+    return {status: invoice.id for status, invoice in invoices.items()}
 
 
 async def content() -> dict[str, list[Any]]:
@@ -55,7 +55,7 @@ async def content() -> dict[str, list[Any]]:
     "table", ["ledger_entries", "idempotency_keys", "discarded_drafts", "audit_log", "facts"]
 )
 async def test_append_only_tables_refuse_changes(books: Books, table: str) -> None:
-    await filled(books)
+    await create_documents(books)
     await books.sql("INSERT INTO discarded_drafts VALUES ($1, 99, 1, $2)", books.account_id, NOW)
     for statement in (
         f"UPDATE {table} SET account_id = account_id",
@@ -67,14 +67,14 @@ async def test_append_only_tables_refuse_changes(books: Books, table: str) -> No
 
 
 async def test_an_invoice_allows_only_the_transitions_of_the_domain_rules(books: Books) -> None:
-    ids = await filled(books)
+    ids = await create_documents(books)
     for old, new in itertools.product(STATUSES, STATUSES):
         statement = f"UPDATE invoices SET status = '{new}' WHERE id = {ids[old]}"
         assert await is_refused(statement) is ((old, new) not in POSSIBLE), (old, new)
 
 
 async def test_an_invoice_can_only_be_issued_completely(books: Books) -> None:
-    ids = await filled(books)
+    ids = await create_documents(books)
     issue = (
         "UPDATE invoices SET status = 'ISSUED', number = 'INV-9', position = 9,"
         " content_hash = 'hash', issued_at = created_at {} WHERE id = " + str(ids["DRAFT"])
@@ -108,17 +108,17 @@ WHERE table_name IN ('invoices', 'invoice_lines', 'invoice_hours', 'invoice_adju
 async def test_no_column_of_an_issued_document_or_its_parts_can_change(
     books: Books, status: str
 ) -> None:
-    id, before, tried = (await filled(books))[status], await content(), set()
+    id, before, changed_columns = (await create_documents(books))[status], await content(), set()
     async with db.connection() as conn:
         columns = await conn.fetch(COLUMNS)
     for table, column, kind in columns:
         which = f"{'id' if table == 'invoices' else 'invoice_id'} = {id} AND {column} IS NOT NULL"
         if await books.value(f"SELECT count(*) FROM {table} WHERE {which}"):
             value = ANOTHER_VALUE[kind].format(column)
-            said = await refusal(f"UPDATE {table} SET {column} = {value} WHERE {which}")
-            assert "issued" in str(said), (table, column, said)
-            tried.add(table)
-    assert tried >= {"invoices", "invoice_lines", "invoice_hours"}
+            error = await refusal(f"UPDATE {table} SET {column} = {value} WHERE {which}")
+            assert "issued" in str(error), (table, column, error)
+            changed_columns.add(table)
+    assert changed_columns >= {"invoices", "invoice_lines", "invoice_hours"}
     assert await content() == before
 
 
@@ -126,7 +126,7 @@ async def test_no_column_of_an_issued_document_or_its_parts_can_change(
 async def test_parts_of_an_issued_document_cannot_be_removed_or_added(
     books: Books, status: str
 ) -> None:
-    ids = await filled(books)
+    ids = await create_documents(books)
     before, id, draft = await content(), ids[status], ids["DRAFT"]
     statements = [f"DELETE FROM invoices WHERE id = {id}"]
     statements += [f"TRUNCATE {table} CASCADE" for table in before]
@@ -140,12 +140,12 @@ async def test_parts_of_an_issued_document_cannot_be_removed_or_added(
         f" SELECT account_id, customer_id, hour + interval '1 year', {id} FROM invoice_hours"
         f" WHERE invoice_id = {id}"
     )
-    assert [one for one in statements if not await is_refused(one)] == []
+    assert [statement for statement in statements if not await is_refused(statement)] == []
     assert await content() == before
 
 
 async def test_invoice_numbers_are_never_reused(books: Books) -> None:
-    await filled(books)
+    await create_documents(books)
     for statement in (
         "UPDATE invoice_series SET last_number = last_number - 1",
         "UPDATE invoice_series SET last_position = 0",
@@ -158,7 +158,7 @@ async def test_invoice_numbers_are_never_reused(books: Books) -> None:
 
 
 def attacks(ids: dict[str, int]) -> list[str]:
-    """Each would put an hour of a live document on another one, or off its own."""
+    """Each would move an hour of a live document to another one, or remove it."""
     draft, issued, void = ids["DRAFT"], ids["ISSUED"], ids["VOID"]
     copied = (
         "INSERT INTO invoice_hours (account_id, customer_id, hour, invoice_id, version, freed_at)"
@@ -190,7 +190,7 @@ def attacks(ids: dict[str, int]) -> list[str]:
 
 
 async def test_no_manual_statement_puts_a_billed_hour_on_another_document(books: Books) -> None:
-    ids = await filled(books)
+    ids = await create_documents(books)
     await books.generate(4)  # the hours of the void one are billed again
     possible = [statement for statement in attacks(ids) if not await is_refused(statement)]
     assert possible == []
@@ -198,7 +198,7 @@ async def test_no_manual_statement_puts_a_billed_hour_on_another_document(books:
 
 async def test_manual_statements_in_any_order_bill_an_hour_at_most_once(books: Books) -> None:
     """Possible statements stay, such as voiding; another account's invoices have the same ids."""
-    ids, chance = await filled(books), random.Random(7)
+    ids, chance = await create_documents(books), random.Random(7)
     await books.generate(4)
     another = await open_books()
     await books.sql(
@@ -224,7 +224,7 @@ async def test_manual_statements_in_any_order_bill_an_hour_at_most_once(books: B
 async def test_adding_a_part_waits_for_a_concurrent_issue_and_is_refused(
     books: Books, database: str
 ) -> None:
-    ids = await filled(books)
+    ids = await create_documents(books)
     await books.sql("UPDATE invoice_hours SET version = 1 WHERE version IS NULL")
     outside = await asyncpg.connect(**_options(database))
     try:

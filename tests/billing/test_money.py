@@ -22,9 +22,9 @@ amounts = st.decimals(
     ],
 )
 def test_a_value_that_is_not_a_finite_amount_is_refused(text: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         money.parse(text, "charge")
-    assert (refused.value.code, refused.value.field) == ("BAD_AMOUNT", "charge")
+    assert (error.value.code, error.value.field) == ("BAD_AMOUNT", "charge")
 
 
 @pytest.mark.parametrize("text", ["1" * 19, "0.0000000000001", "0." + "0" * 900 + "1", "9" * 900])
@@ -54,9 +54,9 @@ def test_a_sum_is_exact(parts: list[Decimal]) -> None:
 
 
 @given(amounts, amounts)
-def test_percentage_and_difference_are_exact(one: Decimal, other: Decimal) -> None:
-    assert Fraction(money.percent(one, other)) == Fraction(one) * Fraction(other) / 100
-    assert Fraction(money.subtract(one, other)) == Fraction(one) - Fraction(other)
+def test_percentage_and_difference_are_exact(first: Decimal, second: Decimal) -> None:
+    assert Fraction(money.percent(first, second)) == Fraction(first) * Fraction(second) / 100
+    assert Fraction(money.subtract(first, second)) == Fraction(first) - Fraction(second)
 
 
 @given(amounts)

@@ -33,10 +33,10 @@ def in_order(rows: Iterable[packed_rates.Row]) -> list[packed_rates.Row]:
     return sorted(rows, key=lambda row: row[:4])
 
 
-def merged(revisions: Sequence[Sequence[Change]], at_once: int) -> packed_rates.PackedRates:
-    """The first revisions packed at once, then each of the others merged."""
-    rows = [[row(number, one) for one in of] for number, of in enumerate(revisions)]
-    packed = packed_rates.pack(in_order(one for of in rows[:at_once] for one in of))
+def merge_rates(revisions: Sequence[Sequence[Change]], at_once: int) -> packed_rates.PackedRates:
+    """Packs the first `at_once` revisions together, then merges each of the others."""
+    rows = [[row(number, change) for change in of] for number, of in enumerate(revisions)]
+    packed = packed_rates.pack(in_order(change for of in rows[:at_once] for change in of))
     for of in rows[at_once:]:
         packer = packed_rates.Packer(packed)
         for steps in (packer.add(in_order(of)), packer.finish()):
@@ -45,7 +45,7 @@ def merged(revisions: Sequence[Sequence[Change]], at_once: int) -> packed_rates.
     return packed
 
 
-def listed(revisions: Sequence[Sequence[Change]]) -> rating.ListedRates:
+def list_rates(revisions: Sequence[Sequence[Change]]) -> rating.ListedRates:
     rows: dict[str, list[rating.RateRevision]] = {}
     for number, of in enumerate(revisions):
         for prefix, hours, price in of:
@@ -67,7 +67,7 @@ def listed(revisions: Sequence[Sequence[Change]]) -> rating.ListedRates:
 def test_every_number_matches_as_in_a_plain_list_at_every_instant(
     revisions: list[list[Change]], at_once: int, calls: list[tuple[str, int]]
 ) -> None:
-    packed, rates = merged(revisions, at_once), listed(revisions)
+    packed, rates = merge_rates(revisions, at_once), list_rates(revisions)
     for number, hours in calls:
         at = START + hours * HOUR
         assert packed.match(number, at) == rates.match(number, at)

@@ -23,7 +23,9 @@ def rate(
 
 
 def card(*rates: rating.Rate, places: int = 6) -> rating.Card:
-    rows = {one.prefix: [rating.RateRevision(rating.FIRST_EFFECTIVE_FROM, 1, one)] for one in rates}
+    rows = {
+        rate.prefix: [rating.RateRevision(rating.FIRST_EFFECTIVE_FROM, 1, rate)] for rate in rates
+    }
     return rating.Card(1, "EUR", money.Rounding.HALF_UP, places, rating.ListedRates(rows))
 
 
@@ -96,9 +98,9 @@ def test_a_charge_is_the_exact_amount_rounded_once(
 
 @given(st.sets(st.text("0123456789", max_size=6), max_size=30), st.text("0123456789", max_size=12))
 def test_the_longest_prefix_rates_a_number(prefixes: set[str], number: str) -> None:
-    found = card(*(rate(prefix=prefix) for prefix in prefixes)).match("+" + number, AT)
+    match = card(*(rate(prefix=prefix) for prefix in prefixes)).match("+" + number, AT)
     matching = [prefix for prefix in prefixes if number.startswith(prefix)]
-    assert (found.prefix if found else None) == (max(matching, key=len) if matching else None)
+    assert (match.prefix if match else None) == (max(matching, key=len) if matching else None)
 
 
 def test_price_per_minute_and_connection_fee_are_charged_together() -> None:

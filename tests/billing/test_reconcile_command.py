@@ -87,7 +87,7 @@ async def test_the_command_names_differences_and_exits_with_1(
 
 async def test_invalid_arguments_exit_with_2(books: Books, environment: dict[str, str]) -> None:
     account = ("--account", str(books.account_id))
-    for arguments, said in [
+    for arguments, message in [
         ((*account, *PERIOD, "--customer", "nobody"), "no customer nobody"),
         (("--account", "99", *PERIOD), "account 99 has no customer"),
         ((*account, "--from", "soon", "--to", "2026-11-02"), "RFC 3339"),
@@ -97,5 +97,5 @@ async def test_invalid_arguments_exit_with_2(books: Books, environment: dict[str
     ]:
         ended = reconcile(environment, *arguments)
         assert ended.returncode == 2, (arguments, ended.stdout, ended.stderr)
-        assert said in ended.stderr
+        assert message in ended.stderr
         assert "Traceback" not in ended.stderr

@@ -304,7 +304,9 @@ async def test_a_manual_change_in_the_database_is_named(
     await books.sql(statement)
     proof = await prove(books)
     assert not proof.is_balanced
-    assert (hour, detail) in [(one.hour, str(one.detail)) for one in proof.differences]
+    assert (hour, detail) in [
+        (difference.hour, str(difference.detail)) for difference in proof.differences
+    ]
 
 
 async def test_frozen_hours_agree_without_their_records_and_are_counted(books: Books) -> None:
@@ -334,18 +336,18 @@ async def test_a_frozen_hour_has_a_record_key_for_each_leg_of_its_rows(
     await billed_books(books)
     assert await partitions.drop_before(at(3).date()) == [at(2).date()]
     await books.sql(statement)
-    assert [(one.hour, str(one.detail)) for one in (await prove(books)).differences] == [
-        (at(2, 6), f"the frozen hour has {keys} record keys, its rows 1 legs")
-    ]
+    assert [
+        (difference.hour, str(difference.detail)) for difference in (await prove(books)).differences
+    ] == [(at(2, 6), f"the frozen hour has {keys} record keys, its rows 1 legs")]
 
 
 async def test_a_reconciliation_reads_one_snapshot_during_concurrent_rebuilds(
     books: Books,
 ) -> None:
-    stored = asyncio.create_task(_store(books))
-    while not stored.done():
+    storing = asyncio.create_task(_store(books))
+    while not storing.done():
         assert (await prove(books)).differences == []
-    await stored
+    await storing
 
 
 async def _store(books: Books) -> None:
@@ -366,6 +368,6 @@ async def test_periods_that_are_not_whole_hours_are_refused(
 
 
 async def test_a_customer_of_another_account_is_not_found(books: Books) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal) as error:
         await reconciliation.reconcile(books.account_id + 1, books.customer_id, at(1), at(2), NOW)
-    assert caught.value.code == "NOT_FOUND"
+    assert error.value.code == "NOT_FOUND"

@@ -27,16 +27,16 @@ async def portal(
         "CALLBOARD_SECRET_KEY": portals.SECRET_KEY,
     }
     async with (
-        redises.emptied(services.redis_url),
-        portals.running(environment, tmp_path_factory.mktemp("front")) as made,
+        redises.empty_redis(services.redis_url),
+        portals.running(environment, tmp_path_factory.mktemp("front")) as portal,
     ):
-        yield made
+        yield portal
 
 
 @pytest.fixture(scope="package")
 async def browser_database(services: Any, template: str) -> AsyncIterator[str]:
     name = f"callboard_browser_{os.getpid()}"
-    async with databases.opened(services.database_url, name, template) as url:
+    async with databases.open_copy(services.database_url, name, template) as url:
         yield url
 
 
@@ -47,7 +47,7 @@ async def account(portal: Portal) -> Carrier:
 
 @pytest.fixture
 def carrier(account: Carrier) -> Carrier:
-    """The account; its people come from another address in every test."""
+    """The account; its people have a different address in every test."""
     account.portal.front.move(f"127.0.0.{next(_numbers)}")
     return account
 
@@ -55,27 +55,27 @@ def carrier(account: Carrier) -> Carrier:
 @pytest.fixture(scope="package")
 def chromiums() -> Iterator[dict[str, Chrome]]:
     """Those that run, by the languages of their users."""
-    started: dict[str, Chrome] = {}
+    browsers: dict[str, Chrome] = {}
     try:
-        yield started
+        yield browsers
     finally:
-        for driver in started.values():
+        for driver in browsers.values():
             driver.quit()
 
 
 @pytest.fixture
 def window(carrier: Carrier, chromiums: dict[str, Chrome]) -> Iterator[Callable[..., Window]]:
-    """Opens a window; at the end it may have asked no other host, nor told of a fault."""
+    """Opens a window. At the end, it must have requested no other host, and logged no error."""
     windows: list[Window] = []
 
-    def opened(languages: str = "en") -> Window:
+    def open_window(languages: str = "en") -> Window:
         if languages not in chromiums:
             chromiums[languages] = chromium.start(languages)
-        windows.append(Window.opened(chromiums[languages], carrier.portal.host))
+        windows.append(Window.in_browser(chromiums[languages], carrier.portal.host))
         return windows[-1]
 
-    yield opened
+    yield open_window
     for each in windows:
         each.watch()
-        assert {one.host for one in each.requests} <= each.may_reach
+        assert {request.host for request in each.requests} <= each.may_reach
         assert each.faults == []

@@ -26,7 +26,7 @@ def is_ready(page: Window) -> bool:
     return bool(page.driver.find_elements(By.CSS_SELECTOR, ".graphiql-query-editor .CodeMirror"))
 
 
-def opened(page: Window, carrier: Carrier) -> None:
+def open_page(page: Window, carrier: Carrier) -> None:
     page.open(carrier.portal.url + "/graphql")
     assert page.until(lambda: is_ready(page))
 
@@ -47,7 +47,7 @@ def test_a_signed_in_person_runs_queries_and_subscriptions_and_reads_the_schema(
 ) -> None:
     page = window()
     signed_in(page, carrier)
-    opened(page, carrier)
+    open_page(page, carrier)
     run(page, QUERY, '"__typename": "Staff"')
     run(page, LIVE, '"inUse": 0')
     press(page, "Stop query (Ctrl-Enter)")
@@ -64,7 +64,7 @@ def test_a_signed_in_person_runs_queries_and_subscriptions_and_reads_the_schema(
 
 def test_a_token_in_the_headers_works_without_a_session(carrier: Carrier, window: Opened) -> None:
     page = window()
-    opened(page, carrier)
+    open_page(page, carrier)
     run(page, QUERY, "UNAUTHENTICATED")
     page.driver.find_element(By.XPATH, "//button[text()='Headers']").click()
     headers = f'{{"Authorization": "Bearer {carrier.token}"}}'
@@ -78,7 +78,7 @@ def test_the_content_security_policy_blocks_other_scripts_and_hosts(
 ) -> None:
     page = window()
     signed_in(page, carrier)
-    opened(page, carrier)
+    open_page(page, carrier)
     blocked: Any = page.run(
         """const blocked = [];
         document.addEventListener("securitypolicyviolation", (violation) =>

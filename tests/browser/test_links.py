@@ -33,11 +33,11 @@ async def test_the_button_of_a_page_uses_its_link_and_shows_the_next_step(
     carrier: Carrier, window: Opened, kind: str, language: str
 ) -> None:
     email, link = await link_of(carrier, kind, language)
-    page, said = window(language), SAID[kind, language]
+    page, texts = window(language), SAID[kind, language]
     page.open(link)
     assert page.run("return document.documentElement.lang") == language
-    assert page.heading == page.driver.title == said.heading
-    assert use(page, kind, language=language) == said.done
+    assert page.heading == page.driver.title == texts.heading
+    assert use(page, kind, language=language) == texts.done
     assert not page.buttons
     password = PASSWORD if kind == "verification" else NEW
     assert await carrier.portal.signs_in(email, password)
@@ -63,21 +63,21 @@ async def test_an_expired_or_invalid_link_is_reported(
 ) -> None:
     email, link = await link_of(carrier, kind)
     await portals.expire(email)
-    page, said = window(), BAD if kind == "verification" else NOT_GOOD
+    page, texts = window(), BAD if kind == "verification" else NOT_GOOD
     purpose = address_proofs.Purpose(urlsplit(link).path.strip("/").replace("-", "_").upper())
     old = address_proofs.sign(
         portals.SECRET_KEY, purpose, address_proofs.Link(1, 1), clock.now() - timedelta(seconds=1)
     )
     address = link.partition("=")[0]
-    for one in (
+    for url in (
         link,
         link[:-1],
         f"{address}={old}",
         f"{address}=%00%FF",
         f"{address}=" + "x" * 5_000,
     ):
-        page.open(one)
-        assert use(page, kind) == said, one
+        page.open(url)
+        assert use(page, kind) == texts, url
         assert not page.buttons
 
 
@@ -125,7 +125,7 @@ async def test_the_page_does_not_send_a_password_that_is_too_short(
     page.click("Accept the invitation")
     assert page.run("return document.querySelector('input:invalid').name") == "password"
     page.watch()
-    assert not [one for one in page.requests if one.url.endswith("/graphql")]
+    assert not [request for request in page.requests if request.url.endswith("/graphql")]
 
 
 async def test_if_the_server_is_unreachable_the_page_says_to_try_again(
@@ -139,8 +139,8 @@ async def test_if_the_server_is_unreachable_the_page_says_to_try_again(
     assert page.blames("ERR_INTERNET_DISCONNECTED")
     page.go_offline(False)
     page.click(SAID["verification", "en"].button)
-    done = SAID["verification", "en"].done
-    assert page.until(lambda: page.said() == done)
+    message = SAID["verification", "en"].done
+    assert page.until(lambda: page.said() == message)
 
 
 async def test_a_page_works_with_only_the_keyboard(carrier: Carrier, window: Opened) -> None:

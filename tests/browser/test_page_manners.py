@@ -11,7 +11,7 @@ from tests.support.browser.portal import Carrier
 
 pytestmark = pytest.mark.browser
 
-# Of each text shown: the contrast with what is behind it (WCAG 2.2, 1.4.3), and itself.
+# Of each visible text: the contrast with its background (WCAG 2.2, 1.4.3), and the text.
 CONTRASTS = """
 const light = (color) => {
   const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
@@ -50,11 +50,11 @@ async def test_a_used_link_leaves_no_trace_of_its_token(
     page.driver.back()
     assert page.driver.current_url == bare
     page.watch()
-    with_token = {one.url for one in page.requests if token in one.url}
+    with_token = {request.url for request in page.requests if token in request.url}
     assert with_token == {link}
-    assert not [one for one in page.requests if token in str(one.headers)]
-    said = capfd.readouterr()
-    assert token not in said.out + said.err
+    assert not [request for request in page.requests if token in str(request.headers)]
+    output = capfd.readouterr()
+    assert token not in output.out + output.err
 
 
 @pytest.mark.parametrize("path", ["/invitation", "/reset-password", "/verify-email"])
@@ -110,15 +110,15 @@ async def test_all_text_is_readable_in_light_and_dark_mode(
 
 
 def _unreadable(page: Window) -> list[tuple[float, str]]:
-    found: list[tuple[float, str]] = []
+    problems: list[tuple[float, str]] = []
     for dark in (False, True):
         page.looks(dark=dark)
         [shade, *_] = re.findall(r"\d+", page.run(BACKGROUND))
         assert (int(shade) < 64) == dark
-        shown = page.run(CONTRASTS)
-        assert len(shown) > 1
-        found += [(contrast, text) for contrast, text in shown if contrast < 4.5]
-    return found
+        texts = page.run(CONTRASTS)
+        assert len(texts) > 1
+        problems += [(contrast, text) for contrast, text in texts if contrast < 4.5]
+    return problems
 
 
 @pytest.mark.parametrize("language", ["de", "es"])
@@ -129,8 +129,8 @@ async def test_no_page_is_wider_than_a_small_phone(
     _, link = await link_of(carrier, kind, language)
     page = window(language)
     page.looks(width=360)
-    for one in (link + "x", link):
-        page.open(one)
+    for address in (link + "x", link):
+        page.open(address)
         assert _width(page) == 360
         use(page, kind, language=language)
         assert _width(page) == 360

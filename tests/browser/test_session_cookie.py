@@ -12,7 +12,7 @@ LOGOUT = "mutation { logout { __typename } }"
 EVERYWHERE = "mutation { logoutEverywhere { __typename } }"
 LIVE = "subscription { liveChannels { inUse } }"
 
-# Pages of no script of their own: what a test runs on them, any page of their origin could.
+# Pages without scripts of their own: any page of their origin could run the scripts of a test.
 
 EVENTS = """
 const source = new EventSource("/graphql?query=" + encodeURIComponent(given[0]));
@@ -126,7 +126,7 @@ def test_a_form_of_another_site_has_no_effect(
 def test_on_the_same_machine_the_cookie_also_works_over_plain_http(
     carrier: Carrier, window: Opened, host: str
 ) -> None:
-    """Chromium takes a Secure cookie from loopback."""
+    """Chromium accepts a Secure cookie from loopback."""
     page, url = window(), carrier.portal.web.url.replace("127.0.0.1", host)
     page.may_reach.add(url.removeprefix("http://"))
     signed_in(page, carrier, url)

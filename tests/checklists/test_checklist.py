@@ -109,22 +109,22 @@ _VIEWERS: list[conditions.Assignee] = [*Role, Kind.CONTACT, Kind.KEY]
 def test_a_checklist_shows_the_open_items_that_the_caller_can_resolve(
     facts: CustomerFacts, language: str, viewer: conditions.Assignee
 ) -> None:
-    shown = conditions.outstanding_items(CUSTOMER_ITEMS, facts, language, viewer)
+    items = conditions.outstanding_items(CUSTOMER_ITEMS, facts, language, viewer)
     not_shown: set[str] = set()
     if viewer is Kind.CONTACT:
         not_shown = OF_NO_CONTACT
     elif viewer is Role.FINANCE:
         not_shown = {"COMPLETE_PROFILE", "ASSIGN_RATE_CARD"}
     is_open = conditions.open_counts(CUSTOMER_ITEMS, facts)
-    assert [item.code for item in shown] == [code for code in is_open if code not in not_shown]
-    assert all(item.title and item.detail and "{" not in item.detail for item in shown)
+    assert [item.code for item in items] == [code for code in is_open if code not in not_shown]
+    assert all(item.title and item.detail and "{" not in item.detail for item in items)
 
 
 @given(_any(AccountFacts))
 def test_every_item_of_an_account_has_a_text(facts: AccountFacts) -> None:
-    shown = conditions.outstanding_items(ACCOUNT_ITEMS, facts, "en", Role.OWNER)
-    assert [item.code for item in shown] == list(conditions.open_counts(ACCOUNT_ITEMS, facts))
-    assert all(item.title and item.detail and "{" not in item.detail for item in shown)
+    items = conditions.outstanding_items(ACCOUNT_ITEMS, facts, "en", Role.OWNER)
+    assert [item.code for item in items] == list(conditions.open_counts(ACCOUNT_ITEMS, facts))
+    assert all(item.title and item.detail and "{" not in item.detail for item in items)
 
 
 def test_one_more_unrated_call_does_not_change_the_checklist() -> None:
@@ -143,8 +143,10 @@ def _details(facts: CustomerFacts, viewer: conditions.Assignee) -> list[str]:
 
 
 def test_a_contact_sees_what_to_do_and_other_callers_how_many_contacts_have_to() -> None:
-    asked = replace(NOTHING, unverified_emails=1, unverified_mobiles=1, is_for_contact=True)
-    assert _details(asked, Kind.CONTACT) == [
+    checklist_facts = replace(
+        NOTHING, unverified_emails=1, unverified_mobiles=1, is_for_contact=True
+    )
+    assert _details(checklist_facts, Kind.CONTACT) == [
         "Request a message and open the link in it.",
         "Add a mobile number to your profile, then verify it.",
     ]
@@ -158,10 +160,10 @@ def test_a_contact_sees_what_to_do_and_other_callers_how_many_contacts_have_to()
 def test_staff_see_what_to_verify_and_programs_how_many_staff_have_to() -> None:
     def details(**changes: object) -> list[str]:
         facts = replace(ALL_SET, unverified_emails=1, unverified_mobiles=2)
-        shown = conditions.outstanding_items(
+        items = conditions.outstanding_items(
             ACCOUNT_ITEMS, replace(facts, **changes), "en", Role.OWNER
         )
-        return [item.detail for item in shown]
+        return [item.detail for item in items]
 
     assert details() == [
         "Still open for 1 of the account's staff.",
@@ -177,8 +179,8 @@ def test_staff_see_what_to_verify_and_programs_how_many_staff_have_to() -> None:
 
 def test_an_owner_sees_its_own_second_factor_and_others_how_many_owners_lack_it() -> None:
     def detail(facts: AccountFacts) -> list[str]:
-        shown = conditions.outstanding_items(ACCOUNT_ITEMS, facts, "en", Role.OWNER)
-        return [item.detail for item in shown]
+        items = conditions.outstanding_items(ACCOUNT_ITEMS, facts, "en", Role.OWNER)
+        return [item.detail for item in items]
 
     two = replace(ALL_SET, owners_without_factor=2)
     assert detail(two) == ["Still open for 2 of the account's owners."]
@@ -199,9 +201,9 @@ def test_an_item_can_be_snoozed_for_at_most_90_days(wait: timedelta) -> None:
     if timedelta(0) < wait <= timedelta(days=90):
         assert conditions.validate_snooze(CUSTOMER_ITEMS, "VERIFY_MOBILE", until, NOW) == until
         return
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         conditions.validate_snooze(CUSTOMER_ITEMS, "VERIFY_MOBILE", until, NOW)
-    assert (refused.value.code, refused.value.field) == ("INVALID", "until")
+    assert (error.value.code, error.value.field) == ("INVALID", "until")
 
 
 @pytest.mark.parametrize(
@@ -214,6 +216,6 @@ def test_an_item_can_be_snoozed_for_at_most_90_days(wait: timedelta) -> None:
     ],
 )
 def test_urgent_and_unknown_items_cannot_be_snoozed(code: str, refusal: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         conditions.validate_snooze(CUSTOMER_ITEMS, code, NOW + timedelta(days=1), NOW)
-    assert refused.value.code == refusal
+    assert error.value.code == refusal

@@ -68,8 +68,8 @@ async def settle(tools: jobs.Tools) -> None:
     await jobs.settle_checklists({"tools": tools})
 
 
-async def told(customer_id: int | None = None) -> list[dict[str, int]]:
-    """All that was told of customers (or of that one), by what was open."""
+async def published_counts(customer_id: int | None = None) -> list[dict[str, int]]:
+    """All published changes of customers (or of that customer), as the numbers of open items."""
     return [dict(fact.detail["open"]) for fact in await all_told(customer_id) if fact.customer_id]
 
 
@@ -78,9 +78,9 @@ async def told_of_account() -> list[dict[str, int]]:
 
 
 async def all_told(customer_id: int | None = None) -> list[Fact]:
-    found = await fact_log.read_after(ACCOUNT, customer_id, Kind.CHECKLIST_CHANGED, 0, 1_000)
-    assert [fact.number for fact in found] == list(range(1, len(found) + 1))
-    return found
+    events = await fact_log.read_after(ACCOUNT, customer_id, Kind.CHECKLIST_CHANGED, 0, 1_000)
+    assert [fact.number for fact in events] == list(range(1, len(events) + 1))
+    return events
 
 
 def unrated(call: str, customer: int = 1) -> Leg:
@@ -95,7 +95,7 @@ async def rate(*legs: Leg) -> None:
 async def test_unrated_calls_publish_a_change_when_they_appear_and_when_they_are_rated(
     tools: jobs.Tools, redis: Redis
 ) -> None:
-    """At once with the rebuild; nothing else has to run."""
+    """Published with the rebuild; no other job has to run."""
     async with (
         following(reader.staff(ACCOUNT), redis, CHECKLISTS) as account,
         following(
@@ -120,33 +120,33 @@ async def test_unrated_calls_publish_a_change_when_they_appear_and_when_they_are
 
 async def test_a_rebuild_reports_whether_the_unrated_calls_changed(tools: jobs.Tools) -> None:
     steps = [([unrated("a")], []), ([Leg("b")], []), ([Leg("a")], [unrated("a")]), ([], [Leg("b")])]
-    said = []
-    for legs, gone in steps:
-        await days.put(legs, gone)
-        said.append(await hours.rebuild(ACCOUNT, 1, HOUR, NOW))
-    assert [rebuilt.unrated_changed for rebuilt in said] == [True, False, True, False]
-    assert [rebuilt.version for rebuilt in said] == [1, 2, 3, 4]
+    answers = []
+    for legs, removed_legs in steps:
+        await days.put(legs, removed_legs)
+        answers.append(await hours.rebuild(ACCOUNT, 1, HOUR, NOW))
+    assert [rebuilt.unrated_changed for rebuilt in answers] == [True, False, True, False]
+    assert [rebuilt.version for rebuilt in answers] == [1, 2, 3, 4]
     assert not (await hours.rebuild(ACCOUNT, 1, HOUR, NOW)).unrated_changed
 
 
 async def test_the_job_publishes_each_change_once_however_often_it_runs(tools: jobs.Tools) -> None:
     await settle(tools)
-    assert await told() == []
+    assert await published_counts() == []
     await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
     await reader.contact(ACCOUNT, 1, "Europe/Paris", NOW)
     for _ in range(3):
         await settle(tools)
-    assert await told() == [{"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2}]
+    assert await published_counts() == [{"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2}]
     for id in await Contact.all().order_by("id").values_list("id", flat=True):
         await Contact.filter(id=id).update(email_verified_at=NOW)
         await settle(tools)
         await settle(tools)
-    assert await told(1) == [
+    assert await published_counts(1) == [
         {"VERIFY_EMAIL": 2, "VERIFY_MOBILE": 2},
         {"VERIFY_EMAIL": 1, "VERIFY_MOBILE": 2},
         {"VERIFY_MOBILE": 2},
     ]
-    assert await told(2) == []
+    assert await published_counts(2) == []
 
 
 async def test_concurrent_workers_publish_each_change_once(tools: jobs.Tools) -> None:
@@ -157,13 +157,13 @@ async def test_concurrent_workers_publish_each_change_once(tools: jobs.Tools) ->
             await rebuild_only()
             await asyncio.gather(*(settle(tools) for _ in range(6)))
     for customer in (1, 2):
-        assert await told(customer) == [{"UNRATED_CALLS": 1}, {}] * 5
-    assert len(await told()) == 20
+        assert await published_counts(customer) == [{"UNRATED_CALLS": 1}, {}] * 5
+    assert len(await published_counts()) == 20
     assert await told_of_account() == [{"UNRATED_CALLS": 1}, {}] * 5
 
 
 async def rebuild_only() -> None:
-    """As invoicing does, which tells nobody."""
+    """As invoicing does, which publishes nothing."""
     for which in await hours.marked_hours(100):
         await hours.rebuild(*which, NOW)
 
@@ -186,9 +186,9 @@ async def test_the_last_published_checklist_is_current_despite_concurrent_change
     while not changing.done():
         await asyncio.gather(*(checklist_state.settle(ACCOUNT, [1], NOW) for _ in range(3)))
     await settle(tools)
-    of_one = await told(1)
+    of_one = await published_counts(1)
     assert of_one[-1] == {"VERIFY_MOBILE": 1} | ({} if verified else {"VERIFY_EMAIL": 1})
-    assert all(one != other for one, other in itertools.pairwise(of_one))
+    assert all(first != other for first, other in itertools.pairwise(of_one))
 
 
 async def test_a_checklist_that_fails_does_not_stop_the_others(tools: jobs.Tools) -> None:
@@ -197,26 +197,26 @@ async def test_a_checklist_that_fails_does_not_stop_the_others(tools: jobs.Tools
     async with db.connection() as conn:
         await conn.execute("ALTER TABLE checklists ADD CONSTRAINT barred CHECK (customer_id <> 1)")
     await settle(tools)
-    assert (await told(1), await told(2)) == ([], [{"UNRATED_CALLS": 1}])
+    assert (await published_counts(1), await published_counts(2)) == ([], [{"UNRATED_CALLS": 1}])
     async with db.connection() as conn:
         await conn.execute("ALTER TABLE checklists DROP CONSTRAINT barred")
     await settle(tools)
-    assert await told(1) == [{"UNRATED_CALLS": 1}]
+    assert await published_counts(1) == [{"UNRATED_CALLS": 1}]
 
 
 async def test_staff_see_published_changes_and_a_contact_its_own_verifications(
     asker: Asker, tools: jobs.Tools
 ) -> None:
-    one = await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
+    contact = await reader.contact(ACCOUNT, 1, "Europe/Berlin", NOW)
     await reader.contact(ACCOUNT, 1, "Europe/Paris", NOW)
-    await Contact.filter(id=one.id).update(email_verified_at=NOW, mobile_verified_at=NOW)
+    await Contact.filter(id=contact.id).update(email_verified_at=NOW, mobile_verified_at=NOW)
     await settle(tools)
     mine = base.encode_id("Customer", ACCOUNT, 1)
-    shown = (await asker.ask(OWN, id=mine))["customer"]["checklist"]
-    assert {item["code"] for item in shown["items"]} == set((await told(1))[-1])
-    assert shown["outstanding"] == 2
-    assert shown["items"][0]["detail"] == "Still open for 1 of the customer's contacts."
-    asker.caller = one
+    checklist = (await asker.ask(OWN, id=mine))["customer"]["checklist"]
+    assert {item["code"] for item in checklist["items"]} == set((await published_counts(1))[-1])
+    assert checklist["outstanding"] == 2
+    assert checklist["items"][0]["detail"] == "Still open for 1 of the customer's contacts."
+    asker.caller = contact
     assert (await asker.ask(OWN, id=mine))["customer"]["checklist"]["outstanding"] == 0
 
 
@@ -235,7 +235,7 @@ async def test_killed_workers_neither_lose_nor_repeat_a_change(
             await redis.delete(main.HEARTBEAT)
             worker.start()
             assert [fact["outstanding"] for fact in await account.take(3)] == [outstanding] * 3
-    assert await told(1) == await told(2) == [{"UNRATED_CALLS": 1}, {}]
+    assert await published_counts(1) == await published_counts(2) == [{"UNRATED_CALLS": 1}, {}]
     assert await told_of_account() == [{"UNRATED_CALLS": 1}, {}]
 
 

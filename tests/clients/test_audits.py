@@ -19,7 +19,7 @@ AUDITS = """\
 86EE
 """
 IDS = AUDITS.split()
-# They ask for a type by its name, which only those who are signed in may.
+# They query a type by its name, which requires a sign-in.
 INTROSPECTING = {"2EA1", "28B9", "D6D5", "6A70"}
 
 Results = dict[str, dict[str, Any]]
@@ -38,23 +38,23 @@ async def anonymous(packages: None, api: Program) -> Results:
 
 
 async def _audited(url: str, *bearer: str) -> Results:
-    told = await asyncio.to_thread(node.tell, "audits.mjs", f"{url}/graphql", *bearer)
-    return {audit["id"]: audit for audit in told}
+    results = await asyncio.to_thread(node.tell, "audits.mjs", f"{url}/graphql", *bearer)
+    return {audit["id"]: audit for audit in results}
 
 
 async def test_the_list_of_audits_is_complete(packages: None) -> None:
-    told = await asyncio.to_thread(node.tell, "audits.mjs")
-    assert [audit["id"] for audit in told] == IDS
+    names = await asyncio.to_thread(node.tell, "audits.mjs")
+    assert [audit["id"] for audit in names] == IDS
     assert len(IDS) == 61
 
 
 @pytest.mark.parametrize("audit", IDS)
 def test_a_signed_in_client_passes_every_audit(signed_in: Results, audit: str) -> None:
-    found = signed_in[audit]
-    assert found.get("status") == "ok", found
+    result = signed_in[audit]
+    assert result.get("status") == "ok", result
 
 
 @pytest.mark.parametrize("audit", [audit for audit in IDS if audit not in INTROSPECTING])
 def test_an_unauthenticated_client_passes_every_audit(anonymous: Results, audit: str) -> None:
-    found = anonymous[audit]
-    assert found.get("status") == "ok", found
+    result = anonymous[audit]
+    assert result.get("status") == "ok", result

@@ -33,8 +33,8 @@ async def test_a_query_is_answered_by_next_and_complete(carrier: Carrier) -> Non
     async with _client(carrier.owner) as client:
         client.subscribe("a", "{ viewer { __typename } }")
         assert (await client.hear("message", "a"))["of"] == "next"
-        told = await client.hear("next", "a")
-        assert told["result"]["data"] == {"viewer": {"__typename": "Staff"}}
+        message = await client.hear("next", "a")
+        assert message["result"]["data"] == {"viewer": {"__typename": "Staff"}}
         assert (await client.hear("message", "a"))["of"] == "complete"
         await client.hear("complete", "a")
 

@@ -35,8 +35,8 @@ async def another(api: Program) -> AsyncIterator[Program]:
 async def test_a_query_is_answered_and_completed(carrier: Carrier) -> None:
     async with _client(carrier.owner) as client:
         client.subscribe("a", "{ viewer { __typename } }")
-        told = await client.hear("next", "a")
-        assert told["result"]["data"] == {"viewer": {"__typename": "Staff"}}
+        message = await client.hear("next", "a")
+        assert message["result"]["data"] == {"viewer": {"__typename": "Staff"}}
         await client.hear("complete", "a")
 
 
@@ -90,8 +90,8 @@ async def test_a_refused_subscription_says_why_and_the_socket_stays_usable(
 ) -> None:
     async with _client(await carrier.key("BILLING_READ")) as client:
         client.subscribe("a", LIVE)
-        told = await client.hear("next", "a")
-        assert told["result"]["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+        message = await client.hear("next", "a")
+        assert message["result"]["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         client.subscribe("b", "{ __typename }")
         await client.hear("complete", "b")
 
@@ -165,7 +165,7 @@ async def test_clients_reconnect_after_the_server_is_stopped(
 async def test_a_protocol_error_is_final_and_the_client_reports_it(
     carrier: Carrier, message: dict[str, object], code: int
 ) -> None:
-    """It does not come back, and its operation ends with the close."""
+    """It does not reconnect, and its operation ends with the close."""
     async with _client(carrier.owner) as client:
         client.subscribe("a", LIVE)
         await client.state("a", 0)

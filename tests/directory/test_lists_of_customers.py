@@ -33,16 +33,16 @@ async def asker(database: str, redis: Redis) -> Asker:
 
 async def statements(asker: Asker, query: str, **variables: Any) -> list[str]:
     """What the database is sent to answer the query."""
-    sent: list[str] = []
+    queries: list[str] = []
 
     def log(record: Any) -> None:
-        sent.append(record.query)
+        queries.append(record.query)
 
     async with db.transaction() as conn:  # so that all is sent on its connection
         conn.add_query_logger(log)
         await asker.ask(query, **variables)
         conn.remove_query_logger(log)
-    return sent
+    return queries
 
 
 async def nodes(asker: Asker, field: str, n: int = MANY) -> list[Any]:
@@ -87,10 +87,10 @@ async def test_each_customer_of_a_page_has_its_own_checklist_and_snoozes(asker: 
         ... on Checklist { snoozed { code } } } }"""
     until = (NOW + timedelta(days=1)).isoformat()
     await asker.ask(snooze, id=base.encode_id("Customer", ACCOUNT, 3), until=until)
-    found = await nodes(asker, "checklist { items { code } snoozed { code } }", 4)
+    customers = await nodes(asker, "checklist { items { code } snoozed { code } }", 4)
     nothing: dict[str, Any] = {"items": [], "snoozed": []}
     profile = [{"code": "COMPLETE_PROFILE"}]
-    assert [node["checklist"] for node in found] == [
+    assert [node["checklist"] for node in customers] == [
         nothing,
         {"items": profile, "snoozed": []},
         {"items": [], "snoozed": profile},

@@ -38,17 +38,17 @@ async def test_a_request_whose_look_up_is_canceled_gets_an_error_and_later_ones_
 
 
 async def test_a_request_that_arrives_as_all_look_ups_end_gets_an_answer() -> None:
-    started, answers = asyncio.Semaphore(0), asyncio.Event()
+    starts, answers = asyncio.Semaphore(0), asyncio.Event()
 
     async def find_changed(*_: object) -> dict[int, None]:
-        started.release()
+        starts.release()
         await answers.wait()
         return {}
 
     lookup, requests = CredentialLookup(find_changed), []
     for id in range(MAX_LOOKUPS):
         requests.append(asyncio.create_task(lookup.get(token(id), clock.now())))
-        await started.acquire()
+        await starts.acquire()
     answers.set()
     await asyncio.sleep(0)  # all look-ups end in this turn of the event loop
     async with asyncio.timeout(5):
@@ -57,11 +57,13 @@ async def test_a_request_that_arrives_as_all_look_ups_end_gets_an_answer() -> No
 
 
 async def test_a_look_up_that_a_lost_connection_cancels_ends_only_its_own_requests() -> None:
-    started, is_lost = asyncio.Semaphore(0), asyncio.Event()
+    starts, is_lost = asyncio.Semaphore(0), asyncio.Event()
 
-    async def find_changed(known: Sequence[tuple[Token, int]], _: datetime) -> dict[int, None]:
-        if known[0][0].id < MAX_LOOKUPS:
-            started.release()
+    async def find_changed(
+        tokens_to_check: Sequence[tuple[Token, int]], _: datetime
+    ) -> dict[int, None]:
+        if tokens_to_check[0][0].id < MAX_LOOKUPS:
+            starts.release()
             await is_lost.wait()
             raise asyncio.CancelledError
         return {}
@@ -70,7 +72,7 @@ async def test_a_look_up_that_a_lost_connection_cancels_ends_only_its_own_reques
     async with asyncio.timeout(5):
         for id in range(MAX_LOOKUPS):
             requests.append(asyncio.create_task(lookup.get(token(id), clock.now())))
-            await started.acquire()
+            await starts.acquire()
         last = asyncio.create_task(lookup.get(token(MAX_LOOKUPS), clock.now()))
         await asyncio.sleep(0)  # it waits for the end of a look-up
         is_lost.set()

@@ -78,10 +78,10 @@ def test_an_address_has_one_canonical_form(entered: str, canonical: str) -> None
 
 @pytest.mark.parametrize(("entered", "reason"), REFUSED)
 def test_an_address_is_refused_with_its_specific_reason(entered: str, reason: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         personal_data.validate_email(entered, "billingEmail")
-    assert (refused.value.code, refused.value.field) == ("INVALID", "billingEmail")
-    assert reason in refused.value.message
+    assert (error.value.code, error.value.field) == ("INVALID", "billingEmail")
+    assert reason in error.value.message
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

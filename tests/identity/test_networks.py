@@ -11,7 +11,7 @@ ADDRESSES = st.ip_addresses().map(str)
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "canonical_form"),
     [
         ("192.0.2.7", "192.0.2.7"),
         ("::ffff:192.0.2.7", "192.0.2.7"),
@@ -24,8 +24,8 @@ ADDRESSES = st.ip_addresses().map(str)
         ("192.0.2", None),
     ],
 )
-def test_an_address_has_one_canonical_form(text: str | None, found: str | None) -> None:
-    assert networks.parse_address(text) == found
+def test_an_address_has_one_canonical_form(text: str | None, canonical_form: str | None) -> None:
+    assert networks.parse_address(text) == canonical_form
 
 
 def test_a_sender_is_an_ipv4_address_or_an_ipv6_site() -> None:
@@ -35,8 +35,8 @@ def test_a_sender_is_an_ipv4_address_or_an_ipv6_site() -> None:
 
 
 def test_networks_are_stored_once_each_in_canonical_form() -> None:
-    given = ["2001:DB8::/32", " 192.0.2.7 ", "10.0.0.0/8", "192.0.2.7/32"]
-    assert networks.parse(given) == ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]
+    networks_as_text = ["2001:DB8::/32", " 192.0.2.7 ", "10.0.0.0/8", "192.0.2.7/32"]
+    assert networks.parse(networks_as_text) == ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]
 
 
 @pytest.mark.parametrize(

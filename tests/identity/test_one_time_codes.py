@@ -55,17 +55,17 @@ def test_recovery_codes_differ_and_are_recognized_in_any_notation() -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=50))
 def test_only_its_owner_can_decrypt_a_sealed_secret(text: str) -> None:
-    kept = sealed_secrets.seal(KEY, "totp:1:2", text)
-    assert sealed_secrets.unseal(KEY, "totp:1:2", kept) == text
-    assert sealed_secrets.unseal(KEY, "totp:1:3", kept) is None
-    assert sealed_secrets.unseal(KEY + "x", "totp:1:2", kept) is None
+    sealed = sealed_secrets.seal(KEY, "totp:1:2", text)
+    assert sealed_secrets.unseal(KEY, "totp:1:2", sealed) == text
+    assert sealed_secrets.unseal(KEY, "totp:1:3", sealed) is None
+    assert sealed_secrets.unseal(KEY + "x", "totp:1:2", sealed) is None
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_tampered_secret_cannot_be_decrypted(place: int, by: int) -> None:
-    kept = bytearray(sealed_secrets.seal(KEY, "totp:1:2", RFC_SECRET))
-    kept[place % len(kept)] ^= by
-    assert sealed_secrets.unseal(KEY, "totp:1:2", bytes(kept)) in (
+    sealed = bytearray(sealed_secrets.seal(KEY, "totp:1:2", RFC_SECRET))
+    sealed[place % len(sealed)] ^= by
+    assert sealed_secrets.unseal(KEY, "totp:1:2", bytes(sealed)) in (
         None,
         RFC_SECRET,
     )  # base64 has spare bits

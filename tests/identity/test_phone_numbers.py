@@ -46,10 +46,10 @@ def test_a_number_has_one_canonical_form(entered: str) -> None:
 
 @pytest.mark.parametrize(("entered", "reason"), REFUSED)
 def test_a_number_is_refused_with_its_specific_reason(entered: str, reason: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         personal_data.validate_mobile(entered, "phone")
-    assert (refused.value.code, refused.value.field) == ("INVALID", "phone")
-    assert reason in refused.value.message
+    assert (error.value.code, error.value.field) == ("INVALID", "phone")
+    assert reason in error.value.message
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=25))

@@ -5,8 +5,8 @@ from domain.directory import profiles
 
 
 def test_only_fields_that_are_set_change_and_null_clears_a_field() -> None:
-    given = {"street": None, "city": " Berlin ", "country": "DE"}
-    assert profiles.validate(profiles.CUSTOMER, given) == {
+    fields = {"street": None, "city": " Berlin ", "country": "DE"}
+    assert profiles.validate(profiles.CUSTOMER, fields) == {
         "street": None,
         "city": "Berlin",
         "country": "DE",
@@ -15,9 +15,9 @@ def test_only_fields_that_are_set_change_and_null_clears_a_field() -> None:
 
 @pytest.mark.parametrize("name", ["name", "currency", "language", "payment_days", "status"])
 def test_required_fields_of_a_customer_cannot_be_cleared(name: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         profiles.validate(profiles.CUSTOMER, {name: None})
-    assert (refused.value.code, refused.value.field) == ("INVALID", profiles.to_camel_case(name))
+    assert (error.value.code, error.value.field) == ("INVALID", profiles.to_camel_case(name))
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_required_fields_of_a_customer_cannot_be_cleared(name: str) -> None:
     ],
 )
 def test_an_invalid_value_is_refused_with_its_field(name: str, value: object) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         profiles.validate(profiles.CUSTOMER, {name: value})
-    assert (refused.value.code, refused.value.field) == ("INVALID", profiles.to_camel_case(name))
+    assert (error.value.code, error.value.field) == ("INVALID", profiles.to_camel_case(name))
 
 
 def test_notes_can_have_line_breaks_and_no_other_control_characters() -> None:
-    kept = profiles.validate(profiles.CONTACT_BY_STAFF, {"notes": " Call\r\nbefore noon. "})
-    assert kept == {"notes": "Call\nbefore noon."}
+    values = profiles.validate(profiles.CONTACT_BY_STAFF, {"notes": " Call\r\nbefore noon. "})
+    assert values == {"notes": "Call\nbefore noon."}
     with pytest.raises(refusals.Refusal):
         profiles.validate(profiles.CONTACT_BY_STAFF, {"notes": "a\x00b"})
 
@@ -62,6 +62,6 @@ def test_an_empty_search_returns_everything(text: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 101, "a\x00", "\ud800"])
 def test_an_invalid_search_is_refused(text: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         profiles.validate_search(text)
-    assert (refused.value.code, refused.value.field) == ("INVALID", "search")
+    assert (error.value.code, error.value.field) == ("INVALID", "search")

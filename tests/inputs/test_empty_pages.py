@@ -44,8 +44,8 @@ def document(world: World, type: str, name: str, after: str | None) -> str:
 def connection_of(answer: Any) -> dict[str, Any]:
     while "it" not in answer:
         [answer] = answer.values()
-    found: dict[str, Any] = answer["it"]
-    return found
+    page: dict[str, Any] = answer["it"]
+    return page
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +82,16 @@ async def test_the_page_after_the_last_returns_the_cursor_of_the_request(
             headers=owner.headers,
         )
         assert "errors" not in answer.json(), answer.json()
-        found = connection_of(answer.json()["data"])
-        if not found["edges"]:
+        page = connection_of(answer.json()["data"])
+        if not page["edges"]:
             break
         pages += 1
-        assert found["pageInfo"]["endCursor"] == found["edges"][-1]["cursor"]
-        cursor = found["pageInfo"]["endCursor"]
+        assert page["pageInfo"]["endCursor"] == page["edges"][-1]["cursor"]
+        cursor = page["pageInfo"]["endCursor"]
     assert pages, "the world of tests/support/api/world.py has none of these"
-    assert found["pageInfo"] == {"hasNextPage": False, "endCursor": cursor}
+    assert page["pageInfo"] == {"hasNextPage": False, "endCursor": cursor}
 
 
 async def test_a_list_without_items_has_no_cursor(carrier: Carrier) -> None:
-    found = await carrier.owner.ask("{ customers { pageInfo { hasNextPage endCursor } } }")
-    assert found["customers"]["pageInfo"] == {"hasNextPage": False, "endCursor": None}
+    answer = await carrier.owner.ask("{ customers { pageInfo { hasNextPage endCursor } } }")
+    assert answer["customers"]["pageInfo"] == {"hasNextPage": False, "endCursor": None}

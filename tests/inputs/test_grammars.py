@@ -26,11 +26,11 @@ async def test_a_value_is_accepted_exactly_if_its_grammar_accepts_it(
     callers = Callers(switch, carrier.owner, clock.now().isoformat(), customer)
     values, (enter, _) = kind.values(150), ENTRANCES[entrance]
     codes = await enter(callers, kind.name, values)
-    refused = {UNREADABLE, "BAD_TEXT", *kind.codes}
+    refusal_codes = {UNREADABLE, "BAD_TEXT", *kind.codes}
     wrong = [
         (value, code)
         for value, code in zip(values, codes, strict=True)
-        if code == "INTERNAL" or (code in refused) == kind.is_valid(value)
+        if code == "INTERNAL" or (code in refusal_codes) == kind.is_valid(value)
     ]
     assert wrong == []
     valid = sum(map(kind.is_valid, values))

@@ -1,7 +1,5 @@
-"""Only the canonical form of an id is an id, wherever one is taken.
-
-`-s` prints the tables: how many values were tried at each entrance, and at how many places.
-"""
+"""Only the canonical form of an id is an id, in every argument. `-s` prints the tables: the
+number of values that were tried at each entrance, and of places."""
 
 from typing import Any
 
@@ -26,8 +24,8 @@ async def test_a_text_is_an_id_if_and_only_if_it_was_handed_out(
 ) -> None:
     valid = [await carrier.customer() for _ in range(12)]
     foreign = [await other.customer(), (await carrier.owner.ask(ACCOUNT))["viewer"]["id"]]
-    values = near_ids.generated([*valid, *foreign], 300)
-    values += [*valid, *foreign, *near_ids.listed(valid[0])]
+    values = near_ids.random_variants([*valid, *foreign], 300)
+    values += [*valid, *foreign, *near_ids.variants(valid[0])]
     callers = Callers(carrier.owner, carrier.owner, clock.now().isoformat(), customer="")
     codes = await ENTRANCES[entrance][0](callers, "id", values)
     wrong = [
@@ -65,28 +63,28 @@ DONE = [
 async def test_nothing_that_is_read_is_found_by_what_is_nearly_its_id(
     everything: World, http: httpx2.AsyncClient
 ) -> None:
-    tried = 0
+    count = 0
     for name, slot, kind in READ:
         reading = sdl_documents.Reading(everything.ids, parts=False)
         query = f"query Q($id: ID!) {{ it: {reading.field(type_of('Query'), name, slot)} }}"
         ids = _near(everything, kind) if name != "node" else _near_any(everything)
         operations = [(query, {"id": id}) for id in ids]
         await _require_as_none(f"{name}({slot})", everything, http, operations, ids)
-        tried += len(ids) - 1
-    print(f"| id | {len(READ)} arguments of queries | {tried} tried | 0 valid |")
+        count += len(ids) - 1
+    print(f"| id | {len(READ)} arguments of queries | {count} tried | 0 valid |")
 
 
 async def test_nothing_is_done_to_what_is_nearly_named(
     everything: World, http: httpx2.AsyncClient
 ) -> None:
-    tried = 0
+    count = 0
     for number, (name, slot, kind) in enumerate(DONE):
         none, *near = _near(everything, kind)
         ids = [none, *near[number % 4 :: 4]]  # each change at a quarter of the arguments
         operations = [_doing(everything, name, slot, id) for id in ids]
         await _require_as_none(f"{name}({slot})", everything, http, operations, ids)
-        tried += len(ids) - 1
-    print(f"| id | {len(DONE)} arguments of mutations | {tried} tried | 0 valid |")
+        count += len(ids) - 1
+    print(f"| id | {len(DONE)} arguments of mutations | {count} tried | 0 valid |")
 
 
 def _doing(everything: World, mutation: str, slot: str, id: str) -> permission_checks.Operation:
@@ -101,13 +99,13 @@ def _near(everything: World, kind: str) -> list[str]:
     """First an id that nothing has; ids of other kinds too."""
     ids = everything.ids[kind]
     same = next((kinds for kinds in ALIKE if kind in kinds), {kind})
-    others = [found.own for name, found in everything.ids.items() if name not in same]
-    return [ids.none, *near_ids.listed(ids.own), *others]
+    others = [results.own for name, results in everything.ids.items() if name not in same]
+    return [ids.none, *near_ids.variants(ids.own), *others]
 
 
 def _near_any(everything: World) -> list[str]:
     """`node` finds ids of every kind."""
-    near = [text for found in everything.ids.values() for text in near_ids.listed(found.own)]
+    near = [text for ids in everything.ids.values() for text in near_ids.variants(ids.own)]
     return [everything.ids["Customer"].none, *near]
 
 
@@ -123,13 +121,13 @@ async def _require_as_none(
     ids: list[str],
 ) -> None:
     answers = await permission_checks.answers_of(http, everything.account.owner, operations)
-    told = [
+    codes = [
         permission_checks.without(answer, id or "<id>")
         for answer, id in zip(answers, ids, strict=True)
     ]
     wrong = [
         (id, text)
-        for id, text in zip(ids, told, strict=True)
-        if text != told[0] and not _is_refused(text)
+        for id, text in zip(ids, codes, strict=True)
+        if text != codes[0] and not _is_refused(text)
     ]
-    assert wrong == [], f"{place}: {told[0]}"
+    assert wrong == [], f"{place}: {codes[0]}"

@@ -27,8 +27,8 @@ class ListInput:
 
     def document(self, argument: str = "$v") -> str:
         """An operation with the argument; the variable has no type that matters here."""
-        asked = f"{self.field}({self.path[0]}: {argument}) {{ __typename }}"
-        return f"query Q($v: ID) {{ ... on {self.parent} {{ {asked} }} }}"
+        selection = f"{self.field}({self.path[0]}: {argument}) {{ __typename }}"
+        return f"query Q($v: ID) {{ ... on {self.parent} {{ {selection} }} }}"
 
     def value(self, items: list[Any]) -> Any:
         value: Any = items
@@ -46,74 +46,79 @@ class ListInput:
 def _below(name: str, definition: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     if graphql.is_list_type(graphql.get_nullable_type(definition.type)):
         yield (name,), definition
-    named: Any = graphql.get_named_type(definition.type)
-    if graphql.is_input_object_type(named):
-        for field, below in named.fields.items():
-            for path, found in _below(field, below):
-                yield (name, *path), found
+    inner: Any = graphql.get_named_type(definition.type)
+    if graphql.is_input_object_type(inner):
+        for field, below in inner.fields.items():
+            for path, list_type in _below(field, below):
+                yield (name, *path), list_type
 
 
 LISTS = [
-    ListInput(type.name, field, path, found)
+    ListInput(type.name, field, path, list_type)
     for type in SCHEMA.type_map.values()
     if graphql.is_object_type(type) and not type.name.startswith("__")
     for field, definition in type.fields.items()
     for name, argument in definition.args.items()
-    for path, found in _below(name, argument)
+    for path, list_type in _below(name, argument)
 ]
-every_list = pytest.mark.parametrize("sent", LISTS, ids=str)
+every_list = pytest.mark.parametrize("list_input", LISTS, ids=str)
 
 
-def _limit(sent: ListInput) -> prices.ListLimit:
-    input = shapes.shapes(SCHEMA)[sent.parent][sent.field].inputs[sent.path[0]]
-    for name in sent.path[1:]:
+def _limit(list_input: ListInput) -> prices.ListLimit:
+    input = shapes.shapes(SCHEMA)[list_input.parent][list_input.field].inputs[list_input.path[0]]
+    for name in list_input.path[1:]:
         input = input.fields[name]
     assert input.limit is not None
     return input.limit
 
 
 def test_arguments_and_input_objects_contain_lists() -> None:
-    assert {len(sent.path) for sent in LISTS} == {1, 2}
+    assert {len(list_input.path) for list_input in LISTS} == {1, 2}
 
 
 @every_list
-def test_the_description_names_the_limit(sent: ListInput) -> None:
-    assert sent.definition.description.endswith(prices.limit_sentence(_limit(sent).limit))
+def test_the_description_names_the_limit(list_input: ListInput) -> None:
+    assert list_input.definition.description.endswith(
+        prices.limit_sentence(_limit(list_input).limit)
+    )
 
 
 @every_list
-def test_a_list_at_its_limit_is_accepted_and_a_longer_one_refused(sent: ListInput) -> None:
-    limit = _limit(sent).limit
-    measured(sent.document(), v=sent.value(["x"] * limit))
-    told = refused(sent.document(), v=sent.value(["x"] * (limit + 1)))
-    assert told == {
+def test_a_list_at_its_limit_is_accepted_and_a_longer_one_refused(list_input: ListInput) -> None:
+    limit = _limit(list_input).limit
+    measured(list_input.document(), v=list_input.value(["x"] * limit))
+    error = refused(list_input.document(), v=list_input.value(["x"] * (limit + 1)))
+    assert error == {
         "code": "TOO_MANY_ITEMS",
-        "field": sent.path[-1],
+        "field": list_input.path[-1],
         "limit": limit,
         "requested": limit + 1,
     }
 
 
 @every_list
-def test_the_cost_grows_with_the_length(sent: ListInput) -> None:
-    limit = _limit(sent)
-    one, all_of_them = (
-        measured(sent.document(), v=sent.value(["x"] * length)).cost for length in (1, limit.limit)
+def test_the_cost_grows_with_the_length(list_input: ListInput) -> None:
+    limit = _limit(list_input)
+    single_cost, all_of_them = (
+        measured(list_input.document(), v=list_input.value(["x"] * length)).cost
+        for length in (1, limit.limit)
     )
     assert limit.each > 0
-    assert all_of_them - one >= (limit.limit - 1) * limit.each - 1
+    assert all_of_them - single_cost >= (limit.limit - 1) * limit.each - 1
 
 
 @every_list
-def test_one_operation_can_pass_the_longest_list(sent: ListInput) -> None:
-    found = measured(sent.document(), v=sent.value(["x"] * _limit(sent).limit))
-    cost.require(found, ALLOWED)
+def test_one_operation_can_pass_the_longest_list(list_input: ListInput) -> None:
+    document_cost = measured(
+        list_input.document(), v=list_input.value(["x"] * _limit(list_input).limit)
+    )
+    cost.require(document_cost, ALLOWED)
 
 
 @every_list
-def test_a_literal_costs_as_much_as_a_variable(sent: ListInput) -> None:
-    as_variable = measured(sent.document(), v=sent.value(["x"] * 15)).cost
-    assert measured(sent.document(sent.literal(15))).cost == as_variable
+def test_a_literal_costs_as_much_as_a_variable(list_input: ListInput) -> None:
+    as_variable = measured(list_input.document(), v=list_input.value(["x"] * 15)).cost
+    assert measured(list_input.document(list_input.literal(15))).cost == as_variable
 
 
 CELLS = "query Q($rows: [ID!]!) { %s }"

@@ -12,13 +12,13 @@ CUSTOMERS = """query Q($search: String, $status: CustomerStatus, $first: Int! = 
     edges { node { reference } } pageInfo { hasNextPage endCursor } } }"""
 
 
-async def found(caller: Caller, query: str, what: str, field: str, **values: Any) -> list[str]:
-    edges = (await caller.ask(query, **values))[what]["edges"]
+async def values_of(caller: Caller, query: str, path: str, field: str, **values: Any) -> list[str]:
+    edges = (await caller.ask(query, **values))[path]["edges"]
     return [edge["node"][field] for edge in edges]
 
 
 async def customers(caller: Caller, search: str | None, **values: Any) -> list[str]:
-    return await found(caller, CUSTOMERS, "customers", "reference", search=search, **values)
+    return await values_of(caller, CUSTOMERS, "customers", "reference", search=search, **values)
 
 
 @pytest.fixture
@@ -98,16 +98,16 @@ async def test_customers_are_listed_by_status(companies: Carrier) -> None:
 async def test_search_results_keep_their_order_while_customers_are_added(carrier: Carrier) -> None:
     for number in range(5):
         await carrier.customer(name="Acme", reference=f"acme-{number}")
-    seen: list[str] = []
+    ids: list[str] = []
     after: str | None = None
     for number in range(5, 8):
         page = (await carrier.owner.ask(CUSTOMERS, search="acme", first=2, after=after))[
             "customers"
         ]
-        seen += [edge["node"]["reference"] for edge in page["edges"]]
+        ids += [edge["node"]["reference"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         await carrier.customer(name="Acme", reference=f"acme-{number}")
-    assert seen == [f"acme-{number}" for number in range(6)]
+    assert ids == [f"acme-{number}" for number in range(6)]
 
 
 async def test_a_search_that_is_too_long_is_refused(carrier: Carrier) -> None:
@@ -129,14 +129,14 @@ async def test_contacts_of_one_or_all_customers_are_found_by_name_and_email(
         )
 
     async def contacts(**values: Any) -> list[str]:
-        return await found(carrier.owner, query, "contacts", "email", **values)
+        return await values_of(carrier.owner, query, "contacts", "email", **values)
 
     assert await contacts(search="zoe") == emails
     assert await contacts(search="zoe", c=ids[0]) == emails[:1]
     assert await contacts(search=emails[1]) == emails[1:]
     assert await contacts(search="quist", c=ids[1]) == []
     contact = await carrier.contact(ids[0])
-    assert await found(contact, query, "contacts", "email", search="zoe") == emails[:1]
+    assert await values_of(contact, query, "contacts", "email", search="zoe") == emails[:1]
 
 
 async def test_carriers_can_be_searched_and_staff_listed(carrier: Carrier) -> None:
@@ -145,11 +145,11 @@ async def test_carriers_can_be_searched_and_staff_listed(carrier: Carrier) -> No
             "createCarrier", "Carrier", "id", name="Élan", reference=reference, currency="EUR"
         )
     query = "query Q($s: String) { carriers(search: $s) { edges { node { reference } } } }"
-    assert await found(carrier.owner, query, "carriers", "reference", s="elan") == [
+    assert await values_of(carrier.owner, query, "carriers", "reference", s="elan") == [
         "alpha",
         "beta",
     ]
-    assert await found(carrier.owner, query, "carriers", "reference", s="bet") == ["beta"]
+    assert await values_of(carrier.owner, query, "carriers", "reference", s="bet") == ["beta"]
     await carrier.staff("FINANCE")
     query = "{ staff { edges { node { role } } } }"
-    assert await found(carrier.owner, query, "staff", "role") == ["OWNER", "FINANCE"]
+    assert await values_of(carrier.owner, query, "staff", "role") == ["OWNER", "FINANCE"]

@@ -36,10 +36,10 @@ async def test_mutations_default_to_the_only_customer_of_the_caller(carrier: Car
     await carrier.owner.do(
         "setNumberRange", "NumberRange", "start", start=1000, end=9999, blockSize=100
     )
-    created = await contact.do("createSipUser", "SipUser", "customer { id }", username="1001")
-    assert created["__typename"] == "SipUser"
-    refused = await key.do("generateInvoice", "Invoice", "id", rowIds=["x"], idempotencyKey="k")
-    assert refused["field"] == "rowIds"
+    user = await contact.do("createSipUser", "SipUser", "customer { id }", username="1001")
+    assert user["__typename"] == "SipUser"
+    answer = await key.do("generateInvoice", "Invoice", "id", rowIds=["x"], idempotencyKey="k")
+    assert answer["field"] == "rowIds"
 
 
 @pytest.mark.parametrize(

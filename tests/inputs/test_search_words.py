@@ -4,7 +4,7 @@ import unicodedata
 
 from models import db
 
-# What a person types for a name that is stored, in either direction.
+# What a person types for a stored name, in either direction
 TYPED = [
     ("Straße", "strasse"),
     ("STRASSE", "straße"),
@@ -56,8 +56,8 @@ async def test_a_word_within_a_word_is_not_found(api_database: str) -> None:
 
 
 async def test_every_letter_is_found_in_each_of_its_cases(api_database: str) -> None:
-    """Of Unicode 3.2, whose letters every supported PostgreSQL and Python know. The iota that is
-    written under a Greek vowel is a mark here, and a letter only in capitals."""
+    """Of Unicode 3.2, whose letters every supported PostgreSQL and Python contain. The iota
+    below a Greek vowel is a mark here, and a letter only in capitals."""
     letters = [
         character
         for character in map(chr, range(0x20000))
@@ -103,7 +103,7 @@ async def test_the_longest_name_can_be_stored_and_found(api_database: str) -> No
 
 
 async def _unmatched(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those of which the name is not found by what is typed."""
+    """The pairs whose name is not found by the typed text."""
     async with db.connection() as conn:
         rows = await conn.fetch(
             "SELECT name, typed FROM unnest($1::text[], $2::text[]) WITH ORDINALITY"

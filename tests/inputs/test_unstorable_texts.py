@@ -31,7 +31,7 @@ VALUES = {
     "DateTime": "2026-11-22T00:00:00Z",
     "Decimal": "1",
 }
-# And with what it refuses a text that cannot be stored.
+# And the code with which it refuses a text that cannot be stored
 REFUSED = {
     "String": "BAD_TEXT",
     "ID": "BAD_TEXT",
@@ -61,7 +61,7 @@ class Argument:
 
 def arguments() -> list[Argument]:
     """All that an operation can have, each once."""
-    found: dict[tuple[str, str, str], Argument] = {}
+    arguments_found: dict[tuple[str, str, str], Argument] = {}
     for operation, root_type in (
         ("query", SCHEMA.query_type),
         ("mutation", SCHEMA.mutation_type),
@@ -69,20 +69,20 @@ def arguments() -> list[Argument]:
     ):
         assert root_type is not None
         waiting: list[tuple[tuple[tuple[str, GraphQLObjectType], ...], GraphQLObjectType]]
-        waiting, seen = [((), root_type)], {root_type.name}
+        waiting, type_names = [((), root_type)], {root_type.name}
         while waiting:
             path, parent = waiting.pop(0)
             for name, field in parent.fields.items():
-                here = (*path, (name, parent))
+                below = (*path, (name, parent))
                 for argument in field.args:
-                    found.setdefault(
-                        (parent.name, name, argument), Argument(operation, here, argument)
+                    arguments_found.setdefault(
+                        (parent.name, name, argument), Argument(operation, below, argument)
                     )
                 for type_ in objects(graphql.get_named_type(field.type)):
-                    if type_.name not in seen:
-                        seen.add(type_.name)
-                        waiting.append((here, type_))
-    return list(found.values())
+                    if type_.name not in type_names:
+                        type_names.add(type_.name)
+                        waiting.append((below, type_))
+    return list(arguments_found.values())
 
 
 def objects(type_: Any) -> tuple[GraphQLObjectType, ...]:
@@ -105,7 +105,7 @@ def good(type_: Any) -> Any:
 
 
 def bad(type_: Any, text: str, depth: int = 0) -> Iterator[tuple[Any, str]]:
-    """Values of the type, each with the text in one place that takes texts; and its scalar."""
+    """Values of the type, each with the text in one text field; and its scalar."""
     if graphql.is_non_null_type(type_):
         yield from bad(type_.of_type, text, depth)
     elif graphql.is_list_type(type_):
@@ -119,18 +119,18 @@ def bad(type_: Any, text: str, depth: int = 0) -> Iterator[tuple[Any, str]]:
         yield text, type_.name
 
 
-def document(argument: Argument, written: str, declared: str) -> str:
+def document(argument: Argument, literal_text: str, declared: str) -> str:
     """With `written` as the argument, and the least that its other arguments and fields need."""
     text = leaf(graphql.get_named_type(argument.field.type))
     for name, parent in reversed(argument.path):
         is_its = (name, parent) == argument.path[-1]
-        given = [
+        texts = [
             f"{other}: {literal(good(definition.type), definition.type)}"
             for other, definition in parent.fields[name].args.items()
             if graphql.is_required_argument(definition) and not (is_its and other == argument.name)
         ]
-        given += [f"{argument.name}: {written}"] if is_its else []
-        arguments = f"({', '.join(given)})" if given else ""
+        texts += [f"{argument.name}: {literal_text}"] if is_its else []
+        arguments = f"({', '.join(texts)})" if texts else ""
         text = f"{{ ... on {parent.name} {{ {name}{arguments} {text} }} }}"
     return f"{argument.operation} Q{declared} {text}"
 
@@ -181,9 +181,9 @@ async def test_no_argument_accepts_text_that_postgresql_cannot_store(
         for text in UNSTORABLE if way == "variable" else UNSTORABLE[:1]:
             for value, scalar in bad(argument.type, text):
                 is_variable = way == "variable"
-                written = "$v" if is_variable else literal(value, argument.type)
+                literal_text = "$v" if is_variable else literal(value, argument.type)
                 declared = f"($v: {argument.type})" if is_variable else ""
-                query = document(argument, written, declared)
+                query = document(argument, literal_text, declared)
                 run = listen if argument.operation == "subscription" else operate
                 code = await run(carrier.owner, query, {"v": value} if is_variable else {})
                 count += 1

@@ -21,7 +21,7 @@ def of(customer: int) -> turns.Holder:
 
 
 class Running:
-    """Operations that run until they are told to end."""
+    """Operations that run until they are ended."""
 
     def __init__(self) -> None:
         self.admission = capacity.Admission(loop_share.LoopShare())
@@ -43,10 +43,10 @@ class Running:
 
 @pytest.fixture
 async def running() -> AsyncIterator[Running]:
-    found = Running()
-    yield found
-    found.end.set()
-    await asyncio.gather(*found.tasks)
+    state = Running()
+    yield state
+    state.end.set()
+    await asyncio.gather(*state.tasks)
 
 
 async def test_no_customer_or_account_can_occupy_the_whole_capacity(
@@ -85,11 +85,11 @@ async def test_an_unauthenticated_caller_does_not_wait(running: Running) -> None
 
 
 async def test_an_operation_that_waits_for_another_kind_of_turn_releases_its_place() -> None:
-    admission, begun = capacity.Admission(loop_share.LoopShare()), []
+    admission, starts = capacity.Admission(loop_share.LoopShare()), []
 
     async def run() -> None:
         async with admission.turn(contact(1)):
-            begun.append(1)
+            starts.append(1)
             async with capacity.aside():
                 await asyncio.Event().wait()
 
@@ -97,7 +97,7 @@ async def test_an_operation_that_waits_for_another_kind_of_turn_releases_its_pla
         tasks += [asyncio.create_task(run()) for _ in range(20)]
         for _ in range(10):
             await asyncio.sleep(0)
-        assert len(begun) == 20
+        assert len(starts) == 20
 
 
 async def test_documents_are_read_in_a_fair_order_and_each_text_once() -> None:

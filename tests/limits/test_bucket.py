@@ -23,9 +23,9 @@ async def test_an_account_can_spend_exactly_its_capacity(redis: Redis) -> None:
     buckets, budget = bucket.Buckets(redis), account(100)
     assert await buckets.spend(1, [budget], 60) == bucket.SpendResult(40, 0, budget)
     assert await buckets.spend(1, [budget], 40) == bucket.SpendResult(0, 0, budget)
-    refused = await buckets.spend(1, [budget], 30)
-    assert refused.remaining == 0
-    assert 29 < refused.wait_seconds <= 30
+    spending = await buckets.spend(1, [budget], 30)
+    assert spending.remaining == 0
+    assert 29 < spending.wait_seconds <= 30
 
 
 async def test_a_refused_cost_is_not_spent(redis: Redis) -> None:
@@ -45,17 +45,17 @@ async def test_a_customer_cannot_spend_the_share_of_another(redis: Redis) -> Non
     buckets = bucket.Buckets(redis)
     first, second = ([customer(number, 60), account(100)] for number in (1, 2))
     assert (await buckets.spend(1, first, 60)).wait_seconds == 0
-    refused = await buckets.spend(1, first, 1)
-    assert refused.decisive == first[0]
-    assert 0 < refused.wait_seconds <= 1
+    spending = await buckets.spend(1, first, 1)
+    assert spending.decisive == first[0]
+    assert 0 < spending.wait_seconds <= 1
     assert (await buckets.spend(1, second, 40)).wait_seconds == 0
 
 
 async def test_a_cost_that_exceeds_one_bucket_is_spent_from_none(redis: Redis) -> None:
     buckets = bucket.Buckets(redis)
     budgets = [customer(1, 1_000), account(100)]
-    refused = await buckets.spend(1, budgets, 101)
-    assert refused.decisive == budgets[1]
+    spending = await buckets.spend(1, budgets, 101)
+    assert spending.decisive == budgets[1]
     assert (await buckets.spend(1, [customer(1, 1_000)], 1_000)).wait_seconds == 0
 
 
@@ -63,9 +63,9 @@ async def test_the_bucket_with_the_longest_wait_decides(redis: Redis) -> None:
     buckets = bucket.Buckets(redis)
     budgets = [customer(1, 100, per_second=10), account(100, per_second=1)]
     await buckets.spend(1, budgets, 100)
-    refused = await buckets.spend(1, budgets, 50)
-    assert refused.decisive == budgets[1]
-    assert 49 < refused.wait_seconds <= 50
+    spending = await buckets.spend(1, budgets, 50)
+    assert spending.decisive == budgets[1]
+    assert 49 < spending.wait_seconds <= 50
 
 
 async def test_customers_leave_the_reserve_to_staff(redis: Redis) -> None:
@@ -80,15 +80,15 @@ async def test_spent_budget_is_refilled_at_the_configured_rate_up_to_the_capacit
     redis: Redis,
 ) -> None:
     buckets, budget = bucket.Buckets(redis), account(1_000, per_second=2_000)
-    started = time.monotonic()
+    start = time.monotonic()
     await buckets.spend(1, [budget], 1_000)
-    refused = await buckets.spend(1, [budget], 200)
-    assert refused.wait_seconds <= 0.1
-    await asyncio.sleep(refused.wait_seconds + 0.002)
+    spending = await buckets.spend(1, [budget], 200)
+    assert spending.wait_seconds <= 0.1
+    await asyncio.sleep(spending.wait_seconds + 0.002)
     back = await buckets.spend(1, [budget], 200)
     assert back.wait_seconds == 0
     assert back.remaining is not None
-    assert back.remaining <= 2_000 * (time.monotonic() - started) - 200 + 1
+    assert back.remaining <= 2_000 * (time.monotonic() - start) - 200 + 1
     await asyncio.sleep(0.6)
     assert (await buckets.spend(1, [budget], 1)).remaining == 999
 
@@ -96,8 +96,8 @@ async def test_spent_budget_is_refilled_at_the_configured_rate_up_to_the_capacit
 @pytest.mark.quiet  # what Redis does not answer in time is free
 async def test_concurrent_callers_spend_at_most_the_capacity(redis: Redis) -> None:
     buckets = bucket.Buckets(redis)
-    taken = await asyncio.gather(*(buckets.spend(1, [account(100)], 10) for _ in range(30)))
-    assert sum(one.wait_seconds == 0 for one in taken) == 10
+    results = await asyncio.gather(*(buckets.spend(1, [account(100)], 10) for _ in range(30)))
+    assert sum(result.wait_seconds == 0 for result in results) == 10
 
 
 async def test_an_expired_bucket_leaves_nothing_in_redis(redis: Redis) -> None:
@@ -111,8 +111,8 @@ async def test_without_redis_everything_is_free_and_only_the_first_caller_waits(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         hanging = Redis(port=silent.getsockname()[1])
-        buckets, started = bucket.Buckets(hanging), time.monotonic()
+        buckets, start = bucket.Buckets(hanging), time.monotonic()
         for _ in range(20):
             assert await buckets.spend(1, [account(10)], 1_000) == bucket.SpendResult(None)
-        assert time.monotonic() - started < 4 * bucket.TIMEOUT_SECONDS
+        assert time.monotonic() - start < 4 * bucket.TIMEOUT_SECONDS
         await hanging.aclose()

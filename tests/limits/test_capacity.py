@@ -28,7 +28,7 @@ _PROOF = """query P($c: ID!, $from: DateTime!, $to: DateTime!) {
 
 
 @asynccontextmanager
-async def locked(table: str) -> AsyncIterator[None]:
+async def lock_table(table: str) -> AsyncIterator[None]:
     """Every statement that reads the table waits until the end."""
     is_locked, is_over = asyncio.Event(), asyncio.Event()
 
@@ -85,7 +85,7 @@ async def test_queries_leave_connections_for_ingest_pushes_and_other_accounts(
     switch = await other.key("INGEST")
     callers = [carrier.owner, await carrier.staff("SUPPORT"), await carrier.staff("FINANCE")]
     query = "{ " + " ".join(_AUDIT.format(number) for number in range(AT_ONCE)) + " }"
-    async with locked("audit_log"):
+    async with lock_table("audit_log"):
         load = [asyncio.create_task(caller.send(query)) for caller in callers]
         await until_waiting("audit_log", 3)
         await past_calls.post(
@@ -102,17 +102,17 @@ async def test_a_customer_runs_one_expensive_operation_at_a_time(
     carrier: Carrier, customer: str, other: Carrier
 ) -> None:
     contact, theirs = await carrier.contact(customer), await other.customer()
-    async with asyncio.TaskGroup() as tasks, locked("rollup_codes"):
-        sent = [tasks.create_task(prove(contact, customer)) for _ in range(AT_ONCE)]
+    async with asyncio.TaskGroup() as tasks, lock_table("rollup_codes"):
+        requests = [tasks.create_task(prove(contact, customer)) for _ in range(AT_ONCE)]
         await until_waiting("rollup_codes", 1)
-        ended = asyncio.as_completed(sent, timeout=60)
-        refused = [await next(ended) for _ in range(AT_ONCE - 1)]
+        ended = asyncio.as_completed(requests, timeout=60)
+        errors = [await next(ended) for _ in range(AT_ONCE - 1)]
         assert await waiting("rollup_codes") == 1
-        sent.append(tasks.create_task(prove(other.owner, theirs)))
+        requests.append(tasks.create_task(prove(other.owner, theirs)))
         await until_waiting("rollup_codes", 2)
-    answers = Counter(code(task.result()) for task in sent)
+    answers = Counter(code(task.result()) for task in requests)
     assert answers == {None: 2, "BUSY": AT_ONCE - 1}
-    for answer in refused:
+    for answer in errors:
         [error] = answer.json()["errors"]
         assert error["extensions"]["retryAfterSeconds"] == 5
         assert answer.headers["retry-after"] == "5"
@@ -121,7 +121,8 @@ async def test_a_customer_runs_one_expensive_operation_at_a_time(
 async def test_an_account_checks_one_password_at_a_time_without_delaying_other_accounts() -> None:
     slow, quick = PasswordHasher(), PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     slow_hash, quick_hash = slow.hash(PASSWORD), quick.hash(PASSWORD)
-    await password_hashing.is_right(quick_hash, PASSWORD, None)  # makes the hash of unknown logins
+    # Computes the hash for unknown logins
+    await password_hashing.is_right(quick_hash, PASSWORD, None)
     ended: list[str] = []
 
     async def check(name: str, stored_hash: str, by: str) -> None:
@@ -174,13 +175,13 @@ async def test_trying_many_addresses_to_find_a_login_is_limited(
     assert [answer["code"] for answer in tries] == ["EMAIL_TAKEN"] * 20 + ["TOO_MANY_TRIES"]
     if mutation == "createContact":  # another person of the account still may
         email = f"{carrier.unique('free')}@acme.example"
-        created = await support.do(mutation, type, "id", email=email, **input)
-        assert created["__typename"] == "Contact"
+        reply = await support.do(mutation, type, "id", email=email, **input)
+        assert reply["__typename"] == "Contact"
 
 
 async def test_addresses_without_a_login_are_not_counted(carrier: Carrier, customer: str) -> None:
     for _ in range(25):
-        created = await carrier.owner.do(
+        answer = await carrier.owner.do(
             "createContact",
             "Contact",
             "id",
@@ -188,4 +189,4 @@ async def test_addresses_without_a_login_are_not_counted(carrier: Carrier, custo
             name="A person",
             email=f"{carrier.unique('free')}@acme.example",
         )
-        assert created["__typename"] == "Contact"
+        assert answer["__typename"] == "Contact"

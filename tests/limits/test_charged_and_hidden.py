@@ -38,8 +38,8 @@ async def test_a_response_includes_its_cost_the_limit_and_the_remaining_budget(
 async def test_an_unauthenticated_caller_has_no_bucket(api: Program) -> None:
     answer = await Caller(api.url).send("{ __typename }")
     requested = answer["extensions"]["cost"]["requested"]
-    told = {"requested": requested, "limit": limits.of(None).cost, "remaining": None}
-    assert answer["extensions"]["cost"] == told
+    cost = {"requested": requested, "limit": limits.of(None).cost, "remaining": None}
+    assert answer["extensions"]["cost"] == cost
 
 
 async def test_an_account_without_budget_receives_the_time_of_the_next_try(
@@ -111,8 +111,8 @@ _MISSPELT: list[tuple[str, dict[str, Any]]] = [
 async def test_only_signed_in_callers_receive_suggestions(
     carrier: Carrier, query: str, variables: dict[str, Any]
 ) -> None:
-    told = json.dumps(await carrier.owner.send(query, **variables))
-    assert "Did you mean" in told
+    text = json.dumps(await carrier.owner.send(query, **variables))
+    assert "Did you mean" in text
     hidden = await Caller(carrier.url).send(query, **variables)
     assert hidden["errors"]
     assert "Did you mean" not in json.dumps(hidden)

@@ -14,7 +14,7 @@ LONG = 3_600.0  # seconds of work, after which a caller is slowed
 
 
 class Machine:
-    """A share with clocks of its own, and what was worked in which order."""
+    """A share with a clock of its own, and the order of the work."""
 
     def __init__(self) -> None:
         self.now = self.worked = 0.0
@@ -153,7 +153,7 @@ async def test_a_canceled_operation_passes_its_turn_to_the_next(machine: Machine
         for task in tasks[::2]:
             task.cancel()
     await some_turns(1)
-    tasks[1].cancel()  # about when its turn comes
+    tasks[1].cancel()  # about when its turn starts
     await asyncio.wait(tasks)
     assert [task.cancelled() for task in tasks[::2]] == [True] * 3
     assert set(machine.steps) >= {"3", "5"}

@@ -36,10 +36,12 @@ def test_a_field_that_can_fail_independently_is_nullable() -> None:
 
 
 def document(world: World, field: Field, arguments: dict[str, str]) -> str:
-    """Asks the field beside another of its object and beside another object."""
+    """Queries the field beside another of its object and beside another object."""
     reading = sdl_documents.Reading(world.ids, parts=False)
-    named = dict(reading._arguments(field.name, field.definition.args, None)) | arguments
-    passed = ", ".join(f"{name}: {value}" for name, value in named.items())
+    arguments_by_name = (
+        dict(reading._arguments(field.name, field.definition.args, None)) | arguments
+    )
+    passed = ", ".join(f"{name}: {value}" for name, value in arguments_by_name.items())
     inner = reading.whole(graphql.get_named_type(field.definition.type))
     text = f"failing: {field.name}{f'({passed})' if passed else ''}{inner}"
     ids = {kind: json.dumps(its.own) for kind, its in world.ids.items()}
@@ -57,8 +59,8 @@ async def ask(http: httpx2.AsyncClient, who: Who, query: str) -> dict[str, Any]:
     answer = await http.post(
         f"{who.asks.url}/graphql", json={"query": query}, headers=who.asks.headers
     )
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def require_partial(field: Field, answer: dict[str, Any]) -> None:
@@ -92,7 +94,7 @@ async def test_refused_arguments_do_not_affect_the_rest_of_the_response(
 
 
 def without_permission(world: World, field: Field) -> list[Who]:
-    """Those who are shown the object but not the field."""
+    """The callers that see the object but not the field."""
     if field.type == "Query":
         return [
             who

@@ -39,16 +39,16 @@ class World:
 
 @pytest.fixture
 async def world(carrier: Carrier) -> AsyncIterator[World]:
-    """An account in which there is something of most kinds, and those who may ask for it."""
+    """An account with objects of most kinds, and its callers."""
     owner = carrier.owner
     schema = graphql.build_client_schema(await owner.ask(graphql.get_introspection_query()))  # type: ignore[arg-type]
     customer, other = await carrier.customer(), await carrier.customer(channelLimit=None)
-    made = await owner.do(
+    carrier_node = await owner.do(
         "createCarrier", "Carrier", "id", name="A", reference=carrier.unique("c"), currency="EUR"
     )
     card = await owner.do("createRateCard", "RateCard", "id", name="Card", currency="EUR")
     viewer = await owner.ask("{ viewer { ... on Staff { id account { id } } } }")
-    ids = [customer, other, made["id"], card["id"], viewer["viewer"]["id"]]
+    ids = [customer, other, carrier_node["id"], card["id"], viewer["viewer"]["id"]]
     senders = [
         owner,
         Caller(carrier.url),
@@ -74,17 +74,17 @@ async def test_no_random_document_causes_an_internal_error_or_exceeds_the_limits
     sender = data.draw(st.sampled_from(world.senders))
     request = data.draw(random_documents.requests(world.schema, world.ids))
     answer = await world.send(sender, request)
-    told = answer.json()
-    assert answer.status_code in (200, 400), told
-    assert ("data" in told) == (answer.status_code == 200)
-    codes = [error["extensions"]["code"] for error in told.get("errors", ())]
-    assert "INTERNAL" not in codes, told
-    if "data" in told:
+    body = answer.json()
+    assert answer.status_code in (200, 400), body
+    assert ("data" in body) == (answer.status_code == 200)
+    codes = [error["extensions"]["code"] for error in body.get("errors", ())]
+    assert "INTERNAL" not in codes, body
+    if "data" in body:
         kind = None if sender.token is None else callers.Kind.STAFF
-        _require_within(request.query, told["extensions"]["cost"], limits.LIMITS[kind])
+        _require_within(request.query, body["extensions"]["cost"], limits.LIMITS[kind])
     if sender.token is None:
-        assert "Did you mean" not in json.dumps(told)
-        assert "__schema" not in (told.get("data") or {})
+        assert "Did you mean" not in json.dumps(body)
+        assert "__schema" not in (body.get("data") or {})
 
 
 def _require_within(query: str, cost: dict[str, Any], allowed: limits.Limits) -> None:
@@ -98,32 +98,32 @@ def _require_within(query: str, cost: dict[str, Any], allowed: limits.Limits) ->
 
 
 class _Spread:
-    """Fields, aliases and depth of a document, each fragment followed wherever it is spread."""
+    """Fields, aliases and depth of a document, with each fragment wherever it is spread."""
 
     def __init__(self, document: graphql.DocumentNode) -> None:
         self.document = document
         self.fragments = {
-            one.name.value: one
-            for one in document.definitions
-            if isinstance(one, graphql.FragmentDefinitionNode)
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, graphql.FragmentDefinitionNode)
         }
 
     def operation(self) -> tuple[int, int, int]:
         [operation] = [
-            one
-            for one in self.document.definitions
-            if isinstance(one, graphql.OperationDefinitionNode)
+            definition
+            for definition in self.document.definitions
+            if isinstance(definition, graphql.OperationDefinitionNode)
         ]
         return self.within(operation.selection_set)
 
     def within(self, selections: graphql.SelectionSetNode | None) -> tuple[int, int, int]:
         if selections is None:
             return 0, 0, 0
-        found = [self.one(selection) for selection in selections.selections]
+        parts = [self.one(selection) for selection in selections.selections]
         return (
-            sum(f for f, _, _ in found),
-            sum(a for _, a, _ in found),
-            max((d for _, _, d in found), default=0),
+            sum(f for f, _, _ in parts),
+            sum(a for _, a, _ in parts),
+            max((d for _, _, d in parts), default=0),
         )
 
     def one(self, node: graphql.SelectionNode) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""A refusal that can be retried says so in the status and in `Retry-After`."""
+"""A refusal that can be retried states it in the status and in `Retry-After`."""
 
 import pytest
 from graphql import GraphQLError

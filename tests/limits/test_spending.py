@@ -43,7 +43,7 @@ async def _post(caller: Caller, query: str, accept: str) -> httpx2.Response:
 
 
 async def _exhaust(caller: Caller) -> dict[str, Any]:
-    """Asks until it is refused; the refusal's extensions."""
+    """Sends requests until one is refused; the refusal's extensions."""
     while True:
         answer = await caller.send(DEAR)
         if "errors" in answer:

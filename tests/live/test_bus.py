@@ -19,16 +19,16 @@ TOPIC = topics.channels(1, None)
 
 @pytest.fixture
 async def open_bus(redis: Redis) -> AsyncIterator[bus.Bus]:
-    opened = bus.Bus(redis)
-    await opened.start()
+    new_bus = bus.Bus(redis)
+    await new_bus.start()
     try:
-        yield opened
+        yield new_bus
     finally:
-        await opened.close()
+        await new_bus.close()
 
 
 async def subscribed(redis: Redis, number: int) -> None:
-    """Waits until so many connections are subscribed."""
+    """Waits until `number` connections are subscribed."""
     async with asyncio.timeout(10):
         while await _subscribers(redis) != number:  # noqa: ASYNC110 - Redis tells nobody of it
             await asyncio.sleep(0.005)
@@ -39,8 +39,8 @@ async def _client_count(redis: Redis, kind: str) -> int:
 
 
 async def _subscribers(redis: Redis, topic: str = TOPIC) -> int:
-    found: list[tuple[bytes, int]] = await redis.pubsub_numsub(topic)
-    return int(found[0][1])
+    counts: list[tuple[bytes, int]] = await redis.pubsub_numsub(topic)
+    return int(counts[0][1])
 
 
 async def woken(changes: listeners.Listener, within: float = 5.0) -> None:
@@ -92,13 +92,13 @@ async def test_nothing_published_after_the_first_wake_is_missed(
 async def test_many_listeners_share_one_subscription_on_one_connection(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
-    async with open_bus.listen(TOPIC) as one, open_bus.listen(TOPIC) as other:
+    async with open_bus.listen(TOPIC) as first, open_bus.listen(TOPIC) as other:
         assert await _subscribers(redis) == 1
         assert await _client_count(redis, "pubsub") == 1
-        await woken(one)
+        await woken(first)
         await woken(other)
         await bus.publish(redis, TOPIC, 1)
-        await woken(one)
+        await woken(first)
         await woken(other)
 
 
@@ -125,7 +125,7 @@ async def test_leaving_and_immediately_returning_misses_nothing(
 async def test_a_flood_of_changes_is_coalesced_and_the_last_state_arrives(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
-    seen: list[int] = []
+    states: list[int] = []
     loop = asyncio.get_running_loop()
     wakes: list[float] = []
 
@@ -133,8 +133,8 @@ async def test_a_flood_of_changes_is_coalesced_and_the_last_state_arrives(
         async with open_bus.listen(TOPIC, max_interval=60) as changes:
             async for _ in changes:
                 wakes.append(loop.time())
-                seen.append(int(await redis.get("state") or 0))
-                if seen[-1] == 1_500:
+                states.append(int(await redis.get("state") or 0))
+                if states[-1] == 1_500:
                     return
 
     watching = asyncio.create_task(watch())
@@ -145,8 +145,8 @@ async def test_a_flood_of_changes_is_coalesced_and_the_last_state_arrives(
         await bus.publish(redis, TOPIC, sequence)
     async with asyncio.timeout(5):
         await watching
-    assert seen == sorted(seen)
-    assert len(seen) <= (wakes[-1] - began) * 10 + 3
+    assert states == sorted(states)
+    assert len(states) <= (wakes[-1] - began) * 10 + 3
     assert all(later - earlier > 0.09 for earlier, later in itertools.pairwise(wakes))
 
 
@@ -164,29 +164,29 @@ async def test_a_lost_connection_is_restored_and_wakes_every_listener(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     async with (
-        open_bus.listen(TOPIC, min_interval=0, max_interval=60) as one,
+        open_bus.listen(TOPIC, min_interval=0, max_interval=60) as first,
         open_bus.listen("other", min_interval=0, max_interval=60) as other,
     ):
-        await woken(one)
+        await woken(first)
         await woken(other)
         for sequence in range(3):
             await redis.client_kill_filter(_type="pubsub")
             await redis.publish(TOPIC, sequence)  # into nothing
-            await woken(one)
+            await woken(first)
             await woken(other)
             await subscribed(redis, 1)
             await bus.publish(redis, TOPIC, sequence)
-            await woken(one)
+            await woken(first)
 
 
 async def test_a_bus_started_without_redis_wakes_its_listeners_once_redis_is_available(
     redis: Redis, unused_tcp_port: int
 ) -> None:
     """A relay to the real Redis opens on the port only later, and closes again."""
-    opened = bus.Bus(_through(redis, unused_tcp_port))
-    await opened.start()
+    new_bus = bus.Bus(_through(redis, unused_tcp_port))
+    await new_bus.start()
     try:
-        async with opened.listen(TOPIC, min_interval=0, max_interval=60) as changes:
+        async with new_bus.listen(TOPIC, min_interval=0, max_interval=60) as changes:
             await woken(changes)
             await asleep(changes)
             for sequence in range(2):
@@ -197,10 +197,10 @@ async def test_a_bus_started_without_redis_wakes_its_listeners_once_redis_is_ava
                 relay.close()
                 await redis.client_kill_filter(_type="pubsub")
                 await relay.wait_closed()
-                await woken(changes)  # what was read last may no longer be so
+                await woken(changes)  # the last state may be out of date
                 await asleep(changes)
     finally:
-        await opened.close()
+        await new_bus.close()
 
 
 def _through(redis: Redis, port: int) -> Redis:
@@ -232,11 +232,11 @@ async def _relay(redis: Redis, port: int) -> asyncio.Server:
 
 
 async def test_closing_the_bus_ends_all_subscriptions(redis: Redis) -> None:
-    opened = bus.Bus(redis)
-    await opened.start()
-    async with opened.listen(TOPIC, min_interval=0) as changes:
+    new_bus = bus.Bus(redis)
+    await new_bus.start()
+    async with new_bus.listen(TOPIC, min_interval=0) as changes:
         await woken(changes)
-        await opened.close()
+        await new_bus.close()
         async with asyncio.timeout(5):
             assert [None async for _ in changes] == []
     assert await _client_count(redis, "pubsub") == 0
@@ -247,8 +247,8 @@ async def test_a_listener_gets_the_last_published_state_or_none_if_changes_may_b
 ) -> None:
     async with open_bus.listen(TOPIC, min_interval=0.1, max_interval=60) as changes:
         assert await anext(changes) is None
-        for said in (b"1", b"2", b"3"):
-            await redis.publish(TOPIC, said)
+        for content in (b"1", b"2", b"3"):
+            await redis.publish(TOPIC, content)
         await asyncio.sleep(0.05)
         assert await anext(changes) == b"3"
         await redis.client_kill_filter(_type="pubsub")
@@ -262,86 +262,86 @@ async def test_a_listener_gets_the_last_published_state_or_none_if_changes_may_b
 
 
 async def test_the_connection_to_an_unresponsive_redis_is_replaced() -> None:
-    """What is written to it fills the sockets on the way, and then waits."""
+    """Writes fill the sockets to the server, and then wait."""
     loop = asyncio.get_running_loop()
     with ExitStack() as sockets:
         hanging = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
         hanging.setblocking(False)
         port = hanging.getsockname()[1]
         away = Redis(port=port, lib_name=None, lib_version=None)
-        opened = bus.Bus(away, ping_every=0.1, silence=0.3)
-        await opened.start()
+        new_bus = bus.Bus(away, ping_every=0.1, silence=0.3)
+        await new_bus.start()
         try:
             more_than_fits = "t" * 20_000_000
-            async with asyncio.timeout(10), opened.listen(more_than_fits, max_interval=60):
+            async with asyncio.timeout(10), new_bus.listen(more_than_fits, max_interval=60):
                 for _ in range(4):
                     sockets.enter_context((await loop.sock_accept(hanging))[0])
         finally:
-            await opened.close()
+            await new_bus.close()
 
 
 async def test_a_redis_without_changes_that_answers_keeps_its_connection(
     redis: Redis,
 ) -> None:
-    opened = bus.Bus(redis, ping_every=0.1, silence=0.5)
-    await opened.start()
+    new_bus = bus.Bus(redis, ping_every=0.1, silence=0.5)
+    await new_bus.start()
     try:
-        async with opened.listen(TOPIC, min_interval=0, max_interval=60) as changes:
+        async with new_bus.listen(TOPIC, min_interval=0, max_interval=60) as changes:
             await woken(changes)
             await asleep(changes, 1.5)  # a new connection wakes all
     finally:
-        await opened.close()
+        await new_bus.close()
 
 
 @pytest.mark.parametrize("answer", [b"-NOPERM you may not\r\n", b"?\r\n"])
 async def test_after_an_error_or_an_invalid_reply_redis_is_retried_on_a_new_connection(
     answer: bytes,
 ) -> None:
-    answered = 0
+    answer_count = 0
 
     async def answer_oddly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal answered
+        nonlocal answer_count
         while await reader.read(65_536):
             writer.write(answer)
-            answered += 1
+            answer_count += 1
         writer.close()
 
     server = await asyncio.start_server(answer_oddly, "127.0.0.1", 0)
     away = Redis(port=server.sockets[0].getsockname()[1], lib_name=None, lib_version=None)
-    opened = bus.Bus(away)
+    new_bus = bus.Bus(away)
     try:
         async with server:
-            await opened.start()
+            await new_bus.start()
             async with asyncio.timeout(5):
-                while answered < 3:  # noqa: ASYNC110 - each is the first of a connection
+                while answer_count < 3:  # noqa: ASYNC110 - each is the first of a connection
                     await asyncio.sleep(0.01)
     finally:
-        await opened.close()
+        await new_bus.close()
 
 
 async def test_a_redis_that_refuses_is_retried_at_growing_intervals() -> None:
-    """One whose user may not subscribe, say, lets everybody in at first."""
+    """A server whose user may not subscribe, for example, first accepts every connection."""
     loop = asyncio.get_running_loop()
-    refused: list[float] = []
+    refused_at: list[float] = []
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65_536):
             writer.write(b"-NOPERM you may not\r\n")
-            refused.append(loop.time())
+            refused_at.append(loop.time())
         writer.close()
 
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     away = Redis(port=server.sockets[0].getsockname()[1], lib_name=None, lib_version=None)
-    opened = bus.Bus(away)
+    new_bus = bus.Bus(away)
     try:
         async with server:
-            await opened.start()
+            await new_bus.start()
             async with asyncio.timeout(10):
-                while len(refused) < 5:  # noqa: ASYNC110 - each is the first of a connection
+                while len(refused_at) < 5:  # noqa: ASYNC110 - each is the first of a connection
                     await asyncio.sleep(0.01)
     finally:
-        await opened.close()
-    assert refused[4] - refused[0] > 0.7  # 0.05 s, and each time twice as long
+        await new_bus.close()
+    assert refused_at[4] - refused_at[0] > 0.7  # 0.05 s, and each time twice as long
 
 
 def test_listeners_join_and_leave_while_redis_is_unavailable() -> None:
@@ -357,17 +357,17 @@ async def _come_and_go() -> None:
         writer.transport.abort()
 
     async def listen(turns: int) -> None:
-        async with opened.listen(f"t{turns}"):
+        async with new_bus.listen(f"t{turns}"):
             for _ in range(turns):
                 await asyncio.sleep(0)
 
     server = await asyncio.start_server(lose, "127.0.0.1", 0)
     away = Redis(port=server.sockets[0].getsockname()[1], lib_name=None, lib_version=None)
-    opened = bus.Bus(away)
+    new_bus = bus.Bus(away)
     try:
         async with server, asyncio.timeout(10), asyncio.TaskGroup() as group:
             for turns in range(300):  # all before there is a connection
                 group.create_task(listen(turns))
-            await opened.start()
+            await new_bus.start()
     finally:
-        await opened.close()
+        await new_bus.close()

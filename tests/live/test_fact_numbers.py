@@ -26,7 +26,7 @@ LOST: tuple[type[Exception], ...] = (ChangedMindError, *faults.UNAVAILABLE_ERROR
 
 
 async def attempt(customer: int | None, subject: int, fate: str, seconds: float) -> None:
-    """A transaction that inserts a fact, goes on for a while, and comes to that end."""
+    """A transaction that inserts a fact, lasts for a while, and ends that way."""
     async with db.transaction() as conn:
         kind = Kind.INVOICE_ISSUED
         await fact_log.insert(
@@ -57,11 +57,11 @@ async def write(chance: Random, subjects: "itertools.count[int]") -> list[tuple[
     return committed
 
 
-async def read(customer: int | None, limit: int, done: asyncio.Event) -> list[int | None]:
-    """Follows a stream while it is written to; the subjects, each number checked as it comes."""
+async def read(customer: int | None, limit: int, end: asyncio.Event) -> list[int | None]:
+    """Follows a stream during writes; the subjects, with each number checked as it arrives."""
     subjects: list[int | None] = []
     while True:
-        over = done.is_set()
+        over = end.is_set()
         page = await fact_log.read_after(
             ACCOUNT, customer, Kind.INVOICE_ISSUED, len(subjects), limit
         )
@@ -82,16 +82,16 @@ def of(customer: int, subjects: Sequence[int | None], who: dict[int | None, int 
 async def test_numbers_have_no_gap_and_appear_in_order_despite_rollbacks_and_kills(
     seed: int,
 ) -> None:
-    chance, subjects, done = Random(seed), itertools.count(1), asyncio.Event()
+    chance, subjects, end = Random(seed), itertools.count(1), asyncio.Event()
     readers = [
-        asyncio.create_task(read(customer, chance.randint(1, 5), done))
+        asyncio.create_task(read(customer, chance.randint(1, 5), end))
         for customer in (None, None, *CUSTOMERS)
     ]
-    written = await asyncio.gather(*(write(Random(chance.random()), subjects) for _ in range(4)))
-    done.set()
+    writes = await asyncio.gather(*(write(Random(chance.random()), subjects) for _ in range(4)))
+    end.set()
     whole, same, *each = await asyncio.gather(*readers)
     who: dict[int | None, int | None] = {
-        subject: customer for one in written for customer, subject in one
+        subject: customer for facts_of_writer in writes for customer, subject in facts_of_writer
     }
     assert whole == same
     assert sorted(whole, key=lambda subject: subject or 0) == sorted(who, key=lambda s: s or 0)
@@ -103,13 +103,13 @@ async def test_numbers_have_no_gap_and_appear_in_order_despite_rollbacks_and_kil
 @pytest.mark.usefixtures("database")
 async def test_each_kind_and_account_has_its_own_numbers() -> None:
     async with db.transaction() as conn:
-        made = [
+        numbers = [
             await fact_log.insert(conn, account, fact_log.NewFact(kind=kind, customer_id=1), NOW)
             for account in (1, 2)
             for kind in Kind
             for _ in range(2)
         ]
-    assert made == [1, 2] * 2 * len(Kind)
+    assert numbers == [1, 2] * 2 * len(Kind)
     assert await fact_log.last_number(3, None, Kind.INVOICE_ISSUED) == 0
 
 

@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 
 class Account:
-    """An account with two customers, whose checklists are said to change."""
+    """An account with two customers, whose checklist facts are inserted directly."""
 
     def __init__(self, account_id: int, customers: list[int]) -> None:
         self.id, self.customers = account_id, customers
@@ -51,7 +51,7 @@ class Account:
         return base.encode_id("Customer", self.id, self.customers[customer])
 
     async def happen(self, times: int, customer: int = 0) -> None:
-        """Facts of the customer, each with as many items open as its number says."""
+        """Facts of the customer, each with as many open items as its number."""
         for _ in range(times):
             async with db.transaction() as conn:
                 of = self.id, self.customers[customer]
@@ -76,26 +76,26 @@ async def account(database: str) -> Account:
 async def test_resuming_from_any_number_returns_exactly_the_rest(
     account: Account, redis: Redis
 ) -> None:
-    """Over several pages; the one of each page's edge is neither lost nor told twice."""
+    """Over several pages; the fact at the edge of a page is neither lost nor sent twice."""
     many = 2 * fact_feed.PAGE + 3
     await account.happen(many)
     for after in (0, 1, 2, 99, 100, 101, 199, 200, 201, 202, 203):
-        async with following(account.staff, redis, CHECKLISTS, after=after) as told:
-            rest = await told.take(many - after)
+        async with following(account.staff, redis, CHECKLISTS, after=after) as stream:
+            rest = await stream.take(many - after)
             assert [fact["number"] for fact in rest] == list(range(after + 1, many + 1))
             assert [fact["outstanding"] for fact in rest] == list(range(after + 1, many + 1))
-            assert told.marks == list(range(after + 1, many + 1))
+            assert stream.marks == list(range(after + 1, many + 1))
             if after in (0, 203):
-                assert await told.silent()
+                assert await stream.silent()
 
 
 async def test_without_a_number_only_new_facts_arrive(account: Account, redis: Redis) -> None:
     await account.happen(3)
-    async with following(account.staff, redis, CHECKLISTS) as told:
+    async with following(account.staff, redis, CHECKLISTS) as stream:
         await account.happen(2)
         await account.tell(redis)
-        assert await told.numbers(2) == [4, 5]
-        assert await told.silent()
+        assert await stream.numbers(2) == [4, 5]
+        assert await stream.silent()
 
 
 async def test_a_repeated_subscription_resumes_where_its_connection_was_interrupted(
@@ -105,35 +105,35 @@ async def test_a_repeated_subscription_resumes_where_its_connection_was_interrup
     for resumed, after, first in [(4, None, 5), (4, 2, 5), (2, 4, 5), (0, None, 1), (None, 4, 5)]:
         async with following(
             account.staff, redis, CHECKLISTS, resume_after=resumed, after=after
-        ) as told:
-            assert await told.numbers(1) == [first]
+        ) as stream:
+            assert await stream.numbers(1) == [first]
 
 
 @pytest.mark.parametrize("after", [4, -1, 2**53 - 1])
 async def test_an_unknown_number_is_refused(account: Account, redis: Redis, after: int) -> None:
     await account.happen(3)
-    async with following(account.staff, redis, CHECKLISTS, after=after) as told:
-        assert await told.code() == "BAD_AFTER"
-    async with following(account.staff, redis, CHECKLISTS, resume_after=after) as told:
-        assert await told.code() == "BAD_AFTER"
+    async with following(account.staff, redis, CHECKLISTS, after=after) as stream:
+        assert await stream.code() == "BAD_AFTER"
+    async with following(account.staff, redis, CHECKLISTS, resume_after=after) as stream:
+        assert await stream.code() == "BAD_AFTER"
 
 
 async def test_two_subscribers_receive_the_same_and_a_customer_has_its_own_stream(
     account: Account, redis: Redis
 ) -> None:
     async with (
-        following(account.staff, redis, CHECKLISTS) as one,
+        following(account.staff, redis, CHECKLISTS) as stream,
         following(account.key(Scope.LIVE_READ), redis, CHECKLISTS) as another,
         following(account.contact(1), redis, CHECKLISTS, after=0) as second,
     ):
         for customer in (0, 1, 0, 1, 1):
             await account.happen(1, customer)
             await account.tell(redis, customer)
-        told = await one.take(5)
-        assert told == await another.take(5)
+        events = await stream.take(5)
+        assert events == await another.take(5)
         first, other = account.global_id(0), account.global_id(1)
-        assert [fact["customerId"] for fact in told] == [first, other, first, other, other]
-        assert [fact["number"] for fact in told] == [1, 2, 3, 4, 5]
+        assert [fact["customerId"] for fact in events] == [first, other, first, other, other]
+        assert [fact["number"] for fact in events] == [1, 2, 3, 4, 5]
         assert await second.take(3) == [
             {"number": n, "customerId": other, "outstanding": n} for n in (1, 2, 3)
         ]
@@ -143,24 +143,25 @@ async def test_two_subscribers_receive_the_same_and_a_customer_has_its_own_strea
 async def test_a_fact_without_a_notification_arrives_within_six_seconds(
     account: Account, redis: Redis
 ) -> None:
-    """The process that made it was killed before it could tell, or its word was lost."""
-    async with following(account.staff, redis, CHECKLISTS) as told:
+    """The process that stored it was killed before it could notify, or its notification was
+    lost."""
+    async with following(account.staff, redis, CHECKLISTS) as stream:
         for number in (1, 2):
             await account.happen(1)
-            assert (await told.next(within=6))["number"] == number
+            assert (await stream.next(within=6))["number"] == number
 
 
 async def test_facts_created_while_redis_is_unavailable_arrive_once_it_is_back(
     account: Account, redis: Redis
 ) -> None:
-    async with following(account.staff, redis, CHECKLISTS) as told:
+    async with following(account.staff, redis, CHECKLISTS) as stream:
         for number in range(1, 4):
             await redis.flushall()
             await redis.client_kill_filter(_type="pubsub")
             await account.happen(1)
             await account.tell(redis)
-            assert (await told.next())["number"] == number
-        assert await told.silent()
+            assert (await stream.next())["number"] == number
+        assert await stream.silent()
 
 
 async def test_creating_a_fact_does_not_need_redis(account: Account) -> None:
@@ -171,7 +172,7 @@ async def test_creating_a_fact_does_not_need_redis(account: Account) -> None:
 async def test_subscribers_stay_connected_while_the_database_is_unavailable(
     account: Account, redis: Redis
 ) -> None:
-    async with following(account.staff, redis, CHECKLISTS) as told:
+    async with following(account.staff, redis, CHECKLISTS) as stream:
         for number in range(1, 4):
             async with db.connection() as conn:
                 await conn.execute(
@@ -182,7 +183,7 @@ async def test_subscribers_stay_connected_while_the_database_is_unavailable(
             await asyncio.sleep(0.2)
             await account.happen(1)
             await account.tell(redis)
-            assert (await told.next())["number"] == number
+            assert (await stream.next())["number"] == number
 
 
 async def test_each_subscriber_receives_only_what_it_may_see(
@@ -212,16 +213,16 @@ async def test_each_subscriber_receives_only_what_it_may_see(
         (stranger.contact(0), mine, CHECKLISTS, "NOT_FOUND"),
     ]
     for caller, customer, query, answer in cases:
-        async with following(caller, redis, query, customer=customer, after=0) as told:
+        async with following(caller, redis, query, customer=customer, after=0) as stream:
             if isinstance(answer, str):
-                assert await told.code() == answer, (caller, customer)
+                assert await stream.code() == answer, (caller, customer)
             else:
-                assert await told.numbers(answer) == list(range(1, answer + 1))
-                assert await told.silent(0.15), (caller, customer)
+                assert await stream.numbers(answer) == list(range(1, answer + 1))
+                assert await stream.silent(0.15), (caller, customer)
 
 
 async def test_facts_require_signing_in(account: Account, redis: Redis) -> None:
-    nobody: callers.Caller | None = None
+    anonymous: callers.Caller | None = None
     for query in (CHECKLISTS, INVOICES):
-        async with following(nobody, redis, query) as told:
-            assert await told.code() == "UNAUTHENTICATED"
+        async with following(anonymous, redis, query) as stream:
+            assert await stream.code() == "UNAUTHENTICATED"

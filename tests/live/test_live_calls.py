@@ -28,16 +28,16 @@ async def tell(redis: Redis, *events: calls.LiveEvent | calls.Beat) -> channels.
 
 
 async def count(redis: Redis, customer: int | None = 1) -> dict[int | None, int]:
-    """Calls by carrier; adding up to the calls in use is checked on the way."""
-    shown = await channels.read(redis, ACCOUNT, customer)
-    assert shown.in_use == sum(n for _, n in shown.by_carrier)
-    assert all(n > 0 for _, n in shown.by_carrier)
-    return dict(shown.by_carrier)
+    """Calls by carrier; their sum must be the calls in use."""
+    state = await channels.read(redis, ACCOUNT, customer)
+    assert state.in_use == sum(n for _, n in state.by_carrier)
+    assert all(n > 0 for _, n in state.by_carrier)
+    return dict(state.by_carrier)
 
 
 async def test_no_call_is_active_before_the_first_event(redis: Redis) -> None:
-    shown = await channels.read(redis, ACCOUNT, None)
-    assert (shown.in_use, shown.cps, shown.by_carrier) == (0, 0.0, ())
+    state = await channels.read(redis, ACCOUNT, None)
+    assert (state.in_use, state.cps, state.by_carrier) == (0, 0.0, ())
 
 
 async def test_a_start_adds_a_call_and_an_end_removes_it(redis: Redis, switch: Switch) -> None:
@@ -61,22 +61,22 @@ async def test_another_account_sees_nothing(redis: Redis, switch: Switch) -> Non
 
 
 async def test_the_same_call_id_on_two_switches_is_two_calls(redis: Redis) -> None:
-    one, other = Switch("edge-1"), Switch("edge-2")
-    await tell(redis, one.start("a"), other.start("a"))
+    first, other = Switch("edge-1"), Switch("edge-2")
+    await tell(redis, first.start("a"), other.start("a"))
     assert await count(redis) == {1: 2}
-    await tell(redis, one.end("a"))
+    await tell(redis, first.end("a"))
     assert await count(redis) == {1: 1}
 
 
 @pytest.mark.parametrize("boot", [7, None])
 async def test_a_repeated_event_counts_once(redis: Redis, boot: int | None) -> None:
     switch = Switch(boot=boot)
-    started, ended = switch.start("a"), switch.end("a")
-    await tell(redis, started, started)
-    await tell(redis, started)
+    start, ended = switch.start("a"), switch.end("a")
+    await tell(redis, start, start)
+    await tell(redis, start)
     assert await count(redis) == {1: 1}
     await tell(redis, ended, ended)
-    await tell(redis, started)
+    await tell(redis, start)
     await tell(redis, ended)
     assert await count(redis) == {}
 
@@ -84,10 +84,10 @@ async def test_a_repeated_event_counts_once(redis: Redis, boot: int | None) -> N
 @pytest.mark.parametrize("late", ["start", "ringing", "answer"])
 async def test_an_end_before_its_start_leaves_a_tombstone(redis: Redis, late: str) -> None:
     switch = Switch()
-    said = getattr(switch, late)("a")
+    event = getattr(switch, late)("a")
     await tell(redis, switch.end("a"))
     assert await count(redis) == {}
-    await tell(redis, said)
+    await tell(redis, event)
     assert await count(redis) == {}
 
 
@@ -96,16 +96,16 @@ async def test_a_ringing_or_answered_call_is_active_before_its_start_arrives(
     redis: Redis, first: str
 ) -> None:
     switch = Switch()
-    started = switch.start("a")
+    start = switch.start("a")
     await tell(redis, getattr(switch, first)("a"))
     assert await count(redis) == {1: 1}
-    await tell(redis, started)
+    await tell(redis, start)
     assert await count(redis) == {1: 1}
 
 
 async def test_a_late_ringing_event_changes_nothing(redis: Redis, switch: Switch) -> None:
-    started, ringing = switch.start("a"), switch.ringing("a")
-    await tell(redis, started, switch.answer("a"))
+    start, ringing = switch.start("a"), switch.ringing("a")
+    await tell(redis, start, switch.answer("a"))
     before = await channels.read(redis, ACCOUNT, 1)
     await tell(redis, ringing)
     assert await channels.read(redis, ACCOUNT, 1, before.as_of) == before
@@ -127,18 +127,18 @@ async def test_between_the_legs_of_a_failover_a_call_has_no_carrier(
 async def test_a_leg_that_starts_before_the_previous_leg_ends_counts_once(
     redis: Redis, switch: Switch
 ) -> None:
-    started, ended = switch.start("a", carrier=5), switch.end("a", carrier=5, final=False)
-    await tell(redis, started, switch.start("a", carrier=6, leg=1))
+    start, ended = switch.start("a", carrier=5), switch.end("a", carrier=5, final=False)
+    await tell(redis, start, switch.start("a", carrier=6, leg=1))
     assert await count(redis) == {6: 1}
     await tell(redis, ended)
     assert await count(redis) == {6: 1}
 
 
 async def test_a_leg_that_ended_before_it_started_stays_ended(redis: Redis, switch: Switch) -> None:
-    started = switch.start("a", carrier=5)
+    start = switch.start("a", carrier=5)
     await tell(redis, switch.end("a", carrier=5, final=False))
     assert await count(redis) == {}
-    await tell(redis, started)
+    await tell(redis, start)
     assert await count(redis) == {None: 1}
 
 
@@ -180,9 +180,9 @@ async def test_a_tombstone_expires(redis: Redis, switch: Switch) -> None:
 
 
 async def test_a_batch_of_10000_events_is_applied_completely(redis: Redis, switch: Switch) -> None:
-    said = [switch.start(f"c{i}", customer=i % 7 + 1, carrier=i % 3) for i in range(6_000)]
-    said += [switch.end(f"c{i}") for i in range(4_000)]
-    applied = await tell(redis, *said, switch.beat(2_000))
+    events = [switch.start(f"c{i}", customer=i % 7 + 1, carrier=i % 3) for i in range(6_000)]
+    events += [switch.end(f"c{i}") for i in range(4_000)]
+    applied = await tell(redis, *events, switch.beat(2_000))
     assert applied.snapshot_wanted == {}
     assert sum((await count(redis, None)).values()) == 2_000
     assert sum([sum((await count(redis, c)).values()) for c in range(1, 8)]) == 2_000
@@ -207,8 +207,8 @@ async def test_a_lease_that_is_not_renewed_expires_and_is_published(
     await tell(redis, switch.start("a", customer=3))
     assert await channels.sweep(redis, ACCOUNT, after(LEASE - 1)) == ()
     assert await count(redis, 3) == {1: 1}
-    lost = await channels.sweep(redis, ACCOUNT, after(LEASE))
-    assert lost == (calls.LostCall("edge-1", "a", 3, NOW, "LEASE"),)
+    lost_calls = await channels.sweep(redis, ACCOUNT, after(LEASE))
+    assert lost_calls == (calls.LostCall("edge-1", "a", 3, NOW, "LEASE"),)
     assert await count(redis, 3) == {}
     assert await channels.sweep(redis, ACCOUNT, after(LEASE)) == ()
 
@@ -216,8 +216,8 @@ async def test_a_lease_that_is_not_renewed_expires_and_is_published(
 async def test_an_event_renews_the_lease_of_its_call(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"), switch.start("b"))
     await channels.apply(redis, ACCOUNT, [switch.answer("a")], after(60))
-    lost = await channels.sweep(redis, ACCOUNT, after(LEASE))
-    assert [each.call_id for each in lost] == ["b"]
+    lost_calls = await channels.sweep(redis, ACCOUNT, after(LEASE))
+    assert [each.call_id for each in lost_calls] == ["b"]
 
 
 async def test_a_beat_with_the_same_count_renews_all_leases_and_a_different_count_does_not(
@@ -241,11 +241,11 @@ async def test_only_a_newer_event_restores_a_call_whose_lease_expired(
     redis: Redis, boot: int | None
 ) -> None:
     switch = Switch(boot=boot)
-    started = switch.start("a")
-    await tell(redis, started)
+    start = switch.start("a")
+    await tell(redis, start)
     late = after(LEASE)
     await channels.sweep(redis, ACCOUNT, late)
-    await tell(redis, started)
+    await tell(redis, start)
     assert await count(redis) == {}
     switch.at = LEASE
     await channels.apply(redis, ACCOUNT, [switch.answer("a")], late)
@@ -258,11 +258,11 @@ async def test_only_a_newer_event_restores_a_call_whose_lease_expired(
 async def test_cps_counts_the_first_starts_of_the_last_10_full_seconds(
     redis: Redis, switch: Switch
 ) -> None:
-    said = [switch.start(f"c{i}") for i in range(20)]
-    said += [switch.ringing("c0"), switch.start("c0", leg=1), switch.end("c1")]
-    await channels.apply(redis, ACCOUNT, said, NOW)
-    shown = [(await channels.read(redis, ACCOUNT, 1, after(s))).cps for s in (0.9, 1, 10.9, 11)]
-    assert shown == [0.0, 2.0, 2.0, 0.0]
+    events = [switch.start(f"c{i}") for i in range(20)]
+    events += [switch.ringing("c0"), switch.start("c0", leg=1), switch.end("c1")]
+    await channels.apply(redis, ACCOUNT, events, NOW)
+    rates = [(await channels.read(redis, ACCOUNT, 1, after(s))).cps for s in (0.9, 1, 10.9, 11)]
+    assert rates == [0.0, 2.0, 2.0, 0.0]
 
 
 async def test_a_cps_that_changes_by_itself_is_a_new_state(redis: Redis, switch: Switch) -> None:
@@ -276,38 +276,39 @@ async def test_a_cps_that_changes_by_itself_is_a_new_state(redis: Redis, switch:
 async def test_a_backlog_does_not_count_in_the_current_cps(redis: Redis) -> None:
     switch = Switch(at=-600)
     await tell(redis, *[switch.start(f"c{i}") for i in range(10)])
-    shown = await channels.read(redis, ACCOUNT, 1, after(1))
-    assert (shown.in_use, shown.cps) == (10, 0.0)
+    state = await channels.read(redis, ACCOUNT, 1, after(1))
+    assert (state.in_use, state.cps) == (10, 0.0)
 
 
 # Any order ---------------------------------------------------------------------------------------
 
 
 def _whole_story(switch: Switch, call: str, legs: int, ended: bool) -> list[calls.LiveEvent]:
-    said = []
+    events = []
     for leg in range(legs):
         last = leg == legs - 1
         where = {"call": call, "customer": 1, "carrier": leg + 1, "leg": leg}
-        said += [switch.start(**where), switch.ringing(**where)]  # type: ignore[arg-type]
+        events += [switch.start(**where), switch.ringing(**where)]  # type: ignore[arg-type]
         if not last or ended:
-            said.append(switch.end(**where, final=last))  # type: ignore[arg-type]
-    return said
+            events.append(switch.end(**where, final=last))  # type: ignore[arg-type]
+    return events
 
 
 @st.composite
 def _stories(draw: st.DrawFn) -> tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]:
-    """What a switch says of some calls, in order; and the same, shuffled, doubled, in batches."""
+    """The events of a switch for some calls, in order; and the same, shuffled, doubled, in
+    batches."""
     switch = Switch(boot=draw(st.sampled_from([7, None])))
     shapes = draw(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=4))
-    said = list(
+    events = list(
         itertools.chain.from_iterable(
             _whole_story(switch, f"c{i}", legs, ended) for i, (legs, ended) in enumerate(shapes)
         )
     )
-    again = draw(st.lists(st.sampled_from(said), max_size=6))
-    shuffled = draw(st.permutations(said + again))
+    again = draw(st.lists(st.sampled_from(events), max_size=6))
+    shuffled = draw(st.permutations(events + again))
     size = draw(st.integers(1, 5))
-    return said, [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
+    return events, [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -315,7 +316,7 @@ def _stories(draw: st.DrawFn) -> tuple[list[calls.LiveEvent], list[list[calls.Li
 def test_events_in_any_order_and_repetition_give_the_same_state(
     services: Services, story: tuple[list[calls.LiveEvent], list[list[calls.LiveEvent]]]
 ) -> None:
-    said, batches = story
+    events, batches = story
 
     async def result(deliveries: list[list[calls.LiveEvent]]) -> object:
         redis = Redis.from_url(services.redis_url)
@@ -323,11 +324,11 @@ def test_events_in_any_order_and_repetition_give_the_same_state(
             await redis.flushdb()
             for batch in deliveries:
                 await tell(redis, *batch)
-                shown = await count(redis)
-                assert sum(shown.values()) <= len({event.call_id for event in said})
+                counts = await count(redis)
+                assert sum(counts.values()) <= len({event.call_id for event in events})
             return await count(redis)
         finally:
             await redis.flushdb()
             await redis.aclose()
 
-    assert asyncio.run(result(batches)) == asyncio.run(result([said]))
+    assert asyncio.run(result(batches)) == asyncio.run(result([events]))

@@ -54,21 +54,21 @@ class Line:
         if self.alive:
             call = self.alive[n % len(self.alive)]
             if call.carrier is not None:
-                said = self.switch.answer if n % 2 else self.switch.ringing
-                self.sent.append(said(call.id, call.customer, call.carrier, call.leg))
+                event = self.switch.answer if n % 2 else self.switch.ringing
+                self.sent.append(event(call.id, call.customer, call.carrier, call.leg))
 
     def fail_over(self, n: int) -> None:
-        """Ends the leg that is up or, between two, starts the next."""
+        """Ends the current leg or, between two, starts the next."""
         if not self.alive:
             return
         call = self.alive[n % len(self.alive)]
         if call.carrier is None:
             call.leg, call.carrier = call.leg + 1, n % 4
-            said = self.switch.start(call.id, call.customer, call.carrier, call.leg)
+            event = self.switch.start(call.id, call.customer, call.carrier, call.leg)
         else:
-            said = self.switch.end(call.id, call.customer, call.carrier, call.leg, final=False)
+            event = self.switch.end(call.id, call.customer, call.carrier, call.leg, final=False)
             call.carrier = None
-        self.sent.append(said)
+        self.sent.append(event)
 
     def hang_up(self, n: int) -> None:
         if self.alive:
@@ -85,8 +85,8 @@ class Line:
             self.sent.pop(n % len(self.sent))
 
     def take_snapshot(self, n: int = 0) -> None:
-        listed = [up(c.id, c.customer, c.carrier or 0, c.leg) for c in self.alive]
-        self.snapshots.append(self.switch.snapshot(*listed))
+        calls_of_snapshot = [up(c.id, c.customer, c.carrier or 0, c.leg) for c in self.alive]
+        self.snapshots.append(self.switch.snapshot(*calls_of_snapshot))
 
     def restart(self, n: int) -> None:
         if self.switch.boot is not None:
@@ -96,7 +96,7 @@ class Line:
         self._lose_all(n)
 
     def fail_back(self, n: int) -> None:
-        """An earlier start goes on, with its own numbers or from 1."""
+        """An earlier start continues, with its own numbers or from 1."""
         if self.switch.boot is not None and self.seqs:
             self.seqs[self.switch.boot] = self.switch.seq
             self.switch.boot = sorted(self.seqs)[n % len(self.seqs)]
@@ -109,7 +109,7 @@ class Line:
         self._lose_all(n)
 
     def _lose_all(self, n: int) -> None:
-        """What was on its way is lost; some calls live on."""
+        """Events in transit are lost; some calls continue."""
         self.alive = [call for i, call in enumerate(self.alive) if n >> i & 1]
         self.sent, self.heard = [], []
 
@@ -129,7 +129,7 @@ class World:
         return await channels.apply_snapshot(self.redis, ACCOUNT, snapshot, after(self.time))
 
     async def deliver(self, line: Line, n: int) -> None:
-        """Some of what is on its way, in some order, some of it again."""
+        """Some of the events in transit, in some order, some of them twice."""
         now = [event for i, event in enumerate(line.sent) if n >> i % 8 & 1]
         line.sent = [event for event in line.sent if event not in now]
         again = line.heard[n % 3 :: 3] if n % 2 else []
@@ -155,8 +155,8 @@ class World:
         line.sent = []
         self.tick(6)
         line.beat()
-        wanted = await self.say([line.sent.pop()])
-        if line.switch.name not in wanted:
+        result = await self.say([line.sent.pop()])
+        if line.switch.name not in result:
             assert await self.counted(line) == len(line.alive)
 
     async def repair(self, line: Line, n: int = 0) -> None:
@@ -165,7 +165,7 @@ class World:
         line.take_snapshot()
         assert await self.show(line.snapshots[-1]) is not None
         assert await self.counted(line) == len(line.alive)
-        if line.switch.boot is not None:  # what is told again was told before
+        if line.switch.boot is not None:  # a repeated event was delivered before
             await self.say(list(line.heard))
         else:
             self.tick(1)
@@ -174,8 +174,8 @@ class World:
         assert await self.counted(line) == len(line.alive)
 
     async def repair_itself(self, line: Line) -> None:
-        """It beats, and sends the snapshots that are wanted of it: within 30 s the count is right,
-        and it stays right."""
+        """The switch beats, and sends the snapshots that are requested: within 30 s the count is
+        right, and it remains right."""
         line.heard += line.sent
         await self.say(line.sent)
         line.sent = []
@@ -206,20 +206,20 @@ class World:
         """Adds up, and a state that differs has a higher sequence."""
         scopes = (None, *CUSTOMERS)
         now = {scope: await channels.read(self.redis, ACCOUNT, scope) for scope in scopes}
-        assert all(shown.in_use >= 0 for shown in now.values())
+        assert all(state.in_use >= 0 for state in now.values())
         assert now[None].in_use == sum(now[customer].in_use for customer in CUSTOMERS)
         carriers: Counter[int | None] = Counter()
         for customer in CUSTOMERS:
             carriers.update(dict(now[customer].by_carrier))
         assert carriers == Counter(dict(now[None].by_carrier))
-        for scope, shown in now.items():
-            assert shown.in_use == sum(count for _, count in shown.by_carrier)
-            assert all(count > 0 for _, count in shown.by_carrier)
+        for scope, state in now.items():
+            assert state.in_use == sum(count for _, count in state.by_carrier)
+            assert all(count > 0 for _, count in state.by_carrier)
             before = self.shown.get(scope)
             if before is not None:
-                same = _content(before) == _content(shown)
-                assert shown.sequence > before.sequence or (
-                    same and shown.sequence == before.sequence
+                same = _content(before) == _content(state)
+                assert state.sequence > before.sequence or (
+                    same and state.sequence == before.sequence
                 )
         self.shown = now
 
@@ -232,8 +232,8 @@ class World:
         )
 
 
-def _content(shown: channels.Channels) -> tuple[object, ...]:
-    return shown.in_use, shown.by_carrier, shown.cps
+def _content(state: channels.Channels) -> tuple[object, ...]:
+    return state.in_use, state.by_carrier, state.cps
 
 
 _LINE_STEPS: tuple[Callable[[Line, int], None], ...] = (

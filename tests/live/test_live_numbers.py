@@ -35,10 +35,10 @@ async def test_a_new_switch_without_numbers_needs_a_snapshot(redis: Redis) -> No
 async def test_numbers_out_of_order_within_or_between_batches_are_no_gap(
     redis: Redis, switch: Switch
 ) -> None:
-    said = [switch.start(f"c{i}") for i in range(9)]
-    await tell(redis, said[0])
-    await tell(redis, *said[8:4:-1])
-    assert await tell(redis, *said[4:0:-1], at=4.9) == {}
+    events = [switch.start(f"c{i}") for i in range(9)]
+    await tell(redis, events[0])
+    await tell(redis, *events[8:4:-1])
+    assert await tell(redis, *events[4:0:-1], at=4.9) == {}
     assert await tell(redis, switch.beat(9), at=60) == {}
 
 
@@ -59,11 +59,11 @@ async def test_a_gap_of_more_than_1000_requests_a_snapshot_immediately(
 
 
 async def test_a_second_gap_has_its_own_5_seconds(redis: Redis, switch: Switch) -> None:
-    said = [switch.start(f"c{i}") for i in range(6)]
-    await tell(redis, said[0], said[2])  # 2 is missing
-    await tell(redis, said[1], said[4], at=4)  # no more; now 4 is
-    assert await tell(redis, said[5], at=6) == {}
-    assert await tell(redis, said[5], at=9) == {"edge-1": "HOLE"}
+    events = [switch.start(f"c{i}") for i in range(6)]
+    await tell(redis, events[0], events[2])  # 2 is missing
+    await tell(redis, events[1], events[4], at=4)  # 3 no longer; now 4 is missing
+    assert await tell(redis, events[5], at=6) == {}
+    assert await tell(redis, events[5], at=9) == {"edge-1": "HOLE"}
 
 
 async def test_every_response_requests_a_snapshot_until_it_arrives(
@@ -81,10 +81,10 @@ async def test_every_response_requests_a_snapshot_until_it_arrives(
 async def test_repeated_events_beyond_a_gap_change_nothing(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.beat(0))
     switch.seq += 1
-    started = switch.start("a")
-    await tell(redis, started, switch.end("a"))
+    start = switch.start("a")
+    await tell(redis, start, switch.end("a"))
     await channels.sweep(redis, ACCOUNT, after(960))  # the tombstone is forgotten
-    await tell(redis, started, at=960)
+    await tell(redis, start, at=960)
     assert await count(redis) == {}
 
 
@@ -125,9 +125,9 @@ async def test_a_beat_overtaken_by_later_events_is_not_compared(
 async def test_a_beat_that_only_repeats_the_last_number_is_compared(
     redis: Redis, switch: Switch
 ) -> None:
-    said = switch.start("a")
-    await tell(redis, said)
-    again = calls.Beat("edge-1", 2, NOW, said.event_number, LEASE)
+    event = switch.start("a")
+    await tell(redis, event)
+    again = calls.Beat("edge-1", 2, NOW, event.event_number, LEASE)
     assert await tell(redis, again) == {"edge-1": "DIFFERS"}
 
 
@@ -142,27 +142,27 @@ async def test_a_switch_without_calls_can_send_a_beat_before_its_first_event(red
 async def test_every_change_increases_the_sequence_and_is_published_only_to_its_scopes(
     redis: Redis, switch: Switch
 ) -> None:
-    async with redis.pubsub() as heard:
-        await heard.subscribe(*(topics.channels(ACCOUNT, c) for c in (None, 1, 2)))
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(*(topics.channels(ACCOUNT, c) for c in (None, 1, 2)))
         for _ in range(3):
-            await heard.get_message(timeout=5)
+            await pubsub.get_message(timeout=5)
         await tell(redis, switch.start("a", customer=1))
         await tell(redis, switch.ringing("a", customer=1))
         await tell(redis, switch.end("a", customer=1))
-        messages = [await heard.get_message(timeout=0.2) for _ in range(5)]
-    told = [
+        messages = [await pubsub.get_message(timeout=0.2) for _ in range(5)]
+    stream = [
         (m["channel"].decode(), channels.decode_state(m["data"]).sequence)
         for m in messages
         if m is not None
     ]
-    assert sorted({topic for topic, _ in told}) == [
+    assert sorted({topic for topic, _ in stream}) == [
         topics.channels(ACCOUNT, None),
         topics.channels(ACCOUNT, 1),
     ]
-    for topic in {topic for topic, _ in told}:
-        first, second = [sequence for name, sequence in told if name == topic]
+    for topic in {topic for topic, _ in stream}:
+        first, second = [sequence for name, sequence in stream if name == topic]
         assert first < second
-    assert (await channels.read(redis, ACCOUNT, 1)).sequence >= max(s for _, s in told)
+    assert (await channels.read(redis, ACCOUNT, 1)).sequence >= max(s for _, s in stream)
 
 
 async def test_a_sequence_is_the_redis_time_in_microseconds_or_the_previous_plus_one(
@@ -170,9 +170,9 @@ async def test_a_sequence_is_the_redis_time_in_microseconds_or_the_previous_plus
 ) -> None:
     seconds, micros = await redis.time()
     await tell(redis, switch.start("a"))
-    shown = (await channels.read(redis, ACCOUNT, 1)).sequence
-    assert 0 <= shown - (seconds * 1_000_000 + micros) < 10_000_000
-    ahead = shown + 3_600_000_000
+    sequence = (await channels.read(redis, ACCOUNT, 1)).sequence
+    assert 0 <= sequence - (seconds * 1_000_000 + micros) < 10_000_000
+    ahead = sequence + 3_600_000_000
     await redis.hset("live:{a1}:gauge:1", "sequence", str(ahead))  # type: ignore[misc]
     await tell(redis, switch.end("a"))
     assert (await channels.read(redis, ACCOUNT, 1)).sequence == ahead + 1

@@ -24,9 +24,11 @@ async def test_after_a_snapshot_the_count_equals_that_of_the_snapshot(
     switch = Switch(boot=boot)
     await tell(redis, *[switch.start(f"c{i}") for i in range(5)])
     switch.at = 1
-    lost = await show(redis, switch.snapshot(up("c1"), up("c2"), up("new", customer=2, carrier=9)))
-    assert {each.call_id for each in lost} == {"c0", "c3", "c4"}
-    assert {each.reason for each in lost} == {"SNAPSHOT"}
+    lost_calls = await show(
+        redis, switch.snapshot(up("c1"), up("c2"), up("new", customer=2, carrier=9))
+    )
+    assert {each.call_id for each in lost_calls} == {"c0", "c3", "c4"}
+    assert {each.reason for each in lost_calls} == {"SNAPSHOT"}
     assert await count(redis) == {1: 2, 9: 1}
     assert await tell(redis, switch.beat(3)) == {}
 
@@ -45,15 +47,15 @@ async def test_a_snapshot_keeps_calls_newer_than_itself(redis: Redis, boot: int 
 async def test_a_snapshot_closes_a_gap_but_not_a_later_gap(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.start("a"))
     switch.start("lost on the way")
-    taken = switch.snapshot(up("a"), up("lost on the way"))
+    snapshot = switch.snapshot(up("a"), up("lost on the way"))
     third, fourth = switch.answer("a"), switch.beat(2)
     await tell(redis, fourth)
-    await show(redis, taken)
+    await show(redis, snapshot)
     assert await tell(redis, third, at=60) == {}
     assert await tell(redis, switch.beat(2), at=60) == {}
     switch.seq += 1
     await tell(redis, switch.beat(2), at=60)
-    await show(redis, taken, at=61)
+    await show(redis, snapshot, at=61)
     assert await tell(redis, switch.beat(2), at=66) == {"edge-1": "HOLE"}
 
 
@@ -108,9 +110,9 @@ async def test_a_listed_call_is_active_even_if_only_the_end_of_a_leg_was_receive
     redis: Redis, switch: Switch
 ) -> None:
     switch.seq = 1  # its start is lost
-    taken = switch.snapshot(up("a"))
+    snapshot = switch.snapshot(up("a"))
     await tell(redis, switch.end("a", final=False))
-    await show(redis, taken)
+    await show(redis, snapshot)
     assert await count(redis) == {None: 1}
 
 
@@ -162,9 +164,9 @@ async def test_a_call_removed_by_a_snapshot_stays_removed_when_its_end_arrives(
 
 
 async def test_a_snapshot_of_one_switch_keeps_the_calls_of_another(redis: Redis) -> None:
-    one, other = Switch("edge-1"), Switch("edge-2")
-    await tell(redis, one.start("a"), other.start("a"))
-    await show(redis, one.snapshot())
+    first, other = Switch("edge-1"), Switch("edge-2")
+    await tell(redis, first.start("a"), other.start("a"))
+    await show(redis, first.snapshot())
     assert await count(redis) == {1: 1}
 
 
@@ -172,8 +174,10 @@ async def test_a_snapshot_of_thousands_of_calls_is_applied_atomically(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, *[switch.start(f"old{i}") for i in range(2_500)])
-    lost = await show(redis, switch.snapshot(*[up(f"new{i}", i % 3 + 1) for i in range(3_000)]))
-    assert len(lost) == 2_500
+    lost_calls = await show(
+        redis, switch.snapshot(*[up(f"new{i}", i % 3 + 1) for i in range(3_000)])
+    )
+    assert len(lost_calls) == 2_500
     assert await count(redis) == {1: 3_000}
     assert await count(redis, 1) == {1: 1_000}
 
@@ -188,8 +192,8 @@ async def test_calls_of_an_earlier_boot_stay_until_a_snapshot_omits_them(
     fresh = Switch(boot=8)
     assert await tell(redis, fresh.start("new")) == {"edge-1": "RESTARTED"}
     assert await count(redis) == {1: 3}
-    lost = await show(redis, fresh.snapshot(up("lives on"), up("new")))
-    assert lost == (calls.LostCall("edge-1", "is gone", 2, NOW, "SNAPSHOT"),)
+    lost_calls = await show(redis, fresh.snapshot(up("lives on"), up("new")))
+    assert lost_calls == (calls.LostCall("edge-1", "is gone", 2, NOW, "SNAPSHOT"),)
     assert await count(redis) == {1: 2}
     assert await tell(redis, fresh.beat(2)) == {}
 

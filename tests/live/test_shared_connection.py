@@ -15,26 +15,26 @@ from tests.support.silent_network import Wire
 
 @pytest.fixture
 async def wire(services: Any) -> AsyncIterator[Wire]:
-    async with Wire(services.redis_url).opened() as wire:
+    async with Wire(services.redis_url).open() as wire:
         yield wire
 
 
-async def _echoed(reading: SharedConnection, said: bytes) -> bytes:
-    answer: bytes = await reading.execute_command("ECHO", said)
+async def _echo(reading: SharedConnection, content: bytes) -> bytes:
+    answer: bytes = await reading.execute_command("ECHO", content)
     return answer
 
 
-async def _is_answered(reading: SharedConnection, said: bytes) -> bool:
+async def _is_answered(reading: SharedConnection, content: bytes) -> bool:
     try:
-        return await _echoed(reading, said) == said
+        return await _echo(reading, content) == content
     except (RedisError, OSError):
         return False
 
 
 async def test_concurrent_requests_get_their_own_replies_over_one_connection(redis: Redis) -> None:
-    said = [str(n).encode() for n in range(200)]
+    contents = [str(n).encode() for n in range(200)]
     async with open_connection(redis) as reading:
-        assert await asyncio.gather(*(_echoed(reading, one) for one in said)) == said
+        assert await asyncio.gather(*(_echo(reading, content) for content in contents)) == contents
         ids = await asyncio.gather(*(reading.execute_command("CLIENT", "ID") for _ in range(20)))
         assert len(set(ids)) == 1
 
@@ -43,13 +43,13 @@ async def test_the_reply_to_a_canceled_request_is_not_that_of_the_next(wire: Wir
     async with Redis.from_url(wire.url) as redis, open_connection(redis) as reading:
         assert await _is_answered(reading, b"first")
         wire.silence()
-        for said in (b"given up", b"and again"):  # sent; then while it is opened anew
+        for content in (b"given up", b"and again"):  # sent; then during the reconnection
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
-                    await _echoed(reading, said)
+                    await _echo(reading, content)
         wire.mend()
         async with asyncio.timeout(5):
-            assert await _echoed(reading, b"next") == b"next"
+            assert await _echo(reading, b"next") == b"next"
 
 
 async def test_after_a_restart_of_redis_at_most_one_reader_fails() -> None:
@@ -65,8 +65,8 @@ async def test_after_a_restart_of_redis_at_most_one_reader_fails() -> None:
         assert await _is_answered(reading, b"after")
         server.kill()
         await server.start()
-        found = [await _is_answered(reading, b"again") for _ in range(3)]
-        assert found[1:] == [True, True]
+        answers = [await _is_answered(reading, b"again") for _ in range(3)]
+        assert answers[1:] == [True, True]
 
 
 async def test_a_redis_error_does_not_close_the_connection(redis: Redis) -> None:

@@ -18,9 +18,8 @@ from tests.support.own_redis import own_redis
 
 GAUGE = "live:{a1}:gauge:0"
 SCOPES = (None, 1, 2)
-BY_PUSH = (
-    live_channels.REREAD_IDLE_SECONDS - 2
-)  # seconds: what comes within them was not read as every 5 s
+# Seconds: a state that arrives within them was not read by the poll every 5 s.
+BY_PUSH = live_channels.REREAD_IDLE_SECONDS - 2
 MOST_TOLD = 100  # carriers, as common.lua has it
 
 
@@ -29,31 +28,31 @@ def account_channels() -> live_channels.Channels:
     return live_channels.Channels(ACCOUNT, None, captions.OfAccount(ACCOUNT))
 
 
-class Heard:
-    """What is said of the scopes; `patterns`: by one whom Redis does not count as a listener."""
+class PublishedStates:
+    """The published states by scope; `patterns`: by a subscriber that Redis does not count."""
 
     def __init__(self, pubsub: Any) -> None:
         self._pubsub = pubsub
 
     async def last(self) -> dict[str, bytes]:
         """Of each topic, once all is quiet."""
-        said: dict[str, bytes] = {}
+        states: dict[str, bytes] = {}
         while (message := await self._pubsub.get_message(timeout=0.2)) is not None:
             if message["type"] in ("message", "pmessage"):
-                said[message["channel"].decode()] = message["data"]
-        return said
+                states[message["channel"].decode()] = message["data"]
+        return states
 
 
 @pytest.fixture
-async def heard(redis: Redis) -> AsyncIterator[Heard]:
+async def published(redis: Redis) -> AsyncIterator[PublishedStates]:
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(*(topics.channels(ACCOUNT, scope) for scope in SCOPES))
-        yield Heard(pubsub)
+        yield PublishedStates(pubsub)
 
 
 @asynccontextmanager
 async def user(redis: Redis, url: str, name: str, *less: str) -> AsyncIterator[str]:
-    """The URL of one who may give all commands but these."""
+    """The URL of a user that may run all commands except these."""
     await redis.acl_setuser(
         name,
         enabled=True,
@@ -74,44 +73,46 @@ def switch() -> Switch:
     return Switch()
 
 
-def _content(shown: channels.Channels) -> tuple[Any, ...]:
-    return shown.sequence, shown.in_use, shown.by_carrier, shown.cps
+def _content(state: channels.Channels) -> tuple[Any, ...]:
+    return state.sequence, state.in_use, state.by_carrier, state.cps
 
 
-async def _is_told_as_read(redis: Redis, heard: Heard, changed: set[int | None]) -> None:
-    said = await heard.last()
-    assert set(said) == {topics.channels(ACCOUNT, scope) for scope in changed}
-    for scope in changed:
-        told = channels.decode_state(said[topics.channels(ACCOUNT, scope)])
-        read = await channels.read(redis, ACCOUNT, scope, now=told.as_of)
-        assert _content(told) == _content(read)
+async def _require_same(
+    redis: Redis, published: PublishedStates, customers: set[int | None]
+) -> None:
+    states = await published.last()
+    assert set(states) == {topics.channels(ACCOUNT, scope) for scope in customers}
+    for scope in customers:
+        state = channels.decode_state(states[topics.channels(ACCOUNT, scope)])
+        read = await channels.read(redis, ACCOUNT, scope, now=state.as_of)
+        assert _content(state) == _content(read)
 
 
 async def test_every_published_change_equals_what_a_reader_is_shown(
-    redis: Redis, heard: Heard, switch: Switch
+    redis: Redis, published: PublishedStates, switch: Switch
 ) -> None:
     await tell(redis, switch.start("a", customer=1, carrier=1), switch.start("b", 1, 2))
-    await _is_told_as_read(redis, heard, {None, 1})
+    await _require_same(redis, published, {None, 1})
     await tell(redis, switch.start("c", customer=2, carrier=0), switch.end("a", 1))
-    await _is_told_as_read(redis, heard, {None, 1, 2})
+    await _require_same(redis, published, {None, 1, 2})
     await show(redis, switch.snapshot(up("c", 2, 3), up("d", 2, 1)))
-    await _is_told_as_read(redis, heard, {None, 1, 2})
+    await _require_same(redis, published, {None, 1, 2})
     assert len(await channels.sweep(redis, ACCOUNT, after(2 * LEASE))) == 2
-    await _is_told_as_read(redis, heard, {None, 2})
+    await _require_same(redis, published, {None, 2})
 
 
 async def test_attempts_of_the_current_second_are_published_with_their_call(
-    redis: Redis, heard: Heard
+    redis: Redis, published: PublishedStates
 ) -> None:
     now = channels.read
     at = (await now(redis, ACCOUNT, None)).as_of
-    started = msgspec.structs.replace(Switch().start("a"), at=at, setup_at=at)
-    await channels.apply(redis, ACCOUNT, [started], at)
+    start = msgspec.structs.replace(Switch().start("a"), at=at, setup_at=at)
+    await channels.apply(redis, ACCOUNT, [start], at)
     await asyncio.sleep(1.1)  # counted are full seconds
     ended = msgspec.structs.replace(Switch(seq=1).end("a"), at=at, setup_at=at)
     await channels.apply(redis, ACCOUNT, [ended], at)
-    told = channels.decode_state((await heard.last())[topics.channels(ACCOUNT, None)])
-    assert (told.in_use, told.cps) == (0, 0.1)
+    state = channels.decode_state((await published.last())[topics.channels(ACCOUNT, None)])
+    assert (state.in_use, state.cps) == (0, 0.1)
 
 
 async def test_a_change_without_listeners_or_with_a_large_state_is_published_without_the_state(
@@ -120,69 +121,78 @@ async def test_a_change_without_listeners_or_with_a_large_state_is_published_wit
     topic = topics.channels(ACCOUNT, None)
     async with redis.pubsub() as pubsub:
         await pubsub.psubscribe("live:*")  # which Redis does not count as listening to a topic
-        heard = Heard(pubsub)
+        published = PublishedStates(pubsub)
         await tell(redis, switch.start("a"))
-        assert (await heard.last())[topic] == b""
+        assert (await published.last())[topic] == b""
         await pubsub.subscribe(topic)
         many = [switch.start(f"c{n}", carrier=n) for n in range(1, MOST_TOLD + 1)]
         await tell(redis, *many)
-        assert channels.decode_state((await heard.last())[topic]).in_use == 1 + MOST_TOLD
+        assert channels.decode_state((await published.last())[topic]).in_use == 1 + MOST_TOLD
         await tell(redis, switch.start("b", carrier=MOST_TOLD + 1))
-        assert (await heard.last())[topic] == b""
+        assert (await published.last())[topic] == b""
 
 
 async def test_a_watcher_of_many_carriers_is_shown_every_change(
     database: str, redis: Redis, services: Services, switch: Switch
 ) -> None:
     await tell(redis, *(switch.start(f"c{n}", 1, n) for n in range(MOST_TOLD + 1)))
-    async with process(services.redis_url) as here, watching(here, account_channels()) as watched:
-        await watched.until(lambda shown: shown.state.in_use == MOST_TOLD + 1)
+    async with (
+        process(services.redis_url) as live_feeds,
+        watching(live_feeds, account_channels()) as stream,
+    ):
+        await stream.until(lambda shown: shown.state.in_use == MOST_TOLD + 1)
         await tell(redis, switch.end("c0"))
-        await watched.until(lambda shown: shown.state.in_use == MOST_TOLD, BY_PUSH)
+        await stream.until(lambda shown: shown.state.in_use == MOST_TOLD, BY_PUSH)
 
 
 async def test_a_change_is_shown_without_a_read(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
-    """Once it shows the first, the process may read no more; all the same it shows the rest."""
+    """Once it shows the first state, the process may read no more; it still shows the others."""
     async with user(redis, services.redis_url, "reader") as url:
         await tell(redis, switch.start("first", carrier=0))
-        async with process(url) as here, watching(here, account_channels()) as watched:
-            await watched.until(lambda shown: shown.state.in_use == 1)
+        async with process(url) as live_feeds, watching(live_feeds, account_channels()) as stream:
+            await stream.until(lambda shown: shown.state.in_use == 1)
             await redis.acl_setuser("reader", enabled=True, commands=["-evalsha", "-eval"])
             for number in range(2, 7):
                 await tell(redis, switch.start(f"a{number}", carrier=0))
-                await watched.until(lambda shown, number=number: shown.state.in_use == number)
+                await stream.until(lambda shown, number=number: shown.state.in_use == number)
 
 
 async def test_a_change_published_with_a_lower_sequence_than_shown_is_read_again(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
-    """As by a Redis that came back with an old state, or on a host whose clock is behind."""
-    async with process(services.redis_url) as here, watching(here, account_channels()) as watched:
+    """As after a restart of Redis with an old state, or on a host whose clock is behind."""
+    async with (
+        process(services.redis_url) as live_feeds,
+        watching(live_feeds, account_channels()) as stream,
+    ):
         await tell(redis, switch.start("a", carrier=0))
-        await watched.until(lambda shown: shown.state.in_use == 1)
-        ahead = watched.seen[-1].sequence + 3_600_000_000
+        await stream.until(lambda shown: shown.state.in_use == 1)
+        ahead = stream.seen[-1].sequence + 3_600_000_000
         await redis.hset(GAUGE, "sequence", str(ahead))  # type: ignore[misc]
         await tell(redis, switch.start("b", carrier=0))
-        await watched.until(lambda shown: shown.state.in_use == 2)
-        assert watched.seen[-1].sequence > ahead
+        await stream.until(lambda shown: shown.state.in_use == 2)
+        assert stream.seen[-1].sequence > ahead
         await redis.delete(GAUGE)
         await tell(redis, switch.start("c", carrier=0))
-        await watched.until(lambda shown: shown.state.in_use == 3, BY_PUSH)
-        assert watched.seen[-1].sequence > ahead + 1
+        await stream.until(lambda shown: shown.state.in_use == 3, BY_PUSH)
+        assert stream.seen[-1].sequence > ahead + 1
 
 
 async def test_changes_published_by_an_older_version_are_read(
     redis: Redis, services: Services, switch: Switch
 ) -> None:
-    """It told the sequence alone; both may run for the minutes of an upgrade."""
-    async with process(services.redis_url) as here, watching(here, account_channels()) as watched:
-        await watched.until(lambda shown: shown.state.in_use == 0)
+    """It published only the sequence; both may run for the minutes of an upgrade."""
+    async with (
+        process(services.redis_url) as live_feeds,
+        watching(live_feeds, account_channels()) as stream,
+    ):
+        await stream.until(lambda shown: shown.state.in_use == 0)
         for number in (1, 2):
             await tell(redis, switch.start(f"a{number}", carrier=0))
-            await watched.until(lambda shown, number=number: shown.state.in_use == number)
-            for news in (str(watched.seen[-1].sequence + 1), "\x94", ""):
+            await stream.until(lambda shown, number=number: shown.state.in_use == number)
+            for news in (str(stream.seen[-1].sequence + 1), "\x94", ""):
                 await redis.publish(account_channels().topic, news)
                 await asyncio.sleep(0.15)
 
@@ -193,31 +203,31 @@ async def test_without_permission_to_list_subscribers_changes_are_published_with
     async with user(redis, services.redis_url, "plain", "-pubsub") as url:
         plain = Redis.from_url(url)
         async with (
-            process(services.redis_url) as here,
-            watching(here, account_channels()) as watched,
+            process(services.redis_url) as live_feeds,
+            watching(live_feeds, account_channels()) as stream,
             plain,
         ):
-            await watched.until(lambda shown: shown.state.in_use == 0)
+            await stream.until(lambda shown: shown.state.in_use == 0)
             await tell(plain, switch.start("a", carrier=0))
-            await watched.until(lambda shown: shown.state.in_use == 1, BY_PUSH)
+            await stream.until(lambda shown: shown.state.in_use == 1, BY_PUSH)
 
 
 async def test_changes_published_in_another_database_of_the_redis_server_are_not_shown(
     switch: Switch,
 ) -> None:
-    """Another installation's: to publish and to listen know nothing of databases."""
+    """Of another installation: PUBLISH and SUBSCRIBE do not depend on the database."""
     async with own_redis() as server:
         other_url = server.url.removesuffix("0") + "1"
         async with (
             Redis.from_url(server.url) as redis,
             Redis.from_url(other_url) as others,
-            process(server.url) as here,
-            watching(here, account_channels()) as watched,
+            process(server.url) as live_feeds,
+            watching(live_feeds, account_channels()) as stream,
         ):
             await channels.seed(redis, ACCOUNT, [])
-            await watched.until(lambda shown: shown.state.in_use == 0)
+            await stream.until(lambda state: state.state.in_use == 0)
             await tell(others, *(switch.start(f"o{n}", carrier=0) for n in range(5)))
             await asyncio.sleep(0.3)
             await tell(redis, switch.start("a", carrier=0))
-            await watched.until(lambda shown: shown.state.in_use == 1, BY_PUSH)
-            assert [shown.state.in_use for shown in watched.seen] == [0, 1]
+            await stream.until(lambda state: state.state.in_use == 1, BY_PUSH)
+            assert [state.state.in_use for state in stream.seen] == [0, 1]

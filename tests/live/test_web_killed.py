@@ -38,7 +38,7 @@ async def key_of_a_new_account() -> tuple[int, str]:
 
 
 async def happen(redis: Redis, account_id: int, until: asyncio.Event) -> int:
-    """Facts one after another until it is told to stop; how many there were."""
+    """Inserts facts one after another until it is stopped; their number."""
     number = 0
     while not until.is_set():
         async with db.transaction() as conn:
@@ -55,11 +55,11 @@ async def happen(redis: Redis, account_id: int, until: asyncio.Event) -> int:
 
 
 async def take(web: Program, key: str, after: int, count: int) -> list[int]:
-    """The numbers of so many facts after one, over a connection of its own."""
+    """The numbers of `count` facts after that one, over a connection of its own."""
     transport = WebsocketsTransport(
         url=web.url.replace("http", "ws") + "/graphql",
         init_payload={"authorization": f"Bearer {key}"},
-        connect_args={"max_queue": None},  # else what it leaves unread holds up its close
+        connect_args={"max_queue": None},  # otherwise its unread messages delay its close
     )
     async with asyncio.timeout(20), Client(transport=transport) as session:
         results: Any = session.subscribe(GraphQLRequest(FOLLOW, variable_values={"after": after}))
@@ -74,12 +74,12 @@ async def test_a_client_misses_and_repeats_nothing_although_the_server_is_repeat
     account_id, key = await key_of_a_new_account()
     stop = asyncio.Event()
     happening = asyncio.create_task(happen(redis, account_id, stop))
-    seen: list[int] = []
+    numbers: list[int] = []
     for _ in range(2):
-        seen += await take(web, key, len(seen), 20)
+        numbers += await take(web, key, len(numbers), 20)
         web.kill()
         await asyncio.to_thread(web.start)
     stop.set()
     many = await happening
-    seen += await take(web, key, len(seen), many - len(seen))
-    assert seen == list(range(1, many + 1))
+    numbers += await take(web, key, len(numbers), many - len(numbers))
+    assert numbers == list(range(1, many + 1))

@@ -23,17 +23,19 @@ async def redis(redis: Redis) -> Redis:
     return redis
 
 
-def sums(attempts: int, answered: int, talk_us: int, pdd_us: int, pdd_count: int) -> ratios.Sums:
-    return ratios.Sums(attempts, answered, talk_us, pdd_us=pdd_us, pdd_count=pdd_count)
+def sums(
+    attempts: int, answer_count: int, talk_us: int, pdd_us: int, pdd_count: int
+) -> ratios.Sums:
+    return ratios.Sums(attempts, answer_count, talk_us, pdd_us=pdd_us, pdd_count=pdd_count)
 
 
 # What counts --------------------------------------------------------------------------------------
 
 
 async def test_a_window_without_calls_has_no_ratios(redis: Redis) -> None:
-    shown = await window(redis, 0)
-    assert shown.sums == ratios.Sums()
-    assert (shown.cps, shown.seconds, shown.as_of) == (0.0, 900, NOW)
+    figures = await window(redis, 0)
+    assert figures.sums == ratios.Sums()
+    assert (figures.cps, figures.seconds, figures.as_of) == (0.0, 900, NOW)
 
 
 async def test_attempts_answers_talk_time_and_pdd_are_summed_by_customer_and_account(
@@ -78,10 +80,10 @@ async def test_an_attempt_counts_in_the_full_seconds_after_the_one_it_ended_in(
     switch.at = 0.999_999
     await tell(redis, switch.end("a", outcome=failed()))
     for seconds in (10, 59, 60, 61, 119, 300, 899, 900):
-        shown = [
+        figures = [
             await ended_in(redis, at, 1, seconds) for at in (0.9, 1, seconds + 0.9, seconds + 1)
         ]
-        assert shown == [0, 1, 1, 0]
+        assert figures == [0, 1, 1, 0]
 
 
 async def test_windows_of_any_length_and_position_sum_seconds_and_minutes(
@@ -98,8 +100,8 @@ async def test_windows_of_any_length_and_position_sum_seconds_and_minutes(
 
 
 async def test_a_late_end_counts_in_the_second_it_ended_in(redis: Redis, switch: Switch) -> None:
-    said = switch.end("a", outcome=failed())
-    await tell(redis, said, at=850)
+    event = switch.end("a", outcome=failed())
+    await tell(redis, event, at=850)
     assert await ended_in(redis, 851, seconds=840) == 0
     assert await ended_in(redis, 851) == 1
     assert await ended_in(redis, 900) == 1
@@ -115,18 +117,18 @@ async def test_an_end_ahead_of_the_clock_counts_once_its_second_is_over(
     redis: Redis, switch: Switch
 ) -> None:
     switch.at = 299.5
-    said = switch.end("a", outcome=failed())
-    await tell(redis, said)
+    event = switch.end("a", outcome=failed())
+    await tell(redis, event)
     assert [await ended_in(redis, at) for at in (1, 299, 300, 1_199, 1_200)] == [0, 0, 1, 1, 0]
     await channels.sweep(redis, ACCOUNT, after(1_199))
-    await tell(redis, said, at=1_199)
+    await tell(redis, event, at=1_199)
     assert await ended_in(redis, 1_199) == 1
 
 
 async def test_a_short_lease_does_not_shorten_the_window(redis: Redis, switch: Switch) -> None:
-    said = replace(switch.end("a", outcome=failed()), lease_seconds=60)
-    await tell(redis, said, at=500)
-    await tell(redis, said, at=899)
+    event = replace(switch.end("a", outcome=failed()), lease_seconds=60)
+    await tell(redis, event, at=500)
+    await tell(redis, event, at=899)
     assert await ended_in(redis, 899) == 1
 
 
@@ -136,9 +138,9 @@ async def test_a_short_lease_does_not_shorten_the_window(redis: Redis, switch: S
 @pytest.mark.parametrize("boot", [7, None])
 async def test_events_repeated_in_any_order_count_once(redis: Redis, boot: int | None) -> None:
     switch = Switch(boot=boot)
-    started, ended = switch.start("a"), switch.end("a", outcome=answered())
-    await tell(redis, ended, started, ended)
-    await tell(redis, started)
+    start, ended = switch.start("a"), switch.end("a", outcome=answered())
+    await tell(redis, ended, start, ended)
+    await tell(redis, start)
     await tell(redis, ended, at=800)
     await tell(redis, ended, at=899.9)
     await channels.sweep(redis, ACCOUNT, after(899.9))
@@ -180,8 +182,8 @@ async def test_a_correction_replaces_the_record_it_corrects(redis: Redis, switch
     switch.at = 30
     corrected = replace(answered(talk=90, pdd=None), corrects=True)
     second = switch.end("a", customer=2, outcome=corrected)
-    for said in (second, first):
-        await tell(redis, said, at=31)
+    for event in (second, first):
+        await tell(redis, event, at=31)
     assert (await window(redis, 31, 1)).sums == ratios.Sums(1)
     assert (await window(redis, 31, 2)).sums == ratios.Sums(1, 1, 90_000_000)
     assert (await window(redis, 31, None, 20)).sums == ratios.Sums(1, 1, 90_000_000)
@@ -205,17 +207,17 @@ async def test_the_sequence_increases_exactly_when_the_figures_change(
     redis: Redis, switch: Switch
 ) -> None:
     await tell(redis, switch.end("a", outcome=failed()))
-    shown = [await window(redis, at, seconds=10) for at in (0, 1, 2, 10, 11, 20)]
-    assert [one.sums.attempts for one in shown] == [0, 1, 1, 1, 0, 0]
-    first, second, third, fourth, fifth, sixth = [one.sequence for one in shown]
+    windows = [await window(redis, at, seconds=10) for at in (0, 1, 2, 10, 11, 20)]
+    assert [figures.sums.attempts for figures in windows] == [0, 1, 1, 1, 0, 0]
+    first, second, third, fourth, fifth, sixth = [figures.sequence for figures in windows]
     assert first < second == third == fourth < fifth == sixth
 
 
 async def test_two_readers_see_one_state_for_one_sequence(redis: Redis, switch: Switch) -> None:
     await tell(redis, switch.end("a", outcome=answered()))
-    one = await window(redis, 5)
-    assert await window(redis, 5.9) == one
-    assert (await window(redis, 5, seconds=60)).sums == one.sums
+    first = await window(redis, 5)
+    assert await window(redis, 5.9) == first
+    assert (await window(redis, 5, seconds=60)).sums == first.sums
 
 
 async def test_a_sequence_is_never_below_one_that_a_reader_has_shown(
@@ -225,9 +227,9 @@ async def test_a_sequence_is_never_below_one_that_a_reader_has_shown(
     seconds, _ = await redis.time()
     ahead = (seconds + 3_600) * 1_000_000
     assert (await window(redis, 0)).sequence < ahead
-    shown = await sliding_window.read(redis, ACCOUNT, 1, 900, after(0), floor=ahead)
-    assert shown is not None
-    assert shown.sequence == ahead + 1
+    figures = await sliding_window.read(redis, ACCOUNT, 1, 900, after(0), floor=ahead)
+    assert figures is not None
+    assert figures.sequence == ahead + 1
     await tell(redis, switch.end("a", outcome=failed()))
     assert (await window(redis, 1)).sequence == ahead + 2
 

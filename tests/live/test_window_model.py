@@ -26,7 +26,7 @@ Key = tuple[str, str]
 
 @dataclass
 class Reader:
-    """One that fills the window, a record at a time, from what was stored when it began."""
+    """A reader that fills the window, a record at a time, from the records at its start."""
 
     begun: sliding_window.Fill
     left: list[calls.EndedAttempt]
@@ -42,50 +42,49 @@ class World:
     stored: dict[Key, calls.LiveEvent] = field(default_factory=dict)
     on_their_way: list[calls.LiveEvent] = field(default_factory=list)
     told: list[calls.LiveEvent] = field(default_factory=list)
-    counted: dict[Key, calls.EndedAttempt] = field(
-        default_factory=dict
-    )  # what this Redis was told of
+    # The events that this Redis has received
+    counted: dict[Key, calls.EndedAttempt] = field(default_factory=dict)
     readers: list[Reader] = field(default_factory=list)
     sequences: dict[tuple[int | None, int], tuple[int, object]] = field(default_factory=dict)
 
     async def start(self, n: int) -> None:
-        said = self.switch(n).start(f"c{self.made}", CUSTOMERS[n % 2])
+        event = self.switch(n).start(f"c{self.made}", CUSTOMERS[n % 2])
         self.made += 1
-        await self.say([said])
+        await self.say([event])
 
     async def end(self, n: int) -> None:
         """Of a new call or of one that started; stored, and on its way to Redis."""
         switch = self.switch(n)
         switch.at = self.time - (0, 0.3, 5, 70, 700, -200)[n % 6]
         outcome = answered(n / 7, None if n % 3 else n / 11) if n % 2 else failed(n / 13)
-        said = switch.end(f"c{n % (self.made + 1)}", CUSTOMERS[n % 2], outcome=outcome)
+        event = switch.end(f"c{n % (self.made + 1)}", CUSTOMERS[n % 2], outcome=outcome)
         self.made = max(self.made, n % (self.made + 1) + 1)
-        if (said.switch, said.call_id) not in self.stored:
-            self.stored[said.switch, said.call_id] = said
-            self.on_their_way.append(said)
+        if (event.switch, event.call_id) not in self.stored:
+            self.stored[event.switch, event.call_id] = event
+            self.on_their_way.append(event)
 
     async def correct(self, n: int) -> None:
-        """Told at once; the first content may still be repeated."""
+        """Delivered immediately; the first content may still be repeated."""
         if not self.told:
             return
-        said = self.told[n % len(self.told)]
-        assert said.outcome is not None
+        event = self.told[n % len(self.told)]
+        assert event.outcome is not None
         outcome = replace(answered(n / 3), corrects=True)
-        said = replace(said, customer_id=CUSTOMERS[n % 2], outcome=outcome)
-        self.stored[said.switch, said.call_id] = said
-        await self.say([said])
-        self.counted[said.switch, said.call_id] = record(said)
-        for reader in self.readers:  # what it has read is what this corrects
-            reader.corrected.add((said.switch, said.call_id))
+        event = replace(event, customer_id=CUSTOMERS[n % 2], outcome=outcome)
+        self.stored[event.switch, event.call_id] = event
+        await self.say([event])
+        self.counted[event.switch, event.call_id] = record(event)
+        for reader in self.readers:  # it has read the record that this corrects
+            reader.corrected.add((event.switch, event.call_id))
 
     async def deliver(self, n: int) -> None:
-        now = [said for i, said in enumerate(self.on_their_way) if n >> i % 8 & 1]
-        self.on_their_way = [said for said in self.on_their_way if said not in now]
+        now = [event for i, event in enumerate(self.on_their_way) if n >> i % 8 & 1]
+        self.on_their_way = [event for event in self.on_their_way if event not in now]
         again = self.told[n % 3 :: 3] if n % 2 else []
         self.told += now
         await self.say((now + again + now)[:: -1 if n % 4 else 1])
-        for said in now + again:
-            self.counted.setdefault((said.switch, said.call_id), record(said))
+        for event in now + again:
+            self.counted.setdefault((event.switch, event.call_id), record(event))
 
     async def say(self, events: list[calls.LiveEvent]) -> None:
         await channels.apply(self.redis, ACCOUNT, events, after(self.time))
@@ -95,7 +94,7 @@ class World:
         self.counted = {}
 
     async def fail_to_tell(self, n: int) -> None:
-        """Ends that Redis does not take: whoever stored them says so as soon as it can."""
+        """Ends that Redis does not accept: the writer reports them as soon as it can."""
         if self.on_their_way:
             self.told.append(self.on_their_way.pop())
             await sliding_window.invalidate(self.redis, ACCOUNT)
@@ -106,25 +105,25 @@ class World:
 
     async def begin(self, n: int) -> None:
         await self.redis.hdel("live:{a1}:window", "busy")  # type: ignore[misc]
-        begun = await sliding_window.begin_fill(self.redis, ACCOUNT)
-        if begun is not None:
-            self.readers.append(Reader(begun, self.recent()))
+        fill_token = await sliding_window.begin_fill(self.redis, ACCOUNT)
+        if fill_token is not None:
+            self.readers.append(Reader(fill_token, self.recent()))
 
     def recent(self) -> list[calls.EndedAttempt]:
         since = after(self.time - sliding_window.MAX_SECONDS - 5)
-        return [record(said) for said in self.stored.values() if said.at >= since]
+        return [record(event) for event in self.stored.values() if event.at >= since]
 
     async def go_on(self, n: int) -> None:
         """One of the readers; at its end the window is filled."""
         if not self.readers:
             return
         reader = self.readers[n % len(self.readers)]
-        given, reader.left = reader.left[: n % 3], reader.left[n % 3 :]
+        attempts, reader.left = reader.left[: n % 3], reader.left[n % 3 :]
         now = after(self.time)
-        if not await sliding_window.fill(self.redis, ACCOUNT, reader.begun, given, now):
+        if not await sliding_window.fill(self.redis, ACCOUNT, reader.begun, attempts, now):
             self.readers.remove(reader)
             return
-        for attempt in given:
+        for attempt in attempts:
             if (attempt.switch, attempt.call_id) not in reader.corrected:
                 self.counted[attempt.switch, attempt.call_id] = attempt
         if not reader.left:
@@ -141,34 +140,34 @@ class World:
         return await sliding_window.read(self.redis, ACCOUNT, customer, seconds, after(self.time))
 
     async def look(self) -> None:
-        waiting = {(said.switch, said.call_id) for said in self.on_their_way}
+        waiting = {(event.switch, event.call_id) for event in self.on_their_way}
         for customer in (None, *CUSTOMERS):
             for seconds in (10, 61, 900):
-                shown = await self.read(customer, seconds)
-                if shown is not None:
-                    assert shown.sums == self.said_of(self.counted, customer, seconds)
-                    told = {k: record(v) for k, v in self.stored.items() if k not in waiting}
-                    least = self.said_of(told, customer, seconds)
-                    assert shown.sums.attempts >= least.attempts
-                    self.check_sequence((customer, seconds), shown)
+                figures = await self.read(customer, seconds)
+                if figures is not None:
+                    assert figures.sums == self.said_of(self.counted, customer, seconds)
+                    records = {k: record(v) for k, v in self.stored.items() if k not in waiting}
+                    least = self.said_of(records, customer, seconds)
+                    assert figures.sums.attempts >= least.attempts
+                    self.check_sequence((customer, seconds), figures)
 
-    def check_sequence(self, which: tuple[int | None, int], shown: sliding_window.Window) -> None:
-        content = shown.sums, shown.cps
+    def check_sequence(self, which: tuple[int | None, int], figures: sliding_window.Window) -> None:
+        content = figures.sums, figures.cps
         sequence, before = self.sequences.get(which, (0, None))
-        assert shown.sequence > sequence or (shown.sequence, content) == (sequence, before)
-        self.sequences[which] = shown.sequence, content
+        assert figures.sequence > sequence or (figures.sequence, content) == (sequence, before)
+        self.sequences[which] = figures.sequence, content
 
     def said_of(
         self, attempts: dict[Key, calls.EndedAttempt], customer: int | None, seconds: int
     ) -> ratios.Sums:
         end = int(self.time)
         within = [
-            one
-            for one in attempts.values()
-            if customer in (None, one.customer_id)
-            and end - seconds <= (one.end_at - NOW).total_seconds() < end
+            attempt
+            for attempt in attempts.values()
+            if customer in (None, attempt.customer_id)
+            and end - seconds <= (attempt.end_at - NOW).total_seconds() < end
         ]
-        outcomes = [one.outcome for one in within]
+        outcomes = [attempt.outcome for attempt in within]
         delays = [outcome.pdd_us for outcome in outcomes if outcome.pdd_us is not None]
         return ratios.Sums(
             attempts=len(outcomes),
@@ -210,10 +209,10 @@ async def _run(
     await world.refill()
     world.time += 1
     await world.look()
-    shown = await world.read(None, 900)
-    assert shown is not None
-    told = {key: record(said) for key, said in world.stored.items()}
-    assert shown.sums == world.said_of(told, None, 900)
+    figures = await world.read(None, 900)
+    assert figures is not None
+    records = {key: record(event) for key, event in world.stored.items()}
+    assert figures.sums == world.said_of(records, None, 900)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ VALUES = {
 }
 
 
-def written(kind: Kind, language: str = "en") -> messages.Letter:
+def compose(kind: Kind, language: str = "en") -> messages.Letter:
     return messages.write(
         kind,
         channel=messages.CHANNEL.get(kind, Channel.EMAIL),
@@ -43,7 +43,7 @@ def written(kind: Kind, language: str = "en") -> messages.Letter:
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("language", ["en", "de", "es", "pt-BR"])
 def test_every_message_has_a_text_in_every_language(kind: Kind, language: str) -> None:
-    letter = written(kind, language)
+    letter = compose(kind, language)
     assert VALUES["account"] in letter.text + letter.subject
     assert not re.search(r"\{\w*\}", letter.subject + letter.text)
     assert bool(letter.subject) == (letter.channel is Channel.EMAIL)
@@ -51,14 +51,14 @@ def test_every_message_has_a_text_in_every_language(kind: Kind, language: str) -
 
 def test_a_repeated_alert_does_not_say_that_its_value_is_beyond_the_threshold() -> None:
     """It may lie between the two thresholds by now."""
-    lines = written(Kind.ALERT_REPEATED).before
+    lines = compose(Kind.ALERT_REPEATED).before
     assert "ASR of Acme: 35 %." in lines
     assert "Raised noon, below 40 %; it is cleared at 50 %." in lines
 
 
 @pytest.mark.parametrize("kind", messages.PAGES)
 def test_text_and_html_of_a_mail_have_the_same_content_and_link(kind: Kind) -> None:
-    letter = written(kind)
+    letter = compose(kind)
     assert letter.link in letter.text
     assert 'href="https://voice.example/x?token=a.b&amp;c"' in letter.html
     assert "<b>Voice" not in letter.html
@@ -68,7 +68,7 @@ def test_text_and_html_of_a_mail_have_the_same_content_and_link(kind: Kind) -> N
 
 
 def test_a_text_message_contains_its_code_and_fits_into_one_part() -> None:
-    letter = written(Kind.VERIFY_MOBILE)
+    letter = compose(Kind.VERIFY_MOBILE)
     assert "012345" in letter.text
     assert len(letter.text) <= 160
 
@@ -90,22 +90,24 @@ def test_a_message_is_abandoned_after_about_a_day_of_growing_delays() -> None:
 def test_a_request_is_allowed_after_the_stated_wait_and_not_a_second_earlier(
     ago: list[int],
 ) -> None:
-    asked = [NOW - timedelta(seconds=seconds) for seconds in ago]
+    request_times = [NOW - timedelta(seconds=seconds) for seconds in ago]
 
     def allowed(at: datetime) -> bool:
         return all(
-            sum(at - within < one for one in asked) < most
+            sum(at - within < time for time in request_times) < most
             for most, within in address_proofs.REQUEST_LIMITS
         )
 
-    wait = address_proofs.remaining_wait(asked, NOW)
+    wait = address_proofs.remaining_wait(request_times, NOW)
     assert allowed(NOW + wait)
     assert wait == timedelta(0) or not allowed(NOW + wait - timedelta(seconds=1))
 
 
 @given(st.text(max_size=8), st.text(max_size=8), st.integers(1, 5), st.integers(1, 5))
-def test_a_code_is_stored_only_as_a_hash(one: str, two: str, a: int, b: int) -> None:
+def test_a_code_is_stored_only_as_a_hash(code: str, other_code: str, a: int, b: int) -> None:
     first, second = address_proofs.Link(1, a), address_proofs.Link(1, b)
-    kept = address_proofs.code_hash("secret", first, one)
-    assert address_proofs.is_valid_code("secret", second, two, kept) == ((one, a) == (two, b))
-    assert not address_proofs.is_valid_code("other", first, one, kept)
+    digest = address_proofs.code_hash("secret", first, code)
+    assert address_proofs.is_valid_code("secret", second, other_code, digest) == (
+        (code, a) == (other_code, b)
+    )
+    assert not address_proofs.is_valid_code("other", first, code, digest)

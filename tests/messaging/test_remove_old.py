@@ -41,9 +41,11 @@ async def ids(table: str) -> set[int]:
 
 
 async def session(account: int, expires_at: datetime, ended_at: datetime | None = None) -> int:
-    begun = expires_at - timedelta(days=14)
+    started_at = expires_at - timedelta(days=14)
     id = await credentials.insert_session(
-        account, credentials.NewSession(login_id=1, secret_hash=b"", expires_at=expires_at), begun
+        account,
+        credentials.NewSession(login_id=1, secret_hash=b"", expires_at=expires_at),
+        started_at,
     )
     if ended_at is not None:
         await credentials.end_session(account, id, ended_at)
@@ -61,30 +63,30 @@ async def message(account: int, created_at: datetime, proof_id: int | None = Non
 
 
 async def test_a_session_is_removed_half_a_year_after_its_end(account: int, work: Any) -> None:
-    kept = NOW - session_lifetimes.RETENTION
-    await session(account, kept - SECOND)
-    await session(account, NOW, ended_at=kept - SECOND)
-    left = {
-        await session(account, kept),
-        await session(account, NOW, ended_at=kept),
+    oldest = NOW - session_lifetimes.RETENTION
+    await session(account, oldest - SECOND)
+    await session(account, NOW, ended_at=oldest - SECOND)
+    names = {
+        await session(account, oldest),
+        await session(account, NOW, ended_at=oldest),
         await session(account, NOW + timedelta(days=1)),
     }
     await work()
-    assert await ids("sessions") == left
+    assert await ids("sessions") == names
 
 
 async def test_messages_and_their_contents_are_removed_after_90_days(
     account: int, work: Any
 ) -> None:
-    old, kept = NOW - messages.RETENTION - timedelta(days=3), NOW - messages.RETENTION
-    for at in (old, kept):
+    old, recent = NOW - messages.RETENTION - timedelta(days=3), NOW - messages.RETENTION
+    for at in (old, recent):
         await message(account, at, await proofs.insert(account, 1, PURPOSE, "a", at))
     await work()
     async with db.connection() as conn:
-        left = await conn.fetch("SELECT created_at FROM messages")
+        rows = await conn.fetch("SELECT created_at FROM messages")
         carried = await conn.fetch("SELECT created_at FROM proofs")
-    assert [row["created_at"] for row in left] == [kept]
-    assert [row["created_at"] for row in carried] == [kept]
+    assert [row["created_at"] for row in rows] == [recent]
+    assert [row["created_at"] for row in carried] == [recent]
 
 
 async def test_records_in_quarantine_are_removed_after_the_review_period(
@@ -96,13 +98,13 @@ async def test_records_in_quarantine_are_removed_after_the_review_period(
         State.DISCARDED: (half_a_year, half_a_year + SECOND),
         State.OPEN: (half_a_year + 30 * day, half_a_year + 30 * day + SECOND),
     }
-    for state, (kept, old) in ages.items():
-        for age in (kept, old):
+    for state, (recent, old) in ages.items():
+        for age in (recent, old):
             payload = f"{state} {age}".encode()
-            refused = quarantine_store.RefusedRecord(
+            record = quarantine_store.RefusedRecord(
                 payload, refusals.Refusal("BAD_TIME", "No time.")
             )
-            await quarantine_store.add(account, [refused], NOW - age)
+            await quarantine_store.add(account, [record], NOW - age)
             async with db.connection() as conn:
                 await conn.execute(
                     "UPDATE quarantine SET state = $1 WHERE payload = $2", state, payload.decode()
@@ -112,10 +114,10 @@ async def test_records_in_quarantine_are_removed_after_the_review_period(
         await quarantine_store.add(account, [again], NOW - age)
     await work()
     async with db.connection() as conn:
-        left = await conn.fetch("SELECT payload FROM quarantine")
-    assert {row["payload"] for row in left} == {
+        rows = await conn.fetch("SELECT payload FROM quarantine")
+    assert {row["payload"] for row in rows} == {
         "again",
-        *(f"{state} {kept}" for state, (kept, _) in ages.items()),
+        *(f"{state} {recent}" for state, (recent, _) in ages.items()),
     }
 
 
@@ -125,7 +127,7 @@ async def test_a_message_whose_contents_were_removed_earlier_is_not_sent(
     await message(account, NOW, proof_id=404)
     await message(account, NOW)
     claimed = await outbox.claim([messages.Channel.EMAIL], NOW, SECOND, 10)
-    assert [one.is_valid for one in claimed] == [False, True]
+    assert [claim.is_valid for claim in claimed] == [False, True]
 
 
 async def test_an_expired_snooze_is_removed(account: int, work: Any) -> None:
@@ -148,9 +150,9 @@ async def test_rows_of_all_accounts_are_removed_in_batches(account: int, work: A
                 NOW - session_lifetimes.RETENTION - SECOND,
                 count,
             )
-    kept = await session(account, NOW)
+    session_id = await session(account, NOW)
     await work()
-    assert await ids("sessions") == {kept}
+    assert await ids("sessions") == {session_id}
 
 
 def test_the_worker_removes_old_rows_every_hour() -> None:

@@ -41,14 +41,16 @@ async def server() -> AsyncIterator[message_servers.MailServer]:
 
 
 def post(**settings: Any) -> sending.Delivery:
-    made = Settings(_env_file=None, mail_from="portal@voice.example", **settings)  # type: ignore[call-arg]
-    return sending.Delivery(SECRET, "https://portal.voice.example", senders.create(made))
+    settings_of_worker = Settings(_env_file=None, mail_from="portal@voice.example", **settings)  # type: ignore[call-arg]
+    return sending.Delivery(
+        SECRET, "https://portal.voice.example", senders.create(settings_of_worker)
+    )
 
 
-async def put(
+async def insert_message(
     account: int, kind: Kind = Kind.VERIFY_EMAIL, to: str = TO, *, proof: bool = True
 ) -> int:
-    """A message in the outbox with what it carries; its id."""
+    """A message in the outbox with its detail; its id."""
     id = None
     if proof:
         id = await proofs.insert(account, 1, address_proofs.Purpose(kind), to, NOW)
@@ -69,7 +71,7 @@ async def row(id: int) -> Any:
 async def test_every_mail_client_can_read_a_mail(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id = await put(account)
+    id = await insert_message(account)
     await send(post(smtp_url=server.url))
     [letter] = server.to(TO)
     assert str(letter["From"]) == "Bücher & Söhne Voice <portal@voice.example>"
@@ -86,12 +88,12 @@ async def test_every_mail_client_can_read_a_mail(
     assert "Bücher & Söhne" in plain.get_content()
     link = message_servers.link_in(letter)
     assert link.startswith("https://portal.voice.example/verify-email?token=")
-    named = address_proofs.read_link(
+    proof = address_proofs.read_link(
         SECRET, address_proofs.Purpose.VERIFY_EMAIL, message_servers.token_in(letter), NOW
     )
-    assert named is not None
-    stored = await row(id)
-    assert (stored["sent_at"], stored["tries"], stored["failure"]) == (NOW, 1, None)
+    assert proof is not None
+    message_row = await row(id)
+    assert (message_row["sent_at"], message_row["tries"], message_row["failure"]) == (NOW, 1, None)
     await send(post(smtp_url=server.url), NOW + timedelta(days=1))
     assert len(server.letters) == 1
 
@@ -100,7 +102,7 @@ async def test_every_mail_client_can_read_a_mail(
 async def test_an_address_with_unusual_characters_is_reached(
     account: int, server: message_servers.MailServer, to: str
 ) -> None:
-    await put(account, to=to)
+    await insert_message(account, to=to)
     await send(post(smtp_url=server.url))
     local = to.rpartition("@")[0]
     quoted = local if local.isalpha() else f'"{local}"'.replace('odd"', 'odd\\"')
@@ -125,22 +127,26 @@ async def test_no_content_of_a_mail_can_add_a_header_or_a_recipient(
         at=NOW,
     )
     mailer = mail.Mailer(mail.Server.of(server.url), mail.parse_sender("portal@voice.example"))
-    with pytest.raises(messages.NotSentError) as refused:
+    with pytest.raises(messages.NotSentError) as error:
         await mailer.send(letter)
-    assert refused.value.final
+    assert error.value.final
     assert server.letters == []
 
 
 async def test_an_unavailable_server_is_retried_until_it_returns(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id, using = await put(account), post(smtp_url=server.url)
+    id, using = await insert_message(account), post(smtp_url=server.url)
     await server.stop()
     await send(using)
-    stored = await row(id)
-    assert (stored["sent_at"], stored["failed_at"], stored["tries"]) == (None, None, 1)
-    assert stored["due_at"] == NOW + timedelta(seconds=10)
-    assert f"127.0.0.1:{server.port}" in stored["failure"]
+    message_row = await row(id)
+    assert (message_row["sent_at"], message_row["failed_at"], message_row["tries"]) == (
+        None,
+        None,
+        1,
+    )
+    assert message_row["due_at"] == NOW + timedelta(seconds=10)
+    assert f"127.0.0.1:{server.port}" in message_row["failure"]
     await server.start()
     await send(using, NOW + timedelta(seconds=9))
     assert server.letters == []
@@ -152,7 +158,7 @@ async def test_an_unavailable_server_is_retried_until_it_returns(
 async def test_after_a_temporary_refusal_a_mail_is_retried_with_the_same_message_id(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id, using = await put(account), post(smtp_url=server.url)
+    id, using = await insert_message(account), post(smtp_url=server.url)
     server.answers = ["451 4.3.0 try again later"]
     await send(using)
     assert "451" in (await row(id))["failure"]
@@ -169,11 +175,11 @@ async def test_a_permanent_refusal_abandons_a_mail_immediately(
         server.refused[TO] = "550 5.1.1 no such mailbox"
     else:
         server.answers = ["554 5.6.0 no such mail here"]
-    id = await put(account)
+    id = await insert_message(account)
     await send(post(smtp_url=server.url))
-    stored = await row(id)
-    assert stored["failed_at"] == NOW
-    assert "no such" in stored["failure"]
+    message_row = await row(id)
+    assert message_row["failed_at"] == NOW
+    assert "no such" in message_row["failure"]
     await send(post(smtp_url=server.url), NOW + timedelta(hours=1))
     assert server.letters == []
 
@@ -181,26 +187,26 @@ async def test_a_permanent_refusal_abandons_a_mail_immediately(
 async def test_a_message_that_cannot_be_delivered_is_abandoned_after_about_a_day(
     account: int, server: message_servers.MailServer
 ) -> None:
-    id, using, now = await put(account), post(smtp_url=server.url), NOW
+    id, using, now = await insert_message(account), post(smtp_url=server.url), NOW
     server.answers = ["451 later"] * 99
-    while (stored := await row(id))["failed_at"] is None:
-        now = stored["due_at"]
+    while (message_row := await row(id))["failed_at"] is None:
+        now = message_row["due_at"]
         await send(using, now)
     assert timedelta(hours=22) < now - NOW < timedelta(hours=26)
-    assert "451" in stored["failure"]
+    assert "451" in message_row["failure"]
 
 
 async def test_a_message_whose_contents_have_expired_is_not_sent(
     account: int, server: message_servers.MailServer
 ) -> None:
-    old, late = await put(account), NOW + timedelta(days=3)
-    withdrawn = await put(account)
-    await put(account)
+    old, late = await insert_message(account), NOW + timedelta(days=3)
+    withdrawn = await insert_message(account)
+    await insert_message(account)
     await send(post(smtp_url=server.url))
     assert len(server.letters) == 1
     assert "has expired" in (await row(old))["failure"]
     assert "has expired" in (await row(withdrawn))["failure"]
-    too_late = await put(account)
+    too_late = await insert_message(account)
     await send(post(smtp_url=server.url), late)
     assert (await row(too_late))["failed_at"] == late
 
@@ -211,12 +217,12 @@ async def test_a_password_is_sent_only_over_tls_unless_the_operator_allows_other
     await server.stop()
     await server.start(authenticator=message_servers.only("me", "secret"), auth_require_tls=False)
     at = f"me:%s@127.0.0.1:{server.port}"
-    id = await put(account)
+    id = await insert_message(account)
     await send(post(smtp_url=f"smtp://{at % 'secret'}"))
     assert (await row(id))["failed_at"] is None
     assert "STARTTLS" in (await row(id))["failure"].upper()
     await send(post(smtp_url=f"smtp://{at % 'wrong'}?starttls=never"), NOW + timedelta(seconds=20))
-    assert (await row(id))["failed_at"] is None  # ours to mend, so it is tried again
+    assert (await row(id))["failed_at"] is None  # an error of Callboard, so the worker retries
     assert "535" in (await row(id))["failure"]
     assert "secret" not in (await row(id))["failure"]
     await send(post(smtp_url=f"smtp://{at % 'secret'}?starttls=never"), NOW + timedelta(minutes=5))
@@ -224,13 +230,13 @@ async def test_a_password_is_sent_only_over_tls_unless_the_operator_allows_other
 
 
 async def test_without_a_server_mail_waits_and_in_development_it_is_logged(account: int) -> None:
-    id = await put(account)
+    id = await insert_message(account)
     await send(post())
     assert (await row(id))["tries"] == 0
-    with structlog.testing.capture_logs() as said:
+    with structlog.testing.capture_logs() as log:
         await send(post(development=True))
-    [shown] = [one for one in said if "text" in one]
-    assert "https://portal.voice.example/verify-email?token=" in shown["text"]
+    [entry] = [line for line in log if "text" in line]
+    assert "https://portal.voice.example/verify-email?token=" in entry["text"]
     assert (await row(id))["sent_at"] is not None
 
 
@@ -253,18 +259,19 @@ async def test_many_workers_send_each_message_once(
 
 
 async def test_a_worker_skips_a_message_that_another_worker_is_claiming(account: int) -> None:
-    first, second = await put(account), await put(account, Kind.INVITATION, "other@acme.example")
-    claiming, seen = asyncio.Event(), asyncio.Event()
+    first = await insert_message(account)
+    second = await insert_message(account, Kind.INVITATION, "other@acme.example")
+    claiming, checked = asyncio.Event(), asyncio.Event()
 
     async def claim() -> list[int]:
         claimed = await outbox.claim([Channel.EMAIL], NOW, sending.LEASE, 1)
-        return [one.id for one in claimed]
+        return [message.id for message in claimed]
 
     async def slow() -> list[int]:
         async with db.transaction():
             claimed = await claim()
             claiming.set()
-            await seen.wait()
+            await checked.wait()
             return claimed
 
     async def quick() -> list[int]:
@@ -274,7 +281,7 @@ async def test_a_worker_skips_a_message_that_another_worker_is_claiming(account:
     slowly, quickly = asyncio.create_task(slow()), asyncio.create_task(quick())
     async with asyncio.timeout(5):
         assert await quickly == [second]
-        seen.set()
+        checked.set()
         assert await slowly == [first]
     assert await claim() == []
 
@@ -293,20 +300,20 @@ async def test_killing_a_worker_while_it_sends_loses_no_message(
     services: Any, database: str, redis: Redis, account: int, server: message_servers.MailServer
 ) -> None:
     server.held = True
-    id, began = await put(account), clock.now()
+    id, began = await insert_message(account), clock.now()
     with Program.worker(environment(services, database, server)) as worker:
         await message_servers.until(lambda: server.reached, within=30)
         worker.kill()
     server.held = False
     await message_servers.until(lambda: server.left == server.reached)
     server.letters.clear()  # what the server took from the killed one was never noted
-    stored = await row(id)
-    assert (stored["sent_at"], stored["tries"]) == (None, 1)
-    assert began + sending.LEASE <= stored["due_at"] <= clock.now() + sending.LEASE
+    message_row = await row(id)
+    assert (message_row["sent_at"], message_row["tries"]) == (None, 1)
+    assert began + sending.LEASE <= message_row["due_at"] <= clock.now() + sending.LEASE
     using = post(smtp_url=server.url)
-    await send(using, stored["due_at"] - timedelta(seconds=1))
+    await send(using, message_row["due_at"] - timedelta(seconds=1))
     assert server.letters == []
-    await send(using, stored["due_at"])
+    await send(using, message_row["due_at"])
     assert len(server.to(TO)) == 1
 
 
@@ -314,11 +321,11 @@ async def test_a_worker_sends_as_soon_as_it_is_notified(
     services: Any, database: str, redis: Redis, account: int, server: message_servers.MailServer
 ) -> None:
     with Program.worker(environment(services, database, server)):
-        await put(account, to="first@acme.example")
+        await insert_message(account, to="first@acme.example")
         await server.arrived("first@acme.example", within=30)  # it works
         for n in range(3):
             to = f"person-{n}@acme.example"
-            await put(account, to=to)
+            await insert_message(account, to=to)
             await wake.hint(redis, wake.Work.MESSAGES)
             await server.arrived(to, within=1.5)
 
@@ -328,14 +335,14 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def gateway(url: str, headers: dict[str, str], body: str) -> sending.Delivery:
-    made = sms.Gateway(url, headers, body, "Voice & Co")
-    return sending.Delivery(SECRET, "https://portal.voice.example", {Channel.SMS: made.send})
+    answer = sms.Gateway(url, headers, body, "Voice & Co")
+    return sending.Delivery(SECRET, "https://portal.voice.example", {Channel.SMS: answer.send})
 
 
 async def test_a_text_message_is_posted_in_the_format_of_the_provider(account: int) -> None:
     with message_servers.text_server() as provider:
         body = '{"messages": [{"to": "{digits}", "from": "{from}", "body": "{text}"}]}'
-        await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(gateway(provider.url, JSON, body))
         [first] = provider.posted
         assert first.headers["Authorization"] == "Bearer very-secret"
@@ -343,7 +350,7 @@ async def test_a_text_message_is_posted_in_the_format_of_the_provider(account: i
         [message] = first.json["messages"]
         assert (message["to"], message["from"]) == (NUMBER[1:], "Voice & Co")
         assert message["body"].endswith("Bücher & Söhne Voice. It expires in 10 minutes.")
-        await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(gateway(provider.url, FORM, "To={to}&From={from}&Body={text}"))
         form = message_servers.parse_qs(provider.posted[1].body)
         assert (form["To"], form["From"]) == ([NUMBER], ["Voice & Co"])
@@ -371,27 +378,31 @@ async def test_the_response_of_a_provider_decides_whether_a_text_message_is_retr
     caplog.set_level(logging.DEBUG)
     with message_servers.text_server() as provider:
         provider.answers = [status]
-        id = await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        id = await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(gateway(provider.url, JSON, '{"to": "{to}", "text": "{text}"}'))
         assert len(provider.posted) == 1  # a redirect is not followed
-    stored = await row(id)
+    message_row = await row(id)
     assert becomes == (
-        "sent" if stored["sent_at"] else "failed" if stored["failed_at"] else "tried again"
+        "sent"
+        if message_row["sent_at"]
+        else "failed"
+        if message_row["failed_at"]
+        else "tried again"
     )
     if becomes != "sent":
-        assert str(status) in stored["failure"]
+        assert str(status) in message_row["failure"]
 
 
 async def test_an_unavailable_provider_is_retried_and_its_secrets_are_not_stored(
     account: int,
 ) -> None:
-    id = await put(account, Kind.VERIFY_MOBILE, NUMBER)
+    id = await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
     url = "http://me:very-secret@127.0.0.1:9/messages?key=very-secret"
     await send(gateway(url, JSON, '{"to": "{to}", "text": "{text}"}'))
-    stored = await row(id)
-    assert stored["failed_at"] is None
-    assert "ConnectError" in stored["failure"]
-    assert "secret" not in stored["failure"]
+    message_row = await row(id)
+    assert message_row["failed_at"] is None
+    assert "ConnectError" in message_row["failure"]
+    assert "secret" not in message_row["failure"]
 
 
 async def test_each_try_sends_a_new_code_and_only_the_last_is_valid(
@@ -400,13 +411,13 @@ async def test_each_try_sends_a_new_code_and_only_the_last_is_valid(
     with message_servers.text_server() as provider:
         provider.answers = [500]
         using = gateway(provider.url, {}, '{"to": "{to}", "text": "{text}"}')
-        await put(account, Kind.VERIFY_MOBILE, NUMBER)
+        await insert_message(account, Kind.VERIFY_MOBILE, NUMBER)
         await send(using)
         await send(using, NOW + timedelta(minutes=2))
         first, last = await provider.code(NUMBER), await provider.code(NUMBER, count=2)
         assert "in 8 minutes" in provider.to(NUMBER)[1]
-    tried = await proofs.try_code(account, 1, address_proofs.Purpose.VERIFY_MOBILE, NOW)
-    assert tried is not None
-    link = address_proofs.Link(account, tried.id)
-    assert address_proofs.is_valid_code(SECRET, link, last, tried.code_hash)
-    assert first == last or not address_proofs.is_valid_code(SECRET, link, first, tried.code_hash)
+    outcome = await proofs.try_code(account, 1, address_proofs.Purpose.VERIFY_MOBILE, NOW)
+    assert outcome is not None
+    link = address_proofs.Link(account, outcome.id)
+    assert address_proofs.is_valid_code(SECRET, link, last, outcome.code_hash)
+    assert first == last or not address_proofs.is_valid_code(SECRET, link, first, outcome.code_hash)

@@ -20,14 +20,14 @@ UNRATED = (
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "text"),
     [
         ("en", "on 2026-03-01 at 2026-03-01 23:05 UTC: 1,234.5 for 1,000,000"),
         ("de", "on 01.03.2026 at 01.03.2026 23:05 UTC: 1.234,5 for 1.000.000"),
         ("es", "on 1 mar 2026 at 1 mar 2026 23:05 UTC: 1.234,5 for 1.000.000"),
     ],
 )
-def test_dates_and_numbers_are_formatted_for_the_language(language: str, said: str) -> None:
+def test_dates_and_numbers_are_formatted_for_the_language(language: str, text: str) -> None:
     values = {
         "day": date(2026, 3, 1),
         "at": AT,
@@ -35,7 +35,7 @@ def test_dates_and_numbers_are_formatted_for_the_language(language: str, said: s
         "calls": 1_000_000,
     }
     template = "on {day} at {at}: {sum} for {calls:,}"
-    assert texts.translate(language, template, values).replace("\xa0", " ") == said
+    assert texts.translate(language, template, values).replace("\xa0", " ") == text
 
 
 def test_a_sum_of_any_length_keeps_all_its_digits() -> None:
@@ -69,16 +69,16 @@ def test_input_of_a_caller_is_never_used_as_a_template() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "one", "two"),
+    ("language", "singular", "plural"),
     [
         ("en", "1 call matches no rate", "1,001 calls match no rate"),
         ("de", "Für 1 Anruf gibt es", "Für 1.001 Anrufe gibt es"),
         ("es", "1 llamada no corresponde", "1.001 llamadas no corresponden"),
     ],
 )
-def test_singular_and_plural_differ(language: str, one: str, two: str) -> None:
-    assert pluralize(*UNRATED, 1).translate(language).startswith(one)
-    assert pluralize(*UNRATED, 1001).translate(language).startswith(two)
+def test_singular_and_plural_differ(language: str, singular: str, plural: str) -> None:
+    assert pluralize(*UNRATED, 1).translate(language).startswith(singular)
+    assert pluralize(*UNRATED, 1001).translate(language).startswith(plural)
 
 
 def test_an_unsupported_language_falls_back_to_english() -> None:
@@ -89,7 +89,11 @@ def test_an_unsupported_language_falls_back_to_english() -> None:
 
 
 def test_languages_have_names_in_their_own_language() -> None:
-    assert [texts.native_name(one) for one in texts.LANGUAGES] == ["English", "Deutsch", "Español"]
+    assert [texts.native_name(language) for language in texts.LANGUAGES] == [
+        "English",
+        "Deutsch",
+        "Español",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +129,6 @@ def test_any_accept_language_header_selects_a_supported_language(header: str) ->
 
 @given(st.permutations(["en", "de", "es"]), st.permutations([1000, 999, 1]))
 def test_the_highest_quality_wins_in_any_order(languages: list[str], qualities: list[int]) -> None:
-    wanted = Counter(dict(zip(languages, qualities, strict=True)))
-    header = ", ".join(f"{one};q={quality / 1000}" for one, quality in wanted.items())
-    assert texts.preferred_language(header) == wanted.most_common(1)[0][0]
+    quality_of = Counter(dict(zip(languages, qualities, strict=True)))
+    header = ", ".join(f"{language};q={quality / 1000}" for language, quality in quality_of.items())
+    assert texts.preferred_language(header) == quality_of.most_common(1)[0][0]

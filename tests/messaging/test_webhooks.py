@@ -35,7 +35,7 @@ async def account(database: str) -> int:
     return (await accounts.insert("Bücher & Söhne Voice", NOW)).id
 
 
-async def put(account: int, url: str, kind: Kind = Kind.ALERT_RAISED) -> int:
+async def insert_message(account: int, url: str, kind: Kind = Kind.ALERT_RAISED) -> int:
     about = RuleDescription(
         account, 7, "Wenig <Söhne>", Level.WARNING, RULE, Scope.CARRIER, "Carrier A", "a", ""
     )
@@ -64,10 +64,10 @@ async def row(id: int) -> Any:
         return await conn.fetchrow("SELECT * FROM messages WHERE id = $1", id)
 
 
-def is_signed(posted: message_servers.Posted, secret: str) -> bool:
-    """As docs/alerts.md tells a receiver to check it."""
-    parts = dict(part.split("=") for part in posted.headers["Callboard-Signature"].split(","))
-    signed = f"{parts['t']}.{posted.body}".encode()
+def is_signed(request: message_servers.PostedText, secret: str) -> bool:
+    """As docs/alerts.md describes for a receiver."""
+    parts = dict(part.split("=") for part in request.headers["Callboard-Signature"].split(","))
+    signed = f"{parts['t']}.{request.body}".encode()
     assert int(parts["t"]) == int(NOW.timestamp())
     return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() == parts["v1"]
 
@@ -76,14 +76,14 @@ async def test_a_webhook_receives_the_alert_as_json_signed_with_the_secret_of_th
     account: int,
 ) -> None:
     with message_servers.text_server() as receiver:
-        id = await put(account, receiver.url)
+        id = await insert_message(account, receiver.url)
         await send()
-    [posted] = receiver.posted
-    assert posted.headers["Content-Type"] == "application/json"
-    said = posted.json
-    assert str(said.pop("id")).endswith(f".{account}.{id}")
-    assert said.pop("text").startswith("Warnung: Wenig <Söhne>\n\nASR von Carrier A: 31,25 %")
-    assert said == {
+    [request] = receiver.posted
+    assert request.headers["Content-Type"] == "application/json"
+    body = request.json
+    assert str(body.pop("id")).endswith(f".{account}.{id}")
+    assert body.pop("text").startswith("Warnung: Wenig <Söhne>\n\nASR von Carrier A: 31,25 %")
+    assert body == {
         "event": "RAISED",
         "test": False,
         "rule": {"id": base.encode_id("AlertRule", account, 7), "title": "Wenig <Söhne>"},
@@ -99,23 +99,23 @@ async def test_a_webhook_receives_the_alert_as_json_signed_with_the_secret_of_th
         "raisedAt": NOW.isoformat(),
         "at": NOW.isoformat(),
     }
-    assert is_signed(posted, alert_messages.webhook_secret(SECRET, account, 7))
-    assert not is_signed(posted, alert_messages.webhook_secret(SECRET, account, 8))
+    assert is_signed(request, alert_messages.webhook_secret(SECRET, account, 7))
+    assert not is_signed(request, alert_messages.webhook_secret(SECRET, account, 8))
     assert (await row(id))["sent_at"] == NOW
 
 
 async def test_a_test_delivery_is_marked_as_a_test(account: int) -> None:
     with message_servers.text_server() as receiver:
-        await put(account, receiver.url, Kind.ALERT_TEST)
+        await insert_message(account, receiver.url, Kind.ALERT_TEST)
         await send()
-    said = receiver.posted[0].json
-    assert (said["event"], said["test"], said["value"], said["raisedAt"]) == (
+    body = receiver.posted[0].json
+    assert (body["event"], body["test"], body["value"], body["raisedAt"]) == (
         "TEST",
         True,
         None,
         None,
     )
-    assert said["text"].startswith("Dies ist ein Test")
+    assert body["text"].startswith("Dies ist ein Test")
 
 
 @pytest.mark.parametrize(
@@ -135,28 +135,36 @@ async def test_the_response_of_a_webhook_decides_whether_it_is_retried(
 ) -> None:
     with message_servers.text_server() as receiver:
         receiver.answers = [status]
-        id = await put(account, receiver.url)
+        id = await insert_message(account, receiver.url)
         await send()
         assert len(receiver.posted) == 1  # a redirect is not followed
-        stored = await row(id)
+        message_row = await row(id)
         assert becomes == (
-            "sent" if stored["sent_at"] else "failed" if stored["failed_at"] else "tried again"
+            "sent"
+            if message_row["sent_at"]
+            else "failed"
+            if message_row["failed_at"]
+            else "tried again"
         )
-        assert becomes == "sent" or str(status) in stored["failure"]
+        assert becomes == "sent" or str(status) in message_row["failure"]
         await send(15)
-    tries = [posted.json["id"] for posted in receiver.posted]
+    tries = [request.json["id"] for request in receiver.posted]
     assert tries == tries[:1] * (2 if becomes == "tried again" else 1)
 
 
 async def test_an_unavailable_webhook_is_retried_and_its_address_is_not_disclosed(
     account: int,
 ) -> None:
-    id = await put(account, "http://127.0.0.1:9/hook?key=very-secret")
+    id = await insert_message(account, "http://127.0.0.1:9/hook?key=very-secret")
     await send()
-    stored = await row(id)
-    assert (stored["sent_at"], stored["failed_at"], stored["tries"]) == (None, None, 1)
-    assert "ConnectError" in stored["failure"]
-    assert "secret" not in stored["failure"]
+    message_row = await row(id)
+    assert (message_row["sent_at"], message_row["failed_at"], message_row["tries"]) == (
+        None,
+        None,
+        1,
+    )
+    assert "ConnectError" in message_row["failure"]
+    assert "secret" not in message_row["failure"]
 
 
 @pytest.mark.parametrize(("hours", "arrives"), [(23, True), (25, False)])
@@ -164,7 +172,7 @@ async def test_an_alert_that_waited_for_more_than_a_day_is_not_sent(
     account: int, hours: int, arrives: bool
 ) -> None:
     with message_servers.text_server() as receiver:
-        id = await put(account, receiver.url)
+        id = await insert_message(account, receiver.url)
         await send(hours * 3600)
         assert bool(receiver.posted) == arrives
     assert ((await row(id))["failed_at"] is None) == arrives
@@ -176,20 +184,20 @@ async def test_an_alert_that_waited_for_more_than_a_day_is_not_sent(
 async def test_a_webhook_in_a_private_network_needs_a_setting_that_allows_the_network(
     account: int, host: str
 ) -> None:
-    """Whatever it is called: the worker's machine trusts itself, and who makes rules is not who
-    runs Callboard."""
+    """For every name of the host: the worker's machine trusts itself, and the authors of rules
+    are not its operators."""
     with message_servers.text_server() as receiver:
         url = receiver.url.replace("127.0.0.1", host)
-        id = await put(account, url)
+        id = await insert_message(account, url)
         await send(networks="10.0.0.0/8")
-        stored = await row(id)
-        assert (stored["failed_at"], stored["tries"]) == (NOW, 1)
-        assert "CALLBOARD_WEBHOOK_NETWORKS" in stored["failure"]
+        message_row = await row(id)
+        assert (message_row["failed_at"], message_row["tries"]) == (NOW, 1)
+        assert "CALLBOARD_WEBHOOK_NETWORKS" in message_row["failure"]
         assert receiver.posted == []
-        await put(account, url)
+        await insert_message(account, url)
         await send(networks="10.0.0.0/8, 127.0.0.0/8")
-        [posted] = receiver.posted
-        assert posted.headers["Host"] == url.split("/")[2]
+        [request] = receiver.posted
+        assert request.headers["Host"] == url.split("/")[2]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +218,7 @@ async def test_a_webhook_in_a_private_network_needs_a_setting_that_allows_the_ne
 async def test_addresses_in_private_networks_are_never_connected_to(
     account: int, address: str
 ) -> None:
-    id = await put(account, f"http://{address}/latest/meta-data")
+    id = await insert_message(account, f"http://{address}/latest/meta-data")
     await send()
     assert "not public" in (await row(id))["failure"]
 
@@ -218,7 +226,7 @@ async def test_addresses_in_private_networks_are_never_connected_to(
 async def test_a_webhook_that_never_responds_does_not_delay_mail(account: int) -> None:
     async with message_servers.mail_server() as server:
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            await put(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+            await insert_message(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
             to = "ops@voice.example"
             values = {"email": to}
             await outbox.insert(
@@ -249,8 +257,8 @@ async def test_webhooks_that_never_respond_do_not_delay_others(account: int) -> 
         socket.create_server(("127.0.0.1", 0), backlog=40) as silent,
     ):
         for _ in range(30):
-            await put(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        await put(account, receiver.url)
+            await insert_message(account, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        await insert_message(account, receiver.url)
         sends = asyncio.create_task(send())
         await message_servers.until(lambda: receiver.posted, within=5)
         assert not sends.done()

@@ -21,7 +21,7 @@ def test_numbers_match_a_prefix_exactly_if_their_first_digits_do(prefix: str, nu
 def test_spans_of_a_prefix_ascend_and_end_with_the_largest_number() -> None:
     for prefix in ("1", "9", "90071992547409", "9007199254740991"):
         spans = number_ranges.spans_with_prefix(prefix)
-        assert all(one.last < next.first for one, next in pairwise(spans))
+        assert all(span.last < next.first for span, next in pairwise(spans))
         assert spans[-1].last <= number_ranges.MAX_NUMBER
     assert number_ranges.spans_with_prefix("9")[-1] == Span(9 * 10**15, number_ranges.MAX_NUMBER)
     assert (
@@ -33,18 +33,18 @@ def test_spans_of_a_prefix_ascend_and_end_with_the_largest_number() -> None:
 
 @pytest.mark.parametrize("prefix", ["01", "a", "+1", " 1", "١", "1" * 17])
 def test_a_prefix_that_no_username_has_is_refused(prefix: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as error:
         number_ranges.spans_with_prefix(prefix)
-    assert (refused.value.code, refused.value.field) == ("INVALID", "startingWith")
+    assert (error.value.code, error.value.field) == ("INVALID", "startingWith")
 
 
 @pytest.mark.parametrize(
     "username", ["", "01", "-1", "1.0", "alice", "1 ", "1\n", "١", str(2**53), "9" * 400]
 )
 def test_a_username_is_a_number_in_plain_digits(username: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as error:
         number_ranges.parse_username(username)
-    assert (refused.value.code, refused.value.field) == ("INVALID", "username")
+    assert (error.value.code, error.value.field) == ("INVALID", "username")
     assert number_ranges.parse_username(str(number_ranges.MAX_NUMBER)) == number_ranges.MAX_NUMBER
     assert number_ranges.parse_username("0") == 0
 
@@ -61,9 +61,9 @@ def test_a_username_is_a_number_in_plain_digits(username: str) -> None:
     ],
 )
 def test_an_invalid_range_is_refused_with_its_field(given_range: Any, field: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as error:
         number_ranges.validate_range(*given_range)
-    assert (refused.value.code, refused.value.field) == ("INVALID", field)
+    assert (error.value.code, error.value.field) == ("INVALID", field)
 
 
 def test_the_first_numbers_of_spans_are_taken_without_iterating_over_the_spans() -> None:
@@ -76,10 +76,10 @@ def test_the_first_numbers_of_spans_are_taken_without_iterating_over_the_spans()
 
 def test_digests_follow_the_standards() -> None:
     """RFC 2617 3.5 gives these; the others are their definition written out."""
-    made = number_ranges.digests("Mufasa", "testrealm@host.com", "Circle Of Life")
-    assert made.ha1 == "939e7578ed9e3c518a452acee763bce9"
+    digests = number_ranges.digests("Mufasa", "testrealm@host.com", "Circle Of Life")
+    assert digests.ha1 == "939e7578ed9e3c518a452acee763bce9"
     whole = b"Mufasa@testrealm@host.com:testrealm@host.com:Circle Of Life"
-    assert made.ha1b == hashlib.md5(whole).hexdigest()
+    assert digests.ha1b == hashlib.md5(whole).hexdigest()
     rfc7616 = number_ranges.digests("Mufasa", "http-auth@example.org", "Circle of Life")
     assert rfc7616.ha1_sha256 == (
         "7987c64c30e25f1b74be53f966b49b90f2808aa92faf9a00262392d7b4794232"
@@ -87,11 +87,11 @@ def test_digests_follow_the_standards() -> None:
 
 
 def test_a_generated_secret_is_long_and_safe_in_a_configuration_file() -> None:
-    made = {number_ranges.new_secret() for _ in range(200)}
-    assert len(made) == 200
-    assert set("".join(made)) < set(string.ascii_letters + string.digits) - set("lIO01")
-    assert {len(secret) for secret in made} == {24}
-    assert [number_ranges.validate_secret(secret) for secret in made] == list(made)
+    secrets = {number_ranges.new_secret() for _ in range(200)}
+    assert len(secrets) == 200
+    assert set("".join(secrets)) < set(string.ascii_letters + string.digits) - set("lIO01")
+    assert {len(secret) for secret in secrets} == {24}
+    assert [number_ranges.validate_secret(secret) for secret in secrets] == list(secrets)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,6 @@ def test_a_generated_secret_is_long_and_safe_in_a_configuration_file() -> None:
     ],
 )
 def test_a_password_that_phones_cannot_handle_is_refused(secret: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as error:
         number_ranges.validate_secret(secret)
-    assert (refused.value.code, refused.value.field) == ("INVALID", "password")
+    assert (error.value.code, error.value.field) == ("INVALID", "password")

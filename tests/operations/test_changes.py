@@ -1,4 +1,4 @@
-"""What has to follow a change runs once, after the commit, and never after a rollback."""
+"""The jobs that follow a change run once, after the commit, and never after a rollback."""
 
 from collections.abc import Iterator, Set
 from datetime import UTC, datetime
@@ -13,17 +13,17 @@ MESSAGES = changes.Work.MESSAGES
 
 
 @pytest.fixture
-def followed() -> Iterator[list[Set[changes.Change]]]:
+def batches() -> Iterator[list[Set[changes.Change]]]:
     """The changes of each transaction, in the order of the commits."""
-    seen: list[Set[changes.Change]] = []
+    batches: list[Set[changes.Change]] = []
 
-    async def follow(changed: Set[changes.Change]) -> None:
+    async def follow(changes_of_batch: Set[changes.Change]) -> None:
         async with db.connection() as conn:
             assert not conn.is_in_transaction()
-        seen.append(changed)
+        batches.append(changes_of_batch)
 
     with changes.follow_with(follow):
-        yield seen
+        yield batches
 
 
 async def _roll_back(change: changes.Change) -> None:
@@ -34,50 +34,50 @@ async def _roll_back(change: changes.Change) -> None:
 
 @pytest.mark.usefixtures("database")
 async def test_changes_are_passed_on_once_after_the_outermost_commit(
-    followed: list[Set[changes.Change]],
+    batches: list[Set[changes.Change]],
 ) -> None:
     async with db.transaction():
         changes.record(CUSTOMER)
         async with db.transaction():
             changes.record(MESSAGES)
             changes.record(CUSTOMER)
-        assert followed == []
-    assert followed == [{CUSTOMER, MESSAGES}]
+        assert batches == []
+    assert batches == [{CUSTOMER, MESSAGES}]
 
 
 @pytest.mark.usefixtures("database")
-async def test_nothing_follows_a_rollback(followed: list[Set[changes.Change]]) -> None:
+async def test_nothing_follows_a_rollback(batches: list[Set[changes.Change]]) -> None:
     with pytest.raises(LookupError):
         await _roll_back(CUSTOMER)
-    assert followed == []
+    assert batches == []
 
 
 @pytest.mark.usefixtures("database")
 async def test_a_savepoint_that_is_rolled_back_is_left_out(
-    followed: list[Set[changes.Change]],
+    batches: list[Set[changes.Change]],
 ) -> None:
     async with db.transaction():
         changes.record(CUSTOMER)
         with pytest.raises(LookupError):
             await _roll_back(MESSAGES)
-    assert followed == [{CUSTOMER}]
+    assert batches == [{CUSTOMER}]
 
 
 @pytest.mark.usefixtures("database")
 async def test_a_transaction_that_changes_nothing_is_followed_by_nothing(
-    followed: list[Set[changes.Change]],
+    batches: list[Set[changes.Change]],
 ) -> None:
     async with db.transaction():
         pass
-    assert followed == []
+    assert batches == []
 
 
 async def test_a_change_outside_a_transaction_is_an_error_where_something_follows(
-    followed: list[Set[changes.Change]],
+    batches: list[Set[changes.Change]],
 ) -> None:
     with pytest.raises(RuntimeError, match="no transaction is open"):
         changes.record(CUSTOMER)
-    assert followed == []
+    assert batches == []
 
 
 async def test_a_command_may_note_changes_that_nothing_follows() -> None:

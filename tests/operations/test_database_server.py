@@ -38,7 +38,7 @@ GOOD = database_server.ServerSettings(
 
 
 @pytest.fixture
-async def reopened(database: str) -> AsyncIterator[str]:
+async def reopened_database(database: str) -> AsyncIterator[str]:
     """The URL of the test's database, which is closed."""
     await db.close_database()
     yield database
@@ -67,7 +67,7 @@ async def test_every_connection_disables_jit_on_a_server_that_enables_it(
 
 
 def _end_session(url: str, pid: int) -> None:
-    """Returns once the session is over, having kept the caller's event loop from noticing it."""
+    """Returns once the session has ended, which the caller's event loop cannot notice."""
 
     async def end() -> None:
         apart = await asyncpg.connect(url)
@@ -96,33 +96,33 @@ async def test_a_connection_to_the_server_keeps_its_session(database: str) -> No
 
 
 async def test_a_connection_through_a_transaction_pooler_does_not_keep_its_session(
-    reopened: str,
+    reopened_database: str,
 ) -> None:
-    async with pooler(reopened) as between:
+    async with pooler(reopened_database) as between:
         await db.open_database(between.url)
         assert not await database_server.keeps_sessions()
         await db.close_database()
 
 
 async def test_doctor_reports_that_a_transaction_pooler_cannot_be_used(
-    reopened: str, tmp_path: Path
+    reopened_database: str, tmp_path: Path
 ) -> None:
-    async with pooler(reopened) as between:
+    async with pooler(reopened_database) as between:
         state, detail = (await _doctor(tmp_path, between.url))["sessions"]
     assert state == "bad"
     assert "pool_mode = session" in detail
 
 
-async def test_doctor_checks_the_configured_server(reopened: str, tmp_path: Path) -> None:
-    found = await _doctor(tmp_path, reopened)
-    assert found["sessions"][0] == found["time zone"][0] == "good"
-    assert found["locks"][0] in ("good", "note")
-    assert found["database"][1].endswith("(current)")
-    assert {"encoding", "memory"} & set(found) == set()
+async def test_doctor_checks_the_configured_server(reopened_database: str, tmp_path: Path) -> None:
+    findings = await _doctor(tmp_path, reopened_database)
+    assert findings["sessions"][0] == findings["time zone"][0] == "good"
+    assert findings["locks"][0] in ("good", "note")
+    assert findings["database"][1].endswith("(current)")
+    assert {"encoding", "memory"} & set(findings) == set()
 
 
 async def _doctor(folder: Path, url: str) -> dict[str, tuple[str, str]]:
-    """What it finds, by subject."""
+    """The findings, by subject."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "server.cli", "doctor", "--json", "--data-dir", str(folder)),
         env=os.environ
@@ -131,17 +131,19 @@ async def _doctor(folder: Path, url: str) -> dict[str, tuple[str, str]]:
         stdout=subprocess.PIPE,
     )
     out, _ = await process.communicate()
-    return {one["subject"]: (one["state"], one["detail"]) for one in json.loads(out)}
+    return {
+        finding["subject"]: (finding["state"], finding["detail"]) for finding in json.loads(out)
+    }
 
 
-def found(days: int = 407, **changes: Any) -> dict[str, tuple[str, str]]:
+def findings(days: int = 407, **changes: Any) -> dict[str, tuple[str, str]]:
     checks = database_checks.findings(replace(GOOD, **changes), days)
-    return {one.subject: (one.state, one.detail) for one in checks}
+    return {finding.subject: (finding.state, finding.detail) for finding in checks}
 
 
 def test_a_server_with_good_settings_gets_no_note() -> None:
-    assert {state for state, _ in found().values()} == {"good"}
-    assert "Europe/Berlin" in found()["time zone"][1]
+    assert {state for state, _ in findings().values()} == {"good"}
+    assert "Europe/Berlin" in findings()["time zone"][1]
 
 
 @pytest.mark.parametrize(
@@ -164,13 +166,13 @@ def test_a_server_with_good_settings_gets_no_note() -> None:
 def test_an_unsuitable_setting_is_named_with_the_remedy(
     changes: dict[str, Any], subject: str, state: str, advice: str
 ) -> None:
-    assert found(**changes)[subject][0] == state
-    assert advice in found(**changes)[subject][1]
+    assert findings(**changes)[subject][0] == state
+    assert advice in findings(**changes)[subject][1]
 
 
 def test_the_lock_table_has_capacity_for_at_least_a_year() -> None:
-    assert "365 partitions" in found(days=30)["locks"][1]
-    assert "1,007 partitions" in found(days=1_007)["locks"][1]
+    assert "365 partitions" in findings(days=30)["locks"][1]
+    assert "1,007 partitions" in findings(days=1_007)["locks"][1]
 
 
 async def test_a_statement_over_all_partitions_holds_the_locks_that_doctor_counts(
@@ -186,8 +188,8 @@ async def test_a_statement_over_all_partitions_holds_the_locks_that_doctor_count
     each = 1 + (await database_server.read_settings()).record_indexes
     async with db.transaction() as conn:
         await conn.fetch("EXPLAIN SELECT count(*) FROM call_records")
-        held = await conn.fetchval(
+        locks = await conn.fetchval(
             "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
             " AND relation::regclass::text LIKE 'day\\_%'"
         )
-    assert held == 20 * each
+    assert locks == 20 * each

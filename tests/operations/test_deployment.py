@@ -29,9 +29,11 @@ def test_every_service_of_the_compose_file_runs_an_existing_command() -> None:
 
 def test_the_image_runs_an_existing_command() -> None:
     lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
-    told = dict(line.split(" ", 1) for line in lines if line.startswith(("CMD ", "ENTRYPOINT ")))
-    assert json.loads(told["ENTRYPOINT"])[-2:] == ["-m", "server.cli"]
-    assert json.loads(told["CMD"])[0] in COMMANDS
+    instructions = dict(
+        line.split(" ", 1) for line in lines if line.startswith(("CMD ", "ENTRYPOINT "))
+    )
+    assert json.loads(instructions["ENTRYPOINT"])[-2:] == ["-m", "server.cli"]
+    assert json.loads(instructions["CMD"])[0] in COMMANDS
 
 
 def test_the_image_holds_the_bytecode_of_packages_and_of_every_layer() -> None:

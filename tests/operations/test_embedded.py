@@ -32,7 +32,7 @@ with embedded.servers(Path(sys.argv[1]), durable=False) as urls:
 
 
 class Holder:
-    """Another command that uses the servers until it is let go or killed."""
+    """Another command that uses the servers until it is stopped or killed."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -103,21 +103,21 @@ async def _back_within(urls: embedded.Urls, seconds: float) -> bool:
 
 def _named(data_dir: Path, program: str) -> int:
     """The first process of that program that belongs to the folder's servers."""
-    found = {
+    pids = {
         pid
         for pid in processes.running(str(data_dir))
         if Path(f"/proc/{pid}/exe").resolve().name == program
     }
-    (pid,) = (pid for pid in found if processes.parent_of(pid) not in found)
+    (pid,) = (pid for pid in pids if processes.parent_of(pid) not in pids)
     return pid
 
 
 @pytest.mark.parametrize("user", processes.USERS)
 async def test_the_servers_run_as_root_and_as_another_user(data_dir: Path, user: str) -> None:
     processes.own(data_dir, user)
-    with holder(data_dir, user) as held:
-        assert await _answers(held.urls)
-        assert (await _query(held.urls.database_url, "SHOW server_version")).startswith("18.")
+    with holder(data_dir, user) as process:
+        assert await _answers(process.urls)
+        assert (await _query(process.urls.database_url, "SHOW server_version")).startswith("18.")
 
 
 async def test_the_servers_run_from_packages_that_other_users_cannot_read(data_dir: Path) -> None:
@@ -126,8 +126,8 @@ async def test_the_servers_run_from_packages_that_other_users_cannot_read(data_d
     installed = embedded_processes.postgres_folder().parent
     for name in (installed.name, f"{installed.name}.libs"):
         (closed / name).symlink_to(installed.with_name(name))
-    with holder(data_dir, packages=closed) as held:
-        assert await _answers(held.urls)
+    with holder(data_dir, packages=closed) as process:
+        assert await _answers(process.urls)
 
 
 async def test_commands_share_the_servers_until_the_last_command_ends(data_dir: Path) -> None:
@@ -148,8 +148,8 @@ async def test_many_concurrent_commands_start_one_pair_of_servers(data_dir: Path
 
 
 async def test_killing_the_last_command_stops_the_servers(data_dir: Path) -> None:
-    with holder(data_dir) as held:
-        held.kill()
+    with holder(data_dir) as process:
+        process.kill()
         assert processes.eventually(lambda: not processes.running(str(data_dir)), 5)
 
 
@@ -190,8 +190,8 @@ async def test_the_sockets_are_private_and_their_paths_short(data_dir: Path) -> 
 
 async def test_a_server_that_cannot_start_is_named_with_its_last_log_lines(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir()
-    refused = pytest.raises(ServerError, match=r"postgres does not start: .*postgres")
-    with refused, embedded.servers(data_dir):
+    refusal = pytest.raises(ServerError, match=r"postgres does not start: .*postgres")
+    with refusal, embedded.servers(data_dir):
         pass
 
 

@@ -9,7 +9,7 @@ from models.faults import Condition
 
 
 def _error(sqlstate: str) -> Exception:
-    """As asyncpg makes it of a server's message."""
+    """As asyncpg creates it from a server's message."""
     error: Exception = asyncpg.PostgresError.new({"C": sqlstate, "M": "a message", "S": "ERROR"})
     return error
 

@@ -24,7 +24,7 @@ _STARTED = "import sys, trifle; print('started', trifle.WORD, sys.argv[1:])"
 
 def launch(*arguments: str, user: str = processes.USERS[0], **environment: str) -> tuple[int, str]:
     """Exit code and output of the checkout's own launcher."""
-    done = subprocess.run(
+    process = subprocess.run(
         processes.as_user(user, sys.executable, str(ROOT / "callboard"), *arguments),
         env=os.environ | environment,
         cwd="/",
@@ -33,12 +33,12 @@ def launch(*arguments: str, user: str = processes.USERS[0], **environment: str) 
         timeout=300,
         check=False,
     )
-    return done.returncode, done.stdout + done.stderr
+    return process.returncode, process.stdout + process.stderr
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose lock wants one small package, and whose CLI prints that it started."""
+    """A checkout whose lock contains one small package, and whose CLI prints that it started."""
     shutil.copy(ROOT / "callboard", tmp_path)
     wheels = tmp_path / "wheels"
     wheels.mkdir()
@@ -60,7 +60,7 @@ def lock(checkout: Path, digest: str) -> None:
 
 
 def start(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs that checkout's launcher with pip alone and no package index but its folder."""
+    """Runs that checkout's launcher with only pip, and its folder as the only package index."""
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(checkout),
@@ -94,29 +94,29 @@ def test_a_package_that_differs_from_the_lock_is_refused_until_the_lock_is_corre
 ) -> None:
     right = (checkout / "requirements.lock").read_text()
     lock(checkout, "0" * 64)
-    refused = start(checkout)
-    assert refused.returncode != 0
-    assert "could not be installed" in refused.stderr
-    assert "started" not in refused.stdout
+    process = start(checkout)
+    assert process.returncode != 0
+    assert "could not be installed" in process.stderr
+    assert "started" not in process.stdout
     (checkout / "requirements.lock").write_text(right)
     assert start(checkout).stdout == "started here []\n"
 
 
 def test_help_names_every_command() -> None:
-    code, said = launch("--help")
+    code, output = launch("--help")
     assert code == 0
     for command in main.COMMANDS:
-        assert f" {command} " in said
+        assert f" {command} " in output
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    said = CliRunner().invoke(main.build([command]), [command, "--help"]).stdout
-    assert f"Example: ./callboard {command}" in said
+    output = CliRunner().invoke(main.build([command]), [command, "--help"]).stdout
+    assert f"Example: ./callboard {command}" in output
 
 
 @pytest.mark.parametrize(
-    ("wrong", "named"),
+    ("wrong", "setting"),
     [
         ({"CALLBOARD_DATABASE_POOL": "many"}, "CALLBOARD_DATABASE_POOL"),
         ({"CALLBOARD_SECRET_KEY": "short"}, "CALLBOARD_SECRET_KEY"),
@@ -125,22 +125,24 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     ],
 )
 def test_an_invalid_setting_or_argument_is_reported_in_one_line(
-    tmp_path: Path, wrong: dict[str, str], named: str
+    tmp_path: Path, wrong: dict[str, str], setting: str
 ) -> None:
     servers = {"CALLBOARD_REDIS_URL": "redis://127.0.0.1:9"}
-    code, said = launch("migrate", "--data-dir", str(tmp_path), **(servers | wrong))
+    code, output = launch("migrate", "--data-dir", str(tmp_path), **(servers | wrong))
     assert code == 1
-    assert said.count("\n") == 1
-    assert named in said
-    assert "short" not in said
+    assert output.count("\n") == 1
+    assert setting in output
+    assert "short" not in output
 
 
 def test_a_data_folder_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code, said = launch("up", "--port", str(free_port()), "--data-dir", str(tmp_path / "file/data"))
+    code, output = launch(
+        "up", "--port", str(free_port()), "--data-dir", str(tmp_path / "file/data")
+    )
     assert code == 1
-    assert said.count("\n") == 1
-    assert "--data-dir" in said
+    assert output.count("\n") == 1
+    assert "--data-dir" in output
 
 
 @pytest.mark.parametrize("user", processes.USERS)
@@ -150,8 +152,8 @@ def test_migrate_runs_on_embedded_servers_as_root_and_as_another_user(
     folder = tmp_path / "data"
     folder.mkdir()
     processes.own(folder, user)
-    code, said = launch("migrate", "--data-dir", str(folder), user=user)
-    assert code == 0, said
+    code, output = launch("migrate", "--data-dir", str(folder), user=user)
+    assert code == 0, output
     assert processes.eventually(lambda: not processes.running(str(folder)), 5)
 
 
@@ -162,22 +164,22 @@ UNREACHABLE = {
 
 
 def test_doctor_reports_unreachable_servers_and_the_remedy(tmp_path: Path) -> None:
-    code, said = launch(
+    code, output = launch(
         "doctor",
         "--data-dir",
         str(tmp_path),
         **UNREACHABLE,
     )
     assert code == 1
-    assert "Check PostgreSQL and CALLBOARD_DATABASE_URL" in said
-    assert "Check Redis and CALLBOARD_REDIS_URL" in said
-    assert "hidden" not in said
+    assert "Check PostgreSQL and CALLBOARD_DATABASE_URL" in output
+    assert "Check Redis and CALLBOARD_REDIS_URL" in output
+    assert "hidden" not in output
 
 
 def test_doctor_reports_which_tests_cannot_run_here(tmp_path: Path) -> None:
-    _, said = launch("doctor", "--data-dir", str(tmp_path), PATH=str(tmp_path), **UNREACHABLE)
+    _, output = launch("doctor", "--data-dir", str(tmp_path), PATH=str(tmp_path), **UNREACHABLE)
     for part, programs in [("clients", "node and npm"), ("browser", "chromium and chromedriver")]:
-        assert f"{programs} not installed; only ./callboard test {part} needs this" in said
+        assert f"{programs} not installed; only ./callboard test {part} needs this" in output
 
 
 def test_doctor_reports_the_trusted_documents(tmp_path: Path) -> None:
@@ -187,24 +189,24 @@ def test_doctor_reports_the_trusted_documents(tmp_path: Path) -> None:
         ("{ nothing }", "document a of"),
     ]:
         manifest.write_text(json.dumps({"a": text}))
-        _, said = launch("doctor", CALLBOARD_DOCUMENTS=str(manifest), **UNREACHABLE)
-        assert said_of_it in said
+        _, output = launch("doctor", CALLBOARD_DOCUMENTS=str(manifest), **UNREACHABLE)
+        assert said_of_it in output
 
 
 def test_doctor_finds_no_problem_on_embedded_servers(tmp_path: Path) -> None:
     assert launch("migrate", "--data-dir", str(tmp_path))[0] == 0
-    code, said = launch(
+    code, output = launch(
         "doctor", "--data-dir", str(tmp_path), CALLBOARD_PUBLIC_URL="http://[::1]:9"
     )
-    assert code == 0, said
-    assert "PostgreSQL 18" in said
+    assert code == 0, output
+    assert "PostgreSQL 18" in output
 
 
 def test_the_launcher_runs_the_tests_and_lists_those_left_out() -> None:
-    code, said = launch("test", "tests/project/test_names.py", "-q")
-    assert code == 0, said
-    assert "passed" in said
-    end = said.splitlines()[-6:]
+    code, output = launch("test", "tests/project/test_names.py", "-q")
+    assert code == 0, output
+    assert "passed" in output
+    end = output.splitlines()[-6:]
     assert end[0] == "The part on a real switch (Kamailio and SIPp) was not run."
     assert end[1].endswith("./callboard test switch")
     assert end[2] == "The part with the client packages of npm (Node 18 or newer) was not run."
@@ -216,9 +218,9 @@ def test_the_launcher_runs_the_tests_and_lists_those_left_out() -> None:
 def test_a_failed_test_run_fails_the_command(tmp_path: Path) -> None:
     failing = tmp_path / "test_of_one.py"
     failing.write_text("def test_one_is_two() -> None:\n    assert 1 == 2\n")
-    code, said = launch("test", str(failing), "-q", "-p", "no:cacheprovider")
-    assert code == 1, said
-    assert "1 failed" in said
+    code, output = launch("test", str(failing), "-q", "-p", "no:cacheprovider")
+    assert code == 1, output
+    assert "1 failed" in output
 
 
 @pytest.mark.parametrize(
@@ -231,10 +233,10 @@ def test_a_failed_test_run_fails_the_command(tmp_path: Path) -> None:
 def test_a_part_without_its_programs_says_how_to_install_them(
     tmp_path: Path, part: str, programs: str, packages: str
 ) -> None:
-    code, said = launch("test", part, PATH=str(tmp_path))
+    code, output = launch("test", part, PATH=str(tmp_path))
     assert code == 1
-    assert said.splitlines()[0] == f"{programs} not installed."
-    assert f"{packages}; then ./callboard test {part}" in said
+    assert output.splitlines()[0] == f"{programs} not installed."
+    assert f"{packages}; then ./callboard test {part}" in output
 
 
 def test_selecting_a_marker_does_not_add_the_optional_parts() -> None:
@@ -244,9 +246,9 @@ def test_selecting_a_marker_does_not_add_the_optional_parts() -> None:
         "tests/browser",
         "tests/project/test_fixtures.py",
     ]
-    code, said = launch("test", "-m", "services", "--collect-only", "-q", *files)
-    assert code == 0, said
-    assert "test_fixtures.py::test_redis_is_empty_at_the_start" in said
-    assert "test_real_switch.py::" not in said
-    assert "test_audits.py::" not in said
-    assert "test_links.py::" not in said
+    code, output = launch("test", "-m", "services", "--collect-only", "-q", *files)
+    assert code == 0, output
+    assert "test_fixtures.py::test_redis_is_empty_at_the_start" in output
+    assert "test_real_switch.py::" not in output
+    assert "test_audits.py::" not in output
+    assert "test_links.py::" not in output

@@ -46,9 +46,9 @@ async def test_a_worker_that_loses_redis_reconnects_and_logs_one_line(database: 
                 assert worker.process.poll() is None
                 worker.process.terminate()
                 assert await asyncio.to_thread(worker.process.wait, 15) == 0
-            said = log.read_text()
-        assert "Traceback" not in said
-        assert said.count("redis unavailable") == 3
+            text = log.read_text()
+        assert "Traceback" not in text
+        assert text.count("redis unavailable") == 3
 
 
 async def test_a_worker_can_start_before_redis(database: str) -> None:

@@ -15,7 +15,7 @@ from runtime.settings import ROOT, Settings
 from tests.support import message_servers
 
 
-def made(**values: Any) -> Settings:
+def make_settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **values)  # type: ignore[call-arg]
 
 
@@ -62,37 +62,39 @@ def test_the_url_of_a_mail_server_defines_how_to_connect(url: str, server: mail.
 def test_an_invalid_setting_is_refused_at_start_without_showing_it(
     values: dict[str, str], at_fault: str
 ) -> None:
-    with pytest.raises(ValidationError) as refused:
-        made(**values)
-    [fault] = refused.value.errors()
+    with pytest.raises(ValidationError) as error:
+        make_settings(**values)
+    [fault] = error.value.errors()
     assert fault["loc"] == (at_fault,)
     assert "very-secret" not in fault["msg"]
 
 
 def test_links_use_the_public_url_with_one_slash() -> None:
-    assert made(public_url="https://portal.example/").public_url == "https://portal.example"
+    assert (
+        make_settings(public_url="https://portal.example/").public_url == "https://portal.example"
+    )
 
 
 async def test_doctor_reports_whether_mail_and_text_messages_can_be_sent(tmp_path: Any) -> None:
-    said = await _doctor(tmp_path)
-    assert said["e-mail"][0] == said["SMS"][0] == "note"
-    assert "CALLBOARD_SMTP_URL" in said["e-mail"][1]
-    assert "CALLBOARD_SMS_URL" in said["SMS"][1]
+    findings = await _doctor(tmp_path)
+    assert findings["e-mail"][0] == findings["SMS"][0] == "note"
+    assert "CALLBOARD_SMTP_URL" in findings["e-mail"][1]
+    assert "CALLBOARD_SMS_URL" in findings["SMS"][1]
     async with message_servers.mail_server() as server:
         settings = {
             "CALLBOARD_SMTP_URL": f"{server.url}?starttls=never",
             "CALLBOARD_MAIL_FROM": "portal@voice.example",
             "CALLBOARD_SMS_URL": "https://me:very-secret@sms.example/x",
         }
-        said = await _doctor(tmp_path, **settings)
-        assert said["e-mail"][0] == said["SMS"][0] == "good"
-        assert "very-secret" not in str(said)
+        findings = await _doctor(tmp_path, **settings)
+        assert findings["e-mail"][0] == findings["SMS"][0] == "good"
+        assert "very-secret" not in str(findings)
         assert server.letters == []
     assert (await _doctor(tmp_path, **settings))["e-mail"][0] == "bad"
 
 
 async def _doctor(folder: Any, **environment: str) -> dict[str, tuple[str, str]]:
-    """What it finds, by subject; neither database nor Redis are there to be looked at."""
+    """The findings, by subject; neither database nor Redis is available."""
     nowhere = {
         "CALLBOARD_DATABASE_URL": "postgres://127.0.0.1:9/none",
         "CALLBOARD_REDIS_URL": "redis://127.0.0.1:9",
@@ -104,4 +106,6 @@ async def _doctor(folder: Any, **environment: str) -> dict[str, tuple[str, str]]
         stdout=subprocess.PIPE,
     )
     out, _ = await process.communicate()
-    return {one["subject"]: (one["state"], one["detail"]) for one in json.loads(out)}
+    return {
+        finding["subject"]: (finding["state"], finding["detail"]) for finding in json.loads(out)
+    }

@@ -54,8 +54,8 @@ async def _migrate(data_dir: Path, servers: dict[str, str]) -> tuple[int | None,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
 
 
 async def _reopen(url: str) -> None:

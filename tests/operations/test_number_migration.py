@@ -19,7 +19,7 @@ SELECT 1, id, first, first + 9, now() FROM customers, (VALUES (10), (15)) AS blo
 
 @pytest.fixture
 async def strangers(database: str) -> AsyncIterator[str]:
-    """The URL of an empty database, as a role that may do nothing there but make tables."""
+    """The URL of an empty database, as a role whose only permission is to create tables there."""
     name, role = f"callboard_strange_{os.getpid()}", f"stranger_{os.getpid()}"
     url = urlunsplit(urlsplit(database)._replace(path=f"/{name}"))
     async with db.connection() as conn:

@@ -45,7 +45,7 @@ ARGUMENTS = {
     "doctor": [],
     "bench": [],
 }
-# What a command that does not end by itself logs while it waits.
+# The log of a long-running command while it waits
 WAITS = {"serve": "schema not usable", "worker": "waits for the schema", "simulate": "trying again"}
 NO_DATA_DIR = {"test", "simulate", "watch", "bench"}
 
@@ -86,7 +86,7 @@ def test_every_migration_comes_before_the_one_that_names_the_schema() -> None:
 async def new_database(services: TestServices, last: str | None) -> AsyncIterator[str]:
     """Without a table, or migrated as far as `last`."""
     name = f"callboard_schema_{os.getpid()}"
-    async with databases.created(services.database_url, name) as url:
+    async with databases.create(services.database_url, name) as url:
         if last is not None:
             await db.open_database(url)
             try:
@@ -152,13 +152,13 @@ async def test_web_and_worker_wait_for_the_schema_and_continue_without_a_restart
                 [problem] = [text for text in answer.json()["problems"] if "schema" in text]
                 assert schema_version.REQUIRED in problem
                 assert (last or "empty") in problem
-                asked = await client.post("/graphql", json={"query": "{ viewer { __typename } }"})
-                assert asked.status_code == 503
-                extensions = asked.json()["errors"][0]["extensions"]
+                viewer = await client.post("/graphql", json={"query": "{ viewer { __typename } }"})
+                assert viewer.status_code == 503
+                extensions = viewer.json()["errors"][0]["extensions"]
                 assert extensions == {"code": "UNAVAILABLE", "retryAfterSeconds": 5}
-                posted = await client.post("/ingest/calls", content=b"[{]")
-                assert (posted.status_code, posted.json()["code"]) == (503, "UNAVAILABLE")
-                assert int(posted.headers["retry-after"]) >= 1
+                delivery = await client.post("/ingest/calls", content=b"[{]")
+                assert (delivery.status_code, delivery.json()["code"]) == (503, "UNAVAILABLE")
+                assert int(delivery.headers["retry-after"]) >= 1
                 assert (await client.get("/healthz")).status_code == 200
                 await until(lambda: "waits for the schema" in log_of(worker))
                 code, output = await command("migrate", **environment)

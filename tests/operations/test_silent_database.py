@@ -19,12 +19,12 @@ NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 @pytest.fixture
 async def silent(database: str) -> AsyncIterator[Wire]:
-    """The way to the database, for which it is opened anew with a small pool."""
+    """The connection to the database, which is reopened through it with a small pool."""
     await db.close_database()
-    async with wire(database) as opened:
-        await db.open_database(opened.url, pool=POOL, statement_timeout=ANSWER_WITHIN)
+    async with wire(database) as network:
+        await db.open_database(network.url, pool=POOL, statement_timeout=ANSWER_WITHIN)
         await _all_connections_work()
-        yield opened
+        yield network
         await db.close_database()
 
 
@@ -82,7 +82,8 @@ async def test_a_statement_without_an_answer_ends_as_unavailable(
         assert isinstance(ended, Exception)
         assert faults.is_unavailable(ended)
     assert time.monotonic() - began < ANSWER_WITHIN + 2 * engine.CANCEL_TIMEOUT_SECONDS + 1
-    await _all_connections_work()  # those beside it went the same way, and nobody waits for them
+    # The statements beside it have ended likewise, and no task waits for them.
+    await _all_connections_work()
 
 
 async def test_a_task_canceled_while_the_database_is_silent_ends_soon(silent: Wire) -> None:
@@ -91,8 +92,8 @@ async def test_a_task_canceled_while_the_database_is_silent_ends_soon(silent: Wi
     await asyncio.sleep(0.05)
     for task in tasks:
         task.cancel()
-    done, _ = await asyncio.wait(tasks, timeout=2 * engine.CANCEL_TIMEOUT_SECONDS + 1)
-    assert done == tasks
+    finished, _ = await asyncio.wait(tasks, timeout=2 * engine.CANCEL_TIMEOUT_SECONDS + 1)
+    assert finished == tasks
     silent.mend()
     await _all_connections_work()
 
@@ -119,7 +120,7 @@ async def test_a_process_that_ends_does_not_wait_for_hanging_statements(silent: 
     await db.close_database()
     assert time.monotonic() - began < 2 * engine.CLOSE_TIMEOUT_SECONDS + 1
     ended = await asyncio.gather(*hanging, return_exceptions=True)
-    assert all(isinstance(one, Exception) for one in ended)
+    assert all(isinstance(error, Exception) for error in ended)
 
 
 def test_an_unsendable_value_does_not_mean_unavailable() -> None:

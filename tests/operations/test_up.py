@@ -32,7 +32,8 @@ class Up:
         self.start_seconds = 0.0
 
     def within(self, seconds: float) -> float:
-        """What is promised on a machine that starts it sooner; a busy one may take that long."""
+        """The documented limit of a machine that starts it sooner; a busy machine may need that
+        long."""
         return max(seconds, self.start_seconds)
 
     @property
@@ -60,10 +61,10 @@ def up(data_dir: Path, user: str = processes.USERS[0]) -> Iterator[Up]:
     command = processes.as_user(user, sys.executable, str(ROOT / "callboard"), *arguments)
     with subprocess.Popen(command, text=True, start_new_session=True) as process:
         try:
-            started, before = Up(process, port), time.monotonic()
-            assert processes.eventually(started.whole, 180)
-            started.start_seconds = time.monotonic() - before
-            yield started
+            program, before = Up(process, port), time.monotonic()
+            assert processes.eventually(program.whole, 180)
+            program.start_seconds = time.monotonic() - before
+            yield program
         finally:
             process.kill()
 
@@ -127,7 +128,7 @@ def test_other_commands_share_its_servers_and_a_second_start_keeps_the_data(data
         assert create_account(data_dir, "second@demo.example") == 0
 
 
-def refused(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
+def run_up(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
     arguments = ["up", "--port", str(port), "--data-dir", str(data_dir)]
     return subprocess.run(
         [sys.executable, str(ROOT / "callboard"), *arguments],
@@ -139,18 +140,18 @@ def refused(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_port_in_use_is_reported_immediately(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = refused(tmp_path, port)
-    assert done.returncode == 1
-    assert f"port {port} of 127.0.0.1: Address already in use." in done.stderr
-    assert "--port" in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        process = run_up(tmp_path, port)
+    assert process.returncode == 1
+    assert f"port {port} of 127.0.0.1: Address already in use." in process.stderr
+    assert "--port" in process.stderr
 
 
 def test_an_invalid_port_is_refused_as_an_argument(tmp_path: Path) -> None:
-    done = refused(tmp_path, 65_536)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    process = run_up(tmp_path, 65_536)
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
 
 
 def test_up_prints_the_addresses_and_the_next_steps(data_dir: Path, tmp_path: Path) -> None:

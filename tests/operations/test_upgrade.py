@@ -19,18 +19,18 @@ SHAPE = last_release.Shape(records=600, customers=2, days=3)
 async def empty(services: Any) -> AsyncIterator[None]:
     """A database without a table, opened."""
     name = f"callboard_upgrade_{os.getpid()}"
-    async with databases.opened(services.database_url, name, "template0"):
+    async with databases.open_copy(services.database_url, name, "template0"):
         yield
 
 
 @pytest.fixture
 async def documents(empty: None) -> list[last_release.Document]:
     """Issued invoices in a database that was upgraded."""
-    made = await last_release.make(SHAPE)
+    hashes = await last_release.make(SHAPE)
     assert (await db.pending_migrations())[0] > last_release.SCHEMA
     await upgrade.upgrade()
     assert await db.pending_migrations() == []
-    return made
+    return hashes
 
 
 async def _customers_first_kept_hours() -> list[tuple[int, Any]]:
@@ -60,8 +60,8 @@ async def test_after_an_upgrade_a_rebuild_reproduces_the_stored_sums(
     for customer_id, hour in places:
         await hours.rebuild(last_release.ACCOUNT, customer_id, hour, SHAPE.now)
     async with db.connection() as conn:
-        changed = await conn.fetchval("SELECT count(*) FROM hours WHERE rebuilt_at = $1", SHAPE.now)
-    assert changed == 0
+        count = await conn.fetchval("SELECT count(*) FROM hours WHERE rebuilt_at = $1", SHAPE.now)
+    assert count == 0
 
 
 async def test_a_pin_altered_by_an_upgrade_is_detected(

@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md names what there is, and the folders are what it says."""
+"""ARCHITECTURE.md names existing files, and describes the folders."""
 
 import re
 import subprocess
@@ -48,23 +48,23 @@ def test_every_folder_of_a_large_layer_is_in_the_grid() -> None:
         if "✓" in cell
     }
     folders = {"/".join(Path(name).parts[:2]) for name in _FILES if len(Path(name).parts) > 2}
-    found = {folder for folder in folders if folder.split("/")[0] in layers}
+    layer_folders = {folder for folder in folders if folder.split("/")[0] in layers}
     beside = _TEXT.partition("Beside the subjects:")[2].partition("\n## ")[0]
-    named = set(re.findall(r"`(\w+/\w+)/`", beside))
-    named |= {f"tests/{name}" for name in re.findall(r"`(\w+)`", beside)}
-    assert marked | named == found
+    grid_folders = set(re.findall(r"`(\w+/\w+)/`", beside))
+    grid_folders |= {f"tests/{name}" for name in re.findall(r"`(\w+)`", beside)}
+    assert marked | grid_folders == layer_folders
 
 
 def test_the_documented_order_of_imports_is_enforced() -> None:
     contracts = _PROJECT["importlinter"]["contracts"]
-    layers = next(one["layers"] for one in contracts if one["type"] == "layers")
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     assert " → ".join(f"`{layer}`" for layer in layers) in _TEXT
 
 
 def test_every_named_file_exists() -> None:
-    named = re.findall(r"`([\w.]+(?:/[\w.]+)+/?)`", _TEXT + _DETAILS + _EXTEND)
-    assert named
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    file_names = re.findall(r"`([\w.]+(?:/[\w.]+)+/?)`", _TEXT + _DETAILS + _EXTEND)
+    assert file_names
+    assert [name for name in file_names if not (ROOT / name).exists()] == []
 
 
 def test_each_file_of_a_path_imports_the_next() -> None:
@@ -106,10 +106,10 @@ def _of_tests(text: str) -> Iterator[str]:
 
 def test_no_folder_has_too_many_files() -> None:
     aside = (".graphql", "__init__.py")
-    counted = Counter(str(Path(name).parent) for name in _FILES if not name.endswith(aside))
+    counts = Counter(str(Path(name).parent) for name in _FILES if not name.endswith(aside))
     too_many = {
         folder: count
-        for folder, count in counted.items()
+        for folder, count in counts.items()
         if count > _MOST and folder not in _GROWING
     }
     assert not too_many, f"Move some files of these folders into subfolders: {too_many}"
@@ -121,8 +121,10 @@ def test_every_switch_adapter_is_in_the_tuple() -> None:
         for name in _FILES
         if name.startswith("ingest/switches/") and not name.endswith("__init__.py")
     }
-    listed = {getattr(one, "__name__", "").rpartition(".")[2] for one in adapters.ADAPTERS}
-    assert listed == modules, f"Not in ingest.adapters.ADAPTERS: {modules - listed}"
+    module_names = {
+        getattr(adapter, "__name__", "").rpartition(".")[2] for adapter in adapters.ADAPTERS
+    }
+    assert module_names == modules, f"Not in ingest.adapters.ADAPTERS: {modules - module_names}"
     assert adapters.NATIVE in adapters.ADAPTERS
 
 

@@ -20,11 +20,13 @@ from schema import __main__ as sdl
 from schema import root
 
 SAID = catalogs.collect_texts()
-TRANSLATED = {one: catalogs.read(one) for one in texts.LANGUAGES if one != texts.DEFAULT}
+TRANSLATED = {
+    language: catalogs.read(language) for language in texts.LANGUAGES if language != texts.DEFAULT
+}
 OTHERS = pytest.mark.parametrize("language", TRANSLATED)
 
 _SENTENCE = re.compile(r"[A-Z{`].*\s.*[.?!]", re.S)
-# These say something to programmers alone: of values that are none, of this page.
+# Messages only for programmers: about invalid values, about this page
 _NOT_TO_PEOPLE = {
     "schema/engine/scalars.py",
     "server/graphql/graphiql/page.py",
@@ -32,8 +34,8 @@ _NOT_TO_PEOPLE = {
     "models/billing/reconciliation_sql.py",
 }
 _NO_TEXTS = {
-    "Validation aborted.",  # what graphql-core says, compared with
-    # What switches alone are told:
+    "Validation aborted.",  # Texts of graphql-core, for comparison
+    # Messages only for switches:
     "Other content is stored under this key and revision. This record was held for review.",
 }
 
@@ -67,8 +69,8 @@ def test_every_text_is_translated(language: str) -> None:
 
 @OTHERS
 def test_every_translation_is_used(language: str) -> None:
-    left = _ids(TRANSLATED[language]) - _ids(SAID)
-    assert sorted(map(str, left)) == [], "run `python -m domain.locale`"
+    unused = _ids(TRANSLATED[language]) - _ids(SAID)
+    assert sorted(map(str, unused)) == [], "run `python -m domain.locale`"
 
 
 @OTHERS
@@ -88,24 +90,24 @@ def test_a_translation_has_the_placeholders_of_its_text(language: str) -> None:
 
 @OTHERS
 def test_a_catalog_equals_the_output_of_the_command(language: str) -> None:
-    written = catalogs.render(catalogs.update(language, SAID))
-    assert catalogs.path(language).read_text("utf-8") == written, "run `python -m domain.locale`"
+    content = catalogs.render(catalogs.update(language, SAID))
+    assert catalogs.path(language).read_text("utf-8") == content, "run `python -m domain.locale`"
 
 
 def test_new_texts_are_added_and_existing_ones_keep_their_comments() -> None:
-    said = catalogs.collect_texts()
-    said.add("A new text.")
+    texts_of_code = catalogs.collect_texts()
+    texts_of_code.add("A new text.")
     catalog = catalogs.read("de")
     catalog["a draft"].user_comments.append("dative")
-    catalog.update(said, no_fuzzy_matching=True)
+    catalog.update(texts_of_code, no_fuzzy_matching=True)
     assert catalogs.missing(catalog) == ["A new text."]
     assert "# dative\n" in catalogs.render(catalog)
     assert catalog["a draft"].string == "einem Entwurf"
 
 
 def test_every_catalog_is_of_a_supported_language() -> None:
-    found = {path.stem for path in texts.FOLDER.glob("*.po")}
-    assert found == set(texts.LANGUAGES) - {texts.DEFAULT}
+    languages = {path.stem for path in texts.FOLDER.glob("*.po")}
+    assert languages == set(texts.LANGUAGES) - {texts.DEFAULT}
 
 
 # Nothing escapes the extractor ---------------------------------------------------------------
@@ -122,17 +124,17 @@ def _trees() -> Iterator[tuple[str, ast.Module]]:
 
 def _described(tree: ast.Module) -> set[int]:
     """Literals that are docstrings or descriptions."""
-    found = set()
+    descriptions = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr):
-            found.add(id(node.value))
+            descriptions.add(id(node.value))
         if isinstance(node, ast.keyword) and node.arg == "description":
-            found |= {id(within) for within in ast.walk(node.value)}
-    return found
+            descriptions |= {id(within) for within in ast.walk(node.value)}
+    return descriptions
 
 
 def test_texts_in_the_code_are_found() -> None:
-    known = _known() | _NO_TEXTS
+    known_texts = _known() | _NO_TEXTS
     descriptions = " ".join(sdl.text().split())
     for name, tree in _trees():
         described = _described(tree)
@@ -142,14 +144,14 @@ def test_texts_in_the_code_are_found() -> None:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if not _SENTENCE.fullmatch(node.value) or node.value in descriptions:
                     continue
-                assert node.value in known, (
+                assert node.value in known_texts, (
                     f"{name}:{node.lineno}: {node.value!r} is not found as a text: put it into"
                     " Refusal(…) or texts.marked(…), without an f"
                 )
 
 
 def _text_arguments() -> Iterator[tuple[str, ast.expr]]:
-    """What the extractor takes for texts, in every room."""
+    """The texts that the extractor finds, in every package."""
     for folder in catalogs.FOLDERS:
         for path in sorted((catalogs.ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -165,7 +167,7 @@ def test_a_text_is_a_literal_or_derived_from_one() -> None:
     for where, argument in _text_arguments():
         checked += 1
         literal = isinstance(argument, ast.Constant)
-        within = [one for one in ast.walk(argument) if isinstance(one, ast.Constant)]
+        within = [node for node in ast.walk(argument) if isinstance(node, ast.Constant)]
         is_made = isinstance(argument, ast.JoinedStr | ast.BinOp | ast.IfExp)
         assert literal or not is_made or not within, f"{where}: a text is made up here"
     assert checked > 200
@@ -175,7 +177,7 @@ def test_every_type_with_an_id_has_a_readable_name() -> None:
     assert set(root.NODES) <= _known()
 
 
-# Every text can be said ----------------------------------------------------------------------
+# Every text can be formatted ---------------------------------------------------------------------
 
 _ANY = st.one_of(
     st.text(),
@@ -196,9 +198,11 @@ def test_every_text_can_be_formatted_in_every_language_with_any_values(
 ) -> None:
     of_spec = {"": anything, "utc": at, ",": count}
     for message in _messages(SAID):
-        one, *many = _forms(message.id)
-        values = {name: of_spec[spec or ""] for name, spec, _ in _placeholders(one + "".join(many))}
-        text = texts.Text(one, values, many[0] if many else None, count)
+        singular, *many = _forms(message.id)
+        values = {
+            name: of_spec[spec or ""] for name, spec, _ in _placeholders(singular + "".join(many))
+        }
+        text = texts.Text(singular, values, many[0] if many else None, count)
         for language in texts.LANGUAGES:
             assert text.translate(language, zone)
 

@@ -46,7 +46,7 @@ def test_the_page_about_people_documents_the_permissions() -> None:
         *(access.OF_SCOPE[scope] for scope in Scope),
     ]
     rows = [
-        f"| {capability} | {' | '.join('yes' if capability in one else '' for one in columns)} |"
+        f"| {capability} | {' | '.join('yes' if capability in may else '' for may in columns)} |"
         for capability in access.Capability
     ]
     heads = " | ".join(f"`{scope}`" for scope in Scope)

@@ -12,8 +12,8 @@ def _rooms() -> set[str]:
 
 
 def test_no_installed_distribution_shadows_a_package() -> None:
-    taken = packages_distributions()
-    assert {room: taken[room] for room in _rooms() if room in taken} == {}
+    installed_packages = packages_distributions()
+    assert {room: installed_packages[room] for room in _rooms() if room in installed_packages} == {}
     assert list(distributions())
 
 
@@ -26,8 +26,8 @@ def test_every_package_is_imported_from_the_checkout() -> None:
 
 
 def test_every_package_of_the_checkout_is_declared() -> None:
-    found = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert found - {"tests", "bench"} == _rooms()
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages - {"tests", "bench"} == _rooms()
 
 
 def test_no_two_test_files_have_the_same_name() -> None:

@@ -13,10 +13,10 @@ def ids(folder: str, count: int, module: str = "a") -> list[str]:
 def test_a_part_contains_consecutive_tests_of_one_folder_for_20_seconds() -> None:
     tests = [*ids("live", 4), *ids("billing", 3)]
     seconds = dict.fromkeys(ids("live", 4), 10.0) | dict.fromkeys(ids("billing", 3), 1.0)
-    found = parallel.parts(tests, seconds)
-    assert list(found) == tests
-    assert [number for folder, number in found.values() if folder == "tests/live"] == [0, 0, 1, 1]
-    assert [number for folder, number in found.values() if folder == "tests/billing"] == [0, 0, 0]
+    parts = parallel.parts(tests, seconds)
+    assert list(parts) == tests
+    assert [number for folder, number in parts.values() if folder == "tests/live"] == [0, 0, 1, 1]
+    assert [number for folder, number in parts.values() if folder == "tests/billing"] == [0, 0, 0]
 
 
 def test_the_seconds_of_a_module_are_divided_among_its_tests() -> None:
@@ -26,9 +26,9 @@ def test_the_seconds_of_a_module_are_divided_among_its_tests() -> None:
 
 
 def test_a_process_finishes_its_folder_before_it_helps_the_one_with_most_left() -> None:
-    left = [(("a", 0), 5.0), (("a", 1), 7.0), (("b", 0), 20.0), (("c", 0), 19.0), (("c", 1), 9.0)]
-    assert parallel.next_part(left, "a") == ("a", 1)
-    assert parallel.next_part(left, None) == parallel.next_part(left, "gone") == ("c", 0)
+    parts = [(("a", 0), 5.0), (("a", 1), 7.0), (("b", 0), 20.0), (("c", 0), 19.0), (("c", 1), 9.0)]
+    assert parallel.next_part(parts, "a") == ("a", 1)
+    assert parallel.next_part(parts, None) == parallel.next_part(parts, "gone") == ("c", 0)
 
 
 def test_a_long_part_runs_before_all_others() -> None:
@@ -59,10 +59,10 @@ def test_a_change_affects_the_tests_that_import_or_name_the_file(tmp_path: Path)
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(source)
 
-    def affected(changed: str) -> set[str]:
+    def affected(file: str) -> set[str]:
         return {
             path
-            for path in import_graph.affected(tmp_path, sources, [changed])
+            for path in import_graph.affected(tmp_path, sources, [file])
             if path.startswith("tests/test_")
         }
 

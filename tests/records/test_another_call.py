@@ -17,7 +17,15 @@ from models import db, faults
 from models.records import call_records, held_records, partitions
 from tests.support import outside_connection
 from tests.support.records.frozen import rebuild, verdicts
-from tests.support.records.sample_records import NOW, SETUP, account, marked, record, rows, stored
+from tests.support.records.sample_records import (
+    NOW,
+    SETUP,
+    account,
+    marked_hours,
+    record,
+    rows,
+    stored_records,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 AGAIN = SETUP + timedelta(minutes=20)  # when the switch used the call id again
@@ -39,17 +47,17 @@ async def accept(
                 every = await held_records.with_other_legs(mine, waiting)
             return await held_records.accept(mine, every, NOW, decision)
 
-    contents = [one.content for one in waiting]
+    contents = [held_record.content for held_record in waiting]
     return list((await call_records.retry(store, contents)).values())
 
 
 async def charges(mine: int) -> dict[str, Decimal]:
     """By call id, of legs that are final."""
-    found = await rows(
+    results = await rows(
         "SELECT call_id, charge FROM call_records WHERE account_id = $1 AND final", mine
     )
-    assert len(found) == len(dict(found))
-    return dict(found)
+    assert len(results) == len(dict(results))
+    return dict(results)
 
 
 async def reused() -> tuple[int, calls.Record]:
@@ -64,19 +72,19 @@ async def reused() -> tuple[int, calls.Record]:
 async def test_both_calls_count_and_the_second_has_an_id_of_its_own() -> None:
     mine, _ = await reused()
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.4")}
-    assert len(await stored(mine)) == 2
-    received = "SELECT call_id, received_call_id, setup_at FROM call_records ORDER BY 1"
-    assert await rows(received) == [("a", None, SETUP), (OTHER_ID, "a", AGAIN)]
+    assert len(await stored_records(mine)) == 2
+    query = "SELECT call_id, received_call_id, setup_at FROM call_records ORDER BY 1"
+    assert await rows(query) == [("a", None, SETUP), (OTHER_ID, "a", AGAIN)]
     assert await rows("SELECT state, call_id FROM record_revisions") == [("ANOTHER_CALL", "a")]
-    assert await marked(mine) == [(1, SETUP.replace(minute=0))] * 2
+    assert await marked_hours(mine) == [(1, SETUP.replace(minute=0))] * 2
 
 
 async def test_the_same_content_again_is_a_duplicate_and_changes_nothing() -> None:
     mine, second = await reused()
-    before = await stored(mine)
+    before = await stored_records(mine)
     assert await verdicts(mine, second, record()) == [Verdict.DUPLICATE] * 2
     assert await held_records.page(mine, held_records.Filter(), None, 5) == []
-    assert await stored(mine) == before
+    assert await stored_records(mine) == before
 
 
 async def test_a_correction_goes_to_the_call_of_its_setup() -> None:
@@ -96,8 +104,8 @@ async def test_a_correction_that_names_the_other_call_by_its_own_id_can_move_it(
     moved = record(OTHER_ID, talk=80, setup_at=AGAIN - timedelta(days=1), revision=1)
     assert await verdicts(mine, moved) == [Verdict.CORRECTED]
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.8")}
-    kept = "SELECT received_call_id FROM call_records WHERE call_id <> 'a'"
-    assert await rows(kept) == [("a",)]
+    query = "SELECT received_call_id FROM call_records WHERE call_id <> 'a'"
+    assert await rows(query) == [("a",)]
     still_its = record(talk=90, setup_at=AGAIN, revision=2)
     assert await verdicts(mine, still_its) == [Verdict.CORRECTED]
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.9")}
@@ -145,12 +153,12 @@ async def test_all_held_legs_of_an_attempt_become_one_call() -> None:
     third = record(talk=50, leg=1, setup_at=AGAIN + timedelta(minutes=3))
     assert await verdicts(mine, third) == [Verdict.HELD]
     final = next(
-        one
-        for one in await held_records.page(mine, held_records.Filter(), None, 5)
-        if one.content == again[1]
+        held_record
+        for held_record in await held_records.page(mine, held_records.Filter(), None, 5)
+        if held_record.content == again[1]
     )
     assert await accept(mine, final) == [Verdict.ACCEPTED] * 2
-    assert [key[1:] for key in sorted(await stored(mine))] == [
+    assert [key[1:] for key in sorted(await stored_records(mine))] == [
         *(("a", 0), ("a", 1), (OTHER_ID, 0), (OTHER_ID, 1))
     ]
     assert await accept(mine) == [Verdict.ACCEPTED]
@@ -169,7 +177,7 @@ async def test_a_leg_that_was_refused_or_comes_late_is_of_the_other_call() -> No
     last = record(talk=45, leg=2, setup_at=AGAIN)
     assert await verdicts(mine, no_more_final, last) == [Verdict.CORRECTED, Verdict.ACCEPTED]
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.45")}
-    assert len(await stored(mine)) == 4
+    assert len(await stored_records(mine)) == 4
 
 
 async def test_however_many_accept_it_at_once_it_counts_once() -> None:
@@ -182,10 +190,10 @@ async def test_however_many_accept_it_at_once_it_counts_once() -> None:
         *(accept(mine, *waiting, decision=decisions[n % 2]) for n in range(6)),
         *(verdicts(mine, *batch) for _ in range(3)),
     )
-    counted = Counter(verdict for outcome in outcomes for verdict in outcome)
-    assert counted[Verdict.ACCEPTED] + counted[Verdict.CORRECTED] == 20
-    assert len(await stored(mine)) == 20 + counted[Verdict.ACCEPTED]
-    assert len(await charges(mine)) == 20 + counted[Verdict.ACCEPTED]
+    counts = Counter(verdict for outcome in outcomes for verdict in outcome)
+    assert counts[Verdict.ACCEPTED] + counts[Verdict.CORRECTED] == 20
+    assert len(await stored_records(mine)) == 20 + counts[Verdict.ACCEPTED]
+    assert len(await charges(mine)) == 20 + counts[Verdict.ACCEPTED]
 
 
 async def test_a_frozen_hour_gets_no_other_call_and_the_record_stays_held() -> None:
@@ -194,7 +202,7 @@ async def test_a_frozen_hour_gets_no_other_call_and_the_record_stays_held() -> N
     await rebuild()
     await rows("UPDATE hours SET frozen = true")
     assert await accept(mine) == [Verdict.HOUR_FROZEN]
-    assert len(await stored(mine)) == 1
+    assert len(await stored_records(mine)) == 1
     assert await rows("SELECT state FROM record_revisions") == [("HELD",)]
     assert await rows("SELECT count(*) FROM reused_call_ids") == [(0,)]
 
@@ -214,7 +222,7 @@ async def test_what_ends_in_the_middle_has_accepted_nothing(database: str) -> No
     mine = await account()
     await verdicts(mine, record(), record(talk=40, setup_at=AGAIN))
     marks, waiting = (
-        await marked(mine),
+        await marked_hours(mine),
         await held_records.page(mine, held_records.Filter(), None, 5),
     )
     counts = "SELECT (SELECT count(*) FROM call_records), (SELECT count(*) FROM record_keys)"
@@ -231,7 +239,7 @@ async def test_what_ends_in_the_middle_has_accepted_nothing(database: str) -> No
     with pytest.raises(faults.UnavailableError):
         await accept_and_die()
     assert await rows(counts) == [(1, 1)]
-    assert await marked(mine) == marks
+    assert await marked_hours(mine) == marks
     assert await rows("SELECT state FROM record_revisions") == [("HELD",)]
     assert await accept(mine) == [Verdict.ACCEPTED]
 
@@ -266,28 +274,38 @@ happenings = st.lists(
 async def test_whatever_is_sent_and_accepted_what_counts_is_as_calculated_apart(
     steps: list[tuple[str, int, Any]],
 ) -> None:
-    """The model knows attempts by their setups, and neither keys nor ids of other calls."""
+    """The model identifies attempts by their setups, without keys or ids of other calls."""
     mine, model = await account(), Model()
-    for kind, which, what in steps:
+    for kind, which, content_number in steps:
         if kind == "send":
-            sent = record(talk=10 * which + what, setup_at=ATTEMPTS[which], revision=what // 2)
-            assert await verdicts(mine, sent) == [model.send(which, what)]
+            leg = record(
+                talk=10 * which + content_number,
+                setup_at=ATTEMPTS[which],
+                revision=content_number // 2,
+            )
+            assert await verdicts(mine, leg) == [model.send(which, content_number)]
         elif model.waiting:
             waiting = await held_records.page(mine, held_records.Filter(), None, 50)
             assert len(waiting) == len(model.waiting)
             content = model.waiting[which % len(model.waiting)]
-            chosen = next(one for one in waiting if one.content.talk_us == model.talk(content))
-            decision = list(HeldDecision)[what]
-            assert await accept(mine, chosen, decision=decision) == [model.accept(content, what)]
-        counted = [(row[1], row[4]) for row in (await stored(mine)).values()]
-        assert sorted(counted) == sorted(model.counted())
+            chosen = next(
+                held_record
+                for held_record in waiting
+                if held_record.content.talk_us == model.talk(content)
+            )
+            decision = list(HeldDecision)[content_number]
+            assert await accept(mine, chosen, decision=decision) == [
+                model.accept(content, content_number)
+            ]
+        counts = [(row[1], row[4]) for row in (await stored_records(mine)).values()]
+        assert sorted(counts) == sorted(model.counted())
 
 
-Content = tuple[int, int]  # attempt, and what is said of it
+Content = tuple[int, int]  # attempt, and its content
 
 
 class Model:
-    """One call id. `calls`: by the attempt by which it is known (None: by the id alone), the
+    """One call id. `calls`: by the attempt by which it is identified (None: only by the id), the
     content that counts and its revision; `contents`: of each call, those that do not count."""
 
     def __init__(self) -> None:
@@ -299,8 +317,8 @@ class Model:
         return (10 * content[0] + content[1]) * 1_000_000
 
     def counted(self) -> list[tuple[datetime, int]]:
-        found = [content for content, _ in self.calls.values()]
-        return [(ATTEMPTS[content[0]], self.talk(content)) for content in found]
+        contents = [content for content, _ in self.calls.values()]
+        return [(ATTEMPTS[content[0]], self.talk(content)) for content in contents]
 
     def _call(self, content: Content) -> int | None:
         attempt = content[0]
@@ -313,8 +331,8 @@ class Model:
             call in self.calls and self.calls[call][0] == content
         )
 
-    def send(self, attempt: int, what: int) -> Verdict:
-        content, revision = (attempt, what), what // 2
+    def send(self, attempt: int, content_number: int) -> Verdict:
+        content, revision = (attempt, content_number), content_number // 2
         call = self._call(content)
         if self._is_seen(None, content) or self._is_seen(call, content):
             return Verdict.DUPLICATE
@@ -333,11 +351,11 @@ class Model:
         return Verdict.HELD if is_held else Verdict.STALE
 
     def accept(self, content: Content, as_another: bool) -> Verdict:
-        attempt, what = content
+        attempt, content_number = content
         if as_another:
             if attempt in self.calls or self.calls[None][0][0] == attempt:
                 return Verdict.SAME_CALL
-            self.calls[attempt], self.contents[attempt] = (content, what // 2), {}
+            self.calls[attempt], self.contents[attempt] = (content, content_number // 2), {}
             self.waiting.remove(content)
             return Verdict.ACCEPTED
         call = self._call(content)

@@ -73,21 +73,26 @@ records = st.builds(
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(stored=st.lists(records, min_size=1, max_size=10))
+@given(some_records=st.lists(records, min_size=1, max_size=10))
 async def test_any_records_and_their_keys_are_encoded_as_by_asyncpg(
-    stored: list[calls.Record],
+    some_records: list[calls.Record],
 ) -> None:
-    theirs = [(7, *_own_values(one)) for one in stored]
-    ours = [binary_rows.record_row(7, one) for one in stored]
+    theirs = [(7, *_own_values(record)) for record in some_records]
+    ours = [binary_rows.record_row(7, record) for record in some_records]
     await _require_same("call_records", binary_rows.RECORD_COLUMNS, theirs, ours)
     keys = [
         (
-            *(7, call_keys.compute(one.switch, one.call_id), one.setup_at, one.customer_id),
-            *(call_keys.digest(one.digest), one.revision, one.leg, one.final),
+            *(
+                7,
+                call_keys.compute(record.switch, record.call_id),
+                record.setup_at,
+                record.customer_id,
+            ),
+            *(call_keys.digest(record.digest), record.revision, record.leg, record.final),
         )
-        for one in stored
+        for record in some_records
     ]
-    key_rows = [binary_rows.key_row(7, one) for one in stored]
+    key_rows = [binary_rows.key_row(7, record) for record in some_records]
     await _require_same("record_keys", binary_rows.KEY_COLUMNS, keys, key_rows)
 
 
@@ -100,16 +105,16 @@ async def _require_same(
         await conn.copy_records_to_table("theirs", records=theirs, columns=columns)
         content = binary_rows.copy(ours)
         await conn.copy_to_table("ours", source=content, columns=columns, format="binary")
-        stored = [
-            await conn.fetch(f"SELECT {name}::text FROM {name}") for name in ("theirs", "ours")
-        ]
-    assert [row[0] for row in stored[0]] == [row[0] for row in stored[1]]
+        rows = [await conn.fetch(f"SELECT {name}::text FROM {name}") for name in ("theirs", "ours")]
+    assert [row[0] for row in rows[0]] == [row[0] for row in rows[1]]
 
 
 @pytest.mark.parametrize(
     "text", ["0", "-0", "0.00", "1.50", "10000", "0.0001", "-0.00010", "12345678.9", "1E+5", "1E-7"]
 )
 async def test_an_amount_keeps_its_decimal_places(text: str) -> None:
-    one = sample_records.record(charge=Decimal(text))
-    ours = [binary_rows.record_row(7, one)]
-    await _require_same("call_records", binary_rows.RECORD_COLUMNS, [(7, *_own_values(one))], ours)
+    record = sample_records.record(charge=Decimal(text))
+    ours = [binary_rows.record_row(7, record)]
+    await _require_same(
+        "call_records", binary_rows.RECORD_COLUMNS, [(7, *_own_values(record))], ours
+    )

@@ -71,7 +71,7 @@ async def test_records_of_the_previous_layout_are_recognized_after_the_migration
     await _as_before(mine, old)
     async with db.transaction() as conn:
         await conn.execute(_MIGRATION)
-    assert len(await sample_records.stored(mine)) == 3
+    assert len(await sample_records.stored_records(mine)) == 3
     assert (await call_records.insert(mine, old, NOW)).verdicts == [Verdict.DUPLICATE] * 3
     changes = [
         record("a", talk=31, revision=1),
@@ -90,17 +90,25 @@ async def test_records_of_the_previous_layout_are_recognized_after_the_migration
     ]
 
 
-async def _as_before(account_id: int, stored: list[calls.Record]) -> None:
+async def _as_before(account_id: int, records: list[calls.Record]) -> None:
     values: list[tuple[Any, ...]] = [
-        (account_id, one.switch, one.call_id, one.leg, one.setup_at, one.customer_id, one.digest)
-        for one in stored
+        (
+            account_id,
+            record.switch,
+            record.call_id,
+            record.leg,
+            record.setup_at,
+            record.customer_id,
+            record.digest,
+        )
+        for record in records
     ]
     async with db.transaction() as conn:
         await conn.execute(_BEFORE)
         await conn.executemany(
             "INSERT INTO record_keys VALUES ($1, $2, $3, $4, $5, $6, 0, $7, true)", values
         )
-        # Longer digests than ingest makes, of which the first 16 bytes are kept.
+        # Longer digests than ingest computes, of which the first 16 bytes are stored.
         await conn.execute(
             "INSERT INTO record_keys SELECT account_id + 1, switch, call_id, leg, setup_at,"
             " customer_id, revision, digest || '\\x01', final FROM record_keys"

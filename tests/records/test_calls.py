@@ -12,16 +12,16 @@ from domain.billing import rating
 from models.billing import rate_cards
 from models.directory import switches
 from tests.support.records import sample_records
-from tests.support.records.posting import Switch, zipped
+from tests.support.records.posting import Switch, compress
 
 
 async def test_an_end_is_acknowledged_once_it_is_stored_with_its_times(switch: Switch) -> None:
     answer = await switch.send(switch.end())
     assert (answer["accepted"], answer["refused"]) == (1, [])
-    ((talk_us, customer_id, answered),) = await sample_records.rows(
+    ((talk_us, customer_id, answer_at),) = await sample_records.rows(
         "SELECT talk_us, customer_id, answer_at IS NOT NULL FROM call_records"
     )
-    assert (talk_us, customer_id, answered) == (50_000_000, switch.customer_id, True)
+    assert (talk_us, customer_id, answer_at) == (50_000_000, switch.customer_id, True)
 
 
 async def test_a_repeated_batch_contains_only_duplicates(switch: Switch) -> None:
@@ -43,10 +43,10 @@ async def test_ndjson_and_gzip_are_accepted_and_only_an_invalid_line_is_refused(
     switch: Switch,
 ) -> None:
     lines = [json.dumps(switch.end("a")), "{broken", "", json.dumps(switch.end("b"))]
-    content = zipped("\n".join(lines).encode())
+    content = compress("\n".join(lines).encode())
     answer = (await switch.post(content, **{"Content-Encoding": "gzip"})).json()
     assert answer["accepted"] == 2
-    assert [(one["index"], one["code"]) for one in answer["refused"]] == [(1, "BAD_JSON")]
+    assert [(error["index"], error["code"]) for error in answer["refused"]] == [(1, "BAD_JSON")]
     assert await switch.quarantined() == [("BAD_JSON", "{broken")]
 
 
@@ -101,10 +101,12 @@ async def test_each_invalid_event_is_refused_separately_and_stored_once(switch: 
     answer = await switch.send(*batch)
     assert answer["accepted"] == 2
     codes = [code for _, code in WRONG]
-    assert [(one["index"], one["code"]) for one in answer["refused"]] == list(enumerate(codes, 1))
-    assert all(0 < len(one["message"]) < 300 for one in answer["refused"])
+    assert [(error["index"], error["code"]) for error in answer["refused"]] == list(
+        enumerate(codes, 1)
+    )
+    assert all(0 < len(error["message"]) < 300 for error in answer["refused"])
     await switch.send(*batch)
-    assert sorted(kept[0] for kept in await switch.quarantined()) == sorted(codes)
+    assert sorted(row[0] for row in await switch.quarantined()) == sorted(codes)
 
 
 @pytest.mark.parametrize("zero", ["0." + "0" * 900, "-0"])
@@ -120,15 +122,17 @@ async def test_a_missing_field_is_named(switch: Switch) -> None:
     needed = ["type", "call_id", "switch", "customer", "setup_at", "end_at"]
     whole = switch.end()
     answer = await switch.send(*({k: v for k, v in whole.items() if k != name} for name in needed))
-    assert {one["code"] for one in answer["refused"]} == {"MISSING_FIELD"}
-    assert all(name in one["message"] for name, one in zip(needed, answer["refused"], strict=True))
+    assert {error["code"] for error in answer["refused"]} == {"MISSING_FIELD"}
+    assert all(
+        name in error["message"] for name, error in zip(needed, answer["refused"], strict=True)
+    )
 
 
 async def test_times_that_run_backwards_are_refused(switch: Switch) -> None:
     whole = switch.end(offered_at=switch.at(-59))
     later = ["offered_at", "ringing_at", "answer_at", "end_at"]
     answer = await switch.send(*(whole | {name: switch.at(-61)} for name in later))
-    assert [one["code"] for one in answer["refused"]] == ["TIMES_BACKWARDS"] * 4
+    assert [error["code"] for error in answer["refused"]] == ["TIMES_BACKWARDS"] * 4
 
 
 async def test_a_setup_more_than_five_minutes_ahead_or_too_old_goes_to_quarantine(
@@ -137,8 +141,8 @@ async def test_a_setup_more_than_five_minutes_ahead_or_too_old_goes_to_quarantin
     ahead = switch.end("ahead", setup_at=switch.at(400), end_at=switch.at(400))
     old = switch.end("old", setup_at=switch.at(-401 * 86_400))
     answer = await switch.send(ahead, old, switch.start("early", at=switch.at(400)))
-    assert [one["code"] for one in answer["refused"]] == ["TIME_AHEAD", "TOO_OLD", "TIME_AHEAD"]
-    assert [kept[0] for kept in await switch.quarantined()] == ["TIME_AHEAD", "TOO_OLD"]
+    assert [error["code"] for error in answer["refused"]] == ["TIME_AHEAD", "TOO_OLD", "TIME_AHEAD"]
+    assert [row[0] for row in await switch.quarantined()] == ["TIME_AHEAD", "TOO_OLD"]
 
 
 async def test_a_time_without_an_offset_is_read_in_the_zone_of_its_switch(switch: Switch) -> None:
@@ -166,8 +170,10 @@ async def test_an_unanswered_leg_without_a_carrier_is_stored(switch: Switch) -> 
 
 async def test_a_second_final_leg_is_refused_and_stored_in_quarantine(switch: Switch) -> None:
     answer = await switch.send(switch.end(), switch.end(leg=1))
-    assert [(one["index"], one["code"]) for one in answer["refused"]] == [(1, "SECOND_FINAL_LEG")]
-    assert [kept[0] for kept in await switch.quarantined()] == ["SECOND_FINAL_LEG"]
+    assert [(error["index"], error["code"]) for error in answer["refused"]] == [
+        (1, "SECOND_FINAL_LEG")
+    ]
+    assert [row[0] for row in await switch.quarantined()] == ["SECOND_FINAL_LEG"]
 
 
 async def test_different_content_of_a_record_is_held_until_a_correction_replaces_it(
@@ -175,7 +181,7 @@ async def test_different_content_of_a_record_is_held_until_a_correction_replaces
 ) -> None:
     await switch.send(switch.end())
     answer = await switch.send(switch.end(end_at=switch.at(-1)))
-    assert [one["index"] for one in answer["held"]] == [0]
+    assert [item["index"] for item in answer["held"]] == [0]
     corrected = switch.end(end_at=switch.at(-2), correction=True)
     assert (await switch.send(corrected))["corrected"] == 1
     assert (await switch.send(corrected))["duplicates"] == 1
@@ -202,10 +208,10 @@ async def test_the_rate_card_at_setup_rates_a_final_leg_unless_the_switch_sets_a
         switch.end("offer", final=False),
         switch.end("before", setup_at=switch.at(-3_601)),
     )
-    found = await sample_records.rows(
+    rows = await sample_records.rows(
         "SELECT call_id, rated_by, prefix, billed_seconds, charge FROM call_records"
     )
-    assert {row[0]: row[1:] for row in found} == {
+    assert {row[0]: row[1:] for row in rows} == {
         "card": ("CARD", "1", 54, Decimal("0.100000")),
         "longer": ("CARD", "15", 50, Decimal("0.833333")),
         "switch": ("SWITCH", None, 60, Decimal("0.5")),

@@ -1,4 +1,4 @@
-"""A refused end closes its live entry: the count is correct, and the record waits for staff."""
+"""A refused end closes its live entry: the count is correct, and staff can review the record."""
 
 import json
 from typing import Any

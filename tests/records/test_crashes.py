@@ -15,7 +15,7 @@ from tests.support.records.posting import Switch
 BATCHES, SIZE = 12, 100
 
 
-async def stored(database: str) -> int:
+async def record_count(database: str) -> int:
     """The number of records, read in one snapshot that is older than the plan of the statement.
 
     In READ COMMITTED a statement is planned before its own snapshot is taken: it would read the
@@ -44,8 +44,8 @@ async def until_acknowledged(post: Callable[[bytes], Awaitable[Any]], content: b
             await asyncio.sleep(0.02)
             continue
         if answer.status_code == 200:
-            said = answer.json()
-            assert said["accepted"] + said["duplicates"] == SIZE, said
+            body = answer.json()
+            assert body["accepted"] + body["duplicates"] == SIZE, body
             return
         assert answer.status_code == 503
         await asyncio.sleep(0.02)
@@ -69,7 +69,7 @@ async def test_killing_a_web_process_during_ingest_neither_loses_nor_repeats_a_r
 
     async def killed_twice() -> None:
         for goal in (SIZE, BATCHES * SIZE // 2):
-            while await stored(database) < goal:  # noqa: ASYNC110 - another process stores
+            while await record_count(database) < goal:  # noqa: ASYNC110 - another process stores
                 await asyncio.sleep(0.005)
             web.kill()
             await asyncio.to_thread(web.start)
@@ -79,7 +79,7 @@ async def test_killing_a_web_process_during_ingest_neither_loses_nor_repeats_a_r
             await until_acknowledged(post, content)
 
     await asyncio.gather(deliver(), killed_twice())
-    assert await stored(database) == BATCHES * SIZE
+    assert await record_count(database) == BATCHES * SIZE
 
 
 async def test_losing_database_connections_during_ingest_neither_loses_nor_repeats_a_record(
@@ -107,7 +107,7 @@ async def test_losing_database_connections_during_ingest_neither_loses_nor_repea
         delivered.set()
 
     await asyncio.gather(deliver_all(), cut())
-    assert await stored(database) == BATCHES * SIZE
+    assert await record_count(database) == BATCHES * SIZE
 
 
 async def test_without_a_database_nothing_is_acknowledged(switch: Switch) -> None:

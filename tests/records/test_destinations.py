@@ -85,15 +85,15 @@ NO_NUMBER = [
 ]
 
 
-@pytest.mark.parametrize("written", SAME)
-def test_a_number_is_recognized_in_any_notation(written: str) -> None:
-    assert destinations.digits(written) == "441632960000"
-    assert destinations.is_same(written, "+441632960000")
+@pytest.mark.parametrize("text", SAME)
+def test_a_number_is_recognized_in_any_notation(text: str) -> None:
+    assert destinations.digits(text) == "441632960000"
+    assert destinations.is_same(text, "+441632960000")
 
 
-@pytest.mark.parametrize("written", NO_NUMBER)
-def test_other_text_is_not_recognized_as_a_number(written: str) -> None:
-    assert destinations.digits(written) is None
+@pytest.mark.parametrize("text", NO_NUMBER)
+def test_other_text_is_not_recognized_as_a_number(text: str) -> None:
+    assert destinations.digits(text) is None
 
 
 BRITISH = Numbering("44")
@@ -102,7 +102,7 @@ UNPREFIXED = Numbering("44", national_prefix="", international_prefix="00")
 
 
 @pytest.mark.parametrize(
-    ("written", "numbering", "digits"),
+    ("text", "numbering", "digits"),
     [
         ("01632 960000", BRITISH, "441632960000"),
         ("sip:01632960000@carrier-a.example", BRITISH, "441632960000"),
@@ -121,9 +121,9 @@ UNPREFIXED = Numbering("44", national_prefix="", international_prefix="00")
     ],
 )
 def test_a_switch_can_write_national_numbers(
-    written: str, numbering: Numbering, digits: str | None
+    text: str, numbering: Numbering, digits: str | None
 ) -> None:
-    assert destinations.digits(written, numbering) == digits
+    assert destinations.digits(text, numbering) == digits
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_a_switch_can_write_national_numbers(
     ],
 )
 def test_an_invalid_number_format_is_refused(numbering: Numbering) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         destinations.validate(numbering)
-    assert refused.value.code == "BAD_NUMBERING"
+    assert error.value.code == "BAD_NUMBERING"
 
 
 _NUMBERS = st.from_regex(r"[1-9][0-9]{3,14}", fullmatch=True)
@@ -152,13 +152,13 @@ _SEPARATOR = st.sampled_from(["", " ", "-", ".", "\u00a0", "\u2011", "\u200b", "
 def test_separators_and_prefixes_do_not_change_a_number(
     number: str, separators: list[str], prefix: str
 ) -> None:
-    written = prefix + "".join(
+    text = prefix + "".join(
         digit + separator for digit, separator in zip(number, separators, strict=False)
     )
-    shown = written.replace("\u200b", "").strip()
-    if prefix != "+" and "." in shown and shown.replace(".", "").isdigit():
+    plain_text = text.replace("\u200b", "").strip()
+    if prefix != "+" and "." in plain_text and plain_text.replace(".", "").isdigit():
         return  # such as 1.2.3.4, which is an address, and 1.5, which is a fraction
-    for form in (written, f"sip:{written}@carrier-a.example", f"tel:{written}"):
+    for form in (text, f"sip:{text}@carrier-a.example", f"tel:{text}"):
         assert destinations.digits(form) == number
 
 
@@ -173,6 +173,6 @@ def test_any_text_is_a_complete_number_or_none(text: str) -> None:
 def test_a_number_is_never_truncated_at_a_character_that_is_not_a_digit(
     number: str, character: str, place: int
 ) -> None:
-    written = number[:place] + character + number[place:]
-    assert destinations.digits(written) is None
-    assert destinations.digits(f"+{written}") is None
+    text = number[:place] + character + number[place:]
+    assert destinations.digits(text) is None
+    assert destinations.digits(f"+{text}") is None

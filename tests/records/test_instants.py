@@ -36,7 +36,7 @@ def truncated(fraction: str) -> datetime:
     return SECOND + timedelta(microseconds=int(fraction[:6].ljust(6, "0")))
 
 
-def said(type: str, **instants: str) -> bytes:
+def message_of(type: str, **instants: str) -> bytes:
     event = {"type": type, "switch": "edge-1", "call_id": "a", "customer": "acme"}
     return json.dumps(event | {"source": "1", "destination": "2"} | instants).encode()
 
@@ -47,7 +47,7 @@ def said(type: str, **instants: str) -> bytes:
 def test_every_instant_of_a_record_is_truncated(fraction: str) -> None:
     at = f"2026-11-22T09:59:59.{fraction}Z"
     names = ("setup_at", "offered_at", "ringing_at", "answer_at", "end_at")
-    event = callboard.parse_event(said("end", **dict.fromkeys(names, at)))
+    event = callboard.parse_event(message_of("end", **dict.fromkeys(names, at)))
     assert isinstance(event, events.End)
     record = intake.build_record(event, KNOWN)
     assert {getattr(record, name) for name in names} == {truncated(fraction)}
@@ -57,7 +57,7 @@ def test_every_instant_of_a_record_is_truncated(fraction: str) -> None:
 @example("9999999", "start")
 def test_every_instant_of_a_live_event_is_truncated(fraction: str, type: str) -> None:
     at = f"2026-11-22T10:59:59.{fraction}+01:00"
-    event = callboard.parse_event(said(type, at=at, setup_at=at))
+    event = callboard.parse_event(message_of(type, at=at, setup_at=at))
     assert isinstance(event, events.Start | events.Ringing | events.Answer)
     live = live_events.build_progress(event, KNOWN)
     assert (live.at, live.setup_at) == (truncated(fraction), truncated(fraction))
@@ -81,8 +81,8 @@ def test_the_instants_of_a_snapshot_and_of_its_calls_are_truncated(fraction: str
     content = json.dumps({"switch": "edge-1", "at": at, "calls": [call]}).encode()
     snapshot = asyncio.run(body.run_in_steps(callboard.parse_snapshot(content)))
     assert instants.parse(snapshot.at, None, "at") == truncated(fraction)
-    listed = callboard.parse_listed_call(snapshot.calls[0])
-    assert live_events.build_snapshot_call(listed, SECOND, None, KNOWN).setup_at == truncated(
+    listed_call = callboard.parse_listed_call(snapshot.calls[0])
+    assert live_events.build_snapshot_call(listed_call, SECOND, None, KNOWN).setup_at == truncated(
         fraction
     )
 
@@ -104,9 +104,9 @@ def test_an_instant_is_the_same_with_every_offset(local: datetime, minutes: int)
     ],
 )
 def test_an_invalid_instant_is_refused(text: str) -> None:
-    with pytest.raises(refusals.Refusal) as caught:
+    with pytest.raises(refusals.Refusal) as error:
         instants.parse(text, None, "at")
-    assert (caught.value.code, caught.value.field) in {("BAD_TIME", "at"), ("NAIVE_TIME", "at")}
+    assert (error.value.code, error.value.field) in {("BAD_TIME", "at"), ("NAIVE_TIME", "at")}
 
 
 async def test_a_call_in_the_last_nanosecond_of_an_hour_belongs_to_that_hour(

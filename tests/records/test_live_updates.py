@@ -26,11 +26,11 @@ async def up(redis: Redis, switch: Switch) -> int:
 
 
 async def reasons() -> list[tuple[str, str]]:
-    found = await sample_records.rows(
+    rows = await sample_records.rows(
         "SELECT reference, snapshot_reason FROM switches"
         " WHERE snapshot_wanted_since IS NOT NULL ORDER BY 1"
     )
-    return [(name, reason) for name, reason in found]
+    return [(name, reason) for name, reason in rows]
 
 
 async def test_calls_start_and_end_with_their_events(switch: Switch, redis: Redis) -> None:
@@ -72,7 +72,7 @@ async def test_an_invalid_call_of_a_snapshot_is_refused_separately(
     bad = [{"call_id": "b", "customer": "nobody"}, {"call_id": 7, "customer": "acme"}, "call"]
     answer = await switch.snapshot(calls=[*bad, good])
     assert answer["accepted"] == 1
-    codes = [one["code"] for one in answer["refused"]]
+    codes = [error["code"] for error in answer["refused"]]
     assert codes == ["UNKNOWN_CUSTOMER", "WRONG_TYPE", "WRONG_TYPE"]
     assert await up(redis, switch) == 1
 
@@ -127,11 +127,11 @@ async def test_without_redis_every_event_is_stored_and_the_switch_is_flagged(
         silent.listen()
         hanging = Redis(port=silent.getsockname()[1])
         app.state.ingest_pipeline = pipeline.Pipeline(hanging, records_days=400)
-        started = time.monotonic()
+        start = time.monotonic()
         for name in "abcdef":
             answer = await switch.send(switch.end(name))
             assert (answer["accepted"], answer["snapshotWanted"]) == (1, ["edge-1"])
-        assert time.monotonic() - started < 4  # one time-out, not one a batch
+        assert time.monotonic() - start < 4  # one time-out, not one a batch
         await hanging.aclose()
     assert await reasons() == [("edge-1", "REDIS_AWAY")]
 
@@ -148,8 +148,8 @@ async def test_a_snapshot_does_not_cover_events_lost_after_it(
         start = json.dumps(switch.start(call_id)).encode()
         await without.ingest_calls(switch.account_id, [start], at(seconds))
 
-    listed = [{"call_id": "a", "customer": "acme"}]
-    said = json.dumps({"switch": "edge-1", "at": switch.at(31), "calls": listed}).encode()
+    calls = [{"call_id": "a", "customer": "acme"}]
+    message = json.dumps({"switch": "edge-1", "at": switch.at(31), "calls": calls}).encode()
     async with own_redis() as own, Redis.from_url(own.url) as redis:
         with_redis = pipeline.Pipeline(redis, records_days=400)
         async with Redis(port=1) as nowhere:
@@ -159,7 +159,7 @@ async def test_a_snapshot_does_not_cover_events_lost_after_it(
             own.process.send_signal(signal.SIGSTOP)
             try:
                 snapshot = asyncio.create_task(
-                    with_redis.ingest_snapshot(switch.account_id, said, at(31))
+                    with_redis.ingest_snapshot(switch.account_id, message, at(31))
                 )
                 async with asyncio.timeout(4):
                     while not await sample_records.rows(  # noqa: ASYNC110 - it tells nobody when
@@ -174,7 +174,7 @@ async def test_a_snapshot_does_not_cover_events_lost_after_it(
         beat = json.dumps(switch.beat(1)).encode()
         await with_redis.ingest_calls(switch.account_id, [beat], at(33))
         assert await redis.zscore(f"live:{{a{switch.account_id}}}:owing", "edge-1")
-        await with_redis.ingest_snapshot(switch.account_id, said, at(34))
+        await with_redis.ingest_snapshot(switch.account_id, message, at(34))
         assert await reasons() == []
 
 
@@ -184,14 +184,14 @@ async def test_a_stopped_redis_is_notified_of_missed_events_as_soon_as_it_respon
     async def is_complete(redis: Redis) -> bool:
         return (await channels.read(redis, switch.account_id, switch.customer_id)).complete
 
-    listed = [{"call_id": "a", "customer": "acme"}]
+    calls = [{"call_id": "a", "customer": "acme"}]
     async with own_redis() as own, Redis.from_url(own.url) as redis:
         process = pipeline.Pipeline(redis, records_days=400)
-        said = json.dumps({"switch": "edge-1", "at": switch.at(0), "calls": listed}).encode()
+        snapshot = json.dumps({"switch": "edge-1", "at": switch.at(0), "calls": calls}).encode()
         await process.ingest_calls(
             switch.account_id, [json.dumps(switch.start("a")).encode()], clock.now()
         )
-        await process.ingest_snapshot(switch.account_id, said, clock.now())
+        await process.ingest_snapshot(switch.account_id, snapshot, clock.now())
         assert await is_complete(redis)
         assert own.process is not None
         own.process.send_signal(signal.SIGSTOP)
@@ -210,12 +210,12 @@ async def test_a_stopped_redis_is_notified_of_missed_events_as_soon_as_it_respon
 async def test_ends_that_one_process_could_not_count_hide_the_window_in_all_processes(
     switch: Switch, redis: Redis
 ) -> None:
-    """A switch that reports ended calls only sends no snapshot that would say what is missing."""
+    """A switch that reports only ended calls sends no snapshot that would show missing calls."""
     counting = pipeline.Pipeline(redis, records_days=400)
     account_id = switch.account_id
-    begun = await sliding_window.begin_fill(redis, account_id)
-    assert begun is not None
-    assert await sliding_window.end_fill(redis, account_id, begun)
+    fill_token = await sliding_window.begin_fill(redis, account_id)
+    assert fill_token is not None
+    assert await sliding_window.end_fill(redis, account_id, fill_token)
     async with Redis(port=1) as nowhere:
         without = pipeline.Pipeline(nowhere, records_days=400)
         for seconds in (1, 2):
@@ -225,9 +225,9 @@ async def test_ends_that_one_process_could_not_count_hide_the_window_in_all_proc
             now = switch.now + timedelta(seconds=seconds + 0.5)
             await counting.ingest_calls(account_id, [later], now)
             assert await sliding_window.read(redis, account_id, None, 900) is None
-            begun = await sliding_window.begin_fill(redis, account_id)
-            assert begun is not None
-            assert await sliding_window.end_fill(redis, account_id, begun)
+            fill_token = await sliding_window.begin_fill(redis, account_id)
+            assert fill_token is not None
+            assert await sliding_window.end_fill(redis, account_id, fill_token)
             await counting.ingest_calls(account_id, [later], now)
             assert await sliding_window.read(redis, account_id, None, 900) is not None
 
@@ -250,7 +250,7 @@ async def test_a_redis_that_returns_empty_is_filled_by_a_snapshot(
 async def test_events_and_snapshots_after_a_loss_start_the_recovery(
     switch: Switch, redis: Redis, snapshot: bool
 ) -> None:
-    """Without a reader of the live state."""
+    """Without a reader of the live state"""
     await switch.send(switch.start("a"))
     await switch.send(switch.start("a", switch="edge-2"))
     await redis.flushdb()

@@ -23,7 +23,7 @@ BERLIN = ZoneInfo(
 FIELDS = ("setup_at", "offered_at", "ringing_at", "answer_at", "end_at")
 
 
-def known(zone: ZoneInfo | None = BERLIN, now: datetime | None = None) -> references.Lookup:
+def lookup_of(zone: ZoneInfo | None = BERLIN, now: datetime | None = None) -> references.Lookup:
     return references.Lookup(
         customers={"acme": references.Customer(1, "EUR")},
         carriers={},
@@ -35,7 +35,7 @@ def known(zone: ZoneInfo | None = BERLIN, now: datetime | None = None) -> refere
     )
 
 
-def said(type: str, **times: str) -> Any:
+def message_of(type: str, **times: str) -> Any:
     event = {"type": type, "switch": "edge-1", "call_id": "a", "customer": "acme"}
     return callboard.parse_event(
         json.dumps(event | {"source": "1", "destination": "2"} | times).encode()
@@ -44,23 +44,23 @@ def said(type: str, **times: str) -> Any:
 
 def record(setup: str, end: str, **times: str) -> calls.Record:
     day = "2026-10-25T"
-    event = said("end", setup_at=day + setup, end_at=day + end, **times)
+    event = message_of("end", setup_at=day + setup, end_at=day + end, **times)
     assert isinstance(event, events.End)
-    return intake.build_record(event, known())
+    return intake.build_record(event, lookup_of())
 
 
 def code(setup: str, end: str, **times: str) -> tuple[str, str | None]:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         record(setup, end, **times)
-    return refused.value.code, refused.value.field
+    return error.value.code, error.value.field
 
 
 @pytest.mark.parametrize("time", ["02:00:00", "02:30:00", "02:59:59.999999"])
 def test_a_time_in_the_gap_of_a_clock_change_is_refused(time: str) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         instants.parse(f"2026-03-29T{time}", BERLIN, "setup_at")
-    assert (refused.value.code, refused.value.field) == ("NO_SUCH_TIME", "setup_at")
-    assert "Europe/Berlin" in refused.value.message
+    assert (error.value.code, error.value.field) == ("NO_SUCH_TIME", "setup_at")
+    assert "Europe/Berlin" in error.value.message
 
 
 @pytest.mark.parametrize(("time", "hour"), [("01:59:59", 0), ("03:00:00", 1)])
@@ -97,13 +97,13 @@ def test_times_that_run_backwards_in_every_interpretation_are_refused() -> None:
 
 @given(st.lists(st.integers(-7200, 14_400), min_size=5, max_size=5))
 def test_the_resolution_of_an_ambiguous_time_is_always_correct(seconds: list[int]) -> None:
-    """Whatever a call's times are: written without a zone, they are as they were, or refused."""
+    """For any times of a call: written without a zone, they are unchanged, or refused."""
     change = datetime(2026, 10, 25, 1, tzinfo=UTC)
     truth = [change + timedelta(seconds=offset) for offset in sorted(seconds)]
     local = [at.astimezone(BERLIN).replace(tzinfo=None).isoformat() for at in truth]
-    event = said("end", **dict(zip(FIELDS, local, strict=True)))
+    event = message_of("end", **dict(zip(FIELDS, local, strict=True)))
     with contextlib.suppress(refusals.Refusal):
-        call = intake.build_record(event, known())
+        call = intake.build_record(event, lookup_of())
         assert [getattr(call, field) for field in FIELDS] == truth
         return
     assert code_of(event) == "AMBIGUOUS_TIME"
@@ -111,22 +111,22 @@ def test_the_resolution_of_an_ambiguous_time_is_always_correct(seconds: list[int
 
 
 def code_of(event: events.End) -> str:
-    with pytest.raises(refusals.Refusal) as refused:
-        intake.build_record(event, known())
-    return refused.value.code
+    with pytest.raises(refusals.Refusal) as error:
+        intake.build_record(event, lookup_of())
+    return error.value.code
 
 
 @pytest.mark.parametrize("hour", [0, 1])
 def test_an_ambiguous_time_of_a_live_event_is_resolved_by_its_arrival(hour: int) -> None:
     now = datetime(2026, 10, 25, hour, 30, 5, tzinfo=UTC)  # both times 02:30:05 in Berlin
     local = "2026-10-25T02:30:00"
-    live = live_events.build_progress(said("start", at=local), known(now=now))
+    live = live_events.build_progress(message_of("start", at=local), lookup_of(now=now))
     assert live.at == live.setup_at == now - timedelta(seconds=5)
     beat = callboard.parse_event(
         b'{"type": "beat", "switch": "edge-1", "active": 0, "at": "%s"}' % local.encode()
     )
     assert isinstance(beat, events.Beat)
-    assert live_events.build_beat(beat, known(now=now)).at == now - timedelta(seconds=5)
+    assert live_events.build_beat(beat, lookup_of(now=now)).at == now - timedelta(seconds=5)
 
 
 async def test_an_ambiguous_record_is_refused_separately_and_stored_with_its_day(
@@ -148,7 +148,9 @@ async def test_an_ambiguous_record_is_refused_separately_and_stored_with_its_day
         switch.end("a"), switch.end("b", ringing_at=None, answer_at=None, **times)
     )
     assert answer["accepted"] == 1
-    assert [(one["index"], one["code"]) for one in answer["refused"]] == [(1, "AMBIGUOUS_TIME")]
+    assert [(error["index"], error["code"]) for error in answer["refused"]] == [
+        (1, "AMBIGUOUS_TIME")
+    ]
     [(setup_at,)] = await sample_records.rows("SELECT setup_at FROM quarantine")
     assert setup_at.astimezone(zone).replace(tzinfo=None) == day.replace(minute=10)
 

@@ -35,7 +35,7 @@ CHANNELS = "subscription { liveChannels { inUse } }"
 
 
 @dataclass
-class Here:
+class Installation:
     """The real processes on servers of the test's own, and callers of each kind."""
 
     urls: embedded.Urls
@@ -52,8 +52,8 @@ class Here:
 
     async def ask(self, query: str) -> dict[str, Any]:
         answer = await self.client.post("/graphql", json={"query": query}, headers=self.staff)
-        found: dict[str, Any] = answer.json()
-        return found
+        body: dict[str, Any] = answer.json()
+        return body
 
     async def deliver(self, numbers: range) -> None:
         """As a switch does: each batch again until it is acknowledged."""
@@ -101,8 +101,8 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 40) -
 
 @pytest.fixture
 def urls() -> Iterator[embedded.Urls]:
-    with own_servers() as found:
-        yield found
+    with own_servers() as server_urls:
+        yield server_urls
 
 
 async def seed(url: str) -> tuple[int, int, str]:
@@ -122,7 +122,7 @@ async def seed(url: str) -> tuple[int, int, str]:
 @asynccontextmanager
 async def running(
     urls: embedded.Urls, seeded: tuple[int, int, str], database_url: str | None = None
-) -> AsyncIterator[Here]:
+) -> AsyncIterator[Installation]:
     account_id, customer_id, key = seeded
     environment = {
         "CALLBOARD_DATABASE_URL": database_url or urls.database_url,
@@ -135,20 +135,20 @@ async def running(
         web.log, worker.log = Path(folder) / "web.log", Path(folder) / "worker.log"
         with web, worker:
             async with httpx2.AsyncClient(base_url=web.url, timeout=60) as client:
-                here = Here(
+                installation = Installation(
                     urls, web, client, Switch(client, account_id, customer_id, clock.now(), key), {}
                 )
-                yield here
-        assert faults_in(here.log) + faults_in(worker.log.read_text()) == []
+                yield installation
+        assert faults_in(installation.log) + faults_in(worker.log.read_text()) == []
 
 
-async def sign_in(here: Here) -> None:
+async def sign_in(installation: Installation) -> None:
     query = (
         f'mutation {{ login(input: {{email: "{EMAIL}", password: "{PASSWORD}"}})'
         " { ... on Session { token } } }"
     )
-    token = (await here.ask(query))["data"]["login"]["token"]
-    here.staff = {"Authorization": f"Bearer {token}"}
+    token = (await installation.ask(query))["data"]["login"]["token"]
+    installation.staff = {"Authorization": f"Bearer {token}"}
 
 
 def faults_in(log: str) -> list[str]:
@@ -169,21 +169,21 @@ def lines(log: str, words: str) -> int:
     return sum(words in line for line in log.splitlines())
 
 
-async def read_only_by_setting(here: Here) -> None:
-    async with administrator(here.urls.database_url) as conn:
+async def read_only_by_setting(installation: Installation) -> None:
+    async with administrator(installation.urls.database_url) as conn:
         await conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         await conn.execute("SELECT pg_reload_conf()")
 
 
-async def writable_by_setting(here: Here) -> None:
-    async with administrator(here.urls.database_url) as conn:
+async def writable_by_setting(installation: Installation) -> None:
+    async with administrator(installation.urls.database_url) as conn:
         await conn.execute("ALTER SYSTEM RESET default_transaction_read_only")
         await conn.execute("SELECT pg_reload_conf()")
 
 
-async def read_only_for_new_sessions(here: Here) -> None:
+async def read_only_for_new_sessions(installation: Installation) -> None:
     """A pool that has old sessions and new ones is read-only in part."""
-    async with administrator(here.urls.database_url) as conn:
+    async with administrator(installation.urls.database_url) as conn:
         await conn.execute("ALTER DATABASE callboard SET default_transaction_read_only = on")
         await conn.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -191,9 +191,9 @@ async def read_only_for_new_sessions(here: Here) -> None:
         )
 
 
-async def writable_for_new_sessions(here: Here) -> None:
+async def writable_for_new_sessions(installation: Installation) -> None:
     """Old sessions stay read-only."""
-    async with administrator(here.urls.database_url) as conn:
+    async with administrator(installation.urls.database_url) as conn:
         await conn.execute("SET default_transaction_read_only = off")
         await conn.execute("ALTER DATABASE callboard RESET default_transaction_read_only")
 
@@ -207,37 +207,38 @@ READ_ONLY = [
 @pytest.mark.parametrize(("start", "end"), READ_ONLY)
 async def test_a_read_only_database_refuses_writes_and_serves_queries_and_pushes(
     urls: embedded.Urls,
-    start: Callable[[Here], Awaitable[None]],
-    end: Callable[[Here], Awaitable[None]],
+    start: Callable[[Installation], Awaitable[None]],
+    end: Callable[[Installation], Awaitable[None]],
 ) -> None:
-    async with running(urls, await seed(urls.database_url)) as here:
-        await sign_in(here)
-        await here.switch.send(here.switch.start("live-1"))
-        following = asyncio.create_task(here.follow())
-        await until(lambda: _is((200, []), here.ready))
-        await here.deliver(range(2))
-        await start(here)
-        delivering = asyncio.create_task(here.deliver(range(2, BATCHES)))
-        await until(lambda: _is(503, lambda: _first(here.ready())))
-        assert any("read-only" in problem for problem in (await here.ready())[1])
-        await until(lambda: _is(True, lambda: _value(503 in here.statuses)))
-        assert "errors" not in await here.ask(VIEWER)
-        [error] = (await here.ask(CREATE))["errors"]
+    async with running(urls, await seed(urls.database_url)) as installation:
+        await sign_in(installation)
+        await installation.switch.send(installation.switch.start("live-1"))
+        following = asyncio.create_task(installation.follow())
+        await until(lambda: _is((200, []), installation.ready))
+        await installation.deliver(range(2))
+        await start(installation)
+        delivering = asyncio.create_task(installation.deliver(range(2, BATCHES)))
+        await until(lambda: _is(503, lambda: _first(installation.ready())))
+        assert any("read-only" in problem for problem in (await installation.ready())[1])
+        await until(lambda: _is(True, lambda: _value(503 in installation.statuses)))
+        assert "errors" not in await installation.ask(VIEWER)
+        [error] = (await installation.ask(CREATE))["errors"]
         assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfterSeconds": 1}
-        await here.switch.send(here.switch.start("live-2"))
-        await until(lambda: _is(True, lambda: _value(2 in here.pushes)))
-        await end(here)
-        await until(lambda: _is((200, []), here.ready))
+        await installation.switch.send(installation.switch.start("live-2"))
+        await until(lambda: _is(True, lambda: _value(2 in installation.pushes)))
+        await end(installation)
+        await until(lambda: _is((200, []), installation.ready))
         await delivering
         following.cancel()
-        assert await here.stored() == BATCHES * SIZE
-        names = await here.ask(VIEWER)
+        assert await installation.stored() == BATCHES * SIZE
+        names = await installation.ask(VIEWER)
         assert "New" not in json.dumps(names)
-        assert (await here.ask(CREATE))["data"]["createCustomer"]["__typename"] == "Customer"
-        assert set(here.statuses) == {200, 503}
-        assert lines(here.log, "database available again") >= 1
-        assert lines(here.log, "READ_ONLY") <= 2
-        assert lines(here.log, "database unavailable") <= 4
+        answer = (await installation.ask(CREATE))["data"]["createCustomer"]
+        assert answer["__typename"] == "Customer"
+        assert set(installation.statuses) == {200, 503}
+        assert lines(installation.log, "database available again") >= 1
+        assert lines(installation.log, "READ_ONLY") <= 2
+        assert lines(installation.log, "database unavailable") <= 4
 
 
 async def test_a_standby_serves_queries_and_stores_records_once_it_is_promoted(
@@ -246,16 +247,16 @@ async def test_a_standby_serves_queries_and_stores_records_once_it_is_promoted(
     seeded = await seed(urls.database_url)
     with standby(urls.database_url) as url:
         await until(lambda: _answers(url))
-        async with running(urls, seeded, url) as here:
-            code, problems = await here.ready()
+        async with running(urls, seeded, url) as installation:
+            code, problems = await installation.ready()
             assert code == 503
             assert any("read-only" in problem for problem in problems)
-            delivering = asyncio.create_task(here.deliver(range(3)))
-            await until(lambda: _is(True, lambda: _value(here.statuses.count(503) > 2)))
+            delivering = asyncio.create_task(installation.deliver(range(3)))
+            await until(lambda: _is(True, lambda: _value(installation.statuses.count(503) > 2)))
             async with administrator(url) as conn:
                 assert await conn.fetchval("SELECT pg_promote()")
             await delivering
-            await until(lambda: _is((200, []), here.ready))
+            await until(lambda: _is((200, []), installation.ready))
             async with administrator(url) as conn:
                 assert await conn.fetchval("SELECT count(*) FROM call_records") == 3 * SIZE
 
@@ -263,9 +264,9 @@ async def test_a_standby_serves_queries_and_stores_records_once_it_is_promoted(
 async def test_terminating_database_sessions_during_ingest_loses_no_record(
     urls: embedded.Urls,
 ) -> None:
-    async with running(urls, await seed(urls.database_url)) as here:
+    async with running(urls, await seed(urls.database_url)) as installation:
         parts = [range(n, BATCHES, 3) for n in range(3)]
-        delivering = asyncio.gather(*(here.deliver(part) for part in parts))
+        delivering = asyncio.gather(*(installation.deliver(part) for part in parts))
         async with administrator(urls.database_url) as conn:
             while not delivering.done():
                 await conn.execute(
@@ -275,7 +276,7 @@ async def test_terminating_database_sessions_during_ingest_loses_no_record(
                 )
                 await asyncio.sleep(0.1)
         await delivering
-        assert await here.stored() == BATCHES * SIZE
+        assert await installation.stored() == BATCHES * SIZE
 
 
 async def test_exhausted_connections_lose_no_record(urls: embedded.Urls) -> None:
@@ -287,20 +288,20 @@ async def test_exhausted_connections_lose_no_record(urls: embedded.Urls) -> None
         await conn.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO callboard")
         await conn.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO callboard")
         url = urls.database_url.replace("postgres@", "callboard@")
-        async with running(urls, seeded, url) as here:
-            await here.deliver(range(1))
+        async with running(urls, seeded, url) as installation:
+            await installation.deliver(range(1))
             await conn.execute("ALTER ROLE callboard CONNECTION LIMIT 0")
             await conn.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE usename = 'callboard' AND pid <> pg_backend_pid()"
             )
-            delivering = asyncio.create_task(here.deliver(range(1, 3)))
-            await until(lambda: _is(503, lambda: _first(here.ready())))
-            await until(lambda: _is(True, lambda: _value(503 in here.statuses)))
+            delivering = asyncio.create_task(installation.deliver(range(1, 3)))
+            await until(lambda: _is(503, lambda: _first(installation.ready())))
+            await until(lambda: _is(True, lambda: _value(503 in installation.statuses)))
             await conn.execute("ALTER ROLE callboard CONNECTION LIMIT -1")
             await delivering
-            await until(lambda: _is((200, []), here.ready))
-            assert await here.stored() == 3 * SIZE
+            await until(lambda: _is((200, []), installation.ready))
+            assert await installation.stored() == 3 * SIZE
 
 
 @contextmanager
@@ -346,10 +347,10 @@ async def test_a_full_disk_loses_no_record(urls: embedded.Urls) -> None:
         url = urls.database_url.replace("/callboard", "/small")
         small = embedded.Urls(url, urls.redis_url)
         try:
-            async with running(small, await seed(url)) as here:
-                await sign_in(here)
-                await until(lambda: _is((200, []), here.ready))
-                await here.deliver(range(1))
+            async with running(small, await seed(url)) as installation:
+                await sign_in(installation)
+                await until(lambda: _is((200, []), installation.ready))
+                await installation.deliver(range(1))
                 with (disk / "other").open("wb", buffering=0) as other:
                     try:
                         while other.write(b"x" * 4096):
@@ -357,18 +358,18 @@ async def test_a_full_disk_loses_no_record(urls: embedded.Urls) -> None:
                     except OSError:
                         pass
                 numbers = range(1, BATCHES)
-                delivering = asyncio.create_task(here.deliver(numbers))
-                await until(lambda: _is(True, lambda: _value(503 in here.statuses)))
-                code, problems = await here.ready()
+                delivering = asyncio.create_task(installation.deliver(numbers))
+                await until(lambda: _is(True, lambda: _value(503 in installation.statuses)))
+                code, problems = await installation.ready()
                 assert code == 503
                 assert any("disk" in problem for problem in problems)
-                assert "errors" not in await here.ask(VIEWER)
+                assert "errors" not in await installation.ask(VIEWER)
                 (disk / "other").unlink()
                 await delivering
-                await until(lambda: _is((200, []), here.ready))
-                assert await here.stored() == BATCHES * SIZE
-                assert set(here.statuses) == {200, 503}
-                assert 1 <= lines(here.log, "DISK_FAILED") <= 3
+                await until(lambda: _is((200, []), installation.ready))
+                assert await installation.stored() == BATCHES * SIZE
+                assert set(installation.statuses) == {200, 503}
+                assert 1 <= lines(installation.log, "DISK_FAILED") <= 3
         finally:
             async with administrator(urls.database_url) as conn:
                 await conn.execute("DROP DATABASE small WITH (FORCE)")

@@ -15,7 +15,15 @@ from domain.records.verdicts import Verdict
 from models import db
 from models.records import call_records, partitions, unrated_calls
 from models.summaries import hours
-from tests.support.records.sample_records import NOW, SETUP, account, marked, record, rows, stored
+from tests.support.records.sample_records import (
+    NOW,
+    SETUP,
+    account,
+    marked_hours,
+    record,
+    rows,
+    stored_records,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 HOUR = SETUP.replace(minute=0)
@@ -25,8 +33,8 @@ async def test_a_new_record_is_stored_and_its_hour_marked() -> None:
     mine = await account()
     inserted = await call_records.insert(mine, [record("a"), record("b")], NOW)
     assert inserted.verdicts == [Verdict.ACCEPTED, Verdict.ACCEPTED]
-    assert len(await stored(mine)) == 2
-    assert await marked(mine) == [(1, HOUR)]
+    assert len(await stored_records(mine)) == 2
+    assert await marked_hours(mine) == [(1, HOUR)]
 
 
 async def test_a_repeated_batch_changes_nothing() -> None:
@@ -35,7 +43,7 @@ async def test_a_repeated_batch_changes_nothing() -> None:
     await call_records.insert(mine, batch, NOW)
     inserted = await call_records.insert(mine, batch, NOW)
     assert inserted.count(Verdict.DUPLICATE) == 3
-    assert await marked(mine) == [(1, HOUR)]
+    assert await marked_hours(mine) == [(1, HOUR)]
 
 
 async def test_the_same_key_twice_in_a_batch_is_processed_in_order() -> None:
@@ -45,7 +53,7 @@ async def test_the_same_key_twice_in_a_batch_is_processed_in_order() -> None:
     assert inserted.verdicts == [
         *(Verdict.ACCEPTED, Verdict.DUPLICATE, Verdict.HELD, Verdict.CORRECTED)
     ]
-    ((_, _, revision, _, talk_us, _),) = (await stored(mine)).values()
+    ((_, _, revision, _, talk_us, _),) = (await stored_records(mine)).values()
     assert (revision, talk_us) == (1, 32_000_000)
 
 
@@ -55,7 +63,7 @@ async def test_different_content_with_the_same_revision_is_held_and_not_counted(
     other = record(talk=99)
     assert (await call_records.insert(mine, [other], NOW)).indexes(Verdict.HELD) == [0]
     assert (await call_records.insert(mine, [other], NOW)).verdicts == [Verdict.DUPLICATE]
-    assert [row[4] for row in (await stored(mine)).values()] == [30_000_000]
+    assert [row[4] for row in (await stored_records(mine)).values()] == [30_000_000]
     assert await rows("SELECT state FROM record_revisions") == [("HELD",)]
 
 
@@ -66,8 +74,8 @@ async def test_a_correction_moves_a_call_and_marks_both_hours() -> None:
         talk=5, revision=1, customer_id=2, carrier_id=2, setup_at=SETUP - timedelta(days=1)
     )
     assert (await call_records.insert(mine, [moved], NOW)).verdicts == [Verdict.CORRECTED]
-    assert len(await stored(mine)) == 1
-    after = (await marked(mine))[1:]
+    assert len(await stored_records(mine)) == 1
+    after = (await marked_hours(mine))[1:]
     assert sorted(after) == [(1, HOUR), (2, HOUR - timedelta(days=1))]
     ((state, content),) = await rows("SELECT state, content FROM record_revisions")
     assert state == "SUPERSEDED"
@@ -79,7 +87,7 @@ async def test_an_earlier_revision_that_arrives_late_is_stored_and_not_counted()
     await call_records.insert(mine, [record(talk=5, revision=2)], NOW)
     late = await call_records.insert(mine, [record(), record(talk=4, revision=1)], NOW)
     assert late.verdicts == [Verdict.STALE, Verdict.STALE]
-    assert [row[4] for row in (await stored(mine)).values()] == [5_000_000]
+    assert [row[4] for row in (await stored_records(mine)).values()] == [5_000_000]
 
 
 async def test_an_unnumbered_correction_is_the_next_revision_and_its_repeat_a_duplicate() -> None:
@@ -89,7 +97,7 @@ async def test_an_unnumbered_correction_is_the_next_revision_and_its_repeat_a_du
     assert (await call_records.insert(mine, [correction], NOW)).verdicts == [Verdict.CORRECTED]
     again = await call_records.insert(mine, [correction, first], NOW)
     assert again.verdicts == [Verdict.DUPLICATE, Verdict.DUPLICATE]
-    assert [row[2] for row in (await stored(mine)).values()] == [1]
+    assert [row[2] for row in (await stored_records(mine)).values()] == [1]
 
 
 async def test_a_correction_that_arrives_before_its_record_wins() -> None:
@@ -99,7 +107,7 @@ async def test_a_correction_that_arrives_before_its_record_wins() -> None:
         Verdict.ACCEPTED,
         Verdict.STALE,
     ]
-    assert [row[4] for row in (await stored(mine)).values()] == [31_000_000]
+    assert [row[4] for row in (await stored_records(mine)).values()] == [31_000_000]
 
 
 async def test_a_second_final_leg_is_refused_until_the_first_is_corrected() -> None:
@@ -112,7 +120,8 @@ async def test_a_second_final_leg_is_refused_until_the_first_is_corrected() -> N
         Verdict.CORRECTED,
         Verdict.ACCEPTED,
     ]
-    assert {key[2]: row[3] for key, row in (await stored(mine)).items()} == {0: False, 1: True}
+    records = await stored_records(mine)
+    assert {key[2]: row[3] for key, row in records.items()} == {0: False, 1: True}
 
 
 @pytest.mark.parametrize("legs", [(0, 1), (1, 0)])
@@ -126,13 +135,15 @@ async def test_the_final_leg_moves_with_corrections_in_any_order(
     batch = [record(leg=leg, final=leg == 1, revision=1) for leg in legs]
     inserted = await call_records.insert(mine, batch, NOW)
     assert Verdict.SECOND_FINAL_LEG not in inserted.verdicts
-    assert [row[3] for _, row in sorted((await stored(mine)).items())] == [False, True]
+    assert [row[3] for _, row in sorted((await stored_records(mine)).items())] == [False, True]
 
 
 async def test_accounts_do_not_see_the_keys_of_others() -> None:
     mine, theirs = await account(), await account()
-    for one in (mine, theirs):
-        assert (await call_records.insert(one, [record()], NOW)).verdicts == [Verdict.ACCEPTED]
+    for account_id in (mine, theirs):
+        assert (await call_records.insert(account_id, [record()], NOW)).verdicts == [
+            Verdict.ACCEPTED
+        ]
 
 
 async def test_an_end_removes_its_call_from_the_list_of_unknown_ends() -> None:
@@ -159,9 +170,9 @@ async def test_clients_with_overlapping_batches_store_each_record_once() -> None
             await call_records.insert(mine, batch[start : start + 50], NOW)
 
     await asyncio.gather(*map(client, range(6)))
-    kept = await stored(mine)
-    assert len(kept) == 200
-    assert sum(row[2] == 2 for row in kept.values()) == 67
+    records = await stored_records(mine)
+    assert len(records) == 200
+    assert sum(row[2] == 2 for row in records.values()) == 67
 
 
 async def test_concurrent_requests_create_a_missing_partition_once() -> None:
@@ -237,9 +248,9 @@ contents = st.tuples(
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(data=st.data(), said=st.sets(contents, min_size=1))
+@given(data=st.data(), versions=st.sets(contents, min_size=1))
 async def test_any_order_and_repetition_of_batches_gives_the_same_records(
-    data: st.DataObject, said: set[tuple[int, int]]
+    data: st.DataObject, versions: set[tuple[int, int]]
 ) -> None:
     batch = [
         record(
@@ -249,7 +260,7 @@ async def test_any_order_and_repetition_of_batches_gives_the_same_records(
             customer_id=1 + (call + revision) % 2,
             setup_at=SETUP - timedelta(hours=13 * revision),
         )
-        for call, revision in sorted(said)
+        for call, revision in sorted(versions)
     ]
     results = []
     for _ in range(2):
@@ -258,9 +269,9 @@ async def test_any_order_and_repetition_of_batches_gives_the_same_records(
         cut = data.draw(st.integers(0, len(shuffled)))
         for part in (shuffled[:cut], shuffled[cut:]):
             await call_records.insert(mine, part, NOW)
-        results.append(await stored(mine))
+        results.append(await stored_records(mine))
     assert results[0] == results[1]
-    latest = {call: max(r for c, r in said if c == call) for call, _ in said}
+    latest = {call: max(r for c, r in versions if c == call) for call, _ in versions}
     assert {key[1]: row[2] for key, row in results[0].items()} == {
         f"call-{call}": revision for call, revision in latest.items()
     }

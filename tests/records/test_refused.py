@@ -28,7 +28,7 @@ def lines(logs: list[Any]) -> list[tuple[str | None, str, int]]:
     ]
 
 
-def refused(payload: bytes = b"{}", setup_at: Any = None) -> quarantine_store.RefusedRecord:
+def refused_record(payload: bytes = b"{}", setup_at: Any = None) -> quarantine_store.RefusedRecord:
     return quarantine_store.RefusedRecord(payload, REFUSAL, "edge-1", setup_at)
 
 
@@ -46,7 +46,7 @@ async def test_events_that_cannot_be_records_are_answered_and_counted_but_not_st
     with capture_logs() as logs:
         answer = await switch.send(*events, switch.beat(-1))
         await switch.send(*events)
-    codes = [one["code"] for one in answer["refused"]]
+    codes = [error["code"] for error in answer["refused"]]
     assert codes == ["UNKNOWN_CUSTOMER"] * 3 + ["BAD_TIME"] * 2 + ["OUT_OF_RANGE"]
     assert await switch.quarantined() == []
     assert sorted(lines(logs)) == [
@@ -59,7 +59,7 @@ async def test_events_that_cannot_be_records_are_answered_and_counted_but_not_st
 async def test_refused_calls_of_a_snapshot_are_not_stored(switch: Switch) -> None:
     with capture_logs() as logs:
         answer = await switch.snapshot(calls=[{"call_id": "a", "customer": "nobody"}, {}])
-    assert [one["code"] for one in answer["refused"]] == ["UNKNOWN_CUSTOMER", "MISSING_FIELD"]
+    assert [error["code"] for error in answer["refused"]] == ["UNKNOWN_CUSTOMER", "MISSING_FIELD"]
     assert await switch.quarantined() == []
     assert sorted(lines(logs)) == [
         ("edge-1", "MISSING_FIELD", 1),
@@ -78,8 +78,8 @@ async def test_a_refused_event_that_may_be_a_record_is_stored_with_its_setup_tim
     ]
     for batch in batches:
         assert (await switch.post(batch)).status_code == 200
-    stored = await sample_records.rows("SELECT code, setup_at FROM quarantine")
-    assert sorted(stored, key=str) == [
+    rows = await sample_records.rows("SELECT code, setup_at FROM quarantine")
+    assert sorted(rows, key=str) == [
         ("BAD_JSON", None),
         ("MISSING_FIELD", sample_records.SETUP + timedelta(microseconds=123_456)),
         ("UNKNOWN_CUSTOMER", switch.now - timedelta(seconds=60)),
@@ -124,7 +124,7 @@ def test_any_number_of_switch_names_needs_limited_memory() -> None:
 @pytest.mark.usefixtures("database")
 async def test_a_discarded_record_that_is_refused_again_is_reopened_with_both_dates() -> None:
     mine = await sample_records.account()
-    await quarantine_store.add(mine, [refused()], NOW)
+    await quarantine_store.add(mine, [refused_record()], NOW)
     [item] = await items(mine)
     assert (item.received_at, item.last_received_at, item.times_received) == (NOW, NOW, 1)
     await quarantine_store.set_state(mine, [item.id], State.DISCARDED)
@@ -141,10 +141,10 @@ async def test_a_discarded_record_that_is_refused_again_is_reopened_with_both_da
 @pytest.mark.usefixtures("database")
 async def test_a_replayed_record_stays_replayed_if_its_first_content_arrives_again() -> None:
     mine = await sample_records.account()
-    await quarantine_store.add(mine, [refused()], NOW)
+    await quarantine_store.add(mine, [refused_record()], NOW)
     [item] = await items(mine)
     await quarantine_store.set_state(mine, [item.id], State.REPLAYED)
-    await quarantine_store.add(mine, [refused()], NOW + SECOND)
+    await quarantine_store.add(mine, [refused_record()], NOW + SECOND)
     assert await items(mine) == []
     [again] = await items(mine, State.REPLAYED)
     assert (again.times_received, again.last_received_at) == (2, NOW + SECOND)
@@ -157,7 +157,7 @@ async def test_a_full_quarantine_stores_nothing_new_for_its_account_until_there_
     await sample_records.rows(
         "INSERT INTO quarantine_sizes VALUES ($1, $2)", mine, review.QUARANTINE_BYTES - 4_000
     )
-    batch = [refused(payload[:-1] + bytes([n])) for n in range(65, 68)]
+    batch = [refused_record(payload[:-1] + bytes([n])) for n in range(65, 68)]
     assert await quarantine_store.add(mine, batch, NOW) == batch[2:]
     assert await quarantine_store.add(mine, batch, NOW + SECOND) == batch[2:]
     assert await quarantine_store.add(theirs, batch, NOW) == []
@@ -183,7 +183,7 @@ async def test_a_full_quarantine_still_responds_and_the_log_counts_what_is_not_s
 async def test_the_size_of_a_quarantine_equals_its_contents() -> None:
     mine = await sample_records.account()
     for second in range(5):
-        batch = [refused(f"é{n}".encode()) for n in range(second, second + 4)]
+        batch = [refused_record(f"é{n}".encode()) for n in range(second, second + 4)]
         await quarantine_store.add(mine, batch, NOW + second * SECOND)
     await quarantine_store.set_state(mine, [(await items(mine))[0].id], State.DISCARDED)
     assert await quarantine_store.remove_decided(mine, NOW + 9 * SECOND, 100) == 1

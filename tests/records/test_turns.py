@@ -32,10 +32,10 @@ def ends(switch: Switch, count: int) -> list[dict[str, Any]]:
 
 async def transactions() -> dict[str, set[str]]:
     """The calls by the transactions that stored their keys."""
-    found: dict[str, set[str]] = {}
+    functions: dict[str, set[str]] = {}
     for xmin, call_id in await sample_records.rows("SELECT xmin::text, call_id FROM call_records"):
-        found.setdefault(xmin, set()).add(call_id)
-    return found
+        functions.setdefault(xmin, set()).add(call_id)
+    return functions
 
 
 async def test_a_batch_of_1200_records_is_stored_in_transactions_of_at_most_500(
@@ -65,8 +65,8 @@ async def test_the_result_of_an_event_has_its_position_in_the_batch(switch: Swit
     first[1_150]["customer"] = "nobody"
     answer = await switch.send(*first)
     assert (answer["accepted"], answer["duplicates"]) == (1_197, 1)
-    assert [one["index"] for one in answer["held"]] == [1_100]
-    assert [one["index"] for one in answer["refused"]] == [1_150]
+    assert [item["index"] for item in answer["held"]] == [1_100]
+    assert [item["index"] for item in answer["refused"]] == [1_150]
 
 
 async def test_a_price_change_during_a_batch_refuses_no_record(
@@ -84,12 +84,12 @@ async def test_a_price_change_during_a_batch_refuses_no_record(
     sending = switch.send(*ends(switch, 1_500))
     answer, _ = await outside_connection.held_up(outside, MARKS, sending, price("6.00"))
     assert (answer["accepted"], answer["duplicates"]) == (1_500, 0)
-    stored = await sample_records.rows("SELECT charge, rate_revision FROM call_records")
-    assert Counter(stored) == {(Decimal("0.5"), 2): 1_500}
+    rows = await sample_records.rows("SELECT charge, rate_revision FROM call_records")
+    assert Counter(rows) == {(Decimal("0.5"), 2): 1_500}
 
 
 async def test_other_tasks_run_after_every_250_copied_rows(database: str) -> None:
-    turns, seen = 0, Counter[int]()
+    turns, counts = 0, Counter[int]()
 
     async def others() -> None:
         nonlocal turns
@@ -99,7 +99,7 @@ async def test_other_tasks_run_after_every_250_copied_rows(database: str) -> Non
 
     def rows() -> Iterator[tuple[int]]:
         for n in range(1_000):
-            seen[turns] += 1
+            counts[turns] += 1
             yield (n,)
 
     async with db.transaction() as conn:
@@ -108,7 +108,7 @@ async def test_other_tasks_run_after_every_250_copied_rows(database: str) -> Non
         await db.copy(conn, "copied", ["n"], rows())
         counting.cancel()
         assert await conn.fetchval("SELECT count(*) FROM copied") == 1_000
-    assert max(seen.values()) == 250
+    assert max(counts.values()) == 250
 
 
 def test_a_refused_event_keeps_no_stack_frames_in_memory() -> None:

@@ -68,12 +68,12 @@ def test_no_migration_adds_an_identity_column_to_an_existing_table() -> None:
 
 def _migrations() -> dict[str, str]:
     """The SQL of each migration, by its name."""
-    found = {}
+    results = {}
     for module in pkgutil.iter_modules(migrations.__path__):
         operations = import_module(f"{migrations.__name__}.{module.name}").Migration.operations
         texts = [operation.sql for operation in operations if isinstance(operation, RunSQL)]
-        found[module.name] = "\n;\n".join(text for text in texts if isinstance(text, str))
-    return found
+        results[module.name] = "\n;\n".join(text for text in texts if isinstance(text, str))
+    return results
 
 
 def _identities_added(sql: str) -> set[str]:

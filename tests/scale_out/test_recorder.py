@@ -10,7 +10,7 @@ from tests.support.programs import Program
 from tests.support.scale_out import recorder
 from tests.support.scale_out.recorder import Statement
 
-# Runs like a module of the product: only the name of its file tells them apart.
+# Runs like a module of the product: only its file name differs.
 _EXAMPLE = """
 async def run(conn, copy, now):
     await conn.execute("SELECT 1 AS way")
@@ -52,13 +52,13 @@ async def test_statements_of_tests_are_not_recorded(database: str) -> None:
 
 
 async def test_migrations_are_not_recorded(database: str) -> None:
-    assert "CREATE TABLE customers" not in "".join(found.sql for found in _all())
+    assert "CREATE TABLE customers" not in "".join(statement.sql for statement in _all())
 
 
 def test_a_program_records_its_own_statements(web: Program) -> None:
-    found = recorder.statements(_folder(), f"{web.pid}.jsonl")
+    statements = recorder.statements(_folder(), f"{web.pid}.jsonl")
 
-    assert "models.schema_version.read" in {statement.function for statement in found}
+    assert "models.schema_version.read" in {statement.function for statement in statements}
 
 
 def test_a_line_names_its_file(web: Program) -> None:
@@ -76,7 +76,9 @@ async def _run(path: str) -> None:
 
 
 def _recorded(function: str) -> list[tuple[str, str]]:
-    return [(found.sql, found.line) for found in _all() if found.function == function]
+    return [
+        (statement.sql, statement.line) for statement in _all() if statement.function == function
+    ]
 
 
 def _all() -> list[Statement]:

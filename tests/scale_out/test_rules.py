@@ -158,7 +158,9 @@ def test_a_statement_that_names_the_account_for_every_table_is_accepted(statemen
 def test_a_statement_that_breaks_a_rule_is_named_with_the_table(
     statement: str, rule: Rule, detail: str
 ) -> None:
-    assert (rule, detail) in [(found.rule, found.detail) for found in violations(statement)]
+    assert (rule, detail) in [
+        (violation.rule, violation.detail) for violation in violations(statement)
+    ]
 
 
 def test_each_rule_has_a_statement_that_breaks_it() -> None:
@@ -166,4 +168,4 @@ def test_each_rule_has_a_statement_that_breaks_it() -> None:
 
 
 def test_text_that_is_not_sql_is_named() -> None:
-    assert [found.rule for found in violations("SELEC 1")] == [Rule.FORM]
+    assert [violation.rule for violation in violations("SELEC 1")] == [Rule.FORM]

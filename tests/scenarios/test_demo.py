@@ -1,4 +1,4 @@
-"""`./callboard demo`: its start, its numbers and the data that it keeps."""
+"""`./callboard demo`: its start, its numbers and its data."""
 
 import json
 import os
@@ -37,7 +37,7 @@ DAYS = """
 
 @contextmanager
 def demo(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    process = started(data_dir, port, "1500")
+    process = start_demo(data_dir, port, "1500")
     try:
         assert processes.eventually(
             lambda: "Ctrl-C" in (data_dir / "said.txt").read_text() or process.poll() is not None,
@@ -52,28 +52,28 @@ def demo(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def started(data_dir: Path, port: int, records: str) -> subprocess.Popen[str]:
-    """A demo whose output goes to `said.txt` of its data folder."""
+def start_demo(data_dir: Path, port: int, records: str) -> subprocess.Popen[str]:
+    """A demo whose output is written to `said.txt` of its data folder."""
     arguments = ["demo", "--port", str(port), "--data-dir", str(data_dir), "--records", records]
-    with (data_dir / "said.txt").open("w") as said:
+    with (data_dir / "said.txt").open("w") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "server.cli", *arguments],
             cwd=ROOT,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
 
 
-def answered(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
-    found = sent(url, token, query, **variables)
-    assert "errors" not in found, found
-    data: dict[str, Any] = found["data"]
+def ask(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
+    body = post(url, token, query, **variables)
+    assert "errors" not in body, body
+    data: dict[str, Any] = body["data"]
     return data
 
 
-def sent(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
+def post(url: str, token: str | None, query: str, **variables: object) -> dict[str, Any]:
     answer = httpx2.post(
         f"{url}/graphql",
         json={"query": query, "variables": variables},
@@ -84,9 +84,9 @@ def sent(url: str, token: str | None, query: str, **variables: object) -> dict[s
     return response
 
 
-def signed_in(url: str, login: dict[str, str]) -> str:
+def sign_in(url: str, login: dict[str, str]) -> str:
     query = "mutation($i: LoginInput!) { login(input: $i) { ... on Session { token } } }"
-    token: str = answered(url, None, query, i=login)["login"]["token"]
+    token: str = ask(url, None, query, i=login)["login"]["token"]
     return token
 
 
@@ -106,12 +106,12 @@ def test_the_demo_shows_a_month_and_active_calls_and_keeps_them() -> None:
             run_the_printed_query(url, credentials["keys"]["billing"], data_dir)
             find_31_days(url, credentials["keys"]["billing"], data_dir)
             watch_the_channels(url, credentials["keys"]["wallboard"])
-            assert answered(url, None, "{ __schema { queryType { name } } }")["__schema"]
+            assert ask(url, None, "{ __schema { queryType { name } } }")["__schema"]
             refuse_a_second_demo(data_dir)
         with demo(data_dir, port):
             assert json.loads(path.read_text()) == credentials
             after = dashboard(url, credentials)
-            assert closed(after) == closed(before)
+            assert closed_rows(after) == closed_rows(before)
         assert processes.eventually(lambda: not processes.running(name), 10)
 
 
@@ -119,7 +119,7 @@ def test_a_demo_interrupted_during_its_creation_continues_at_the_next_start() ->
     with tempfile.TemporaryDirectory(prefix="cb-demo-", ignore_cleanup_errors=True) as name:
         data_dir = Path(name)
         port = free_port()
-        process = started(data_dir, port, "4000")
+        process = start_demo(data_dir, port, "4000")
         try:
             assert processes.eventually(lambda: up.is_answering(f"http://127.0.0.1:{port}"), 60)
             process.send_signal(signal.SIGINT)
@@ -140,9 +140,9 @@ def readable_logs(data_dir: Path) -> list[str]:
 
 
 def run_the_printed_query(url: str, key: str, data_dir: Path) -> None:
-    """What the demo says to paste is answered: every customer with its last hours."""
+    """The query that the demo prints is answered: every customer with its last hours."""
     assert f'{{"query":"{demo_text.QUERY}"}}' in (data_dir / "said.txt").read_text()
-    edges = answered(url, key, demo_text.QUERY)["customers"]["edges"]
+    edges = ask(url, key, demo_text.QUERY)["customers"]["edges"]
     customers = {edge["node"]["reference"]: edge["node"] for edge in edges}
     assert len(customers) == len(edges) == 5
     for customer in customers.values():
@@ -154,14 +154,14 @@ def find_31_days(url: str, key: str, data_dir: Path) -> None:
     """Calls on each of the 30 whole days, and on the two that share the 31st between them."""
     plan = json.loads((data_dir / "history.json").read_text())
     end = datetime.fromisoformat(plan["end"])
-    begun, ended = (end - timedelta(days=31)).date(), end.date()
+    first_day, ended = (end - timedelta(days=31)).date(), end.date()
     days: set[date] = set()
-    for edge in answered(url, key, DAYS)["customers"]["edges"]:
+    for edge in ask(url, key, DAYS)["customers"]["edges"]:
         rows = [each["node"] for each in edge["node"]["summary"]["edges"]]
         days |= {started_on(row) for row in rows if row["attempts"]}
-    whole = {begun + timedelta(days=number) for number in range(1, 31)}
+    whole = {first_day + timedelta(days=number) for number in range(1, 31)}
     assert whole <= days
-    assert days - whole <= {begun, ended, ended + timedelta(days=1)}  # live calls past midnight
+    assert days - whole <= {first_day, ended, ended + timedelta(days=1)}  # live calls past midnight
 
 
 def started_on(row: dict[str, Any]) -> date:
@@ -170,7 +170,7 @@ def started_on(row: dict[str, Any]) -> date:
 
 def refuse_a_second_demo(data_dir: Path) -> None:
     arguments = ["demo", "--port", str(free_port()), "--data-dir", str(data_dir)]
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "server.cli", *arguments],
         cwd=ROOT,
         capture_output=True,
@@ -178,15 +178,15 @@ def refuse_a_second_demo(data_dir: Path) -> None:
         timeout=30,
         check=False,
     )
-    assert said.returncode == 1
-    assert "a demo already runs" in said.stderr
+    assert process.returncode == 1
+    assert "a demo already runs" in process.stderr
 
 
 def dashboard(url: str, credentials: dict[str, Any]) -> dict[str, Any]:
-    """As soon as the switch has reported its calls: a new Redis knows nothing of them."""
-    token = signed_in(url, credentials["contact"])
-    assert processes.eventually(lambda: not is_incomplete(sent(url, token, DASHBOARD)), 60)
-    customer: dict[str, Any] = answered(url, token, DASHBOARD)["viewer"]["customer"]
+    """As soon as the switch has reported its calls, which a new Redis does not have."""
+    token = sign_in(url, credentials["contact"])
+    assert processes.eventually(lambda: not is_incomplete(post(url, token, DASHBOARD)), 60)
+    customer: dict[str, Any] = ask(url, token, DASHBOARD)["viewer"]["customer"]
     assert customer["reference"] == "acme"
     assert float(customer["balance"]["amount"]) < 0
     return customer
@@ -197,13 +197,13 @@ def is_incomplete(response: dict[str, Any]) -> bool:
     return "LIVE_INCOMPLETE" in [error["extensions"]["code"] for error in errors]
 
 
-def closed(customer: dict[str, Any]) -> list[dict[str, Any]]:
+def closed_rows(customer: dict[str, Any]) -> list[dict[str, Any]]:
     return [e["node"] for e in customer["summary"]["edges"] if not e["node"]["open"]]
 
 
 def watch_the_channels(url: str, key: str) -> None:
     """`./callboard watch` prints states whose sequence rises, with calls up."""
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "server.cli", "watch", "--url", url, "--count", str(PUSHES)],
         env=os.environ | {"CALLBOARD_KEY": key},
         cwd=ROOT,
@@ -212,7 +212,7 @@ def watch_the_channels(url: str, key: str) -> None:
         timeout=30,
         check=True,
     )
-    states = [json.loads(line)["liveChannels"] for line in said.stdout.splitlines()]
+    states = [json.loads(line)["liveChannels"] for line in process.stdout.splitlines()]
     sequences = [state["sequence"] for state in states]
     assert sequences == sorted(set(sequences))
     assert len(states) == PUSHES

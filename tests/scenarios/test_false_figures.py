@@ -10,7 +10,7 @@ from pathlib import Path
 from simulator.switch import Switch
 from tests.support.scenarios.board import Board
 from tests.support.scenarios.figures import LATE, Observer, observed
-from tests.support.scenarios.installation import Here, prepared, simulate, up
+from tests.support.scenarios.installation import Installation, prepared, simulate, up
 from tests.support.scenarios.second_web import second
 from tests.support.scenarios.wallboards import until
 
@@ -23,18 +23,18 @@ STOPPED = 6.0  # seconds that a server does not run
 async def test_no_false_figure_is_shown_as_complete_during_any_failure() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="cb-figures-", ignore_cleanup_errors=True) as name,
-        up(Path(name)) as here,
-        second(here) as other,
+        up(Path(name)) as installation,
+        second(installation) as other,
     ):
-        async with prepared(here) as (board, key):
+        async with prepared(installation) as (board, key):
             switches: list[Switch] = []
             stop = asyncio.Event()
-            simulation = asyncio.create_task(simulate(here.url, key, switches, stop, CPS))
+            simulation = asyncio.create_task(simulate(installation.url, key, switches, stop, CPS))
             await until(lambda: bool(switches), 10, "no switch")
             await asyncio.sleep(SETTLED)
             token = board.client.headers["Authorization"].removeprefix("Bearer ")
-            async with observed(switches[0], [here.url, other.url], token) as observer:
-                await _through_failures(here, board, observer)
+            async with observed(switches[0], [installation.url, other.url], token) as observer:
+                await _through_failures(installation, board, observer)
             stop.set()
             await simulation
     print(*sorted(observer.kinds.items()), *observer.false, sep="\n")
@@ -43,14 +43,14 @@ async def test_no_false_figure_is_shown_as_complete_during_any_failure() -> None
         assert observer.kinds["Redis killed", kind] > 0
 
 
-async def _through_failures(here: Here, board: Board, observer: Observer) -> None:
+async def _through_failures(installation: Installation, board: Board, observer: Observer) -> None:
     failures: list[tuple[str, Callable[[], None]]] = [
-        ("Redis killed", here.lose_redis),
-        ("Redis stopped", lambda: here.stop("valkey", STOPPED)),
-        ("PostgreSQL killed", here.lose_postgres),
-        ("PostgreSQL stopped", lambda: here.stop("postgres", STOPPED)),
-        ("web killed", here.kill_web),
-        ("web stopped", lambda: here.stop_web(STOPPED)),
+        ("Redis killed", installation.lose_redis),
+        ("Redis stopped", lambda: installation.stop("valkey", STOPPED)),
+        ("PostgreSQL killed", installation.lose_postgres),
+        ("PostgreSQL stopped", lambda: installation.stop("postgres", STOPPED)),
+        ("web killed", installation.kill_web),
+        ("web stopped", lambda: installation.stop_web(STOPPED)),
     ]
     observer.during = "before"
     await _complete(observer, "before")

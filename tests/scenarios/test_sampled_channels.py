@@ -17,7 +17,7 @@ from runtime import clock
 from simulator import calls, delivery
 from simulator.switch import Switch
 from tests.support.scenarios.board import Board
-from tests.support.scenarios.installation import CUSTOMERS, Here, prepared, up
+from tests.support.scenarios.installation import CUSTOMERS, Installation, prepared, up
 from tests.support.scenarios.stepped_calls import Scope, SteppedRunner
 
 MINUTES = int(os.environ.get("MINUTES", "2"))
@@ -43,18 +43,18 @@ async def test_sampled_channels_equal_the_calls_of_the_switch_although_processes
 ):
     with (
         tempfile.TemporaryDirectory(prefix="cb-channels-", ignore_cleanup_errors=True) as name,
-        up(Path(name)) as here,
+        up(Path(name)) as installation,
     ):
-        async with prepared(here) as (board, key):
+        async with prepared(installation) as (board, key):
             mix = calls.Mix(CUSTOMERS, CARRIERS)
             stop = asyncio.Event()
-            async with delivery.connect(here.url, key) as deliver:
+            async with delivery.connect(installation.url, key) as deliver:
                 switch = Switch("edge-1", int(clock.now().timestamp()))
                 runner = SteppedRunner(switch, deliver, mix, Random(11))
                 running = asyncio.create_task(runner.run(1, stop))
                 first = (clock.now() + _START + MINUTE).replace(second=0, microsecond=0)
                 await asyncio.sleep((first - clock.now()).total_seconds())
-                kills = await _kill_in_turn(here, first + MINUTE * MINUTES)
+                kills = await _kill_in_turn(installation, first + MINUTE * MINUTES)
                 await asyncio.sleep(_SETTLE_SECONDS)
                 minutes = await _minutes(board, first, MINUTES)
                 await _hours_follow_from_minutes(board, minutes)
@@ -63,9 +63,14 @@ async def test_sampled_channels_equal_the_calls_of_the_switch_although_processes
             _require_truth(runner, minutes, kills)
 
 
-async def _kill_in_turn(here: Here, end: datetime) -> list[datetime]:
+async def _kill_in_turn(installation: Installation, end: datetime) -> list[datetime]:
     """When something was killed; once each, or twice each if there is time for it."""
-    parts = [here.kill_web, here.kill_worker, here.lose_redis, here.lose_postgres]
+    parts = [
+        installation.kill_web,
+        installation.kill_worker,
+        installation.lose_redis,
+        installation.lose_postgres,
+    ]
     if MINUTES >= 12:
         parts *= 2
     pause = (end - clock.now()) / (len(parts) + 1)
@@ -82,22 +87,24 @@ async def _minutes(board: Board, first: datetime, count: int) -> Minutes:
     """Of the account and of each customer, as the API sends them."""
     minutes: Minutes = {}
     for customer in (None, *CUSTOMERS):
-        for sent in await _history(board, customer, first, count):
-            at = datetime.fromisoformat(sent["at"])
-            samples, stored = minutes.setdefault(at, (sent["channelsSamples"], {}))
-            assert samples == sent["channelsSamples"]
+        for point in await _history(board, customer, first, count):
+            at = datetime.fromisoformat(point["at"])
+            samples, by_scope = minutes.setdefault(at, (point["channelsSamples"], {}))
+            assert samples == point["channelsSamples"]
             if not samples:
-                assert sent["channelsMax"] is sent["channelsMean"] is sent["channelsLast"] is None
-                assert sent["byCarrier"] == []
+                assert (
+                    point["channelsMax"] is point["channelsMean"] is point["channelsLast"] is None
+                )
+                assert point["byCarrier"] == []
                 continue
-            stored[customer, None] = _figures(sent)
-            for line in sent["byCarrier"]:
-                stored[customer, line["carrier"]["reference"]] = _figures(line)
+            by_scope[customer, None] = _figures(point)
+            for line in point["byCarrier"]:
+                by_scope[customer, line["carrier"]["reference"]] = _figures(line)
     return minutes
 
 
-def _figures(sent: dict[str, Any]) -> tuple[Any, ...]:
-    return sent["channelsMax"], sent["channelsMean"], sent["channelsLast"]
+def _figures(point: dict[str, Any]) -> tuple[Any, ...]:
+    return point["channelsMax"], point["channelsMean"], point["channelsLast"]
 
 
 async def _history(
@@ -107,7 +114,7 @@ async def _history(
         "customer": None if customer is None else board.customers[customer],
         "since": first.isoformat(),
     }
-    sent: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
     async with (
         asyncio.timeout(30),
         board.client.stream(
@@ -119,10 +126,10 @@ async def _history(
     ):
         async for line in response.aiter_lines():
             if line.startswith("data: {"):
-                sent.append(json.loads(line.removeprefix("data: "))["data"]["channelMinutes"])
-                if len(sent) == count:
-                    return sent
-    raise AssertionError(f"{len(sent)} minutes")
+                points.append(json.loads(line.removeprefix("data: "))["data"]["channelMinutes"])
+                if len(points) == count:
+                    return points
+    raise AssertionError(f"{len(points)} minutes")
 
 
 async def _hours_follow_from_minutes(board: Board, minutes: Minutes) -> None:
@@ -132,25 +139,25 @@ async def _hours_follow_from_minutes(board: Board, minutes: Minutes) -> None:
     span = {"from": min(minutes).isoformat(), "to": (max(minutes) + MINUTE).isoformat()}
     answer = await board.ask(POINTS, account=account, **span)
     points = answer["node"]["stats"]["total"]
-    known = [stored[None, None][0] for samples, stored in minutes.values() if samples]
-    assert max(point["channelsMax"] or 0 for point in points) >= max(known)
-    taken = sum(samples for samples, _ in minutes.values())
-    assert sum(point["channelsSamples"] for point in points) >= taken
+    values = [by_scope[None, None][0] for samples, by_scope in minutes.values() if samples]
+    assert max(point["channelsMax"] or 0 for point in points) >= max(values)
+    sample_count = sum(samples for samples, _ in minutes.values())
+    assert sum(point["channelsSamples"] for point in points) >= sample_count
 
 
 def _require_truth(runner: SteppedRunner, minutes: Minutes, kills: list[datetime]) -> None:
     wrong = [
         at
-        for at, (samples, stored) in minutes.items()
-        if samples and not runner.truth.explains(at, samples, stored)
+        for at, (samples, by_scope) in minutes.items()
+        if samples and not runner.truth.explains(at, samples, by_scope)
     ]
-    taken = [samples for samples, _ in minutes.values()]
+    counts = [samples for samples, _ in minutes.values()]
     print(
-        f"{len(minutes)} minutes: {taken.count(6)} complete, {taken.count(0)} without data, "
-        f"{len(kills)} kills, {sum(taken)} of {6 * len(taken)} samples"
+        f"{len(minutes)} minutes: {counts.count(6)} complete, {counts.count(0)} without data, "
+        f"{len(kills)} kills, {sum(counts)} of {6 * len(counts)} samples"
     )
     assert not wrong, [(str(at), minutes[at]) for at in wrong]
     for at, (samples, _) in minutes.items():
         is_disturbed = any(at - GAP <= kill < at + MINUTE for kill in kills)
         assert samples == 6 or is_disturbed, f"{at}: {samples} samples"
-    assert sum(taken) > 0
+    assert sum(counts) > 0

@@ -50,16 +50,16 @@ async def test_the_output_of_simulate_equals_the_summary(board: Board) -> None:
         *("--customers", "acme,birch", "--carriers", "carrier-a,carrier-b"),
     )
     assert ended.returncode == 0, ended.stderr
-    sent = json.loads(ended.stdout)
-    assert sent["attempts"] > 100
-    assert sent["accepted"] == sent["events"]
-    shown: dict[str, Any] = {}
+    report = json.loads(ended.stdout)
+    assert report["attempts"] > 100
+    assert report["accepted"] == report["events"]
+    printed: dict[str, Any] = {}
     for _ in range(120):
-        shown = {customer: await attempts(board, customer) for customer in sent["customers"]}
-        if shown == {name: counts["attempts"] for name, counts in sent["customers"].items()}:
+        printed = {customer: await attempts(board, customer) for customer in report["customers"]}
+        if printed == {name: counts["attempts"] for name, counts in report["customers"].items()}:
             return
         await asyncio.sleep(0.25)
-    raise AssertionError(f"{shown} is shown, sent was {sent['customers']}")
+    raise AssertionError(f"{printed} is shown, sent was {report['customers']}")
 
 
 async def attempts(board: Board, customer: str) -> int:

@@ -13,7 +13,7 @@ import httpx2
 from runtime import clock
 from simulator.switch import Switch
 from tests.support.scenarios.board import Board
-from tests.support.scenarios.installation import CUSTOMERS, Here, prepared, simulate, up
+from tests.support.scenarios.installation import CUSTOMERS, Installation, prepared, simulate, up
 from tests.support.scenarios.second_web import Second, second
 from tests.support.scenarios.wallboards import (
     CHANNELS,
@@ -57,53 +57,60 @@ def wallboard(url: str, token: str, customers: dict[str, str]) -> Wallboard:
 async def test_wallboards_show_correct_numbers_during_any_failure() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="cb-boards-", ignore_cleanup_errors=True) as name,
-        up(Path(name)) as here,
+        up(Path(name)) as installation,
     ):
-        async with prepared(here) as (board, key):
-            with second(here) as other:
+        async with prepared(installation) as (board, key):
+            with second(installation) as other:
                 boards = [
-                    wallboard(url, _token(board), board.customers) for url in (here.url, other.url)
+                    wallboard(url, _token(board), board.customers)
+                    for url in (installation.url, other.url)
                 ]
                 async with watching(boards):
-                    await _through_failures(here, other, board, key, boards)
+                    await _through_failures(installation, other, board, key, boards)
 
 
 async def _through_failures(
-    here: Here, other: Second, board: Board, key: str, boards: list[Wallboard]
+    installation: Installation, other: Second, board: Board, key: str, boards: list[Wallboard]
 ) -> None:
-    past = await _post_past_calls(here.url, key)
+    past = await _post_past_calls(installation.url, key)
     switches: list[Switch] = []
     stop = asyncio.Event()
-    simulation = asyncio.create_task(simulate(here.url, key, switches, stop, CPS))
+    simulation = asyncio.create_task(simulate(installation.url, key, switches, stop, CPS))
     await until(lambda: bool(switches), 10, "no switch")
     issued = [await _issue(board, "acme", past[0])]
     times: dict[str, float] = {}
-    for fail in (here.lose_redis, other.kill, here.kill_web, here.kill_worker):
+    for fail in (
+        installation.lose_redis,
+        other.kill,
+        installation.kill_web,
+        installation.kill_worker,
+    ):
         await asyncio.sleep(3)
         await asyncio.to_thread(fail)
         times[fail.__qualname__] = await _right(boards, switches[0], RIGHT_WITHIN)
         issued.append(await _issue(board, "acme", past[len(issued)]))
-        if fail == here.lose_redis:  # what it tells has a minute to run out while the rest fails
+        # Its messages expire within a minute while other parts fail.
+        if fail == installation.lose_redis:
             await board.made(
                 "configureSwitch",
                 "... on Switch { reference }",
                 reference="edge-2",
                 leaseSeconds=60,
             )
-            await _odd_switch(here.url, key)
+            await _odd_switch(installation.url, key)
     assert not simulation.done()
     stop.set()
-    sent = await simulation
+    report = await simulation
     await _nothing_is_up(boards)
-    await _window_is_right(boards, sent)
-    for one in boards:
-        facts = one.shown[-1]
+    await _window_is_right(boards, report)
+    for wallboard in boards:
+        facts = wallboard.shown[-1]
         assert isinstance(facts, Facts)
         await until(lambda facts=facts: len(facts.values) >= len(issued), 15, "facts are missing")
         assert [fact["invoice"]["id"] for fact in facts.values] == issued
     assert boards[1].connected > 1, "its server was never killed"
-    told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in times.items())
-    print(f"seconds to the right figure: {told}")
+    text = ", ".join(f"{name} {seconds:.1f}" for name, seconds in times.items())
+    print(f"seconds to the right figure: {text}")
 
 
 def _token(board: Board) -> str:
@@ -114,7 +121,7 @@ async def _right(boards: list[Wallboard], switch: Switch, seconds: float) -> flo
     """Until every wallboard shows the switch's own count, and its parts add up to it."""
 
     def right() -> bool:
-        latest = [[gauge.latest for gauge in one.shown[:4]] for one in boards]  # type: ignore[union-attr]
+        latest = [[gauge.latest for gauge in wallboard.shown[:4]] for wallboard in boards]  # type: ignore[union-attr]
         return all(
             None not in states
             and abs(states[0]["inUse"] - switch.active) <= SLACK  # type: ignore[index]
@@ -126,9 +133,10 @@ async def _right(boards: list[Wallboard], switch: Switch, seconds: float) -> flo
 
 
 async def _nothing_is_up(boards: list[Wallboard]) -> None:
-    """Once all have hung up, every gauge is at 0, but for the calls of the switch that vanished."""
-    for one in boards:
-        for gauge in one.shown[:4]:
+    """Once all calls have ended, every gauge is 0, except for the calls of the switch that
+    vanished."""
+    for wallboard in boards:
+        for gauge in wallboard.shown[:4]:
             await until(
                 lambda gauge=gauge: gauge.latest is not None and gauge.latest["inUse"] == 0,
                 90,  # the lease of what vanished is a minute
@@ -136,18 +144,19 @@ async def _nothing_is_up(boards: list[Wallboard]) -> None:
             )
 
 
-async def _window_is_right(boards: list[Wallboard], sent: dict[str, Any]) -> None:
+async def _window_is_right(boards: list[Wallboard], report: dict[str, Any]) -> None:
     """The whole run lies within the 15 minutes: the window holds every attempt, once."""
-    attempts, answered = sent["attempts"] + 3, sent["answered"] + 3
-    for one in boards:
-        window = one.shown[4]
+    attempts, answer_count = report["attempts"] + 3, report["answered"] + 3
+    for wallboard in boards:
+        window = wallboard.shown[4]
         await until(
             lambda window=window: (
                 window.latest is not None
-                and (window.latest["attempts"], window.latest["answered"]) == (attempts, answered)
+                and (window.latest["attempts"], window.latest["answered"])
+                == (attempts, answer_count)
             ),
             30,
-            f"{window.latest}, not {attempts}, {answered}",  # type: ignore[union-attr]
+            f"{window.latest}, not {attempts}, {answer_count}",  # type: ignore[union-attr]
         )
 
 
@@ -173,18 +182,18 @@ async def _odd_switch(url: str, key: str) -> None:
         event("end", f"odd-{n}", setup_at=start, answer_at=start, end_at=at, sip_code=200)
         for n in range(3)
     ]
-    started = [event("start", f"odd-{n}", at=start) for n in range(3)]
+    starts = [event("start", f"odd-{n}", at=start) for n in range(3)]
     vanishing = [event("start", f"gone-{n}", at=at) for n in range(2)]
     async with httpx2.AsyncClient(base_url=url) as client:
         client.headers["Authorization"] = f"Bearer {key}"
-        for batch in (ended, started, ended + started, started + ended, vanishing):
+        for batch in (ended, starts, ended + starts, starts + ended, vanishing):
             answer = await client.post("/ingest/calls", json=batch)
             assert answer.status_code == 200, answer.text
             assert not answer.json()["refused"], answer.text
 
 
 async def _post_past_calls(url: str, key: str) -> list[str]:
-    """A call on each of five days gone by; those days, for an invoice each."""
+    """A call on each of five past days, which are returned for one invoice each."""
     today = clock.now().replace(hour=12, minute=0, second=0, microsecond=0)
     days = [today - timedelta(days=n) for n in range(2, 7)]
     batch = [
@@ -211,13 +220,13 @@ async def _post_past_calls(url: str, key: str) -> list[str]:
 
 
 async def _issue(board: Board, customer: str, day: str) -> str:
-    """The id of an invoice over that day, issued; tried again while something is away."""
+    """The id of an invoice over that day, issued; retried while a server is unavailable."""
     async with asyncio.timeout(60):
         while True:
             try:
                 rows = await board.rows(customer, "DAILY")
                 [row] = [row for row in rows if row["periodStart"].startswith(day)]
-                made = await board.made(
+                invoice = await board.made(
                     "generateInvoice",
                     "... on Invoice { id }",
                     customerId=board.customers[customer],
@@ -228,4 +237,4 @@ async def _issue(board: Board, customer: str, day: str) -> str:
             except (httpx2.TransportError, ValueError, AssertionError):
                 await asyncio.sleep(0.5)
             else:
-                return str(made["id"])
+                return str(invoice["id"])

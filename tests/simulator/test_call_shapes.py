@@ -28,9 +28,9 @@ def test_the_same_seed_plans_the_same_calls() -> None:
 @given(seeds)
 def test_instants_never_run_backwards(seed: int) -> None:
     for call in plan(seed):
-        said = [at for at, _ in calls.events(call, "sim")]
-        assert said == sorted(said)
-        assert said[0] == call.setup_at
+        instants = [at for at, _ in calls.events(call, "sim")]
+        assert instants == sorted(instants)
+        assert instants[0] == call.setup_at
 
 
 @given(seeds)
@@ -62,13 +62,13 @@ def test_a_call_that_is_cut_ends_at_that_time_and_keeps_its_earlier_events(
         at = call.setup_at + timedelta(seconds=after)
         cut = calls.cut(call, at)
         assert cut.last.end_at <= max(at, call.setup_at)
-        said = [event for when, event in calls.events(call, "sim") if when <= at]
-        assert [event for _, event in calls.events(cut, "sim")][: len(said)] == said
+        events = [event for when, event in calls.events(call, "sim") if when <= at]
+        assert [event for _, event in calls.events(cut, "sim")][: len(events)] == events
 
 
 def test_half_of_the_attempts_or_slightly_more_are_answered() -> None:
-    answered = sum(call.last.answer_at is not None for call in plan(1, 4000))
-    assert 2000 <= answered <= 2700
+    answer_count = sum(call.last.answer_at is not None for call in plan(1, 4000))
+    assert 2000 <= answer_count <= 2700
 
 
 def test_the_mean_talk_time_is_the_configured_one() -> None:

@@ -83,7 +83,7 @@ def test_the_sums_equal_those_of_the_records() -> None:
 
 
 class Listener:
-    """A stand-in for Callboard at the other end of the wire: keeps what it acknowledged."""
+    """A stand-in for Callboard as the receiver: stores the batches that it acknowledged."""
 
     def __init__(self, failures: list[int]) -> None:
         self.failures = failures
@@ -120,12 +120,12 @@ class Listener:
 async def test_every_event_arrives_once_and_in_order_although_the_receiver_fails() -> None:
     listener = Listener([200, 503, 500, 429, 503])
     async with listener.delivery() as deliver:
-        sent = await run.simulate(
+        report = await run.simulate(
             deliver, MIX, name="sim", cps=150, stop=asyncio.Event(), duration=2, seed=5
         )
-    assert [event["seq"] for event in listener.events] == list(range(1, sent["events"] + 1))
-    assert sent["retries"] == 4
-    assert sent["attempts"] == sum(
+    assert [event["seq"] for event in listener.events] == list(range(1, report["events"] + 1))
+    assert report["retries"] == 4
+    assert report["attempts"] == sum(
         event["type"] == "end" and event["final"] for event in listener.events
     )
     assert max(listener.batches) <= delivery.MAX_BATCH_EVENTS
@@ -144,6 +144,6 @@ async def test_a_snapshot_is_sent_if_it_is_requested_from_this_switch() -> None:
 async def test_an_invalid_key_ends_the_switch_without_retries() -> None:
     listener = Listener([401])
     async with listener.delivery() as deliver:
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(ExceptionGroup) as error:
             await run.simulate(deliver, MIX, name="sim", cps=20, stop=asyncio.Event(), duration=5)
-    assert caught.group_contains(delivery.RejectedError, match="401")
+    assert error.group_contains(delivery.RejectedError, match="401")

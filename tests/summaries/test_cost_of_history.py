@@ -66,7 +66,7 @@ Work = Callable[[int], Awaitable[object]]  # given the account
 async def histories(services: TestServices, template: str) -> AsyncIterator[None]:
     """Both accounts in one open database, all but their last week billed."""
     name = f"{template}_histories"
-    async with databases.opened(services.database_url, name, template):
+    async with databases.open_copy(services.database_url, name, template):
         for account, months in MONTHS.items():
             await _fill(account, HOUR - timedelta(days=31 * months))
         async with db.connection() as conn:

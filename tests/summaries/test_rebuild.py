@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models import db, faults
 from models.summaries import hours
-from tests.support.summaries import days
+from tests.support.summaries import days, graph_rows
 from tests.support.summaries.days import ACCOUNT, CLOSED, HOUR, Leg
 
 OPEN = HOUR + timedelta(minutes=59)
@@ -55,6 +55,7 @@ async def assert_equal(legs: list[Leg]) -> None:
     assert await days.stored(
         "rollup_codes", "customer_id, hour, carrier_id, sip_code", "attempts, legs"
     ) == days.codes(legs)
+    assert await graph_rows.stored() == graph_rows.computed(legs)
     assert await days.stored(
         "hours",
         "customer_id, hour",
@@ -120,6 +121,7 @@ async def test_the_customer_view_counts_final_legs_and_the_carrier_view_every_le
     assert days.Slot(*rows[1, HOUR, 2]) == days.Slot(
         attempts=1, answered=1, talk_us=9, pdd_us=1_500_000, pdd_count=1,
         legs=1, legs_answered=1, legs_talk_us=9, legs_pdd_us=800_000, legs_pdd_count=1, uncosted=1,
+        effective=1,
     )  # fmt: skip
 
 
@@ -225,6 +227,8 @@ one_leg = st.builds(
     billed=st.integers(0, 10_000),
     charge=money,
     cost=st.none() | money,
+    country=st.none() | st.sampled_from(["GB", "US"]),
+    released_by=st.none() | st.sampled_from(["caller", "callee", "system"]),
 )
 unrated = one_leg.map(lambda leg: dataclasses.replace(leg, rated_by=None, charge=None, billed=0))
 some_legs = st.lists(one_leg | unrated, max_size=12)
@@ -273,7 +277,12 @@ async def _assert_versions_tell_of_differences(
 
 
 def _all(legs: list[Leg]) -> days.Rows:
-    return {**days.slots(legs), **days.destinations(legs), **days.codes(legs)}
+    graphs = {
+        (*key[1:], key[0]): sums
+        for key, sums in graph_rows.computed(legs).items()
+        if "days" not in key[0]
+    }
+    return {**days.slots(legs), **days.destinations(legs), **days.codes(legs), **graphs}
 
 
 def _of(rows: days.Rows, key: tuple[int, datetime]) -> days.Rows:

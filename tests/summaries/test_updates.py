@@ -12,7 +12,7 @@ from models import db
 from models.identity import accounts
 from models.summaries import hours
 from schema.engine import base
-from tests.support.fact_streams import Followed, following
+from tests.support.fact_streams import FactStream, following
 from tests.support.summaries import days, reader
 from tests.support.summaries.days import ACCOUNT, HOUR, Leg
 from tests.support.summaries.reader import Asker
@@ -43,7 +43,7 @@ def updates(
     resume_after: int | None = None,
     granularity: str = "DAILY",
     since: str | None = None,
-) -> AbstractAsyncContextManager[Followed]:
+) -> AbstractAsyncContextManager[FactStream]:
     values = {"granularity": granularity, "since": since}
     return following(
         asker.caller,
@@ -60,7 +60,7 @@ def ago(**span: float) -> datetime:
     return NOW - timedelta(**span)
 
 
-async def days_told(told: Followed, count: int) -> list[tuple[str, int]]:
+async def days_told(told: FactStream, count: int) -> list[tuple[str, int]]:
     return [(row["periodStart"][:10], row["attempts"]) for row in await told.take(count)]
 
 

@@ -14,11 +14,11 @@ Plans = Literal["force_custom_plan", "force_generic_plan"]
 
 
 async def buffers(work: Callable[[], Awaitable[object]], plans: Plans) -> int:
-    """Of tables and indexes, those found in memory included; of plans made for the values, or of
-    those that PostgreSQL may settle on for all values."""
+    """Buffers of tables and indexes, including those in memory; of custom plans, and of the
+    generic plan that PostgreSQL may choose."""
     async with db.transaction() as conn:
         await conn.execute(f"SET LOCAL plan_cache_mode = {plans}")
-        await work()  # what is read once for all, such as the planner's own look into an index
+        await work()  # buffers that are read once, such as those that the planner reads in an index
         before = await conn.fetchval(_TOUCHED)
         await work()
         return int(await conn.fetchval(_TOUCHED) - before)

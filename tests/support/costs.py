@@ -9,7 +9,7 @@ from models import db
 Statement = tuple[str, tuple[Any, ...]]
 
 
-async def sent(work: Callable[[], Awaitable[Any]]) -> list[Statement]:
+async def statements_of(work: Callable[[], Awaitable[Any]]) -> list[Statement]:
     """The statements, with their arguments, that the work sends."""
     statements: list[Statement] = []
 
@@ -27,17 +27,19 @@ async def sent(work: Callable[[], Awaitable[Any]]) -> list[Statement]:
 
 async def buffers(work: Callable[[], Awaitable[Any]]) -> int:
     """How many the statements of the work touch, run again with the same arguments."""
-    return sum([await _touched(*statement) for statement in await sent(work)])
+    return sum([await _touched(*statement) for statement in await statements_of(work)])
 
 
 async def _touched(statement: str, arguments: tuple[Any, ...]) -> int:
     """The second time, because the first also reads the catalog."""
-    found = 0
+    buffers = 0
     async with db.connection() as conn:
         for _ in range(2):
             answer = await conn.fetchval(
                 f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments
             )
             [explained] = json.loads(answer)
-            found = explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"]
-    return found
+            buffers = (
+                explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"]
+            )
+    return buffers

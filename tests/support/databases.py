@@ -11,7 +11,7 @@ from models import db
 
 
 @asynccontextmanager
-async def created(server: str, name: str, template: str = "template0") -> AsyncIterator[str]:
+async def create(server: str, name: str, template: str = "template0") -> AsyncIterator[str]:
     """The URL of a new database, which is dropped in the end; `server` is the URL of another."""
     await _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
@@ -21,9 +21,9 @@ async def created(server: str, name: str, template: str = "template0") -> AsyncI
 
 
 @asynccontextmanager
-async def opened(server: str, name: str, template: str) -> AsyncIterator[str]:
+async def open_copy(server: str, name: str, template: str) -> AsyncIterator[str]:
     """A new one, opened through `models.db`."""
-    async with created(server, name, template) as url:
+    async with create(server, name, template) as url:
         await db.open_database(url)
         try:
             yield url

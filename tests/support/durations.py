@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 FILE = Path(__file__).parent.parent / "durations.txt"
-_LEAST_SECONDS = 2.0  # of a module that stands in the file
-_FAR_OFF = 30.0  # seconds of a module that the file does not tell of
+_LEAST_SECONDS = 2.0  # of a module that is listed in the file
+_FAR_OFF = 30.0  # seconds of a module that is not listed in the file
 
 _taken: dict[str, float] = defaultdict(float)
 
@@ -42,8 +42,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         lines = [f"{s:4.0f} {name}\n" for name, s in _taken.items() if s >= _LEAST_SECONDS]
         FILE.write_text("".join(sorted(lines, reverse=True)))
         return
-    known = read()
-    far_off = [name for name, s in _taken.items() if s > 2 * known.get(name, 0) + _FAR_OFF]
+    durations = read()
+    far_off = [name for name, s in _taken.items() if s > 2 * durations.get(name, 0) + _FAR_OFF]
     if far_off and terminalreporter.config.getoption("numprocesses", 0):
         terminalreporter.write_line(
             f"Longer than in tests/durations.txt: {', '.join(sorted(far_off))}."

@@ -20,8 +20,8 @@ CHECKLISTS = """subscription ($customer: ID, $after: Long) {
   checklistChanged(customerId: $customer, after: $after) { number customerId outstanding } }"""
 
 
-class Followed:
-    """What is told, one at a time; `marks` are where each may be resumed."""
+class FactStream:
+    """The published facts, one at a time; `marks` are the points from which each may be resumed."""
 
     def __init__(self, results: AsyncIterator[Any], context: base.Context) -> None:
         self._queue: asyncio.Queue[tuple[Any, int | None]] = asyncio.Queue()
@@ -43,7 +43,7 @@ class Followed:
         return [await self.next() for _ in range(count)]
 
     async def numbers(self, count: int) -> list[int]:
-        return [told["number"] for told in await self.take(count)]
+        return [event["number"] for event in await self.take(count)]
 
     async def code(self) -> str:
         """The code of the refusal that is all there is."""
@@ -54,7 +54,7 @@ class Followed:
         return code
 
     async def silent(self, seconds: float = 0.3) -> bool:
-        """Whether nothing is told for that long."""
+        """Whether nothing is published for that time."""
         try:
             await self.next(seconds)
         except TimeoutError:
@@ -79,7 +79,7 @@ async def following(
     now: datetime = datetime(2026, 11, 20, 12, 30, tzinfo=UTC),
     resume_after: int | None = None,
     **values: Any,
-) -> AsyncIterator[Followed]:
+) -> AsyncIterator[FactStream]:
     """Follows with a bus of its own, as another process would; begun once it is entered."""
     bus = live_bus.Bus(redis)
     await bus.start()
@@ -91,7 +91,7 @@ async def following(
     )
     pushes = await root.api.subscribe(query, variable_values=values, context_value=context)
     results, before = cast("Any", pushes), await _subscriptions(redis)
-    followed = Followed(results, context)
+    followed = FactStream(results, context)
     async with asyncio.timeout(10):
         while not followed.begun and await _subscriptions(redis) == before:  # noqa: ASYNC110
             await asyncio.sleep(0.005)

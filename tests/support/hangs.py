@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-_AGAIN_SECONDS = 10.0  # at most, if the test goes on after it was cancelled
+_AGAIN_SECONDS = 10.0  # at most, if the test continues after it was canceled
 
 
 class HangError(BaseException):
@@ -27,7 +27,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Ends what takes longer: a test with its fixtures."""
+    """Ends a test with its fixtures if it exceeds the time."""
     reason = f"The test hangs: it has not ended after {seconds:g} seconds."
     cancelled: list[object] = []
 
@@ -48,7 +48,7 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def _awaited_task(frame: FrameType | None) -> "asyncio.Future[object] | None":
-    """The task of an asynchronous test or fixture: if it is cancelled, the report shows what it
+    """The task of an asynchronous test or fixture: if it is canceled, the report shows what it
     awaits. None if no event loop runs."""
     while frame is not None:
         if frame.f_code is asyncio.BaseEventLoop.run_until_complete.__code__:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePath
 
 
-def affected(root: Path, files: Collection[str], changed: Collection[str]) -> set[str]:
+def affected(root: Path, files: Collection[str], edited_files: Collection[str]) -> set[str]:
     """The changed files, and those that import or name one of them, directly or not.
 
     `files` are all files of the repository, as paths below `root`. A module names another one, a
@@ -23,38 +23,38 @@ def affected(root: Path, files: Collection[str], changed: Collection[str]) -> se
                     users[used].add(path)
                 for used in in_folder.get(name, ()) if path.startswith("tests/") else ():
                     users[used].add(path)
-    waiting = {path for each in changed for path in (each, *_beside(each, files))}
-    found: set[str] = set()
+    waiting = {path for each in edited_files for path in (each, *_beside(each, files))}
+    affected_files: set[str] = set()
     while waiting:
         path = waiting.pop()
-        found.add(path)
-        waiting |= users[path] - found
-    return found
+        affected_files.add(path)
+        waiting |= users[path] - affected_files
+    return affected_files
 
 
 def _by_name(files: Collection[str]) -> dict[str, list[str]]:
-    """The files that a name stands for: a path, a module, or a package with its modules."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """The files of a name: a path, a module, or a package with its modules."""
+    modules: dict[str, list[str]] = defaultdict(list)
     for path in files:
-        found[path].append(path)
+        modules[path].append(path)
         if path.endswith(".py"):
             module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            found[module].append(path)
-            found[f"{module.rpartition('.')[0]}.*"].append(path)
-    return found
+            modules[module].append(path)
+            modules[f"{module.rpartition('.')[0]}.*"].append(path)
+    return modules
 
 
 def _in_folder(files: Collection[str]) -> dict[str, list[str]]:
     """The files of each top-level folder that are not Python."""
-    found: dict[str, list[str]] = defaultdict(list)
+    modules: dict[str, list[str]] = defaultdict(list)
     for path in files:
         if not path.endswith(".py"):
-            found[path.partition("/")[0]].append(path)
-    return found
+            modules[path.partition("/")[0]].append(path)
+    return modules
 
 
 def _names(source: str) -> Iterator[str]:
-    """What a module imports, with the packages around it, and what it names in a string."""
+    """The imports of a module, with the packages around it, and the file names in its strings."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=aliases):
@@ -72,11 +72,11 @@ def _with_packages(module: str) -> Iterable[str]:
     return (".".join(parts[: n + 1]) for n in range(len(parts)))
 
 
-def _beside(changed: str, files: Collection[str]) -> list[str]:
+def _beside(file: str, files: Collection[str]) -> list[str]:
     """The modules that may read a file which is not Python."""
-    if changed.endswith(".py"):
+    if file.endswith(".py"):
         return []
-    for folder in PurePath(changed).parents:
+    for folder in PurePath(file).parents:
         modules = [path for path in files if path.endswith(".py")]
         if beside := [path for path in modules if PurePath(path).parent == folder]:
             return beside

@@ -21,17 +21,17 @@ T = TypeVar("T")
 
 
 async def until(look: Callable[[], T], within: float = 10) -> T:
-    """What is looked for, as soon as it is there."""
+    """The result of `look`, as soon as there is one."""
     async with asyncio.timeout(within):
-        while not (found := look()):  # noqa: ASYNC110 - it is seen from outside
+        while not (result := look()):  # noqa: ASYNC110 - it is seen from outside
             await asyncio.sleep(0.01)
-    return found
+    return result
 
 
 @dataclass
 class MailServer:
-    """`letters` are what it took. `answers` go to the next messages instead of being taken;
-    while `held`, it takes what is sent and does not answer."""
+    """`letters` are the accepted mails. The next messages are refused with `answers`; while
+    `held`, the server accepts a message and does not answer."""
 
     port: int = field(default_factory=free_port)
     letters: list[EmailMessage] = field(default_factory=list)
@@ -40,7 +40,7 @@ class MailServer:
     refused: dict[str, str] = field(default_factory=dict)  # recipient: answer
     held: bool = False
     reached: int = 0
-    left: int = 0  # of those reached, answered or gone
+    left: int = 0  # of those reached, answered or disconnected
     _server: asyncio.Server | None = None
 
     @property
@@ -110,13 +110,13 @@ async def mail_server() -> AsyncIterator[MailServer]:
 
 
 def only(username: str, password: str) -> Callable[..., AuthResult]:
-    """An authenticator that knows one login."""
+    """An authenticator that accepts one login."""
 
     def authenticate(
-        server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: object
+        server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
     ) -> AuthResult:
-        known = LoginPassword(username.encode(), password.encode())
-        return AuthResult(success=given == known, handled=False)
+        credentials = LoginPassword(username.encode(), password.encode())
+        return AuthResult(success=data == credentials, handled=False)
 
     return authenticate
 
@@ -137,7 +137,7 @@ def token_in(letter: EmailMessage) -> str:
 
 
 @dataclass(frozen=True)
-class Posted:
+class PostedText:
     headers: dict[str, str]
     body: str
 
@@ -148,10 +148,11 @@ class Posted:
 
 @dataclass
 class TextServer:
-    """`posted` is what it was sent; `answers` are the statuses of the next answers, then 200."""
+    """`posted` are the received requests; `answers` are the statuses of the next answers, then
+    200."""
 
     port: int
-    posted: list[Posted] = field(default_factory=list)
+    posted: list[PostedText] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
     @property
@@ -159,7 +160,7 @@ class TextServer:
         return f"http://127.0.0.1:{self.port}/messages"
 
     def to(self, number: str) -> list[str]:
-        return [one.json["text"] for one in self.posted if one.json["to"] == number]
+        return [message.json["text"] for message in self.posted if message.json["to"] == number]
 
     async def code(self, number: str, count: int = 1) -> str:
         """The code in the last of `count` messages to the number."""
@@ -170,16 +171,16 @@ class TextServer:
 
 @contextmanager
 def text_server() -> Iterator[TextServer]:
-    made = TextServer(0)
+    texts = TextServer(0)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            status = made.answers.pop(0) if made.answers else 200
-            made.posted.append(Posted(dict(self.headers.items()), body))
+            status = texts.answers.pop(0) if texts.answers else 200
+            texts.posted.append(PostedText(dict(self.headers.items()), body))
             self.send_response(status)
             if status == 302:
-                self.send_header("Location", made.url)
+                self.send_header("Location", texts.url)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -187,11 +188,11 @@ def text_server() -> Iterator[TextServer]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.port = server.server_address[1]
+    texts.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield made
+        yield texts
     finally:
         server.shutdown()
         server.server_close()

@@ -25,10 +25,10 @@ def own_servers() -> Iterator[embedded.Urls]:
 
 @asynccontextmanager
 async def administrator(url: str) -> AsyncIterator[Any]:
-    """A connection that no pool of ours has a part in."""
-    known = db.config(url)["connections"]["default"]["credentials"]
+    """A connection outside all pools of Callboard."""
+    credentials = db.config(url)["connections"]["default"]["credentials"]
     names = ("host", "port", "user", "password", "database")
-    connection = await asyncpg.connect(**{name: known[name] for name in names})
+    connection = await asyncpg.connect(**{name: credentials[name] for name in names})
     try:
         yield connection
     finally:

@@ -17,7 +17,8 @@ from tests.support.programs import free_port
 
 
 class OwnRedis:
-    """`save` keeps its state for the next start; otherwise it starts as it was saved last."""
+    """`save` stores its state for the next start; otherwise it starts with the last stored
+    state."""
 
     def __init__(self, folder: Path, program: str | None = None) -> None:
         self.folder = folder

@@ -21,7 +21,7 @@ from tests.support import durations
 Part: TypeAlias = tuple[str, int]  # folder and number
 
 PART_SECONDS = 20.0
-LONG_SECONDS = 60.0  # a part that takes longer starts before all others
+LONG_SECONDS = 60.0  # a part that is longer starts before all others
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -70,13 +70,13 @@ class FolderScheduling(LoadScopeScheduling):
         super()._assign_work_unit(node)
 
 
-def seconds_of(ids: Sequence[str], known: Mapping[str, float]) -> dict[str, float]:
-    """What each test is expected to take: its share of its module."""
+def seconds_of(ids: Sequence[str], module_seconds: Mapping[str, float]) -> dict[str, float]:
+    """The expected duration of each test: its share of its module."""
     counts: dict[str, int] = defaultdict(int)
     for id in ids:
         counts[durations.module(id)] += 1
     return {
-        id: known.get(module, counts[module] * 0.05) / counts[module]
+        id: module_seconds.get(module, counts[module] * 0.05) / counts[module]
         for id in ids
         for module in (durations.module(id),)
     }
@@ -84,7 +84,7 @@ def seconds_of(ids: Sequence[str], known: Mapping[str, float]) -> dict[str, floa
 
 def parts(ids: Sequence[str], seconds: Mapping[str, float]) -> dict[str, Part]:
     """Consecutive tests of a folder, for about PART_SECONDS."""
-    found: dict[str, Part] = {}
+    part_of_test: dict[str, Part] = {}
     numbers: dict[str, int] = defaultdict(int)
     filled: dict[str, float] = defaultdict(float)
     for id in ids:
@@ -93,21 +93,21 @@ def parts(ids: Sequence[str], seconds: Mapping[str, float]) -> dict[str, Part]:
             numbers[folder] += 1
             filled[folder] = 0
         filled[folder] += seconds[id]
-        found[id] = (folder, numbers[folder])
-    return found
+        part_of_test[id] = (folder, numbers[folder])
+    return part_of_test
 
 
-def next_part(left: Sequence[tuple[Part, float]], folder: str | None) -> Part:
+def next_part(parts: Sequence[tuple[Part, float]], folder: str | None) -> Part:
     """A long one; or one of the same folder; or one of the folder with most work left."""
-    longest, seconds = max(left, key=lambda each: each[1])
+    longest, seconds = max(parts, key=lambda each: each[1])
     if seconds > LONG_SECONDS:
         return longest
     work: dict[str, float] = defaultdict(float)
-    for part, seconds in left:
+    for part, seconds in parts:
         work[part[0]] += seconds
     if folder not in work:
         folder = max(work, key=lambda each: work[each])
-    return max((each for each in left if each[0][0] == folder), key=lambda each: each[1])[0]
+    return max((each for each in parts if each[0][0] == folder), key=lambda each: each[1])[0]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

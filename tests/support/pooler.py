@@ -19,7 +19,7 @@ class _Session:
 
 
 class Pooler(Wire):
-    """As PgBouncer with `pool_mode = transaction`: the session used last is given out first."""
+    """As PgBouncer with `pool_mode = transaction`: reuses the session that was used last."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -83,10 +83,10 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def pooler(url: str) -> AsyncIterator[Pooler]:
-    opened = Pooler(url)
+    proxy = Pooler(url)
     try:
-        async with opened.opened():
-            yield opened
+        async with proxy.open():
+            yield proxy
     finally:
-        for session in opened.sessions:
+        for session in proxy.sessions:
             session.writer.close()

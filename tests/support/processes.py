@@ -17,11 +17,9 @@ _MAPPED = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
 
 def as_user(user: str, *command: str) -> list[str]:
-    """The command line that runs `command` as that user.
-
-    Where nobody else may read this checkout or its Python (under /root), the ordinary user is one
-    of a user namespace: no root inside, the same files.
-    """
+    """The command line that runs `command` as that user. If other users cannot read this
+    checkout or its Python (under /root), the ordinary user is one of a user namespace: it is not
+    root, and sees the same files."""
     if user == "root" or os.geteuid() != 0:
         return list(command)
     return [*(_NOBODY if _others_may_run_us() else _MAPPED), *command]
@@ -34,16 +32,16 @@ def own(folder: Path, user: str) -> None:
 
 
 def _others_may_run_us() -> bool:
-    """Whether `nobody` gets the same Python with the same library, and may read the checkout."""
+    """Whether `nobody` has the same Python with the same library, and may read the checkout."""
     code = f"import os; open({str(ROOT / 'callboard')!r}).close(); print(os.__file__)"
     probe = [*_NOBODY, sys.executable, "-c", code]
-    said = subprocess.run(probe, capture_output=True, text=True, check=False)
-    return said.stdout.strip() == os.__file__
+    process = subprocess.run(probe, capture_output=True, text=True, check=False)
+    return process.stdout.strip() == os.__file__
 
 
 def running(part_of_command: str) -> list[int]:
     """Ids of the processes with that in their command line; the dead that wait do not count."""
-    found = []
+    processes = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
@@ -52,12 +50,12 @@ def running(part_of_command: str) -> list[int]:
         except OSError:
             continue
         if part_of_command in command:
-            found.append(int(entry.name))
-    return found
+            processes.append(int(entry.name))
+    return processes
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition comes to hold within that time."""
+    """Whether the condition becomes true within that time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -67,7 +65,7 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def parent_of(pid: int) -> int:
-    """The id of its parent; 0 if it is gone by now."""
+    """The id of its parent; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -76,18 +74,18 @@ def parent_of(pid: int) -> int:
 
 
 def children(parent: int) -> dict[str, int]:
-    """The commands of ours that this process started, by name, with their ids."""
-    found = {}
+    """The Callboard commands that this process started, by name, with their ids."""
+    processes = {}
     for pid in running("server.cli"):
         if parent_of(pid) == parent:
             words = _command(pid)
             if "server.cli" in words:
-                found[words[words.index("server.cli") + 1]] = pid
-    return found
+                processes[words[words.index("server.cli") + 1]] = pid
+    return processes
 
 
 def _command(pid: int) -> list[str]:
-    """The words of its command line; none once it is gone."""
+    """The words of its command line; none if the process has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
     except OSError:

@@ -30,7 +30,7 @@ class Program:
         self.environment = environment
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
-        self.log: Path | None = None  # of what it prints; None: the output of the tests
+        self.log: Path | None = None  # for its output; None: the output of the tests
 
     @classmethod
     def web(cls, environment: dict[str, str]) -> Self:
@@ -69,7 +69,7 @@ class Program:
             raise
 
     def kill(self) -> None:
-        """kill -9, and waits until it is gone."""
+        """kill -9, and waits until the process has ended."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
@@ -82,7 +82,7 @@ class Program:
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """Asks it to end; kills it if it does not."""
+        """Sends SIGTERM, and kills the process if it does not end."""
         if self.process is None or self.process.poll() is not None:
             return
         self.resume()
@@ -119,7 +119,8 @@ class Program:
 
 
 def free_port() -> int:
-    """Below those that the system gives to connections: none of them takes it meanwhile."""
+    """A free port below those that the system assigns to connections, so that none of them uses
+    it."""
     while True:
         port = _random.randrange(10_000, 32_000)
         with socket.socket() as probe, suppress(OSError):

@@ -10,9 +10,9 @@ from live import keys
 
 
 @asynccontextmanager
-async def emptied(url: str) -> AsyncIterator[Redis]:
-    """A client of it; empty at first and again in the end: every database numbers its accounts
-    from 1, and what was counted of one would hold for another."""
+async def empty_redis(url: str) -> AsyncIterator[Redis]:
+    """A client of it, empty at the start and at the end. Every database numbers its accounts
+    from 1, so that the counts of a test would apply to the next."""
     async with Redis.from_url(url) as client:
         await client.flushdb()
         try:
@@ -22,7 +22,7 @@ async def emptied(url: str) -> AsyncIterator[Redis]:
 
 
 def forget_tries(url: str) -> None:
-    """What was tried to sign in, from any address and with any e-mail, counts no longer."""
+    """Removes the counts of failed sign-ins, from all addresses and with all e-mails."""
     with redis.Redis.from_url(url) as client:
         for key in client.scan_iter(keys.tries("*"), count=10_000):
             client.delete(key)

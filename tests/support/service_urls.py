@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TestServices:
-    """`database_url` names the server; each test gets a database of its own on it."""
+    """`database_url` names the server; each test has a database of its own on it."""
 
     __test__ = False
     database_url: str

@@ -13,7 +13,7 @@ _AT_ONCE = 65_536  # bytes
 
 
 class Wire:
-    """`url` leads to the server of another URL as long as nobody silences it."""
+    """`url` leads to the server of another URL until it is silenced."""
 
     def __init__(self, url: str) -> None:
         self._parts = urlsplit(url)
@@ -35,13 +35,14 @@ class Wire:
         return urlunsplit((self._parts.scheme, credentials + at + host, path, query, ""))
 
     def silence(self, *, new_ones: bool = True) -> None:
-        """What is open carries nothing any more; nor does, with `new_ones`, what is opened."""
+        """Open connections transfer nothing any longer; neither do, with `new_ones`, later
+        connections."""
         self._is_silent = new_ones
         for carries in self._open:
             carries.clear()
 
     def silence_at(self, words: bytes) -> None:
-        """As soon as a client says what this pattern finds: that does not arrive any more."""
+        """From the moment a client sends bytes that match this pattern: they do not arrive."""
         self._last_words = words
 
     def _said(self, data: bytes) -> None:
@@ -49,7 +50,7 @@ class Wire:
             self.silence()
 
     def cut(self) -> None:
-        """What is open is closed, and so is what is opened: the server is away, and says so."""
+        """Closes all open connections, and each new connection."""
         self._is_cut = True
         for task in self._tasks:
             task.cancel()
@@ -60,7 +61,7 @@ class Wire:
             carries.set()
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["Wire"]:
+    async def open(self) -> AsyncIterator["Wire"]:
         server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
         try:
             yield self
@@ -121,11 +122,11 @@ async def _pass_on(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     carries: asyncio.Event,
-    said: Callable[[bytes], None],
+    on_read: Callable[[bytes], None],
 ) -> None:
     with suppress(OSError):
         while data := await reader.read(_AT_ONCE):
-            said(data)
+            on_read(data)
             await carries.wait()
             writer.write(data)
             await writer.drain()
@@ -133,5 +134,5 @@ async def _pass_on(
 
 @asynccontextmanager
 async def wire(url: str) -> AsyncIterator[Wire]:
-    async with Wire(url).opened() as opened:
-        yield opened
+    async with Wire(url).open() as network:
+        yield network

@@ -71,7 +71,7 @@ class Run:
 
 @pytest.fixture
 async def run(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[Run]:
-    """All the loads at once, over and settled."""
+    """All the loads run concurrently, to their end."""
     board = await Callboard.open(web.url, {"acme": None, "globex": LIMIT}, CARRIERS)
     with site(tmp_path, web.url, board.token, LOADS) as place:
         for load in LOADS:
@@ -119,7 +119,7 @@ def check_channel_limit(run: Run) -> None:
 
 async def check_failover(run: Run) -> None:
     """Every offer is a leg of one attempt, with its own instant of the offer."""
-    wanted = {
+    expected = {
         "failed over": [("carrier-c", 503, "callee"), ("carrier-b", 200, "caller")],
         "third choice": [
             ("carrier-d", 408, "switch"),
@@ -128,11 +128,11 @@ async def check_failover(run: Run) -> None:
         ],
     }
     records = await run.board.records()
-    for load, offers in wanted.items():
+    for load, offers in expected.items():
         for id in run.outcome.of(load):
             legs = [row for row in records if row["call_id"] == id]
-            said = [(row["carrier"], row["sip_code"], row["released_by"]) for row in legs]
-            assert said == offers
+            outcomes = [(row["carrier"], row["sip_code"], row["released_by"]) for row in legs]
+            assert outcomes == offers
             assert [row["leg"] for row in legs if row["final"]] == [len(offers) - 1]
             assert {row["setup_at"] for row in legs} == {legs[0]["offered_at"]}
             for before, after in pairwise(legs):

@@ -36,14 +36,14 @@ class Place:
     folder: Path
 
     async def phone(self, username: str, customer: str = "acme") -> Phone:
-        made = await self.board.account.owner.do(
+        sip_user = await self.board.account.owner.do(
             "createSipUser",
             "SipUser",
             "id secret",
             customerId=self.board.customers[customer],
             username=username,
         )
-        return Phone(username, made["secret"], made["id"])
+        return Phone(username, sip_user["secret"], sip_user["id"])
 
     async def says(self, phone: Phone, scenario: str, to: str, times: int = 1) -> list[str]:
         """The last status that each of the phone's requests is answered with, in any order."""
@@ -70,7 +70,7 @@ class Place:
 
 @pytest.fixture
 async def place(web: Program, worker: Program, tmp_path: Path) -> AsyncIterator[Place]:
-    """A switch that lets phones in, with a carrier that takes their calls."""
+    """A switch that registers phones, with a carrier that accepts their calls."""
     board = await Callboard.open(web.url, {"acme": None, "globex": 1, "closed": 0}, ["carrier-a"])
     await board.account.owner.do(
         "setNumberRange", "NumberRange", "size", start=1000, end=9999, blockSize=100
@@ -118,8 +118,8 @@ async def test_a_phone_signs_in_with_its_secret_and_its_calls_belong_to_its_cust
     await until(lambda: place.registers(phone), ["403"], 10)
     assert await place.calls(phone) == ["403"]
     await until(place.board.attempts, 3, 30)
-    counted = await place.board.answered_by_customer()
-    assert {name: sums[:2] for name, sums in counted.items()} == {
+    counts = await place.board.answered_by_customer()
+    assert {name: sums[:2] for name, sums in counts.items()} == {
         "acme": (1, 1),
         "globex": (2, 1),
         "closed": (0, 0),

@@ -64,8 +64,8 @@ async def test_unusual_bytes_arrive_and_repeated_messages_count_once(
             (b"plain", b"a" * 300, 1),
             (b"plain", b"repeated", 3),
         ]:
-            said = await asyncio.to_thread(busy_call, line, user, call_id, times)
-            assert said == b"SIP/2.0 486 Busy Here"
+            reply = await asyncio.to_thread(busy_call, line, user, call_id, times)
+            assert reply == b"SIP/2.0 486 Busy Here"
         await until(board.attempts, 6, 30)
         await until(board.in_use, 0, 5)
     finals = await board.finals()
@@ -85,7 +85,7 @@ async def test_an_incomplete_message_is_refused_and_not_reported(
         for user, call_id in [(b"cut\0short", b"one"), (b"plain", b"cut\0short")]:
             answer = await asyncio.to_thread(busy_call, line, user, call_id)
             assert answer.startswith(b"SIP/2.0 400")
-        said = await asyncio.to_thread(busy_call, line, b"plain", b"good")
-        assert said == b"SIP/2.0 486 Busy Here"
+        reply = await asyncio.to_thread(busy_call, line, b"plain", b"good")
+        assert reply == b"SIP/2.0 486 Busy Here"
         await until(board.attempts, 1, 30)
     await check_nothing_is_doubted(board)

@@ -102,13 +102,15 @@ async def test_a_killed_switch_restarts_without_false_numbers(
         place.check_callers()  # also those whose call lived on through the new switch
         await until(board.in_use, 0, 30)
         everything = place.outcome()
-        told = everything.without("through")
-        await until(board.attempts, len(told.reported()), 30)
-    check_samples(told, samples)
-    lost = await board.rows("SELECT call_id, reason FROM unknown_ends WHERE account_id = $1")
-    assert {row["call_id"] for row in lost} == everything.of("through").keys()
-    assert {row["reason"] for row in lost} == {"SNAPSHOT"}
-    await compare(board, told, tmp_path / "comparison.txt")
+        comparison = everything.without("through")
+        await until(board.attempts, len(comparison.reported()), 30)
+    check_samples(comparison, samples)
+    unknown_ends = await board.rows(
+        "SELECT call_id, reason FROM unknown_ends WHERE account_id = $1"
+    )
+    assert {row["call_id"] for row in unknown_ends} == everything.of("through").keys()
+    assert {row["reason"] for row in unknown_ends} == {"SNAPSHOT"}
+    await compare(board, comparison, tmp_path / "comparison.txt")
     assert await board.count("quarantine") == await board.count("record_revisions") == 0
 
 

@@ -67,12 +67,12 @@ async def test_a_response_above_1_kib_is_compressed_for_clients_that_accept_it(
 ) -> None:
     url, headers = f"{carrier.url}/graphql", carrier.owner.headers
     plain, body = await raw("POST", url, "identity", json=TYPES, headers=headers)
-    packed, sent = await raw("POST", url, "gzip, deflate, br", json=TYPES, headers=headers)
+    packed, packed_body = await raw("POST", url, "gzip, deflate, br", json=TYPES, headers=headers)
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
-    assert int(packed.headers["content-length"]) == len(sent) < len(body) / 3
-    said, unpacked = json.loads(body), json.loads(gzip.decompress(sent))
-    assert unpacked["data"] == said["data"]
+    assert int(packed.headers["content-length"]) == len(packed_body) < len(body) / 3
+    content, unpacked = json.loads(body), json.loads(gzip.decompress(packed_body))
+    assert unpacked["data"] == content["data"]
 
 
 async def test_a_short_response_is_not_compressed(api: Program) -> None:
@@ -92,8 +92,8 @@ async def test_nothing_that_a_socket_sends_is_logged(
         url = program.url + f"/graphql?token={secret}#"
         async with signed_in(url.replace("#", "&path="), secret):
             pass
-    said = capfd.readouterr()
-    assert "Application shutdown complete" in said.err
-    assert "token=" not in said.out + said.err
-    assert secret not in said.out + said.err
-    assert LIVE not in said.err
+    output = capfd.readouterr()
+    assert "Application shutdown complete" in output.err
+    assert "token=" not in output.out + output.err
+    assert secret not in output.out + output.err
+    assert LIVE not in output.err

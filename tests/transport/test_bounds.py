@@ -26,7 +26,7 @@ from tests.support.api.sockets import (
     LIVE,
     closed,
     hear,
-    opened,
+    open_socket,
     say,
     signed_in,
     subscribe,
@@ -84,7 +84,7 @@ class Silent:
 
 
 class Unread(Silent):
-    """Asks for the schema over HTTP, again and again."""
+    """Queries the schema over HTTP, again and again."""
 
     def __init__(self, url: str, token: str | None) -> None:
         super().__init__(url)
@@ -111,9 +111,9 @@ class Stalled(Silent):
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n".encode()
         )
-        answered = b""
-        while not answered.endswith(b"\r\n\r\n"):  # all that it ever reads
-            answered += self.socket.recv(1)
+        received = b""
+        while not received.endswith(b"\r\n\r\n"):  # all that it ever reads
+            received += self.socket.recv(1)
         self.say(INIT | {"payload": {"authorization": f"Bearer {token}"}}, subscribe("1", LIVE))
 
     def say(self, *messages: Any) -> None:
@@ -121,7 +121,7 @@ class Stalled(Silent):
             self.frame(0x81, json.dumps(message).encode())
 
     def frame(self, first: int, payload: bytes) -> None:
-        """A masked frame, its mask of zeros; what the server does not take is dropped."""
+        """A masked frame, its mask of zeros; bytes that the server does not accept are dropped."""
         length = len(payload)
         if length < 126:
             head = struct.pack("!BB", first, 0x80 | length)
@@ -130,7 +130,7 @@ class Stalled(Silent):
         self.socket.sendall(head + bytes(4) + payload)
 
     def fill(self) -> None:
-        """Asks for answers until the server waits for them to be read."""
+        """Sends queries until the server waits for its answers to be read."""
         with suppress(TimeoutError, ConnectionError):  # it may be cut off before
             for _ in range(200):
                 self.say({"type": "ping", "payload": {"a": "x" * 100_000}})
@@ -159,7 +159,7 @@ def silent(url: str, owner: Caller, keys: list[Caller]) -> Iterator[list[Stalled
     with stalled(url, keys) as clients:
         unread, quiet = Unread(url, owner.token), Quiet(url, keys[0].token)
         try:
-            yield [unread, *clients, quiet]  # first: a request has to come within 10 s
+            yield [unread, *clients, quiet]  # first: a request has to arrive within 10 s
         finally:
             unread.socket.close()
             quiet.socket.close()
@@ -181,15 +181,15 @@ async def test_a_client_that_stops_reading_is_disconnected_without_delaying_othe
             while not all(client.is_cut() for client in clients):
                 assert time.monotonic() - began < CUT_WITHIN + 15, "not cut off"
                 number += 1
-                said = time.monotonic()
+                sent_at = time.monotonic()
                 await switch.start(number)
                 while (await hear(healthy))["payload"]["data"]["liveChannels"]["inUse"] < number:
                     pass
-                slowest = max(slowest, time.monotonic() - said)
+                slowest = max(slowest, time.monotonic() - sent_at)
                 await asyncio.sleep(0.2)
             grown = _resident(server.pid) - before
-    assert slowest < 10  # else it waited for those who do not read
-    # 256 KiB each; beside them what a process takes for working at all.
+    assert slowest < 10  # otherwise it waited for clients that do not read
+    # 256 KiB each; besides the memory that a process uses for any work
     assert grown < len(keys) * 256 * 1024 + 10_000_000
 
 
@@ -209,7 +209,7 @@ class UnreadStream(Silent):
 async def test_a_revoked_key_loses_a_stream_that_it_does_not_read(
     server: Program, account: Carrier
 ) -> None:
-    made = await account.owner.do(
+    key = await account.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
     )
     async with db.connection() as connection:
@@ -226,10 +226,10 @@ async def test_a_revoked_key_loses_a_stream_that_it_does_not_read(
         )
     many = " ".join(f"a{n}: at" for n in range(40))
     query = f"subscription {{ checklistChanged(after: 0) {{ {many} }} }}"
-    unread = UnreadStream(server.url, made["secret"], query)
-    await asyncio.sleep(4)  # as much as the buffers take
+    unread = UnreadStream(server.url, key["secret"], query)
+    await asyncio.sleep(4)  # the capacity of the buffers
     assert not unread.is_cut()
-    await account.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+    await account.owner.do("revokeApiKey", "ApiKey", "id", id=key["id"])
     began = time.monotonic()
     while not unread.is_cut():
         assert time.monotonic() - began < 5, "not cut off"
@@ -266,7 +266,7 @@ async def test_completed_operations_that_a_client_does_not_read_do_not_fill_the_
     with stalled(server.url, [key]) as [client]:
         schema = "{ __schema { types { name fields { name description } } } }"
         await asyncio.to_thread(client.say, *(subscribe(f"{n} of 20", schema) for n in range(20)))
-        await asyncio.sleep(3)  # as much as the buffers take
+        await asyncio.sleep(3)  # the capacity of the buffers
         before = _resident(server.pid)
         client.socket.settimeout(10)
 
@@ -283,11 +283,13 @@ async def test_completed_operations_that_a_client_does_not_read_do_not_fill_the_
 async def test_a_key_cannot_exceed_its_connection_limit(server: Program, account: Carrier) -> None:
     key = await account.key("LIVE_READ")
     async with AsyncExitStack() as stack:
-        held = [await stack.enter_async_context(signed_in(server.url, key.token)) for _ in range(3)]
-        async with opened(server.url) as socket:
+        sockets = [
+            await stack.enter_async_context(signed_in(server.url, key.token)) for _ in range(3)
+        ]
+        async with open_socket(server.url) as socket:
             await say(socket, INIT | {"payload": {"authorization": f"Bearer {key.token}"}})
             assert await closed(socket) == 1013
-        await held[0].close()
+        await sockets[0].close()
         async with asyncio.timeout(10):
             async with signed_in(server.url, key.token):
                 pass
@@ -298,10 +300,10 @@ async def test_a_socket_cannot_exceed_its_operation_limit_and_stays_usable(
 ) -> None:
     async with signed_in(account.url, account.owner.token) as socket:
         await say(socket, *(subscribe(f"{n}", LIVE) for n in range(101)))
-        told = [await hear(socket) for _ in range(101)]
-        [refused] = [one for one in told if one["type"] == "error"]
-        assert refused["id"] == "100"
-        assert refused["payload"][0]["extensions"] == {"code": "TOO_MANY_OPERATIONS", "limit": 100}
+        messages = [await hear(socket) for _ in range(101)]
+        [error] = [message for message in messages if message["type"] == "error"]
+        assert error["id"] == "100"
+        assert error["payload"][0]["extensions"] == {"code": "TOO_MANY_OPERATIONS", "limit": 100}
         await say(socket, {"id": "0", "type": "complete"}, subscribe("100", LIVE))
         assert (await hear(socket))["type"] == "next"
 
@@ -314,16 +316,16 @@ async def test_a_stopped_server_disconnects_all_clients_within_ten_seconds(
         healthy = [
             await stack.enter_async_context(signed_in(server.url, key.token)) for key in keys[:10]
         ]
-        for one in healthy:
-            await say(one, subscribe("1", LIVE))
-            assert (await hear(one))["type"] == "next"
+        for healthy_client in healthy:
+            await say(healthy_client, subscribe("1", LIVE))
+            assert (await hear(healthy_client))["type"] == "next"
         clients = stack.enter_context(stalled(server.url, keys[10:]))
         await asyncio.to_thread(lambda: [client.fill() for client in clients])
 
-        async def ending(one: Any) -> tuple[int | None, float]:
-            return await closed(one), time.monotonic()
+        async def ending(client: Any) -> tuple[int | None, float]:
+            return await closed(client), time.monotonic()
 
-        endings = [asyncio.create_task(ending(one)) for one in healthy]
+        endings = [asyncio.create_task(ending(healthy_client)) for healthy_client in healthy]
         streaming = asyncio.create_task(_stream_until_its_end(account.owner))
         await asyncio.sleep(0.5)
         began = time.monotonic()
@@ -331,7 +333,7 @@ async def test_a_stopped_server_disconnects_all_clients_within_ten_seconds(
         server.process.terminate()
         assert await asyncio.to_thread(server.process.wait, 15) in (0, -signal.SIGTERM)
         assert time.monotonic() - began < 10
-        ended = [await one for one in endings]
+        ended = [await healthy_client for healthy_client in endings]
         assert await streaming > 0
     assert {code for code, _ in ended} == {1012}
     times = [at for _, at in ended]
@@ -349,11 +351,11 @@ async def _stream_until_its_end(caller: Caller) -> int:
 
 
 async def test_a_client_that_never_authenticates_is_disconnected(server: Program) -> None:
-    async with opened(server.url) as socket:
+    async with open_socket(server.url) as socket:
         began = time.monotonic()
         async with asyncio.timeout(15):
             assert await closed(socket) == 4408
         assert time.monotonic() - began < 12
-    async with opened(server.url) as socket:
+    async with open_socket(server.url) as socket:
         await say(socket, INIT)
         assert await hear(socket) == ACK

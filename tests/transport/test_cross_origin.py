@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from runtime import clock
 from runtime.settings import Settings
 from tests.support.api.callers import Carrier
-from tests.support.api.sockets import ACK, hear, opened, say, with_token
+from tests.support.api.sockets import ACK, hear, open_socket, say, with_token
 from tests.support.programs import Program
 
 ALLOWED, FOREIGN = "https://board.example", "https://evil.example"
@@ -32,8 +32,8 @@ async def account(allowing: Program) -> Carrier:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=60) as made:
-        yield made
+    async with httpx2.AsyncClient(timeout=60) as new_client:
+        yield new_client
 
 
 async def preflight(
@@ -107,7 +107,7 @@ async def test_another_origin_can_read_no_response(
 
 
 def socket(url: str, origin: str | None) -> AbstractAsyncContextManager[ClientConnection]:
-    return opened(url, additional_headers={} if origin is None else {"Origin": origin})
+    return open_socket(url, additional_headers={} if origin is None else {"Origin": origin})
 
 
 async def test_programs_own_pages_and_allowed_origins_can_open_a_socket(
@@ -124,11 +124,11 @@ async def test_programs_own_pages_and_allowed_origins_can_open_a_socket(
 async def test_the_handshake_of_another_origin_is_refused_with_the_setting_to_change(
     allowing: Program, origin: str
 ) -> None:
-    with pytest.raises(InvalidStatus) as refused:
+    with pytest.raises(InvalidStatus) as error:
         async with socket(allowing.url, origin):
             pass
-    assert refused.value.response.status_code == 403
-    assert b"CALLBOARD_ALLOWED_ORIGINS" in refused.value.response.body
+    assert error.value.response.status_code == 403
+    assert b"CALLBOARD_ALLOWED_ORIGINS" in error.value.response.body
 
 
 async def test_without_the_setting_no_other_origin_is_allowed(
@@ -154,8 +154,8 @@ async def test_in_development_pages_of_this_machine_are_allowed(
 
 
 def test_an_invalid_origin_is_named_with_its_setting() -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as error_info:
         Settings(allowed_origins="https://board.example,board.example")
-    [error] = refused.value.errors()
+    [error] = error_info.value.errors()
     assert error["loc"] == ("allowed_origins",)
     assert "board.example is not an origin such as https://portal.example" in error["msg"]

@@ -21,6 +21,6 @@ async def test_a_signal_before_the_startup_ends_the_server() -> None:
     server = serve.Server(config)
     server.handle_exit(signal.SIGTERM, None)
     async with asyncio.timeout(10):
-        await asyncio.to_thread(server.run)  # in a thread, it does not raise the signal anew
-    gc.unfreeze()  # else plugins cannot see who refers to what
+        await asyncio.to_thread(server.run)  # in a thread, it does not raise the signal again
+    gc.unfreeze()  # otherwise plugins cannot see referrers
     assert server.started

@@ -57,9 +57,9 @@ async def test_an_invalid_document_raises_only_in_its_own_call(
 ) -> None:
     async with _session(carrier.url, carrier.owner.token) as session:
         for document in ("{ x }", "{ viewer { unknown } }"):
-            with pytest.raises(TransportQueryError) as refused:
+            with pytest.raises(TransportQueryError) as error:
                 await session.execute(gql(document))
-            assert refused.value.errors
+            assert error.value.errors
         assert await session.execute(gql("{ __typename }")) == {"__typename": "Query"}
 
 

@@ -19,7 +19,7 @@ INTERVAL = 0.5  # seconds between two pings of a socket, here
 
 
 class Pinging(wire.WebSocketProtocol):
-    """Notes when the pings were due that were sent alone."""
+    """Records when the pings were due that were sent separately."""
 
     due: ClassVar[list[float]] = []
     open: ClassVar[list[wire.WebSocketProtocol]] = []
@@ -57,26 +57,26 @@ async def test_pings_are_sent_together_except_after_a_delay() -> None:
 
 
 async def test_a_ping_is_combined_with_a_push_shortly_before_it_is_due() -> None:
-    async with broken(Pinging, ws_ping_interval=4.0) as url, Frames.opened(url) as peer:
+    async with broken(Pinging, ws_ping_interval=4.0) as url, Frames.open(url) as peer:
         Pinging.due.clear()
         [pushing] = Pinging.open
-        said = b""
-        while said[:4] == said:
+        content = b""
+        while content[:4] == content:
             await asyncio.sleep(0.05)
             pushing.write(b"{}")
-            said = await peer.reader.read(100)
-        assert said[:6] == b"\x81\x02{}" + b"\x89\x04"
+            content = await peer.reader.read(100)
+        assert content[:6] == b"\x81\x02{}" + b"\x89\x04"
         assert Pinging.due == []
 
 
 async def test_a_peer_that_receives_pushes_but_does_not_answer_pings_is_disconnected() -> None:
     within = {"ws_ping_interval": INTERVAL, "ws_ping_timeout": INTERVAL}
-    async with broken(Pinging, **within) as url, Frames.opened(url) as peer:
+    async with broken(Pinging, **within) as url, Frames.open(url) as peer:
         [pushing] = Pinging.open
         ended = asyncio.create_task(peer.end())
         while pushing.is_open:
             pushing.write(b"{}")
             await asyncio.sleep(INTERVAL / 10)
-        seconds, said = await ended
-    assert said.count(b"\x89\x04") == 1
+        seconds, content = await ended
+    assert content.count(b"\x89\x04") == 1
     assert seconds < 10 * INTERVAL

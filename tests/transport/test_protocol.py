@@ -15,7 +15,7 @@ from tests.support.api.sockets import (
     acknowledged,
     closed,
     hear,
-    opened,
+    open_socket,
     say,
     signed_in,
     subscribe,
@@ -27,7 +27,7 @@ from tests.support.programs import Program
 pytestmark = pytest.mark.once
 
 NAME = "{ __typename }"
-LONE = "\ud800"  # half a character: JSON can say it, UTF-8 cannot
+LONE = "\ud800"  # half a character: valid in JSON, invalid in UTF-8
 
 FORBIDDEN = {
     # "Messages are represented through the JSON structure and are stringified"
@@ -93,7 +93,7 @@ FORBIDDEN = {
     "extensions that are a list": ([INIT, subscribe("1", NAME, extensions=[])], 4400),
 }
 
-# Said after the ack; what comes back for it, before the answer to the next ping.
+# Sent after the ack; the messages that follow, before the answer to the next ping.
 ALLOWED = {
     "a ping": ({"type": "ping"}, [{"type": "pong"}]),
     "a ping with nothing": ({"type": "ping", "payload": None}, [{"type": "pong"}]),
@@ -113,7 +113,7 @@ ALLOWED = {
     "a complete of nothing": ({"type": "complete", "id": "none"}, []),
 }
 
-# An operation that cannot be run: one `error` with its id, no `complete`, and the socket goes on.
+# An operation that cannot run: one `error` with its id, no `complete`, and the socket stays open.
 REFUSED = {
     "a syntax error": ("{", {}),
     "no document at all": ("", {}),
@@ -135,22 +135,22 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("said", "code"), FORBIDDEN.values(), ids=FORBIDDEN)
+@pytest.mark.parametrize(("messages", "code"), FORBIDDEN.values(), ids=FORBIDDEN)
 async def test_what_the_protocol_forbids_closes_the_socket_with_its_code(
-    api: Program, said: list[Any], code: int
+    api: Program, messages: list[Any], code: int
 ) -> None:
-    async with opened(api.url) as socket:
-        await say(socket, *said)
+    async with open_socket(api.url) as socket:
+        await say(socket, *messages)
         assert await closed(socket) == code
         assert socket.close_reason
 
 
-@pytest.mark.parametrize(("said", "answers"), ALLOWED.values(), ids=ALLOWED)
+@pytest.mark.parametrize(("sent_message", "answers"), ALLOWED.values(), ids=ALLOWED)
 async def test_what_the_protocol_allows_is_answered(
-    api: Program, said: Any, answers: list[Any]
+    api: Program, sent_message: Any, answers: list[Any]
 ) -> None:
     async with acknowledged(api.url) as socket:
-        await say(socket, said)
+        await say(socket, sent_message)
         assert await until_pong(socket) == answers
 
 
@@ -164,6 +164,11 @@ async def test_an_operation_that_cannot_run_ends_with_exactly_one_error(
         await say(socket, subscribe("1", query, **more))
         [error] = await until_told(socket, "1")
         assert (error["id"], error["type"]) == ("1", "error")
-        assert all(one["message"] and one["extensions"]["code"] for one in error["payload"])
+        assert all(
+            details["message"] and details["extensions"]["code"] for details in error["payload"]
+        )
         await say(socket, subscribe("1", NAME))
-        assert [told["type"] for told in await until_told(socket, "1")] == ["next", "complete"]
+        assert [message["type"] for message in await until_told(socket, "1")] == [
+            "next",
+            "complete",
+        ]

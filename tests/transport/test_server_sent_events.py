@@ -47,22 +47,22 @@ async def _stream(caller: Caller, method: str = "POST", **request: Any) -> Async
 
 
 async def test_server_sent_events_push_the_same_as_the_socket(carrier: Carrier) -> None:
-    async with _stream(carrier.owner, json={"query": LIVE}) as told:
-        assert await anext(told) == {"data": {"liveChannels": {"inUse": 0}}}
+    async with _stream(carrier.owner, json={"query": LIVE}) as stream:
+        assert await anext(stream) == {"data": {"liveChannels": {"inUse": 0}}}
 
 
 async def test_a_stream_whose_key_is_revoked_ends_within_a_second(carrier: Carrier) -> None:
-    made = await carrier.owner.do(
+    key = await carrier.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
     )
-    async with _stream(Caller(carrier.url, made["secret"]), json={"query": LIVE}) as told:
-        await anext(told)
-        await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+    async with _stream(Caller(carrier.url, key["secret"]), json={"query": LIVE}) as stream:
+        await anext(stream)
+        await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=key["id"])
         began = time.monotonic()
-        last = await anext(told)
+        last = await anext(stream)
         assert last["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-        assert [more async for more in told] == []
-        assert time.monotonic() - began < 2  # one, and what a busy machine may add
+        assert [more async for more in stream] == []
+        assert time.monotonic() - began < 2  # 1, and the delay of a busy machine
 
 
 async def test_facts_have_ids_from_which_a_client_resumes(carrier: Carrier) -> None:
@@ -88,9 +88,9 @@ async def test_facts_have_ids_from_which_a_client_resumes(carrier: Carrier) -> N
 async def test_an_id_that_was_never_sent_is_refused(carrier: Carrier, odd: str) -> None:
     query = "subscription { checklistChanged { number } }"
     headers = {"Last-Event-ID": odd}
-    async with _stream(carrier.owner, json={"query": query}, headers=headers) as told:
-        assert (await anext(told))["errors"][0]["extensions"]["code"] == "BAD_AFTER"
-        assert [more async for more in told] == []
+    async with _stream(carrier.owner, json={"query": query}, headers=headers) as stream:
+        assert (await anext(stream))["errors"][0]["extensions"]["code"] == "BAD_AFTER"
+        assert [more async for more in stream] == []
 
 
 async def test_refused_streams_do_not_count_as_open(carrier: Carrier) -> None:
@@ -119,10 +119,10 @@ async def test_a_cookie_counts_only_with_a_header_that_other_sites_cannot_send(
 ) -> None:
     query = "{ viewer { __typename } }"
     cookie = {"Cookie": f"callboard_session={carrier.owner.token}"}
-    nobody = Caller(carrier.url)
+    anonymous = Caller(carrier.url)
     for headers, expected in [(cookie, None), (cookie | {"X-Callboard-CSRF": "1"}, "Staff")]:
-        async with _stream(nobody, json={"query": query}, headers=headers) as told:
-            data = (await anext(told))["data"]
+        async with _stream(anonymous, json={"query": query}, headers=headers) as stream:
+            data = (await anext(stream))["data"]
             assert (data and data["viewer"]["__typename"]) == expected
 
 
@@ -143,7 +143,7 @@ async def _checklist_fact(carrier: Carrier, customer: str, outstanding: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("method", "request_", "said"),
+    ("method", "request_", "text"),
     [
         (
             "GET",
@@ -156,9 +156,9 @@ async def _checklist_fact(carrier: Carrier, customer: str, outstanding: int) -> 
     ],
 )
 async def test_an_invalid_request_is_answered_with_its_error(
-    carrier: Carrier, method: str, request_: dict[str, Any], said: str
+    carrier: Carrier, method: str, request_: dict[str, Any], text: str
 ) -> None:
-    async with _stream(carrier.owner, method, **request_) as told:
-        [error] = (await anext(told))["errors"]
+    async with _stream(carrier.owner, method, **request_) as stream:
+        [error] = (await anext(stream))["errors"]
     assert error["extensions"] == {"code": "BAD_REQUEST"}
-    assert said in error["message"]
+    assert text in error["message"]

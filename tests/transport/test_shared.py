@@ -33,7 +33,7 @@ ROWS = (
 )
 
 
-def asked(caller: callers.Caller | None, **changes: Any) -> shared.SubscriptionKey:
+def key_of(caller: callers.Caller | None, **changes: Any) -> shared.SubscriptionKey:
     return shared.SubscriptionKey(
         **{
             "query": LIVE,
@@ -54,7 +54,7 @@ def asked(caller: callers.Caller | None, **changes: Any) -> shared.SubscriptionK
 async def runner(carrier: Carrier, api_redis: Redis) -> AsyncIterator[operations.Runner]:
     bus = live_bus.Bus(api_redis)
     await bus.start()
-    settings = Settings(token_cost_per_second=1)  # so that what was spent can be seen for long
+    settings = Settings(token_cost_per_second=1)  # so that the spending can be seen for long
     context = app.contexts(api_redis, bus, feeds.Feeds(api_redis, bus), settings)
     yield operations.Runner(
         shared.Hub(context), context, trusted.Documents({}), loop_share.LoopShare()
@@ -72,7 +72,7 @@ async def caller_of(carrier: Carrier) -> callers.Caller:
 
 
 class Place(shared.Subscription):
-    """A subscriber that takes only when asked to."""
+    """A subscriber that reads only on request."""
 
     def __init__(self) -> None:
         self.woken = asyncio.Event()
@@ -88,23 +88,23 @@ class Place(shared.Subscription):
         return event
 
 
-def joined(hub: shared.Hub, asked: shared.SubscriptionKey) -> Place:
+def join(hub: shared.Hub, key: shared.SubscriptionKey) -> Place:
     place = Place()
-    hub.subscribe(asked, place)
+    hub.subscribe(key, place)
     return place
 
 
-def placed(execution: shared.SharedExecution, position: int = 0) -> Place:
+def join_at(execution: shared.SharedExecution, position: int = 0) -> Place:
     place = Place()
     place.join(execution, position)
     return place
 
 
-def subscribed(
-    runner: operations.Runner, asked: operations.Operation, caller: callers.Caller
+def subscribe(
+    runner: operations.Runner, operation: operations.Operation, caller: callers.Caller
 ) -> Place:
     place = Place()
-    runner.subscribe(asked, caller, place)
+    runner.subscribe(operation, caller, place)
     return place
 
 
@@ -112,11 +112,11 @@ async def test_a_hundred_subscribers_receive_the_one_payload_of_one_execution(
     hub: shared.Hub, carrier: Carrier, api_redis: Redis
 ) -> None:
     caller = await caller_of(carrier)
-    many = [joined(hub, asked(caller)) for _ in range(100)]
-    assert len({id(one.execution) for one in many}) == 1
-    assert len({id(await one.taken()) for one in many}) == 1
+    many = [join(hub, key_of(caller)) for _ in range(100)]
+    assert len({id(place.execution) for place in many}) == 1
+    assert len({id(await place.taken()) for place in many}) == 1
     await Calls(api_redis, carrier, await carrier.customer()).start(1)
-    payloads = [(await one.taken()).payload for one in many]
+    payloads = [(await place.taken()).payload for place in many]
     assert len(set(map(id, payloads))) == 1
     assert b'"inUse":1' in payloads[0]
 
@@ -125,26 +125,26 @@ async def test_a_later_subscriber_receives_the_complete_state_immediately(
     hub: shared.Hub, carrier: Carrier
 ) -> None:
     caller = await caller_of(carrier)
-    first = joined(hub, asked(caller))
+    first = join(hub, key_of(caller))
     state = await first.taken()
-    assert joined(hub, asked(caller)).take() is state
+    assert join(hub, key_of(caller)).take() is state
 
 
 async def test_the_execution_ends_with_its_last_subscriber(
     hub: shared.Hub, carrier: Carrier
 ) -> None:
-    one, other = [joined(hub, asked(await caller_of(carrier))) for _ in range(2)]
-    await one.taken()
-    task = one.execution.task
+    first, other = [join(hub, key_of(await caller_of(carrier))) for _ in range(2)]
+    await first.taken()
+    task = first.execution.task
     assert task is not None
-    hub.leave(one)
+    hub.leave(first)
     await asyncio.sleep(0)
     assert not task.done()
     hub.leave(other)
     await asyncio.wait([task], timeout=5)
     assert task.cancelled()
-    again = joined(hub, asked(await caller_of(carrier)))
-    assert again.execution is not one.execution
+    again = join(hub, key_of(await caller_of(carrier)))
+    assert again.execution is not first.execution
 
 
 async def test_executions_with_different_visible_data_are_separate(
@@ -163,8 +163,8 @@ async def test_executions_with_different_visible_data_are_separate(
         callers.Caller(carrier.account_id, Kind.KEY, 1),
         callers.Caller(carrier.account_id, Kind.KEY, 1, scopes=frozenset(callers.Scope)),
     ]
-    places = [joined(hub, asked(one)) for one in different]
-    places += [joined(hub, asked(None))]
+    places = [join(hub, key_of(operation_key)) for operation_key in different]
+    places += [join(hub, key_of(None))]
     changes: list[dict[str, Any]] = [
         {"document": b"another"},
         {"operation_name": "A"},
@@ -173,10 +173,10 @@ async def test_executions_with_different_visible_data_are_separate(
         {"resume_after": 1},
         {"language": "de"},
     ]
-    places += [joined(hub, asked(caller, **change)) for change in changes]
+    places += [join(hub, key_of(caller, **change)) for change in changes]
     assert len({id(place.execution) for place in places}) == len(places)
     same = callers.Caller(carrier.account_id, Kind.STAFF, 2, role=Role.OWNER, session_id=9)
-    places.append(joined(hub, asked(same)))
+    places.append(join(hub, key_of(same)))
     assert places[-1].execution is places[0].execution
     for place in places:
         hub.leave(place)
@@ -198,7 +198,7 @@ async def test_differences_without_effect_on_the_data_share_an_execution(
     plain = {"query": ROWS, "variables": {"of": "LIVE"}}
 
     async def of(changes: dict[str, Any]) -> Place:
-        return subscribed(runner, await runner.read(plain | changes, caller, "en"), caller)
+        return subscribe(runner, await runner.read(plain | changes, caller, "en"), caller)
 
     place, other = await of({}), await of(same)
     assert other.execution is place.execution
@@ -211,17 +211,17 @@ async def test_differences_without_effect_on_the_data_share_an_execution(
             {"query": ROWS.replace("version", "attempts")},
         )
     ]
-    assert len({id(one.execution) for one in [place, *apart]}) == 4
-    for one in (place, other, *apart):
-        runner.hub.leave(one)
+    assert len({id(other_place.execution) for other_place in [place, *apart]}) == 4
+    for other_place in (place, other, *apart):
+        runner.hub.leave(other_place)
 
 
 async def test_every_new_subscriber_is_charged(
     runner: operations.Runner, carrier: Carrier, api_redis: Redis
 ) -> None:
     caller = await caller_of(carrier)
-    asked = {"query": "subscription { alertEvents(after: 0) { number } }"}
-    place = subscribed(runner, await runner.read(asked, caller, "en"), caller)
+    request = {"query": "subscription { alertEvents(after: 0) { number } }"}
+    place = subscribe(runner, await runner.read(request, caller, "en"), caller)
     bucket = keys.PATTERNS["bucket"] % f"staff:{caller.id}"
     async with asyncio.timeout(20):
         while not await api_redis.exists(keys.prefix(caller.account_id) + bucket):  # noqa: ASYNC110
@@ -237,7 +237,7 @@ def test_an_unauthenticated_caller_has_no_identity_to_depend_on() -> None:
 
 
 def _execution(is_gauge: bool, has_start: bool = False) -> shared.SharedExecution:
-    return shared.SharedExecution(asked(None, is_gauge=is_gauge, has_start=has_start))
+    return shared.SharedExecution(key_of(None, is_gauge=is_gauge, has_start=has_start))
 
 
 def _event(number: int, size: int = 1) -> shared.Event:
@@ -253,10 +253,10 @@ async def test_every_subscriber_of_minutes_first_receives_the_latest_one(
     runner: operations.Runner, carrier: Carrier
 ) -> None:
     caller = await caller_of(carrier)
-    asked = await runner.read({"query": "subscription { channelMinutes { at } }"}, caller, "en")
-    first = subscribed(runner, asked, caller)
+    operation = await runner.read({"query": "subscription { channelMinutes { at } }"}, caller, "en")
+    first = subscribe(runner, operation, caller)
     await first.taken()
-    second = subscribed(runner, asked, caller)
+    second = subscribe(runner, operation, caller)
     assert second.execution is first.execution
     assert second.take() is not None
     assert second.take() is None
@@ -266,7 +266,7 @@ async def test_every_subscriber_of_minutes_first_receives_the_latest_one(
 
 def test_a_slow_subscriber_of_a_gauge_receives_only_the_latest_state() -> None:
     execution = _execution(is_gauge=True)
-    place = placed(execution)
+    place = join_at(execution)
     for number in range(5):
         execution.add(_event(number))
     assert _all(place) == [4]
@@ -275,7 +275,7 @@ def test_a_slow_subscriber_of_a_gauge_receives_only_the_latest_state() -> None:
 
 def test_subscribers_of_facts_receive_every_fact_in_order() -> None:
     execution = _execution(is_gauge=False)
-    place = placed(execution)
+    place = join_at(execution)
     for number in range(shared.MAX_EVENTS_BEHIND):
         execution.add(_event(number))
     assert _all(place) == list(range(shared.MAX_EVENTS_BEHIND))
@@ -286,7 +286,7 @@ def test_a_subscriber_that_is_too_far_behind_receives_where_to_resume(
     events: int, size: int
 ) -> None:
     execution = _execution(is_gauge=False)
-    place = placed(execution)
+    place = join_at(execution)
     execution.add(_event(0))
     place.take()
     for number in range(1, events + 1):
@@ -301,7 +301,7 @@ def test_a_later_subscriber_that_is_too_far_behind_resumes_where_it_joined() -> 
     execution.add(_event(7))
     position = execution.first_position()
     assert position is not None
-    place = placed(execution, position)
+    place = join_at(execution, position)
     for number in range(8, 9 + shared.MAX_EVENTS_BEHIND):
         execution.add(_event(number))
     with pytest.raises(shared.FellBehindError):
@@ -322,26 +322,26 @@ async def test_the_resume_point_is_named_like_the_argument_of_the_subscription(
         ("subscription { checklistChanged(after: 0) { number } }", {"after": 0}),
         ("subscription { alertEvents(after: 0) { number } }", {"after": 0}),
     ]:
-        asked = await runner.read({"query": query}, caller, "en")
-        place = subscribed(runner, asked, caller)
+        operation = await runner.read({"query": query}, caller, "en")
+        place = subscribe(runner, operation, caller)
         async with asyncio.timeout(10):
             while place.mark is None:  # noqa: ASYNC110 - it tells nobody when it has begun
                 await asyncio.sleep(0.005)
-        told = operations.fell_behind(place)
-        assert told["extensions"] == {"code": "RESYNC"} | from_where
-        assert f"`{next(iter(from_where))}: " in told["message"]
+        error = operations.fell_behind(place)
+        assert error["extensions"] == {"code": "RESYNC"} | from_where
+        assert f"`{next(iter(from_where))}: " in error["message"]
         runner.hub.leave(place)
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
 async def test_past_facts_are_sent_as_fast_as_they_are_read(size: int) -> None:
     execution = _execution(is_gauge=False, has_start=True)
-    place = placed(execution)
-    told: list[int | None] = []
+    place = join_at(execution)
+    numbers: list[int | None] = []
 
     async def read() -> None:
-        while len(told) < 5_000:
-            told.extend(_all(place))
+        while len(numbers) < 5_000:
+            numbers.extend(_all(place))
             await asyncio.sleep(0)
 
     reading = asyncio.create_task(read())
@@ -349,7 +349,7 @@ async def test_past_facts_are_sent_as_fast_as_they_are_read(size: int) -> None:
         execution.add(_event(number, size))
         await execution.wait_for_readers()
     await reading
-    assert told == list(range(5_000))
+    assert numbers == list(range(5_000))
 
 
 def test_executions_from_a_resume_point_are_shared_only_while_no_fact_is_missing() -> None:
@@ -367,5 +367,5 @@ def test_executions_from_a_resume_point_are_shared_only_while_no_fact_is_missing
 @pytest.mark.parametrize("text", ["Größe 5 €", "\ud800", '"\n\u2028'])
 def test_every_payload_is_valid_json_with_any_content(text: str) -> None:
     result = ExecutionResult(data={"a": text, "b": [1, 0.1, None]}, errors=[GraphQLError(text)])
-    told = json.loads(shared.encode(result))
-    assert told == {"data": {"a": text, "b": [1, 0.1, None]}, "errors": [{"message": text}]}
+    content = json.loads(shared.encode(result))
+    assert content == {"data": {"a": text, "b": [1, 0.1, None]}, "errors": [{"message": text}]}

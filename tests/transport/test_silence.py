@@ -46,14 +46,14 @@ NOTHING = rb"(?!)"  # a pattern that nothing matches
 
 @pytest.fixture(scope="module")
 async def database_wire(api_database: str) -> AsyncIterator[Wire]:
-    async with wire(api_database) as opened:
-        yield opened
+    async with wire(api_database) as network:
+        yield network
 
 
 @pytest.fixture(scope="module")
 async def redis_wire(services: Any) -> AsyncIterator[Wire]:
-    async with wire(services.redis_url) as opened:
-        yield opened
+    async with wire(services.redis_url) as network:
+        yield network
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +72,15 @@ async def account(server: Program, database_wire: Wire, redis_wire: Wire) -> Asy
 async def test_a_revoked_key_loses_its_socket_although_earlier_connections_hang(
     account: Carrier, api: Program, database_wire: Wire
 ) -> None:
-    made = await account.owner.do(
+    key = await account.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
     )
     elsewhere = Caller(api.url, account.owner.token)
-    async with signed_in(account.url, made["secret"]) as socket:
+    async with signed_in(account.url, key["secret"]) as socket:
         await say(socket, subscribe("1", LIVE))
         assert (await hear(socket))["type"] == "next"
         database_wire.silence(new_ones=False)
-        await elsewhere.do("revokeApiKey", "ApiKey", "id", id=made["id"])
+        await elsewhere.do("revokeApiKey", "ApiKey", "id", id=key["id"])
         began = time.monotonic()
         assert await closed(socket) == 4403
     assert time.monotonic() - began < 8
@@ -163,11 +163,11 @@ async def test_without_the_database_callers_are_asked_to_retry_and_gauges_contin
             assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfterSeconds": 1}
             assert "Try again" in error["message"]
         max_age = began + captions.MAX_AGE_SECONDS - time.monotonic() + 0.5
-        await asyncio.sleep(max_age)  # what is known of the customer is to be asked anew
+        await asyncio.sleep(max_age)  # the customer must not be cached
         await switch.start(1)
-        said = time.monotonic()
+        sent_at = time.monotonic()
         assert (await hear(watching))["payload"]["data"]["liveChannels"]["inUse"] == 1
-        assert time.monotonic() - said < 3
+        assert time.monotonic() - sent_at < 3
         answer = await _post(account.owner, "/graphql", {"query": WHO})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["errors"][0]["extensions"] == {

@@ -38,54 +38,56 @@ async def test_unfinished_requests_and_unread_responses_end_in_time(carrier: Car
 
 def _about(seconds: float, *expected: int) -> int:
     """Which of these it was, as a busy machine has it."""
-    return next((one for one in expected if one - 0.5 < seconds < one + 4), round(seconds))
+    return next(
+        (timeout for timeout in expected if timeout - 0.5 < seconds < timeout + 4), round(seconds)
+    )
 
 
 async def _head(url: str) -> int:
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say("GET /graphql HTTP/1.1\r\n")
-        seconds, said = await peer.until_ended(0.5, b"a: b\r\n")
-    assert said == b""
+        seconds, content = await peer.until_ended(0.5, b"a: b\r\n")
+    assert content == b""
     return _about(seconds, 10)
 
 
 async def _empty_lines(url: str) -> int:
     """After a request that was answered."""
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say(post(NAME))
-        seconds, said = await peer.until_ended(0.5, b"\r\n")
-    assert b"Query" in said
+        seconds, content = await peer.until_ended(0.5, b"\r\n")
+    assert b"Query" in content
     return _about(seconds, 10)
 
 
 async def _body(url: str) -> int:
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say(post("", length=len(NAME) + 1_000))
-        seconds, said = await peer.until_ended(0.5, b" ")
-    assert said == b""
+        seconds, content = await peer.until_ended(0.5, b" ")
+    assert content == b""
     return _about(seconds, 32)
 
 
 async def _frame(url: str, token: str | None) -> int:
     """A part of one, and then a little more, never all."""
-    async with Frames.opened(url, token) as peer:
+    async with Frames.open(url, token) as peer:
         peer.say(frame(0x81, b" " * 10_000)[:100])
-        seconds, said = await peer.until_ended(0.5, b" ")
-    assert close_code(said) == 1008
+        seconds, content = await peer.until_ended(0.5, b" ")
+    assert close_code(content) == 1008
     return _about(seconds, 10)
 
 
 async def _fragments(url: str, token: str | None) -> int:
     """One after the other, pings in between, never the last."""
-    async with Frames.opened(url, token) as peer:
+    async with Frames.open(url, token) as peer:
         peer.say(frame(0x01, b" "))
-        seconds, said = await peer.until_ended(0.5, frame(0x00, b" ") + frame(0x89))
-    assert close_code(said) == 1008
+        seconds, content = await peer.until_ended(0.5, frame(0x00, b" ") + frame(0x89))
+    assert close_code(content) == 1008
     return _about(seconds, 10)
 
 
 async def _unread_but_closed(url: str, token: str | None) -> int:
-    """An answer that the kernel has taken, and its peer never reads, though it is there."""
+    """An answer that the kernel has accepted, and that its connected peer never reads."""
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
         peer.connect(("127.0.0.1", urlsplit(url).port))
@@ -100,7 +102,7 @@ async def _unread_but_closed(url: str, token: str | None) -> int:
 
 async def _slow_body(url: str) -> None:
     """Twelve parts in twelve seconds are a request like any other."""
-    async with Peer.connected(url) as peer:
+    async with Peer.connect(url) as peer:
         peer.say(post("", length=len(NAME)))
         for at in range(12):
             await asyncio.sleep(1)
@@ -110,12 +112,12 @@ async def _slow_body(url: str) -> None:
 
 async def _slow_messages(url: str, token: str | None) -> None:
     """Each is finished in time, and there is always one begun."""
-    async with Frames.opened(url, token) as peer:
-        said = message({"type": "ping"})
-        peer.say(said[:5])
+    async with Frames.open(url, token) as peer:
+        ping = message({"type": "ping"})
+        peer.say(ping[:5])
         for _ in range(13):
             await asyncio.sleep(1)
-            peer.say(said[5:] + said[:5])
+            peer.say(ping[5:] + ping[:5])
             assert b"pong" in await peer.reader.readuntil(b"}")
 
 
@@ -128,18 +130,18 @@ async def test_an_incomplete_request_does_not_delay_the_end_of_the_server(
         Accept="text/event-stream",
         Authorization=f"Bearer {carrier.owner.token}",
     )
-    async with Peer.connected(server.url) as half, Peer.connected(server.url) as late:
+    async with Peer.connect(server.url) as half, Peer.connect(server.url) as late:
         half.say(post("", length=1_000))
         late.say(streaming[:-1])
         async with signed_in(server.url, carrier.owner.token) as socket:
-            assert await until_pong(socket) == []  # what was said before has been read
+            assert await until_pong(socket) == []  # the earlier bytes have been read
         assert server.process is not None
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)
         late.say(streaming[-1:])
-        _, said = await late.end()
+        _, content = await late.end()
         assert await asyncio.to_thread(server.process.wait, 15) in (0, -signal.SIGTERM)
     assert time.monotonic() - began < 5
-    assert b"text/event-stream" in said
-    assert said.endswith(b"0\r\n\r\n"), "cut off"
+    assert b"text/event-stream" in content
+    assert content.endswith(b"0\r\n\r\n"), "cut off"

@@ -7,14 +7,14 @@ from websockets.exceptions import ConnectionClosed
 
 from models import db
 from tests.support.api.callers import Carrier
-from tests.support.api.sockets import ACK, INIT, closed, hear, opened, say, subscribe
+from tests.support.api.sockets import ACK, INIT, closed, hear, open_socket, say, subscribe
 from tests.support.programs import Program
 
 pytestmark = pytest.mark.once
 
 
 async def test_a_query_is_answered_and_completed(carrier: Carrier) -> None:
-    async with opened(carrier.url) as socket:
+    async with open_socket(carrier.url) as socket:
         init = INIT | {"payload": {"authorization": f"Bearer {carrier.owner.token}"}}
         await say(socket, init)
         assert await hear(socket) == ACK
@@ -26,7 +26,7 @@ async def test_a_query_is_answered_and_completed(carrier: Carrier) -> None:
 
 
 async def test_a_refusal_contains_its_code(api: Program) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT)
         assert await hear(socket) == ACK
         await say(socket, subscribe("1", "{ viewer { __typename } }"))
@@ -35,7 +35,7 @@ async def test_a_refusal_contains_its_code(api: Program) -> None:
 
 
 async def test_an_invalid_document_ends_the_operation_and_not_the_socket(api: Program) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT)
         await hear(socket)
         for id, query in [
@@ -53,7 +53,7 @@ async def test_an_invalid_document_ends_the_operation_and_not_the_socket(api: Pr
 
 
 async def test_a_ping_is_answered_with_its_payload_even_before_the_init(api: Program) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, {"type": "ping"}, {"type": "ping", "payload": {"a": "\ud800"}})
         await say(socket, {"type": "pong"})
         assert await hear(socket) == {"type": "pong"}
@@ -85,7 +85,7 @@ async def test_a_ping_is_answered_with_its_payload_even_before_the_init(api: Pro
     ],
 )
 async def test_an_invalid_message_closes_with_4400(api: Program, odd: str | bytes) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT, odd)
         assert await closed(socket) == 4400
 
@@ -100,16 +100,16 @@ async def test_each_protocol_error_has_its_close_code(carrier: Carrier) -> None:
         ([INIT, INIT], 4429),
         ([init, subscribe("1", query), subscribe("1", query)], 4409),
     ]:
-        async with opened(carrier.url) as socket:
+        async with open_socket(carrier.url) as socket:
             await say(socket, *messages)
             assert await closed(socket) == code
-    async with opened(carrier.url, "graphql-ws") as socket:
+    async with open_socket(carrier.url, "graphql-ws") as socket:
         assert await closed(socket) == 4406
 
 
 async def test_a_deeply_nested_ping_is_answered_or_refused(api: Program) -> None:
     """How deep JSON may be nested depends on the Python that runs the server."""
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT)
         assert await hear(socket) == ACK
         payload = '{"a": ' + "[" * 960 + "]" * 960 + "}"
@@ -129,12 +129,12 @@ async def test_a_deeply_nested_ping_is_answered_or_refused(api: Program) -> None
 async def test_a_document_without_the_named_operation_is_refused(
     api: Program, query: str, name: str | None
 ) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT, subscribe("1", query, operationName=name))
         await hear(socket)
-        told = await hear(socket)
-        assert told["type"] == "error"
-        assert [error["extensions"]["code"] for error in told["payload"]] == ["BAD_REQUEST"]
+        message = await hear(socket)
+        assert message["type"] == "error"
+        assert [error["extensions"]["code"] for error in message["payload"]] == ["BAD_REQUEST"]
 
 
 # A page of an origin that is not allowed cannot connect: tests/transport/test_cross_origin.py.
@@ -144,7 +144,7 @@ async def test_a_cookie_counts_only_from_a_callboard_page(
 ) -> None:
     headers = {"Cookie": f"callboard_session={carrier.owner.token}"}
     page = carrier.url if origin == "ours" else origin
-    async with opened(carrier.url, origin=page, additional_headers=headers) as socket:
+    async with open_socket(carrier.url, origin=page, additional_headers=headers) as socket:
         await say(socket, INIT, subscribe("1", "{ viewer { __typename } }"))
         assert await hear(socket) == ACK
         data = (await hear(socket))["payload"]["data"]
@@ -152,7 +152,7 @@ async def test_a_cookie_counts_only_from_a_callboard_page(
 
 
 async def test_an_id_can_be_used_again_after_complete(api: Program) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT, {"id": "none", "type": "complete"})
         assert await hear(socket) == ACK
         for _ in range(3):
@@ -162,7 +162,7 @@ async def test_an_id_can_be_used_again_after_complete(api: Program) -> None:
 
 
 async def test_a_sign_in_over_the_socket_works_without_a_session(carrier: Carrier) -> None:
-    async with opened(carrier.url) as socket:
+    async with open_socket(carrier.url) as socket:
         await say(socket, INIT)
         await hear(socket)
         query = "mutation { logout { __typename ... on Refusal { code } } }"
@@ -179,7 +179,7 @@ async def test_an_internal_error_is_masked_on_every_transport(
         await connection.execute("ALTER TABLE balances RENAME TO ledger_hidden")
     try:
         over_http = await carrier.owner.send(query)
-        async with opened(carrier.url) as socket:
+        async with open_socket(carrier.url) as socket:
             init = {"payload": {"authorization": f"Bearer {carrier.owner.token}"}}
             await say(socket, INIT | init, subscribe("1", query))
             await hear(socket)

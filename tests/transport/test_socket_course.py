@@ -21,7 +21,7 @@ from tests.support.api.sockets import (
     acknowledged,
     closed,
     hear,
-    opened,
+    open_socket,
     say,
     signed_in,
     subscribe,
@@ -64,7 +64,7 @@ async def test_the_only_subprotocol_is_graphql_transport_ws(
 
 @pytest.mark.parametrize("payload", [{}, {"payload": None}, {"payload": {}}, {"payload": {"a": 1}}])
 async def test_an_init_needs_no_payload(api: Program, payload: dict[str, Any]) -> None:
-    async with opened(api.url) as socket:
+    async with open_socket(api.url) as socket:
         await say(socket, INIT | payload)
         assert await hear(socket) == ACK
 
@@ -73,7 +73,7 @@ async def test_a_client_without_an_init_in_time_is_closed_with_4408(
     api: Program,
 ) -> None:
     async def pinging() -> int | None:
-        async with opened(api.url) as socket:
+        async with open_socket(api.url) as socket:
             while True:
                 try:
                     await until_pong(socket)
@@ -82,17 +82,17 @@ async def test_a_client_without_an_init_in_time_is_closed_with_4408(
                     return socket.close_code
 
     async def silent() -> int | None:
-        async with opened(api.url) as socket:
+        async with open_socket(api.url) as socket:
             return await closed(socket)
 
-    async with acknowledged(api.url) as started:
+    async with acknowledged(api.url) as accepted:
         assert await asyncio.gather(pinging(), silent()) == [4408, 4408]
-        assert await until_pong(started) == []
+        assert await until_pong(accepted) == []
 
 
 @pytest.mark.parametrize("id", ["1", "ä🏃", "\ud800", "\x00", '"', "i" * 200])
 async def test_a_duplicate_id_closes_with_4409_and_names_it(carrier: Carrier, id: str) -> None:
-    """Whatever kind the second operation is."""
+    """For every kind of second operation."""
     for query in (LIVE, NAME, "mutation { logout { __typename } }"):
         async with signed_in(carrier.url, carrier.owner.token) as socket:
             await say(socket, subscribe(id, LIVE))
@@ -104,8 +104,8 @@ async def test_a_duplicate_id_closes_with_4409_and_names_it(carrier: Carrier, id
 
 
 async def test_an_operation_can_be_subscribed_together_with_the_init(carrier: Carrier) -> None:
-    """Messages are taken in order, so that the ack comes first all the same."""
-    async with opened(carrier.url) as socket:
+    """Messages are processed in order, so that the ack is still first."""
+    async with open_socket(carrier.url) as socket:
         init = INIT | {"payload": {"authorization": f"Bearer {carrier.owner.token}"}}
         await say(socket, init, subscribe("1", LIVE))
         assert await hear(socket) == ACK
@@ -115,14 +115,14 @@ async def test_an_operation_can_be_subscribed_together_with_the_init(carrier: Ca
 async def test_a_completed_operation_sends_nothing_and_its_id_can_be_used_again(
     carrier: Carrier, api_redis: Redis
 ) -> None:
-    one, other = await carrier.customer(), await carrier.customer()
+    first, other = await carrier.customer(), await carrier.customer()
     async with signed_in(carrier.url, carrier.owner.token) as socket:
-        await say(socket, subscribe("1", BOARD, variables={"of": one}))
+        await say(socket, subscribe("1", BOARD, variables={"of": first}))
         assert (await hear(socket))["payload"]["data"]["liveChannels"]["inUse"] == 0
         await say(socket, {"type": "complete", "id": "1"})
         await say(socket, subscribe("1", BOARD, variables={"of": other}))
         assert (await hear(socket))["payload"]["data"]["liveChannels"]["inUse"] == 0
-        await Calls(api_redis, carrier, one).start(1, 2, 3)
+        await Calls(api_redis, carrier, first).start(1, 2, 3)
         await Calls(api_redis, carrier, other).start(4, 5)
         assert (await hear(socket))["payload"]["data"]["liveChannels"]["inUse"] == 2
         await say(socket, {"type": "complete", "id": "1"}, {"type": "complete", "id": "1"})
@@ -139,20 +139,27 @@ async def test_operations_of_every_kind_are_interleaved(carrier: Carrier) -> Non
             ends |= {f"{round} ask": ["next", "complete"], f"{round} fault": ["error"]}
             await say(socket, subscribe(f"{round} ask", NAME), subscribe(f"{round} fault", "{"))
             await say(socket, subscribe(f"{round} board", LIVE))
-        told: dict[str, list[str]] = {}
-        while not all(told.get(id, [""])[-1] == said[-1] for id, said in ends.items()):
+        types: dict[str, list[str]] = {}
+        while not all(
+            types.get(id, [""])[-1] == types_of_id[-1] for id, types_of_id in ends.items()
+        ):
             message = await hear(socket)
-            told.setdefault(message["id"], []).append(message["type"])
+            types.setdefault(message["id"], []).append(message["type"])
         await until_pong(socket)
-        assert {id: told[id] for id in ends} == ends
-        assert {kind for id, said in told.items() if "board" in id for kind in said} <= {"next"}
+        assert {id: types[id] for id in ends} == ends
+        assert {
+            kind for id, types_of_id in types.items() if "board" in id for kind in types_of_id
+        } <= {"next"}
 
 
 async def test_a_mutation_is_executed_and_completed(carrier: Carrier) -> None:
     async with signed_in(carrier.url, carrier.owner.token) as socket:
         query = 'mutation { setLanguage(input: { language: "de" }) { __typename } }'
         await say(socket, subscribe("1", query))
-        assert [one["type"] for one in await until_told(socket, "1")] == ["next", "complete"]
+        assert [message["type"] for message in await until_told(socket, "1")] == [
+            "next",
+            "complete",
+        ]
 
 
 async def test_extensions_and_an_operation_name_are_accepted(api: Program) -> None:
@@ -168,7 +175,10 @@ async def test_extensions_and_an_operation_name_are_accepted(api: Program) -> No
 async def test_a_message_in_many_frames_is_one_message(api: Program) -> None:
     async with acknowledged(api.url) as socket:
         await socket.send(iter(json.dumps(subscribe("ä", NAME), ensure_ascii=False)))
-        assert [one["type"] for one in await until_told(socket, "ä")] == ["next", "complete"]
+        assert [message["type"] for message in await until_told(socket, "ä")] == [
+            "next",
+            "complete",
+        ]
         await (await socket.ping())
 
 
@@ -195,7 +205,7 @@ async def test_text_that_is_not_utf_8_ends_only_its_socket(carrier: Carrier) -> 
 
 
 async def test_a_number_too_large_for_json_is_refused_or_answered_in_json(api: Program) -> None:
-    """1e400 is JSON, and no number of Python's: what it would write for it is no JSON."""
+    """1e400 is valid JSON, and not a number in Python: its text would not be valid JSON."""
     async with acknowledged(api.url) as socket:
         await say(socket, '{"type": "ping", "payload": {"a": 1e400}}')
         try:
@@ -213,8 +223,8 @@ async def test_deeply_nested_variables_do_not_break_the_socket(
         payload = f'{{"query": "{BOARD}", "variables": {deep}}}'
         await say(socket, f'{{"type": "subscribe", "id": "1", "payload": {payload}}}')
         try:
-            told = await hear(socket)
-            assert (told["id"], told["type"]) == ("1", "error")
+            message = await hear(socket)
+            assert (message["id"], message["type"]) == ("1", "error")
         except ConnectionClosed:
             assert socket.close_code == 4400
 
@@ -226,8 +236,8 @@ async def test_an_invalid_variable_ends_only_its_operation(carrier: Carrier, of:
     async with signed_in(carrier.url, carrier.owner.token) as socket:
         message = json.dumps(subscribe("1", BOARD, variables={"of": of}))
         await say(socket, message.replace("Infinity", "1e400"))
-        told = (await until_told(socket, "1"))[0]
-        [error] = told["payload"] if told["type"] == "error" else told["payload"]["errors"]
+        stream = (await until_told(socket, "1"))[0]
+        [error] = stream["payload"] if stream["type"] == "error" else stream["payload"]["errors"]
         assert error["extensions"]["code"] != "INTERNAL"
         assert "Internal error" not in error["message"]
 
@@ -240,9 +250,9 @@ async def test_a_subscription_whose_fields_are_all_skipped_ends_only_its_operati
         await say(
             socket, subscribe("1", f"subscription {{ liveChannels {directive} {{ inUse }} }}")
         )
-        told = (await until_told(socket, "1"))[-1]
-        assert told["type"] in ("error", "complete")
-        assert "Internal error" not in json.dumps(told)
+        message = (await until_told(socket, "1"))[-1]
+        assert message["type"] in ("error", "complete")
+        assert "Internal error" not in json.dumps(message)
 
 
 async def test_a_client_that_leaves_or_loses_its_connection_is_unsubscribed(
@@ -268,7 +278,7 @@ async def test_a_client_that_leaves_or_loses_its_connection_is_unsubscribed(
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "content",
     [
         b"",
         b"\x00" * 100,
@@ -278,9 +288,11 @@ async def test_a_client_that_leaves_or_loses_its_connection_is_unsubscribed(
         b"sec-websocket-version: 13\r\nsec-websocket-key: x\r\n\r\n",
     ],
 )
-async def test_an_invalid_handshake_does_not_affect_the_server(api: Program, sent: bytes) -> None:
+async def test_an_invalid_handshake_does_not_affect_the_server(
+    api: Program, content: bytes
+) -> None:
     with plain.create_connection(("127.0.0.1", urlsplit(api.url).port or 0)) as raw:
-        raw.sendall(sent)
+        raw.sendall(content)
         raw.shutdown(plain.SHUT_WR)
         raw.settimeout(10)
         answer = await asyncio.to_thread(raw.recv, 65_536)

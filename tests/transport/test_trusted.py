@@ -24,41 +24,43 @@ def _manifest(folder: Path, value: Any) -> Path:
     return path
 
 
-def _refused(documents: trusted.Documents, query: str | None, id: str | None) -> str:
-    with pytest.raises(refusals.Refusal) as refused:
+def _refusal_code(documents: trusted.Documents, query: str | None, id: str | None) -> str:
+    with pytest.raises(refusals.Refusal) as error:
         documents.resolve(query, id)
-    return refused.value.code
+    return error.value.code
 
 
-@pytest.mark.parametrize("kept", [ID, f"sha256:{ID}"])
-@pytest.mark.parametrize("sent", [ID, f"sha256:{ID}"])
-def test_a_document_is_found_by_its_id_in_either_form(tmp_path: Path, kept: str, sent: str) -> None:
-    documents = trusted.load(_manifest(tmp_path, {kept: TEXT}))
-    assert documents.resolve(None, sent) == TEXT
+@pytest.mark.parametrize("stored_id", [ID, f"sha256:{ID}"])
+@pytest.mark.parametrize("request_id", [ID, f"sha256:{ID}"])
+def test_a_document_is_found_by_its_id_in_either_form(
+    tmp_path: Path, stored_id: str, request_id: str
+) -> None:
+    documents = trusted.load(_manifest(tmp_path, {stored_id: TEXT}))
+    assert documents.resolve(None, request_id) == TEXT
     assert len(documents) == 1
 
 
 def test_a_request_names_exactly_one_known_document(tmp_path: Path) -> None:
     documents = trusted.load(_manifest(tmp_path, {ID: TEXT}))
     assert documents.resolve("{ __typename }", None) == "{ __typename }"
-    assert _refused(documents, TEXT, ID) == "BAD_REQUEST"
-    assert _refused(documents, None, None) == "BAD_REQUEST"
-    assert _refused(documents, None, "other") == "DOCUMENT_UNKNOWN"
+    assert _refusal_code(documents, TEXT, ID) == "BAD_REQUEST"
+    assert _refusal_code(documents, None, None) == "BAD_REQUEST"
+    assert _refusal_code(documents, None, "other") == "DOCUMENT_UNKNOWN"
 
 
 def test_without_a_manifest_no_id_is_known() -> None:
     assert trusted.load(None).resolve(TEXT, None) == TEXT
-    assert _refused(trusted.load(None), None, ID) == "DOCUMENT_UNKNOWN"
+    assert _refusal_code(trusted.load(None), None, ID) == "DOCUMENT_UNKNOWN"
 
 
 def test_if_only_trusted_documents_are_allowed_their_text_is_also_refused(tmp_path: Path) -> None:
     documents = trusted.load(_manifest(tmp_path, {ID: TEXT}), only=True)
     assert documents.resolve(None, ID) == TEXT
-    assert _refused(documents, TEXT, None) == "DOCUMENTS_ONLY"
+    assert _refusal_code(documents, TEXT, None) == "DOCUMENTS_ONLY"
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "reason"),
     [
         ("", "not a JSON object"),
         ("[" * 100_000, "not a JSON object"),
@@ -70,10 +72,10 @@ def test_if_only_trusted_documents_are_allowed_their_text_is_also_refused(tmp_pa
     ],
 )
 def test_an_invalid_manifest_is_refused_at_start_with_the_reason(
-    tmp_path: Path, value: Any, said: str
+    tmp_path: Path, value: Any, reason: str
 ) -> None:
     settings = Settings(documents=_manifest(tmp_path, value))
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=reason):
         app.create_app(settings)
 
 
@@ -88,26 +90,26 @@ async def test_a_server_of_trusted_documents_runs_only_them(
         "CALLBOARD_DOCUMENTS_ONLY": "true",
     }
     with Program.web(environment) as program:
-        for sent, told in [
+        for body, code in [
             ({"documentId": f"sha256:{ID}"}, "Query"),
             ({"query": "query T { __typename }"}, "DOCUMENTS_ONLY"),
             ({"documentId": "other"}, "DOCUMENT_UNKNOWN"),
             ({"documentId": ID, "query": TEXT}, "BAD_REQUEST"),
             ({}, "BAD_REQUEST"),
         ]:
-            for answer in (await _posted(program.url, sent), await _got(program.url, sent)):
-                assert answer.status_code == (200 if told == "Query" else 400)
-                assert told in answer.text
+            for answer in (await _post(program.url, body), await _get(program.url, body)):
+                assert answer.status_code == (200 if code == "Query" else 400)
+                assert code in answer.text
 
 
-async def _posted(url: str, sent: dict[str, str]) -> httpx2.Response:
+async def _post(url: str, body: dict[str, str]) -> httpx2.Response:
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
-        return await client.post(f"{url}/graphql", json=sent, headers=ACCEPTED)
+        return await client.post(f"{url}/graphql", json=body, headers=ACCEPTED)
 
 
-async def _got(url: str, sent: dict[str, str]) -> httpx2.Response:
+async def _get(url: str, params: dict[str, str]) -> httpx2.Response:
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
-        return await client.get(f"{url}/graphql", params=sent, headers=ACCEPTED)
+        return await client.get(f"{url}/graphql", params=params, headers=ACCEPTED)
 
 
 def test_a_missing_manifest_is_refused_at_start(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ SENSE: dict[str, Any] = {
 
 
 async def create(owner: Caller, **changes: Any) -> str:
-    made = await owner.do("createAlertRule", "AlertRule", "id", **SENSE | changes)
-    assert made["__typename"] == "AlertRule", made
-    id: str = made["id"]
+    rule = await owner.do("createAlertRule", "AlertRule", "id", **SENSE | changes)
+    assert rule["__typename"] == "AlertRule", rule
+    id: str = rule["id"]
     return id
 
 
@@ -67,18 +67,18 @@ def titles(answer: dict[str, Any]) -> list[str]:
 async def test_staff_create_change_and_remove_a_rule(carrier: Carrier) -> None:
     owner, to = carrier.owner, {"channel": "SMS", "to": "+44 1632 960000", "language": "de"}
     id = await create(owner, recipients=[to])
-    wanted = "title operator sampleMinutes repeatSeconds version recipients { to } webhookSecret"
-    changed = await owner.do(
+    selection = "title operator sampleMinutes repeatSeconds version recipients { to } webhookSecret"
+    rule = await owner.do(
         "updateAlertRule",
         "AlertRule",
-        wanted,
+        selection,
         ruleId=id,
         expectedVersion=1,
         title="Fewer",
         repeatSeconds=600,
     )
-    assert len(changed.pop("webhookSecret")) == 43
-    assert changed == {
+    assert len(rule.pop("webhookSecret")) == 43
+    assert rule == {
         "__typename": "AlertRule",
         "title": "Fewer",
         "operator": "BELOW",
@@ -96,18 +96,18 @@ async def test_staff_create_change_and_remove_a_rule(carrier: Carrier) -> None:
     assert removed["removedAt"] is not None
     assert titles(await owner.ask(RULES)) == []
     assert (await owner.ask(RULE, id=id))["alertRule"]["removedAt"] == removed["removedAt"]
-    for mutation, given in (
+    for mutation, fields in (
         ("updateAlertRule", {"ruleId": id, "title": "x"}),
         ("removeAlertRule", {"id": id}),
         ("testAlertRule", {"id": id}),
     ):
-        assert await code(owner, mutation, **given) == "NOT_FOUND"
+        assert await code(owner, mutation, **fields) == "NOT_FOUND"
 
 
 async def code(caller: Caller, mutation: str, **input: Any) -> str:
     type = "AlertRuleTested" if mutation == "testAlertRule" else "AlertRule"
-    refused: str = (await caller.do(mutation, type, "__typename", **input))["code"]
-    return refused
+    error_code: str = (await caller.do(mutation, type, "__typename", **input))["code"]
+    return error_code
 
 
 async def test_a_rule_covers_a_customer_a_carrier_or_the_account(carrier: Carrier) -> None:
@@ -120,16 +120,16 @@ async def test_a_rule_covers_a_customer_a_carrier_or_the_account(carrier: Carrie
     assert await create(owner, **balance, customerId=customer)
     scopes = {}
     for about in ({}, {"customerId": customer}, {"carrierId": provider}):
-        made = await owner.do("createAlertRule", "AlertRule", "scope", **SENSE | about)
-        scopes[next(iter(about), None)] = made["scope"]
+        rule = await owner.do("createAlertRule", "AlertRule", "scope", **SENSE | about)
+        scopes[next(iter(about), None)] = rule["scope"]
     assert scopes == {None: "ACCOUNT", "customerId": "CUSTOMER", "carrierId": "CARRIER"}
 
 
 async def a_carrier(carrier: Carrier) -> str:
-    made = await carrier.owner.do(
+    carrier_node = await carrier.owner.do(
         "createCarrier", "Carrier", "id", name="Carrier A", reference="carrier-a", currency="EUR"
     )
-    id: str = made["id"]
+    id: str = carrier_node["id"]
     return id
 
 
@@ -139,8 +139,8 @@ async def test_removing_a_rule_with_an_active_alert_publishes_that_it_was_cleare
     id = await create(carrier.owner)
     await raise_all(carrier)
     await carrier.owner.do("removeAlertRule", "AlertRule", "id", id=id)
-    async with listening(carrier.owner, after=0) as told:
-        events = [await next_event(told) for _ in range(2)]
+    async with listening(carrier.owner, after=0) as stream:
+        events = [await next_event(stream) for _ in range(2)]
     assert [(event["kind"], event["value"]) for event in events] == [
         ("RAISED", "-1"),
         ("CLEARED", None),
@@ -151,30 +151,31 @@ async def test_removing_a_rule_with_an_active_alert_publishes_that_it_was_cleare
 
 
 async def test_the_history_is_paged_newest_first(carrier: Carrier) -> None:
-    made = [await create(carrier.owner) for _ in range(5)]
+    ids = [await create(carrier.owner) for _ in range(5)]
     await raise_all(carrier)
-    seen: list[str] = []
+    alert_ids: list[str] = []
     after = None
     while True:
         page = (await carrier.owner.ask(ALERTS, first=2, after=after))["alerts"]
-        seen += [edge["node"]["rule"]["id"] for edge in page["edges"]]
+        alert_ids += [edge["node"]["rule"]["id"] for edge in page["edges"]]
         if not page["pageInfo"]["hasNextPage"]:
             break
         after = page["pageInfo"]["endCursor"]
-    assert sorted(seen) == sorted(made)
-    [one] = (await carrier.owner.ask(ALERTS, rule=made[3]))["alerts"]["edges"]
-    assert one["node"]["rule"]["id"] == made[3]
+    assert sorted(alert_ids) == sorted(ids)
+    [newest] = (await carrier.owner.ask(ALERTS, rule=ids[3]))["alerts"]["edges"]
+    assert newest["node"]["rule"]["id"] == ids[3]
     assert await carrier.owner.code(ALERTS, rule="x") == "NOT_FOUND"
 
 
-# Who sees what -----------------------------------------------------------------------------------
+# Visibility --------------------------------------------------------------------------------------
 
 
 async def test_each_caller_receives_events_of_only_the_rules_it_may_see(
     carrier: Carrier, other: Carrier
 ) -> None:
-    """Rules about the account and its carriers are for those who see the account; each customer's
-    are its own. Numbers in a stream have no gap that would tell of the others."""
+    """Rules about the account and its carriers are visible to callers that see the account; each
+    customer sees its own rules. The numbers of a stream have no gap that would disclose other
+    events."""
     customers = [await carrier.customer(), await carrier.customer()]
     provider = await a_carrier(carrier)
     by_title: dict[str, dict[str, str]] = {
@@ -186,8 +187,8 @@ async def test_each_caller_receives_events_of_only_the_rules_it_may_see(
     for title, about in by_title.items():
         await create(carrier.owner, title=title, **about)
     await create(other.owner, title="foreign")
-    for one in (carrier, other):
-        await raise_all(one)
+    for account in (carrier, other):
+        await raise_all(account)
     callers = {
         "owner": (carrier.owner, [*by_title]),
         "finance": (await carrier.staff("FINANCE"), [*by_title]),
@@ -204,9 +205,9 @@ async def test_each_caller_receives_events_of_only_the_rules_it_may_see(
         assert sorted(titles(await caller.ask(RULES))) == sorted(sees), name
         history = (await caller.ask(ALERTS))["alerts"]["edges"]
         assert len(history) == len(sees), name
-        async with listening(caller, after=0) as told:
-            events = [await next_event(told) for _ in sees]
-            assert await is_silent(told), name
+        async with listening(caller, after=0) as stream:
+            events = [await next_event(stream) for _ in sees]
+            assert await is_silent(stream), name
         assert sorted(event["rule"]["title"] for event in events) == sorted(sees), name
         assert [event["number"] for event in events] == [*range(1, len(sees) + 1)], name
     billing = await carrier.key("BILLING_READ")
@@ -230,8 +231,8 @@ async def test_only_callers_that_see_balances_receive_balance_alerts(carrier: Ca
         )
         [alert] = (await caller.ask(ALERTS))["alerts"]["edges"]
         assert alert["node"]["raisedValue"] == ("-1" if sees else None)
-        async with listening(caller, after=0) as told:
-            assert (await next_event(told))["value"] == ("-1" if sees else None)
+        async with listening(caller, after=0) as stream:
+            assert (await next_event(stream))["value"] == ("-1" if sees else None)
 
 
 async def test_a_contact_cannot_see_recipients_secrets_or_audit_entries_of_a_rule(
@@ -240,9 +241,9 @@ async def test_a_contact_cannot_see_recipients_secrets_or_audit_entries_of_a_rul
     customer, to = await carrier.customer(), [{"channel": "EMAIL", "to": "noc@voice.example"}]
     id = await create(carrier.owner, customerId=customer, recipients=to)
     contact = await carrier.contact(customer)
-    asked = "query ($id: ID!) { alertRule(id: $id) { %s } }"
-    assert await contact.code(asked % "recipients { to }", id=id) == "FORBIDDEN"
-    answer = await contact.ask(asked % "webhookSecret", id=id)
+    query = "query ($id: ID!) { alertRule(id: $id) { %s } }"
+    assert await contact.code(query % "recipients { to }", id=id) == "FORBIDDEN"
+    answer = await contact.ask(query % "webhookSecret", id=id)
     assert answer["alertRule"] == {"webhookSecret": None}
     log = await contact.ask(
         "query ($c: ID!) { customer(id: $c) { auditLog { edges { node { action } } } } }",
@@ -254,15 +255,15 @@ async def test_a_contact_cannot_see_recipients_secrets_or_audit_entries_of_a_rul
 async def test_the_audit_log_names_only_the_host_of_a_webhook(
     carrier: Carrier,
 ) -> None:
-    """Its path is often what lets one in."""
+    """The path of a webhook is often a secret."""
     hook = {"channel": "WEBHOOK", "to": "https://hooks.example:8443/services/very-secret"}
     mail = {"channel": "EMAIL", "to": "noc@voice.example"}
     id = await create(carrier.owner, recipients=[hook, mail])
     changes = {"ruleId": id, "recipients": [hook | {"to": hook["to"] + "-too"}]}
     await carrier.owner.do("updateAlertRule", "AlertRule", "id", **changes)
     finance = await carrier.staff("FINANCE")
-    asked = "{ auditLog { edges { node { action changes { field before after } } } } }"
-    log = json.dumps(await finance.ask(asked))
+    query = "{ auditLog { edges { node { action changes { field before after } } } } }"
+    log = json.dumps(await finance.ask(query))
     assert "hooks.example:8443" in log
     assert "noc@voice.example" in log
     assert "secret" not in log
@@ -306,19 +307,19 @@ async def test_events_resume_after_a_number_and_an_unknown_number_is_refused(
         await create(carrier.owner, title=title)
     await raise_all(carrier)
     for after in range(3):
-        async with listening(carrier.owner, after=after) as told:
-            rest = [(await next_event(told))["number"] for _ in range(3 - after)]
+        async with listening(carrier.owner, after=after) as stream:
+            rest = [(await next_event(stream))["number"] for _ in range(3 - after)]
             assert rest == [*range(after + 1, 4)]
-    async with listening(carrier.owner, after=4) as told:
-        message = await hear(told)
+    async with listening(carrier.owner, after=4) as stream:
+        message = await hear(stream)
     assert "BAD_AFTER" in json.dumps(message)
 
 
 # The whole course --------------------------------------------------------------------------------
 
 
-def end(customer: str, answered: bool) -> dict[str, Any]:
-    """A call that ended just now."""
+def end(customer: str, is_answered: bool) -> dict[str, Any]:
+    """A call that has just ended."""
     now = clock.now()
     setup_at = now - timedelta(seconds=30)
     event: dict[str, Any] = {
@@ -330,10 +331,10 @@ def end(customer: str, answered: bool) -> dict[str, Any]:
         "destination": "+15550100",
         "setup_at": setup_at.isoformat(),
         "end_at": now.isoformat(),
-        "sip_code": 200 if answered else 503,
+        "sip_code": 200 if is_answered else 503,
     }
     return event | (
-        {"answer_at": (setup_at + timedelta(seconds=5)).isoformat()} if answered else {}
+        {"answer_at": (setup_at + timedelta(seconds=5)).isoformat()} if is_answered else {}
     )
 
 
@@ -360,11 +361,11 @@ async def test_a_low_asr_and_its_recovery_are_each_pushed_mailed_and_posted_once
                 "CALLBOARD_WEBHOOK_NETWORKS": "127.0.0.1",
             }
             with Program.worker(environment) as worker:
-                async with listening(contact) as told:
+                async with listening(contact) as stream:
                     await a_test_arrives(carrier, id, mails, mail_to, hook)
-                    answered = [True, False, False, False, False]
-                    await post(ingest, *(end(reference, one) for one in answered))
-                    raised = await next_event(told)
+                    answers = [True, False, False, False, False]
+                    await post(ingest, *(end(reference, is_answered) for is_answered in answers))
+                    raised = await next_event(stream)
                     assert raised["rule"] == {"id": id, "title": SENSE["title"]}
                     assert (raised["number"], raised["kind"], raised["value"]) == (
                         1,
@@ -378,13 +379,17 @@ async def test_a_low_asr_and_its_recovery_are_each_pushed_mailed_and_posted_once
                     worker.kill()
                     await post(ingest, *(end(reference, True) for _ in range(20)))
                     worker.start()
-                    cleared = await next_event(told)
+                    cleared = await next_event(stream)
                     assert (cleared["number"], cleared["kind"]) == (2, "CLEARED")
                     letter = await mails.arrived(mail_to, count=3)
                     assert str(letter["Subject"]) == "Beendet: Few calls are answered"
                     await message_servers.until(lambda: len(hook.posted) >= 3)
-                    assert await is_silent(told, 12)  # a whole round later
-            assert [one.json["event"] for one in hook.posted] == ["TEST", "RAISED", "CLEARED"]
+                    assert await is_silent(stream, 12)  # a whole round later
+            assert [is_answered.json["event"] for is_answered in hook.posted] == [
+                "TEST",
+                "RAISED",
+                "CLEARED",
+            ]
     assert len(mails.to(mail_to)) == 3
     [alert] = (await contact.ask(ALERTS))["alerts"]["edges"]
     assert (alert["node"]["raisedAt"], alert["node"]["clearedAt"]) == (raised["at"], cleared["at"])
@@ -393,8 +398,8 @@ async def test_a_low_asr_and_its_recovery_are_each_pushed_mailed_and_posted_once
 def said_in(letter: EmailMessage) -> str:
     plain = letter.get_body(("plain",))
     assert plain is not None
-    said: str = plain.get_content()
-    return said
+    content: str = plain.get_content()
+    return content
 
 
 async def a_test_arrives(
@@ -405,8 +410,8 @@ async def a_test_arrives(
     hook: message_servers.TextServer,
 ) -> None:
     """A test really arrives, marked as one, and raises nothing."""
-    sent = await carrier.owner.do("testAlertRule", "AlertRuleTested", "sentTo { to }", id=id)
-    assert sent["sentTo"] == [{"to": to}, {"to": hook.url}]
+    sent_test = await carrier.owner.do("testAlertRule", "AlertRuleTested", "sentTo { to }", id=id)
+    assert sent_test["sentTo"] == [{"to": to}, {"to": hook.url}]
     letter = await mails.arrived(to, within=30)
     assert re.match(r"Test: ", str(letter["Subject"]))
     assert "Dies ist ein Test einer Alarmregel" in said_in(letter)

@@ -30,9 +30,9 @@ async def test_calls_become_rows_and_an_invoice_and_a_late_call_becomes_an_adjus
     switch = await carrier.key("INGEST")
     biller = await carrier.key("BILLING_READ", "BILLING_WRITE")
     hour = days_ago(2) + timedelta(hours=7)
-    made = [ended(reference, f"call-{n}", hour + timedelta(minutes=n), "0.10") for n in range(5)]
-    await post(switch, *made, ended(reference, "next-day", hour + timedelta(days=1), "2.00"))
-    for marked in await hours.marked_hours(100):  # what a worker does
+    calls = [ended(reference, f"call-{n}", hour + timedelta(minutes=n), "0.10") for n in range(5)]
+    await post(switch, *calls, ended(reference, "next-day", hour + timedelta(days=1), "2.00"))
+    for marked in await hours.marked_hours(100):  # as a worker does
         await hours.rebuild(*marked, clock.now())
 
     async def generate(day: datetime, key: str) -> dict[str, Any]:
@@ -47,11 +47,11 @@ async def test_calls_become_rows_and_an_invoice_and_a_late_call_becomes_an_adjus
 
     async def row(day: datetime) -> str:
         summary = (await biller.ask(ROWS, c=customer))["customer"]["summary"]
-        wanted = day.strftime("%Y-%m-%d")
+        date = day.strftime("%Y-%m-%d")
         [id] = [
             edge["node"]["id"]
             for edge in summary["edges"]
-            if edge["node"]["periodStart"].startswith(wanted)
+            if edge["node"]["periodStart"].startswith(date)
         ]
         return str(id)
 

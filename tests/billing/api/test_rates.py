@@ -25,7 +25,7 @@ async def test_a_rate_card_is_created_imported_and_assigned(carrier: Carrier) ->
     )
     assert added["version"] > card["version"]
     customer = await carrier.customer()
-    put = await carrier.owner.do(
+    assignment = await carrier.owner.do(
         "assignRateCard",
         "RateCardAssignment",
         "customerId validFrom",
@@ -33,8 +33,8 @@ async def test_a_rate_card_is_created_imported_and_assigned(carrier: Carrier) ->
         rateCardId=card["id"],
         validFrom="2026-11-01T00:00:00Z",
     )
-    assert put["customerId"] == customer
-    assert put["validFrom"] == "2026-11-01T00:00:00.000000Z"
+    assert assignment["customerId"] == customer
+    assert assignment["validFrom"] == "2026-11-01T00:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ async def test_a_rate_card_needs_a_unique_name_and_the_currency_of_its_customers
     card = await _card(carrier, name="A card", currency="USD")
     assert (await _card(carrier, name="A card"))["code"] == "NAME_TAKEN"
     assert (await _card(carrier, places=13))["code"] == "BAD_PLACES"
-    put = await carrier.owner.do(
+    assignment = await carrier.owner.do(
         "assignRateCard",
         "RateCardAssignment",
         "validFrom",
         customerId=await carrier.customer(),
         rateCardId=card["id"],
     )
-    assert (put["__typename"], put["code"]) == ("Conflict", "OTHER_CURRENCY")
+    assert (assignment["__typename"], assignment["code"]) == ("Conflict", "OTHER_CURRENCY")
 
 
 CARD = """query($id: ID!, $at: DateTime, $after: String) { rateCard(id: $id) { name version
@@ -91,14 +91,14 @@ async def test_the_revisions_of_a_card_and_its_rates_at_an_instant_can_be_read(
         input = {"rateCardId": card["id"], "rates": rates, "effectiveFrom": since}
         await owner.do("addRates", "RateCard", "version", **input)
     ended = {"rateCardId": card["id"], "rates": [], "endedPrefixes": ["44"]}
-    done = await owner.do(
+    rate_card = await owner.do(
         "addRates", "RateCard", "version", **ended, effectiveFrom="2026-11-03T00:00:00Z"
     )
-    assert done["version"] == 4
+    assert rate_card["version"] == 4
     read = (await owner.ask(CARD, id=card["id"]))["rateCard"]
     assert (read["name"], read["version"]) == ("Standard", 4)
     revisions = [edge["node"] for edge in read["revisions"]["edges"]]
-    assert [(one["number"], one["rates"]) for one in revisions] == [(4, 1), (3, 2)]
+    assert [(revision["number"], revision["rates"]) for revision in revisions] == [(4, 1), (3, 2)]
     assert await _rates(carrier, card["id"], None) == [("", "0.02", 3)]
     assert await _rates(carrier, card["id"], "2026-11-02T12:00:00Z") == [
         ("", "0.02", 3),
@@ -114,15 +114,15 @@ async def test_the_revisions_of_a_card_and_its_rates_at_an_instant_can_be_read(
 
 
 async def _rates(carrier: Carrier, card: str, at: str | None) -> list[tuple[str, str, int]]:
-    found, after = [], None
+    rates, after = [], None
     while True:
         answer = await carrier.owner.ask(CARD, id=card, at=at, after=after)
         page = answer["rateCard"]["rates"]
         for edge in page["edges"]:
             node = edge["node"]
-            found.append((node["prefix"], node["perMinute"]["amount"], node["revision"]))
+            rates.append((node["prefix"], node["perMinute"]["amount"], node["revision"]))
         if not page["pageInfo"]["hasNextPage"]:
-            return found
+            return rates
         after = page["pageInfo"]["endCursor"]
 
 
@@ -131,13 +131,15 @@ async def test_a_past_price_that_has_charged_calls_cannot_change(
 ) -> None:
     card = await _card(carrier)
     since = days_ago(10).isoformat()
-    given = {"rateCardId": card["id"], "rates": [RATE], "effectiveFrom": since}
-    assert (await carrier.owner.do("addRates", "RateCard", "id", **given))["id"] == card["id"]
-    put = {"customerId": customer, "rateCardId": card["id"], "validFrom": since}
-    await carrier.owner.do("assignRateCard", "RateCardAssignment", "validFrom", **put)
+    revision = {"rateCardId": card["id"], "rates": [RATE], "effectiveFrom": since}
+    assert (await carrier.owner.do("addRates", "RateCard", "id", **revision))["id"] == card["id"]
+    assignment = {"customerId": customer, "rateCardId": card["id"], "validFrom": since}
+    await carrier.owner.do("assignRateCard", "RateCardAssignment", "validFrom", **assignment)
     call = ended(reference, "a", SETUP, "0") | {"charge": None, "destination": "+441632960000"}
     await send(switch, call)
-    again = await carrier.owner.do("addRates", "RateCard", "id", **given)
+    again = await carrier.owner.do("addRates", "RateCard", "id", **revision)
     assert (again["__typename"], again["code"]) == ("Conflict", "EFFECTIVE_IN_PAST")
-    moved = await carrier.owner.do("assignRateCard", "RateCardAssignment", "validFrom", **put)
+    moved = await carrier.owner.do(
+        "assignRateCard", "RateCardAssignment", "validFrom", **assignment
+    )
     assert moved["code"] == "EFFECTIVE_IN_PAST"

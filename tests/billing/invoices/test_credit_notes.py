@@ -42,7 +42,7 @@ async def test_a_document_with_a_negative_total_is_a_credit_note_of_the_same_ser
     page = await invoice_queries.page(
         books.account_id, None, [invoices.Status.ISSUED], invoice_queries.START, 9
     )
-    assert [one.kind for one in page.invoices] == ["INVOICE", "CREDIT_NOTE"]
+    assert [invoice.kind for invoice in page.invoices] == ["INVOICE", "CREDIT_NOTE"]
 
 
 async def test_the_total_decides_whether_a_draft_becomes_a_credit_note_or_an_invoice(
@@ -80,9 +80,9 @@ async def test_a_customer_without_new_calls_gets_a_document_of_its_adjustments(
 
 async def test_an_empty_selection_without_changes_has_nothing_to_invoice(books: Books) -> None:
     for _ in range(2):
-        with pytest.raises(Refusal, match="No billed hour") as caught:
+        with pytest.raises(Refusal, match="No billed hour") as error:
             await books.generate(issue=False)
-        assert caught.value.code == "NOTHING_TO_INVOICE"
+        assert error.value.code == "NOTHING_TO_INVOICE"
         await books.call(at(2), "1")
         await books.generate(2, key="once")
 
@@ -93,9 +93,9 @@ async def test_the_expected_subtotal_without_rows_is_the_sum_of_the_adjustments(
     call = await books.call(at(2), "1")
     await books.generate(2)
     await books.correct(call, "1.5")
-    with pytest.raises(Refusal, match=r"now sum to 0\.5") as caught:
+    with pytest.raises(Refusal, match=r"now sum to 0\.5") as error:
         await books.generate(expected="0")
-    assert caught.value.code == "SUBTOTAL_CHANGED"
+    assert error.value.code == "SUBTOTAL_CHANGED"
     assert (await books.generate(expected="0.5")).total == Decimal("0.60")
 
 
@@ -106,9 +106,9 @@ async def test_concurrent_drafts_of_the_same_adjustments_bill_them_once(books: B
     drafts = [await books.generate(issue=False) for _ in range(2)]
     assert [draft.subtotal for draft in drafts] == [1, 1]
     await invoicing.issue_draft(books.account_id, drafts[0].id, key="a", now=NOW)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal) as error:
         await invoicing.issue_draft(books.account_id, drafts[1].id, key="b", now=NOW)
-    assert (caught.value.code, caught.value.field) == ("NOTHING_TO_INVOICE", "id")
+    assert (error.value.code, error.value.field) == ("NOTHING_TO_INVOICE", "id")
 
 
 async def test_a_draft_of_adjustments_takes_the_period_of_what_it_bills_when_issued(
@@ -129,10 +129,10 @@ async def test_clients_bill_only_adjustments_by_selecting_no_row(books: Books) -
     call = await books.call(at(2), "1")
     await books.generate(2)
     await books.correct(call, "0")
-    made = await generate(books, by=key(books, Scope.BILLING_WRITE))
-    assert made["total"] == {"amount": "-1.19", "currency": "EUR"}
+    invoice = await generate(books, by=key(books, Scope.BILLING_WRITE))
+    assert invoice["total"] == {"amount": "-1.19", "currency": "EUR"}
     again = await generate(books, by=key(books, Scope.BILLING_WRITE))
-    assert again == made
+    assert again == invoice
     node = (await ask(owner(books), FEED, first=9))["invoices"]["edges"][1]["node"]
     assert (node["kind"], node["subtotal"]) == ("CREDIT_NOTE", {"amount": "-1"})
 
@@ -155,11 +155,11 @@ async def test_the_database_refuses_an_invoice_with_a_negative_total(books: Book
 async def test_an_invoice_of_rows_and_adjustments_keeps_the_granularity_of_its_rows(
     books: Books,
 ) -> None:
-    """The heading of rows is theirs, whatever is adjusted with them."""
+    """The heading of rows does not depend on the adjustments beside them."""
     call = await books.call(at(2), "1")
     await books.generate(2)
     await books.correct(call, "2")
     await books.call(at(5), "1")
-    made = await books.generate(5)
-    assert made.granularity == periods.Granularity.DAILY
-    assert (made.period_start, made.period_end) == (at(5, 0), at(6, 0))
+    invoice = await books.generate(5)
+    assert invoice.granularity == periods.Granularity.DAILY
+    assert (invoice.period_start, invoice.period_end) == (at(5, 0), at(6, 0))

@@ -14,10 +14,10 @@ from models.billing import invoice_queries, invoicing, ledger
 from tests.support.billing.books import NOW, Books, at, open_books, open_customer, selection
 
 
-async def refused(answer: Awaitable[object]) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+async def refusal_of(answer: Awaitable[object]) -> Refusal:
+    with pytest.raises(Refusal) as error:
         await answer
-    return caught.value
+    return error.value
 
 
 async def test_an_invoice_has_a_line_per_day_and_its_totals_add_up(books: Books) -> None:
@@ -109,7 +109,7 @@ async def test_weekly_and_daily_rows_never_bill_an_hour_twice(books: Books) -> N
     await books.call(at(5), "1")
     first = await books.generate(5)
     weekly = selection(books.customer_id, [2], periods.Granularity.WEEKLY)
-    refusal = await refused(
+    refusal = await refusal_of(
         invoicing.generate(books.account_id, weekly, key="weekly", issue=True, now=NOW)
     )
     assert refusal.code == "HOURS_ALREADY_INVOICED"
@@ -123,27 +123,27 @@ async def test_a_billed_day_without_calls_is_pinned_so_that_late_calls_are_adjus
     await books.call(at(2, 9), "1")
     await books.generate(2, 3)
     await books.call(at(3, 9), "5")
-    assert (await refused(books.generate(3))).code == "HOURS_ALREADY_INVOICED"
+    assert (await refusal_of(books.generate(3))).code == "HOURS_ALREADY_INVOICED"
     await books.call(at(4, 9), "1")
     assert [line.amount for line in (await books.generate(4)).lines] == [Decimal(1), Decimal(5)]
 
 
 async def test_an_open_row_is_refused(books: Books) -> None:
     await books.call(at(20, 3), "1")
-    assert (await refused(books.generate(20))).code == "ROW_OPEN"
+    assert (await refusal_of(books.generate(20))).code == "ROW_OPEN"
     assert (await books.generate(20, now=at(21, 0))).subtotal == 1
 
 
 async def test_unrated_calls_are_refused_until_they_are_rated(books: Books) -> None:
     call = await books.call(at(2), None)
-    assert (await refused(books.generate(2))).code == "UNRATED_CALLS"
+    assert (await refusal_of(books.generate(2))).code == "UNRATED_CALLS"
     await books.correct(call, "0.5")
     assert (await books.generate(2)).subtotal == Decimal("0.5")
 
 
 async def test_a_subtotal_that_has_changed_is_refused(books: Books) -> None:
     await books.call(at(2), "1.10")
-    refusal = await refused(books.generate(2, expected="1"))
+    refusal = await refusal_of(books.generate(2, expected="1"))
     assert (refusal.code, refusal.field) == ("SUBTOTAL_CHANGED", "expectedSubtotal")
     assert "1.1" in refusal.message
     assert (await books.generate(2, expected="1.100")).number == "INV-000001"
@@ -151,22 +151,22 @@ async def test_a_subtotal_that_has_changed_is_refused(books: Books) -> None:
 
 async def test_a_refused_invoice_leaves_nothing_behind(books: Books) -> None:
     await books.call(at(2), "1")
-    await refused(books.generate(2, key="k", expected="7"))
+    await refusal_of(books.generate(2, key="k", expected="7"))
     for table in ("invoices", "invoice_hours", "invoice_series", "idempotency_keys"):
         assert await books.value(f"SELECT count(*) FROM {table}") == 0
     assert (await books.generate(2, key="k")).number == "INV-000001"
 
 
 async def test_selections_that_cannot_form_an_invoice_are_refused(books: Books) -> None:
-    assert (await refused(books.generate())).code == "NOTHING_TO_INVOICE"
-    assert (await refused(books.generate(2))).code == "NOTHING_TO_INVOICE"
-    assert (await refused(books.generate(2, customer_id=999))).code == "NOT_FOUND"
+    assert (await refusal_of(books.generate())).code == "NOTHING_TO_INVOICE"
+    assert (await refusal_of(books.generate(2))).code == "NOTHING_TO_INVOICE"
+    assert (await refusal_of(books.generate(2, customer_id=999))).code == "NOT_FOUND"
     years = [
         periods.period_containing(periods.Granularity.MONTHLY, at(1) - timedelta(days=30 * n))
         for n in range(1, 16)
     ]
     too_much = invoicing.Selection(books.customer_id, periods.Granularity.MONTHLY, years)
-    refusal = await refused(
+    refusal = await refusal_of(
         invoicing.generate(books.account_id, too_much, key="k", issue=True, now=NOW)
     )
     assert refusal.code == "TOO_MANY_ROWS"
@@ -176,23 +176,23 @@ async def test_a_draft_reserves_its_hours_without_a_number_until_it_is_issued(bo
     await books.call(at(2), "1")
     draft = await books.generate(2, issue=False)
     assert (draft.status, draft.number, draft.content_hash) == ("DRAFT", None, None)
-    assert (await refused(books.generate(2))).code == "HOURS_ALREADY_INVOICED"
+    assert (await refusal_of(books.generate(2))).code == "HOURS_ALREADY_INVOICED"
     await books.call(at(2), "2")
     issued = await invoicing.issue_draft(books.account_id, draft.id, key="i", now=NOW)
     assert (issued.id, issued.number, issued.subtotal) == (draft.id, "INV-000001", 3)
     assert await invoicing.issue_draft(books.account_id, draft.id, key="i", now=NOW) == issued
     again = invoicing.issue_draft(books.account_id, draft.id, key="other", now=NOW)
-    assert (await refused(again)).code == "NOT_A_DRAFT"
+    assert (await refusal_of(again)).code == "NOT_A_DRAFT"
 
 
 async def test_discarding_a_draft_releases_its_hours(books: Books) -> None:
     await books.call(at(2), "1")
     draft = await books.generate(2, issue=False, key="d")
     await invoicing.discard_draft(books.account_id, draft.id, now=NOW)
-    assert (await refused(books.generate(2, issue=False, key="d"))).code == "DRAFT_DISCARDED"
+    assert (await refusal_of(books.generate(2, issue=False, key="d"))).code == "DRAFT_DISCARDED"
     issued = await books.generate(2)
     assert issued.number == "INV-000001"
-    refusal = await refused(invoicing.discard_draft(books.account_id, issued.id, now=NOW))
+    refusal = await refusal_of(invoicing.discard_draft(books.account_id, issued.id, now=NOW))
     assert refusal.code == "NOT_A_DRAFT"
 
 
@@ -228,15 +228,15 @@ async def test_the_feed_returns_each_document_once_in_order_of_issue(books: Book
         await books.generate(
             day, customer_id=other if day % 3 == 0 else books.customer_id, issue=day != 5
         )
-    seen: list[str | None] = []
+    numbers: list[str | None] = []
     cursor = invoice_queries.START
     while True:
         page = await invoice_queries.page(books.account_id, None, list(invoices.Status), cursor, 2)
-        seen += [invoice.number for invoice in page.invoices]
+        numbers += [invoice.number for invoice in page.invoices]
         cursor = invoice_queries.Cursor.of(page.invoices[-1])
         if not page.has_next:
             break
-    assert seen == [*(f"INV-{n:06d}" for n in range(1, 7)), None]
+    assert numbers == [*(f"INV-{n:06d}" for n in range(1, 7)), None]
     issued = [invoices.Status.ISSUED]
     page = await invoice_queries.page(books.account_id, other, issued, invoice_queries.START, 10)
     assert [invoice.customer_id for invoice in page.invoices] == [other, other]

@@ -17,26 +17,26 @@ from models.billing import invoice_queries, invoicing
 from schema.engine import base
 from tests.support.billing.billing_queries import ask, contact, key, owner
 from tests.support.billing.books import NOW, Books, at, open_customer
-from tests.support.fact_streams import INVOICES, Followed, following
+from tests.support.fact_streams import INVOICES, FactStream, following
 
 ISSUE = """mutation ($id: ID!, $key: String!) {
   issueInvoice(input: {invoiceId: $id, idempotencyKey: $key}) {
     ... on Invoice { number } ... on Refusal { code } } }"""
 
 
-async def numbers(told: Followed, count: int) -> list[tuple[int, Any]]:
-    return [(one["number"], one["invoice"]["number"]) for one in await told.take(count)]
+async def numbers(stream: FactStream, count: int) -> list[tuple[int, Any]]:
+    return [(fact["number"], fact["invoice"]["number"]) for fact in await stream.take(count)]
 
 
 async def wake(books: Books, redis: Redis, customer_id: int | None = None) -> None:
     await fact_signals.publish(redis, books.account_id, customer_id, Kind.INVOICE_ISSUED, 1)
 
 
-async def kept(books: Books, customer_id: int | None = None) -> list[int | None]:
+async def stored_facts(books: Books, customer_id: int | None = None) -> list[int | None]:
     """The invoices of a stream, by their ids."""
-    found = await fact_log.read_after(books.account_id, customer_id, Kind.INVOICE_ISSUED, 0, 1_000)
-    assert [fact.number for fact in found] == list(range(1, len(found) + 1))
-    return [fact.subject_id for fact in found]
+    facts = await fact_log.read_after(books.account_id, customer_id, Kind.INVOICE_ISSUED, 0, 1_000)
+    assert [fact.number for fact in facts] == list(range(1, len(facts) + 1))
+    return [fact.subject_id for fact in facts]
 
 
 async def test_each_stream_numbers_the_invoices_that_are_issued(books: Books, redis: Redis) -> None:
@@ -64,36 +64,36 @@ async def test_an_invoice_issued_over_the_api_is_pushed_immediately(
 ) -> None:
     await books.call(at(2), "1")
     draft = await books.generate(2, issue=False)
-    async with following(owner(books), redis, INVOICES) as told:
+    async with following(owner(books), redis, INVOICES) as stream:
         id = base.encode_id("Invoice", books.account_id, draft.id)
-        assert await told.silent()
+        assert await stream.silent()
         await ask(owner(books), ISSUE, redis=redis, id=id, key="k")
-        first = await told.next(within=3)
+        first = await stream.next(within=3)
         assert (first["number"], first["invoice"]["id"]) == (1, id)
         assert first["at"] == "2026-11-20T12:30:00.000000Z"
         await ask(owner(books), ISSUE, redis=redis, id=id, key="k")
-        assert await told.silent()
+        assert await stream.silent()
 
 
 async def test_drafts_refusals_and_repeated_requests_create_no_facts(books: Books) -> None:
     for day in (2, 3, 4):
         await books.call(at(day), "1")
     draft = await books.generate(2, issue=False)
-    assert await kept(books) == []
+    assert await stored_facts(books) == []
     with pytest.raises(Refusal):
         await books.generate(3, expected="7")
-    made = await books.generate(3, key="once")
-    assert await books.generate(3, key="once") == made
+    invoice = await books.generate(3, key="once")
+    assert await books.generate(3, key="once") == invoice
     await invoicing.discard_draft(books.account_id, draft.id, now=NOW)
-    assert await kept(books) == [made.id]
-    assert await kept(books, books.customer_id) == [made.id]
+    assert await stored_facts(books) == [invoice.id]
+    assert await stored_facts(books, books.customer_id) == [invoice.id]
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_facts_of_concurrent_invoices_follow_their_order_of_issue(
     books: Books, redis: Redis, seed: int
 ) -> None:
-    """Some are refused at the last moment, some are cancelled wherever they are by then."""
+    """Some requests are refused at the last moment, some are canceled at any point."""
     chance = Random(seed)
     customers = [await open_customer(books, f"customer-{n}") for n in range(4)]
     for customer in customers:
@@ -109,7 +109,7 @@ async def test_facts_of_concurrent_invoices_follow_their_order_of_issue(
         await asyncio.wait([making])
         assert making.cancelled() or isinstance(making.exception(), Refusal | None)
 
-    async with following(owner(books), redis, INVOICES, after=0) as one:
+    async with following(owner(books), redis, INVOICES, after=0) as stream:
         await asyncio.gather(
             *(make(customer, day) for day in range(2, 8) for customer in customers)
         )
@@ -120,13 +120,13 @@ async def test_facts_of_concurrent_invoices_follow_their_order_of_issue(
         assert issued
         await wake(books, redis)
         expected = list(enumerate(issued, 1))
-        assert await numbers(one, len(issued)) == expected
-        assert await one.silent()
+        assert await numbers(stream, len(issued)) == expected
+        assert await stream.silent()
     async with following(owner(books), redis, INVOICES, after=0) as another:
         assert await numbers(another, len(issued)) == expected
     for customer in customers:
         mine = [invoice.id for invoice in page.invoices if invoice.customer_id == customer]
-        assert await kept(books, customer) == mine
+        assert await stored_facts(books, customer) == mine
 
 
 async def test_a_push_shows_the_current_state_of_an_invoice(books: Books, redis: Redis) -> None:
@@ -134,8 +134,8 @@ async def test_a_push_shows_the_current_state_of_an_invoice(books: Books, redis:
     await books.generate(2)
     await books.sql("UPDATE invoices SET status = 'PAID'")
     query = INVOICES.replace("id number", "status customer { reference } lines { calls }")
-    async with following(contact(books, books.customer_id), redis, query, after=0) as told:
-        assert (await told.next())["invoice"] == {
+    async with following(contact(books, books.customer_id), redis, query, after=0) as stream:
+        assert (await stream.next())["invoice"] == {
             "status": "PAID",
             "customer": {"reference": "first"},
             "lines": [{"calls": 1}],
@@ -144,10 +144,10 @@ async def test_a_push_shows_the_current_state_of_an_invoice(books: Books, redis:
 
 async def test_a_push_shows_the_current_state_of_the_customer(books: Books, redis: Redis) -> None:
     query = INVOICES.replace("id number", "customer { name }")
-    async with following(owner(books), redis, query) as told:
+    async with following(owner(books), redis, query) as stream:
         for day, name in ((2, "first"), (3, "renamed")):
             await books.sql("UPDATE customers SET name = $1", name)
             await books.call(at(day), "1")
             await books.generate(day)
             await wake(books, redis)
-            assert (await told.next())["invoice"]["customer"]["name"] == name
+            assert (await stream.next())["invoice"]["customer"]["name"] == name

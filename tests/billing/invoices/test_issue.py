@@ -17,9 +17,9 @@ ISSUE = """mutation ($i: IssueInvoiceInput!) { issueInvoice(input: $i) {
 
 
 async def refusal(books: Books, draft: invoices.Invoice, expected: str | None, key: str) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal) as error:
         await issue(books, draft, expected, key)
-    return caught.value
+    return error.value
 
 
 async def issue(
@@ -40,11 +40,11 @@ async def test_a_draft_that_has_changed_is_refused_and_shows_its_new_subtotal(
     await books.call(at(2), "1.19")
     draft = await books.generate(2, issue=False)
     await books.call(at(2), "4.76")
-    refused = await refusal(books, draft, "1.19", "k")
-    assert (refused.code, refused.field) == ("SUBTOTAL_CHANGED", "expectedSubtotal")
-    assert "5.95" in refused.message
-    shown = await invoice_queries.get(books.account_id, draft.id)
-    assert (shown.status, shown.subtotal) == ("DRAFT", Decimal("5.95"))
+    error = await refusal(books, draft, "1.19", "k")
+    assert (error.code, error.field) == ("SUBTOTAL_CHANGED", "expectedSubtotal")
+    assert "5.95" in error.message
+    invoice = await invoice_queries.get(books.account_id, draft.id)
+    assert (invoice.status, invoice.subtotal) == ("DRAFT", Decimal("5.95"))
     issued = await issue(books, draft, "5.950", "k")
     assert (issued.number, issued.subtotal) == ("INV-000001", Decimal("5.95"))
 
@@ -119,7 +119,9 @@ async def test_a_draft_that_is_issued_and_discarded_concurrently_ends_as_one_of_
             issue(books, draft, "1", f"i{day}"),
             return_exceptions=True,
         )
-        outcomes.add(tuple(getattr(one, "code", getattr(one, "status", one)) for one in answers))
+        outcomes.add(
+            tuple(getattr(answer, "code", getattr(answer, "status", answer)) for answer in answers)
+        )
     assert outcomes <= {
         ("DRAFT_DISCARDED", None, "DRAFT_DISCARDED"),
         ("ISSUED", "NOT_A_DRAFT", "ISSUED"),
@@ -129,20 +131,20 @@ async def test_a_draft_that_is_issued_and_discarded_concurrently_ends_as_one_of_
 async def test_clients_confirm_the_subtotal_they_have_seen(books: Books) -> None:
     await books.call(at(2), "1.19")
     draft = await books.generate(2, issue=False)
-    asked = {
+    request = {
         "invoiceId": base.encode_id("Invoice", books.account_id, draft.id),
         "idempotencyKey": "k",
         "expectedSubtotal": "1.19",
     }
     await books.call(at(2), "4.76")
-    refused = (await ask(owner(books), ISSUE, i=asked))["issueInvoice"]
-    assert refused == {
+    answer = (await ask(owner(books), ISSUE, i=request))["issueInvoice"]
+    assert answer == {
         "code": "SUBTOTAL_CHANGED",
         "message": "The subtotal of the draft is now 5.95. Read the draft again, then confirm this"
         " sum.",
         "field": "expectedSubtotal",
     }
-    issued = await ask(owner(books), ISSUE, i=asked | {"expectedSubtotal": "5.95"})
+    issued = await ask(owner(books), ISSUE, i=request | {"expectedSubtotal": "5.95"})
     assert issued["issueInvoice"] == {"number": "INV-000001", "subtotal": {"amount": "5.95"}}
 
 

@@ -55,10 +55,10 @@ async def test_a_paid_invoice_of_0_can_be_voided_and_adjusted(books: Books) -> N
 async def test_the_billing_feed_shows_an_invoice_of_0_as_paid(books: Books) -> None:
     await books.call(at(2), "0")
     rows = {"customerId": customer(books), "rowIds": [row(books, 2)], "issue": True}
-    made = await ask(owner(books), GENERATE, i=rows | {"idempotencyKey": "key"})
+    answer = await ask(owner(books), GENERATE, i=rows | {"idempotencyKey": "key"})
     [edge] = (await ask(owner(books), FEED, first=10))["invoices"]["edges"]
-    for shown in (made["generateInvoice"], edge["node"]):
-        assert (shown["status"], shown["number"]) == ("PAID", "INV-000001")
+    for invoice in (answer["generateInvoice"], edge["node"]):
+        assert (invoice["status"], invoice["number"]) == ("PAID", "INV-000001")
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ async def test_at_issue_the_database_allows_only_an_invoice_of_0_to_be_paid(
 async def test_the_migration_marks_earlier_invoices_of_0_as_paid(books: Books) -> None:
     for day, charge in ((2, "0"), (3, "0"), (4, "0"), (5, "1"), (6, "0")):
         await books.call(at(day), charge)
-    made = [await books.generate(day) for day in (2, 3, 4, 5)]
+    answer = [await books.generate(day) for day in (2, 3, 4, 5)]
     draft = await books.generate(6, issue=False)
-    await books.sql("UPDATE invoices SET status = 'ISSUED' WHERE id = $1", made[0].id)
-    await books.void(made[2].id)
+    await books.sql("UPDATE invoices SET status = 'ISSUED' WHERE id = $1", answer[0].id)
+    await books.void(answer[2].id)
     async with db.transaction() as conn:
         await conn.execute(_MIGRATION.read_text("utf-8"))
     page = await invoice_queries.page(
@@ -94,5 +94,5 @@ async def test_the_migration_marks_earlier_invoices_of_0_as_paid(books: Books) -
     )
     statuses = [str(invoice.status) for invoice in page.invoices]
     assert statuses == ["PAID", "PAID", "VOID", "ISSUED", "DRAFT"]
-    assert page.invoices[0].content_hash == made[0].content_hash
+    assert page.invoices[0].content_hash == answer[0].content_hash
     assert page.invoices[-1].id == draft.id

@@ -29,21 +29,21 @@ async def test_a_request_leaves_marked_hours_above_its_limit_to_the_worker(
     books: Books, redis: Redis
 ) -> None:
     await mark_three_days(books)
-    asked = {
+    request = {
         "customerId": customer(books),
         "rowIds": [row(books, day) for day in DAYS],
         "idempotencyKey": "k",
     }
-    refused = (await ask(owner(books), GENERATE, redis=redis, i=asked))["generateInvoice"]
-    assert (refused["__typename"], refused["code"]) == ("Conflict", "HOURS_PENDING")
-    assert refused["message"] == (
+    answer = (await ask(owner(books), GENERATE, redis=redis, i=request))["generateInvoice"]
+    assert (answer["__typename"], answer["code"]) == ("Conflict", "HOURS_PENDING")
+    assert answer["message"] == (
         "72 hours have records that are not summed up yet. Try again in a minute."
     )
     assert await books.value(REBUILT) == 0
     assert await wake.wait_for(redis, 1)
     await books.rebuild()  # what the worker does
-    made = (await ask(owner(books), GENERATE, redis=redis, i=asked))["generateInvoice"]
-    assert made["total"]["amount"] == "85.68"
+    invoice = (await ask(owner(books), GENERATE, redis=redis, i=request))["generateInvoice"]
+    assert invoice["total"]["amount"] == "85.68"
 
 
 async def test_a_selection_with_few_marked_hours_is_billed_during_a_backfill(books: Books) -> None:
@@ -58,9 +58,9 @@ async def test_a_draft_with_too_many_marked_hours_can_be_issued_later(books: Boo
         await books.call(at(day, 5), "1")
     draft = await books.generate(*DAYS, issue=False)
     await mark_three_days(books)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal) as error:
         await invoicing.issue_draft(books.account_id, draft.id, key="i", now=NOW)
-    assert (caught.value.code, caught.value.field) == ("HOURS_PENDING", "id")
+    assert (error.value.code, error.value.field) == ("HOURS_PENDING", "id")
     await books.rebuild()
     issued = await invoicing.issue_draft(books.account_id, draft.id, key="i", now=NOW)
     assert issued.subtotal == 75
@@ -98,8 +98,8 @@ async def test_a_request_that_waits_for_a_rebuild_of_its_customer_uses_one_conne
             hours.rebuild(books.account_id, books.customer_id, at(4, 0), NOW),
             books.generate(2, 3),
         )
-        opened = await outside.fetchval(
+        connections = await outside.fetchval(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = 'callboard'"
         )
-    assert opened == 2
+    assert connections == 2

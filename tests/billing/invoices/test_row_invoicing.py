@@ -44,8 +44,8 @@ async def rows(books: Books, granularity: Granularity) -> dict[datetime, Any]:
 
 async def row(books: Books, granularity: Granularity, day: int) -> dict[str, Any]:
     start = periods.period_containing(granularity, at(day)).start
-    found: dict[str, Any] = (await rows(books, granularity))[start]
-    return found
+    node: dict[str, Any] = (await rows(books, granularity))[start]
+    return node
 
 
 async def with_calls(books: Books, *days: int) -> None:
@@ -91,7 +91,7 @@ async def test_a_week_on_seven_invoices_is_fully_invoiced_and_shows_no_invoice(
     week = await row(books, Granularity.WEEKLY, 2)
     assert week["invoice"] is None
     assert week["invoicing"]["state"] == "FULLY"
-    days = [found["number"] for found in week["invoicing"]["invoices"]]
+    days = [invoice["number"] for invoice in week["invoicing"]["invoices"]]
     assert days == [f"INV-{number:06}" for number in (1, 3, 2, 4, 5, 6, 7)]
 
 
@@ -106,17 +106,17 @@ async def expected(books: Books, granularity: Granularity, start: datetime) -> d
     period = periods.period_containing(granularity, start)
     of = (books.account_id, books.customer_id)
     async with db.connection() as conn:
-        hours, held, ids = await conn.fetchrow(EXPECTED, *of, period.start, period.end)
+        hours, held_hours, ids = await conn.fetchrow(EXPECTED, *of, period.start, period.end)
         invoices = await conn.fetch(
             "SELECT number, status FROM invoices WHERE account_id = $1 AND id = ANY($2)"
             " ORDER BY period_start",
             books.account_id,
             ids,
         )
-    state = "NONE" if held == 0 else "FULLY" if held == hours else "PARTLY"
+    state = "NONE" if held_hours == 0 else "FULLY" if held_hours == hours else "PARTLY"
     return {
         "state": state,
-        "invoicedHours": held,
+        "invoicedHours": held_hours,
         "hours": hours,
         "invoices": [dict(invoice) for invoice in invoices],
     }
@@ -152,16 +152,16 @@ async def change(books: Books, chance: random.Random, drafts: list[int]) -> None
 async def test_each_row_shows_which_of_its_hours_are_invoiced(books: Books, seed: int) -> None:
     chance, drafts = random.Random(seed), list[int]()
     await with_calls(books, *range(1, 20))
-    seen = set()
+    statuses = set()
     for _ in range(25):
         with suppress(Refusal):
             await change(books, chance, drafts)
         for granularity in BILLABLE:
             for start, node in (await rows(books, granularity)).items():
-                wanted = await expected(books, granularity, start)
-                assert node["invoicing"] == wanted, (granularity, start)
-                only = len(wanted["invoices"]) == 1 and wanted["state"] == "FULLY"
-                shown = {"number": wanted["invoices"][0]["number"]} if only else None
-                assert node["invoice"] == shown, (granularity, start)
-                seen.add(wanted["state"])
-    assert seen == {"NONE", "PARTLY", "FULLY"}
+                expectation = await expected(books, granularity, start)
+                assert node["invoicing"] == expectation, (granularity, start)
+                only = len(expectation["invoices"]) == 1 and expectation["state"] == "FULLY"
+                invoice = {"number": expectation["invoices"][0]["number"]} if only else None
+                assert node["invoice"] == invoice, (granularity, start)
+                statuses.add(expectation["state"])
+    assert statuses == {"NONE", "PARTLY", "FULLY"}

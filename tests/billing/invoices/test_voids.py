@@ -60,7 +60,10 @@ async def test_the_adjustments_of_a_voided_invoice_are_billed_again(books: Books
     second = await books.generate(3)
     await books.void(second.id)
     proof = await prove(books)
-    assert [one.reason for one in proof.pending] == ["ADJUSTMENT_PENDING", "NOT_INVOICED"]
+    assert [difference.reason for difference in proof.pending] == [
+        "ADJUSTMENT_PENDING",
+        "NOT_INVOICED",
+    ]
     assert proof.differences == []
     third = await books.generate(3)
     assert [line.amount for line in third.lines] == [2, Decimal("0.25")]

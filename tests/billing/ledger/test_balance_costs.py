@@ -49,12 +49,12 @@ async def all_balances() -> None:
     await ledger.balances(ACCOUNT, range(1, CUSTOMERS + 1))
 
 
-def asked(redis: Redis) -> Callable[[], Awaitable[Any]]:
-    nobody = replace(reader.staff(ACCOUNT), id=None)  # of the staff, in particular
-    return lambda: reader.Asker(nobody, NOW, redis).ask(PAGE)
+def balance_query(redis: Redis) -> Callable[[], Awaitable[Any]]:
+    staff = replace(reader.staff(ACCOUNT), id=None)  # of the staff, in particular
+    return lambda: reader.Asker(staff, NOW, redis).ask(PAGE)
 
 
-def evaluated(redis: Redis) -> Callable[[], Awaitable[Any]]:
+def alert_evaluation(redis: Redis) -> Callable[[], Awaitable[Any]]:
     async def evaluate() -> None:
         await readings.read_all(redis, ACCOUNT, await alert_states.active_rules(ACCOUNT), NOW)
 
@@ -72,13 +72,13 @@ async def test_balances_read_as_many_buffers_after_36_months_as_after_1(redis: R
     works = {
         "one balance": one_balance,
         "all balances": all_balances,
-        "a page of customers": asked(redis),
-        "an alert round": evaluated(redis),
+        "a page of customers": balance_query(redis),
+        "an alert round": alert_evaluation(redis),
     }
-    found = []
+    buffers = []
     for months in (1, 36):
         await long_ledger.fill(months, CUSTOMERS)
-        found.append({name: await costs.buffers(work) for name, work in works.items()})
-    few, many = found
+        buffers.append({name: await costs.buffers(work) for name, work in works.items()})
+    few, many = buffers
     for name in works:
         assert many[name] <= 1.2 * few[name], (name, few, many)

@@ -16,10 +16,10 @@ from tests.support import outside_connection
 from tests.support.records import sample_records
 from tests.support.records.posting import Switch
 
-# SHARE lets the change look at what there is, and keeps one from being written.
+# SHARE lets the change read the table, and blocks inserts.
 MARKS = "LOCK TABLE hour_marks IN SHARE MODE"
 ASSIGNMENTS = "LOCK TABLE rate_card_assignments IN SHARE MODE"
-LEDGER = "LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE"  # the change alone looks at it
+LEDGER = "LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE"  # only the change reads it
 
 
 @pytest.fixture
@@ -35,8 +35,10 @@ def _owner(switch: Switch) -> callers.Caller:
 async def _to_dollars(switch: Switch, redis: Redis) -> str:
     """The code that it is refused with; "" where it is done."""
     try:
-        given = {"currency": "USD"}
-        await customers.update(_owner(switch), switch.customer_id, given, None, clock.now(), redis)
+        settings = {"currency": "USD"}
+        await customers.update(
+            _owner(switch), switch.customer_id, settings, None, clock.now(), redis
+        )
     except refusals.Refusal as refusal:
         return refusal.code
     return ""
@@ -71,44 +73,48 @@ async def test_a_correction_that_moves_a_call_to_a_customer_counts_as_its_first_
     assert (answer["corrected"], code) == (1, "CURRENCY_FIXED")
 
 
-@pytest.mark.parametrize("says", ["EUR", None])
+@pytest.mark.parametrize("currency", ["EUR", None])
 async def test_a_first_record_stored_during_a_currency_change_uses_the_new_currency(
-    switch: Switch, outside: Any, redis: Redis, says: str | None
+    switch: Switch, outside: Any, redis: Redis, currency: str | None
 ) -> None:
-    said = {"charge": "0.10", "currency": says} if says else {}
-    ending = switch.send(switch.end(**said))
+    changes = {"charge": "0.10", "currency": currency} if currency else {}
+    ending = switch.send(switch.end(**changes))
     code, answer = await outside_connection.held_up(
         outside, LEDGER, _to_dollars(switch, redis), ending
     )
     assert (code, await _now_in(switch)) == ("", "USD")
-    assert [one["code"] for one in answer["refused"]] == (["OTHER_CURRENCY"] if says else [])
-    assert answer["accepted"] == (0 if says else 1)
-    assert len(await sample_records.stored(switch.account_id)) == answer["accepted"]
+    assert [error["code"] for error in answer["refused"]] == (
+        ["OTHER_CURRENCY"] if currency else []
+    )
+    assert answer["accepted"] == (0 if currency else 1)
+    assert len(await sample_records.stored_records(switch.account_id)) == answer["accepted"]
 
 
 async def test_a_customer_can_be_renamed_while_its_records_are_being_stored(
     switch: Switch, outside: Any, redis: Redis
 ) -> None:
     """Of a busy customer some always are: neither waits for the other."""
-    done = []
+    results = []
 
     async def end() -> None:
         await switch.send(switch.end())
-        done.append("end")
+        results.append("end")
 
     async def rename() -> None:
-        given = {"name": "Acme Ltd"}
-        await customers.update(_owner(switch), switch.customer_id, given, None, clock.now(), redis)
-        done.append("rename")
+        settings = {"name": "Acme Ltd"}
+        await customers.update(
+            _owner(switch), switch.customer_id, settings, None, clock.now(), redis
+        )
+        results.append("rename")
 
     await outside_connection.held_up(outside, MARKS, end(), rename())
-    assert done == ["rename", "end"]
+    assert results == ["rename", "end"]
 
 
 async def test_assigning_a_rate_card_and_changing_the_currency_wait_for_each_other(
     switch: Switch, outside: Any, redis: Redis
 ) -> None:
-    """Whichever comes first, no customer is rated by a card in another currency."""
+    """In either order, no customer is rated by a card in another currency."""
     owner, now = _owner(switch), clock.now()
     card = await rate_cards.create(switch.account_id, name="Euros", currency="EUR", now=now)
 
@@ -119,10 +125,12 @@ async def test_assigning_a_rate_card_and_changing_the_currency_wait_for_each_oth
             return refusal.code
         return ""
 
-    found = await outside_connection.held_up(outside, LEDGER, _to_dollars(switch, redis), assign())
-    assert found == ["", "OTHER_CURRENCY"]
+    results = await outside_connection.held_up(
+        outside, LEDGER, _to_dollars(switch, redis), assign()
+    )
+    assert results == ["", "OTHER_CURRENCY"]
     await customers.update(owner, switch.customer_id, {"currency": "EUR"}, None, now, redis)
-    found = await outside_connection.held_up(
+    results = await outside_connection.held_up(
         outside, ASSIGNMENTS, assign(), _to_dollars(switch, redis)
     )
-    assert found == ["", "CURRENCY_FIXED"]
+    assert results == ["", "CURRENCY_FIXED"]

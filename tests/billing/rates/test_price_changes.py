@@ -42,9 +42,9 @@ async def invoice(switch: Switch, day: datetime, key: str) -> invoices.Invoice:
 
 
 async def refusal(work: Awaitable[Any]) -> str:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         await work
-    return refused.value.code
+    return error.value.code
 
 
 async def test_a_price_change_affects_neither_billed_calls_nor_late_ones_of_that_time(
@@ -97,11 +97,11 @@ async def test_a_record_keeps_the_rate_that_charged_it(switch: Switch) -> None:
         *(a_minute(switch, f"call-{n}", switch.now - n * hour) for n in (1, 3)),
         a_minute(switch, "switch", switch.now - hour, charge="0.5"),
     )
-    found = await sample_records.rows(
+    rows = await sample_records.rows(
         "SELECT rate_card_id, rate_revision, prefix, rate_per_minute, currency FROM call_records"
         " ORDER BY call_id"
     )
-    assert found == [
+    assert rows == [
         (card, later.revision, "1", Decimal("0.05"), "EUR"),
         (card, later.revision - 1, "1", Decimal("0.01"), "EUR"),
         (None, None, None, None, "EUR"),
@@ -237,13 +237,13 @@ async def test_a_waived_call_stays_waived_until_an_input_of_its_rating_changes(
     call = a_minute(switch, "a", switch.now - DAY)
     await switch.send(call)
     async with db.transaction():
-        found = await unrated_calls.lock_earliest(
+        calls = await unrated_calls.lock_earliest(
             switch.account_id, unrated_calls.Filter(switch.customer_id), 2
         )
-        waived = [(one, rating.WAIVED) for one in found]
+        waived = [(unrated, rating.WAIVED) for unrated in calls]
         await unrated_calls.store_rates(switch.account_id, switch.customer_id, waived, switch.now)
     await switch.send(call | {"correction": True, "sip_code": 486})
-    kept = "SELECT rated_by, charge FROM call_records"
-    assert await sample_records.rows(kept) == [("WAIVED", 0)]
+    query = "SELECT rated_by, charge FROM call_records"
+    assert await sample_records.rows(query) == [("WAIVED", 0)]
     await switch.send(call | {"correction": True, "destination": "+15550199"})
-    assert await sample_records.rows(kept) == [(None, None)]
+    assert await sample_records.rows(query) == [(None, None)]

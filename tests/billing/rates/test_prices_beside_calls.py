@@ -17,15 +17,15 @@ async def test_calls_are_stored_while_a_rate_card_is_imported(switch: Switch) ->
     account, now = switch.account_id, switch.now
     card = await rate_cards.create(account, name="A", currency="EUR", now=now)
     await rate_cards.assign(account, switch.customer_id, card, now - timedelta(days=1), now)
-    begun = asyncio.Event()
+    start = asyncio.Event()
 
     async def change() -> None:
         for _ in range(REVISIONS):
             await rate_cards.add_rates(account, card, RATES, effective_from=now, now=now)
-            begun.set()
+            start.set()
 
     changes = asyncio.create_task(change())
-    await begun.wait()
+    await start.wait()
     calls = [switch.end(f"call-{n}") for n in range(100)]
     assert (await switch.send(*calls))["accepted"] == len(calls)
     stored_meanwhile = not changes.done()

@@ -39,8 +39,8 @@ class Prices:
         async def numbers() -> set[str]:
             return {number}
 
-        found = await cache.in_force(self.account_id, [self.customer], numbers, sample_records.NOW)
-        card = found.at(self.customer.id, sample_records.NOW)
+        cards = await cache.in_force(self.account_id, [self.customer], numbers, sample_records.NOW)
+        card = cards.at(self.customer.id, sample_records.NOW)
         match = None if card is None else card.match(number, sample_records.NOW)
         return None if match is None else match.rate.per_minute
 
@@ -67,8 +67,8 @@ async def small(database: str) -> AsyncIterator[rate_cache.RateCache]:
 
 
 @asynccontextmanager
-async def held(database_table: str) -> AsyncIterator[None]:
-    """Nobody reads the table meanwhile."""
+async def lock_table(database_table: str) -> AsyncIterator[None]:
+    """Blocks reads of the table."""
     async with db.transaction() as conn:
         await conn.execute(f"LOCK TABLE {database_table} IN ACCESS EXCLUSIVE MODE")
         yield
@@ -78,7 +78,7 @@ async def test_a_cached_rate_card_is_not_read_again(prices: Prices) -> None:
     cache = rate_cache.RateCache()
     await prices.set("1")
     assert await prices.read(cache) == Decimal("0.01")
-    async with held("rates"):
+    async with lock_table("rates"):
         assert await outside(prices, cache) == Decimal("0.01")
 
 
@@ -106,7 +106,7 @@ async def test_a_large_card_is_queried_per_number_until_it_is_cached(
     assert await prices.read(small) == Decimal("0.01")
     assert small.is_reading
     await small.wait_until_idle()
-    async with held("rates"):
+    async with lock_table("rates"):
         assert await outside(prices, small) == Decimal("0.01")
 
 
@@ -128,17 +128,17 @@ async def test_only_the_rows_of_new_revisions_are_read(
 async def test_concurrent_batches_read_a_rate_card_once(prices: Prices) -> None:
     cache = rate_cache.RateCache()
     await prices.set(*(str(n) for n in range(10, 99)))
-    found = await asyncio.gather(*(prices.read(cache) for _ in range(20)))
-    assert (set(found), cache.rows_read) == ({Decimal("0.01")}, 89)
+    readings = await asyncio.gather(*(prices.read(cache) for _ in range(20)))
+    assert (set(readings), cache.rows_read) == ({Decimal("0.01")}, 89)
 
 
 async def test_the_least_recently_used_card_is_evicted(database: str) -> None:
     cache = rate_cache.RateCache(max_bytes=4_000)  # two cards
     first, second, third = [await a_customer(name) for name in "ABC"]
-    for one in (first, second, third):
-        await one.set(*(str(n) for n in range(10, 60)))
-    for one in (first, second, first, third):
-        await one.read(cache)
+    for card in (first, second, third):
+        await card.set(*(str(n) for n in range(10, 60)))
+    for card in (first, second, first, third):
+        await card.read(cache)
         assert cache.size <= 4_000
     read = cache.rows_read
     await first.read(cache)

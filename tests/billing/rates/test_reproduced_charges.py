@@ -154,9 +154,9 @@ class Walk:
             self.refused[refusal.code] += 1
 
     async def call(self) -> None:
-        said = self.switch.end(f"call-{len(self.said)}") | self.basis()
-        self.said.append(said)
-        await self.switch.send(said)
+        event = self.switch.end(f"call-{len(self.said)}") | self.basis()
+        self.said.append(event)
+        await self.switch.send(event)
 
     def basis(self) -> dict[str, Any]:
         setup = self.instant()
@@ -189,8 +189,8 @@ class Walk:
             self.switch.account_id, callers.Kind.STAFF, 1, role=callers.Role.OWNER
         )
         for customer_id in self.customers.values():
-            wanted = unrated_calls.Filter(customer_id)
-            await resolve.rate(owner, wanted, self.switch.now)
+            selection = unrated_calls.Filter(customer_id)
+            await resolve.rate(owner, selection, self.switch.now)
 
     async def step(self) -> None:
         works = (self.change, self.call, self.call, self.call, self.correct, self.correct)

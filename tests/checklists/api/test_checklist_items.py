@@ -57,8 +57,8 @@ async def test_the_items_of_a_new_account_close_as_it_is_set_up(
         "ENABLE_TWO_FACTOR",
     ]
     topic = topics.facts(carrier.account_id, None, Kind.CHECKLIST_CHANGED)
-    async with following(carrier.owner, CHANGES) as told:
-        telling = asyncio.create_task(next_of(told))
+    async with following(carrier.owner, CHANGES) as stream:
+        telling = asyncio.create_task(next_of(stream))
         await listened_to(api_redis, topic)
         await carrier.owner.do(
             "createCarrier", "Carrier", "id", name="A", reference="a", currency="EUR"
@@ -66,34 +66,34 @@ async def test_the_items_of_a_new_account_close_as_it_is_set_up(
         async with asyncio.timeout(30):
             assert await telling == {"customerId": None, "outstanding": 5}
         customer = await carrier.customer()
-        assert await next_of(told) == {"customerId": None, "outstanding": 4}
-        assert await next_of(told) == {"customerId": customer, "outstanding": 2}
+        assert await next_of(stream) == {"customerId": None, "outstanding": 4}
+        assert await next_of(stream) == {"customerId": customer, "outstanding": 2}
     assert codes(await of_account(carrier.owner))[2:] == ["SET_NUMBER_RANGE", "ENABLE_TWO_FACTOR"]
 
 
 async def test_records_that_wait_for_staff_open_an_item_and_close_it(carrier: Carrier) -> None:
     account, now = carrier.account_id, clock.now()
-    refused = quarantine_store.RefusedRecord(b"{}", refusals.Refusal("UNKNOWN_CUSTOMER", "Who?"))
-    await quarantine_store.add(account, [refused], now)
+    record = quarantine_store.RefusedRecord(b"{}", refusals.Refusal("UNKNOWN_CUSTOMER", "Who?"))
+    await quarantine_store.add(account, [record], now)
     await execute(
         "INSERT INTO record_revisions VALUES ($1, 'edge-1', 'a', 0, 'x', 1, 'HELD', '{}', $2)",
         account,
         now,
     )
-    shown = await of_account(carrier.owner)
-    assert codes(shown)[-2:] == ["QUARANTINED_RECORDS", "HELD_RECORDS"]
+    checklist = await of_account(carrier.owner)
+    assert codes(checklist)[-2:] == ["QUARANTINED_RECORDS", "HELD_RECORDS"]
     await execute("UPDATE quarantine SET state = 'DISCARDED' WHERE account_id = $1", account)
     await execute("UPDATE record_revisions SET state = 'DISCARDED' WHERE account_id = $1", account)
     assert not {"QUARANTINED_RECORDS", "HELD_RECORDS"} & set(codes(await of_account(carrier.owner)))
 
 
 async def said_to(key: Caller) -> dict[str, str]:
-    """How many of the account's staff have each verification open, as a program is told."""
+    """The number of the account's staff with each verification open, as a program sees it."""
     query = OF_ACCOUNT.replace("Staff", "ApiKey")
-    shown = (await key.ask(query))["viewer"]["account"]["checklist"]["items"]
-    said = {item["code"]: item["detail"] for item in shown if item["code"].startswith("VERIFY")}
-    assert all(text.endswith(" of the account's staff.") for text in said.values())
-    return {code: text.split()[3] for code, text in said.items()}
+    items = (await key.ask(query))["viewer"]["account"]["checklist"]["items"]
+    details = {item["code"]: item["detail"] for item in items if item["code"].startswith("VERIFY")}
+    assert all(text.endswith(" of the account's staff.") for text in details.values())
+    return {code: text.split()[3] for code, text in details.items()}
 
 
 async def test_staff_see_their_own_verifications_and_programs_see_how_many_are_missing(
@@ -109,8 +109,8 @@ async def test_staff_see_their_own_verifications_and_programs_see_how_many_are_m
     id = base.encode_id("Staff", carrier.account_id, other.id)
     await carrier.owner.do("disableStaff", "Staff", "id", staffId=id)
     assert await said_to(key) == {"VERIFY_MOBILE": "1"}
-    told = (await facts.read_after(carrier.account_id, None, Kind.CHECKLIST_CHANGED, 0, 100))[-1]
-    assert told.detail["open"].get("VERIFY_MOBILE") == 1
+    fact = (await facts.read_after(carrier.account_id, None, Kind.CHECKLIST_CHANGED, 0, 100))[-1]
+    assert fact.detail["open"].get("VERIFY_MOBILE") == 1
 
 
 async def test_an_owner_sees_its_own_second_factor_and_others_how_many_owners_lack_it(
@@ -122,7 +122,9 @@ async def test_an_owner_sees_its_own_second_factor_and_others_how_many_owners_la
     assert "ENABLE_TWO_FACTOR" not in codes(await of_account(carrier.owner))
     assert "ENABLE_TWO_FACTOR" in codes(await of_account(other))
     [item] = [
-        one for one in (await of_account(support))["items"] if one["code"] == "ENABLE_TWO_FACTOR"
+        entry
+        for entry in (await of_account(support))["items"]
+        if entry["code"] == "ENABLE_TWO_FACTOR"
     ]
     assert item["detail"] == "Still open for 1 of the account's owners."
 
@@ -206,8 +208,8 @@ async def test_a_caller_that_cannot_see_invoices_does_not_see_an_overdue_payment
     since = clock.now() - timedelta(days=60)
     await put_issued(carrier.account_id, number(customer), 5, since)
     for scope, is_told in [("BILLING_READ", True), ("LIVE_READ", False)]:
-        shown = await of_customer(await carrier.key(scope), customer)
-        assert ("PAYMENT_OVERDUE" in codes(shown)) is is_told
+        checklist = await of_customer(await carrier.key(scope), customer)
+        assert ("PAYMENT_OVERDUE" in codes(checklist)) is is_told
 
 
 @pytest.mark.parametrize("status", ["PAID", "VOID"])
@@ -276,24 +278,24 @@ async def test_no_payment_is_overdue_once_the_customer_owes_nothing(carrier: Car
     assert "PAYMENT_OVERDUE" not in codes(await of_customer(carrier.owner, customer))
     assert of[1] in await checklist_state.changed_checklists(of[0], clock.now())
     await checklist_state.settle(of[0], [of[1]], clock.now())
-    told = await facts.read_after(*of, Kind.CHECKLIST_CHANGED, 0, 100)
-    assert ["PAYMENT_OVERDUE" in fact.detail["open"] for fact in told[-2:]] == [True, False]
+    events = await facts.read_after(*of, Kind.CHECKLIST_CHANGED, 0, 100)
+    assert ["PAYMENT_OVERDUE" in fact.detail["open"] for fact in events[-2:]] == [True, False]
 
 
 async def test_snoozing_hides_an_item_from_one_person_until_it_ends(carrier: Carrier) -> None:
     customer = await carrier.customer()
-    one, another = await carrier.contact(customer), await carrier.contact(customer)
-    shown = await snooze(one, "VERIFY_MOBILE")
-    assert codes(shown) == ["VERIFY_EMAIL"]
-    assert (shown["outstanding"], codes(shown, "snoozed")) == (1, ["VERIFY_MOBILE"])
-    assert codes(await of_customer(one, customer), "snoozed") == ["VERIFY_MOBILE"]
+    first, another = await carrier.contact(customer), await carrier.contact(customer)
+    checklist = await snooze(first, "VERIFY_MOBILE")
+    assert codes(checklist) == ["VERIFY_EMAIL"]
+    assert (checklist["outstanding"], codes(checklist, "snoozed")) == (1, ["VERIFY_MOBILE"])
+    assert codes(await of_customer(first, customer), "snoozed") == ["VERIFY_MOBILE"]
     for caller in (another, carrier.owner):
         assert "VERIFY_MOBILE" in codes(await of_customer(caller, customer))
     account = carrier.account_id
     await execute("UPDATE checklist_snoozes SET until = now() WHERE account_id = $1", account)
-    assert "VERIFY_MOBILE" in codes(await of_customer(one, customer))
-    await snooze(one, "VERIFY_MOBILE")
-    again = await one.do("unsnoozeChecklistItem", "Checklist", ITEMS, code="VERIFY_MOBILE")
+    assert "VERIFY_MOBILE" in codes(await of_customer(first, customer))
+    await snooze(first, "VERIFY_MOBILE")
+    again = await first.do("unsnoozeChecklistItem", "Checklist", ITEMS, code="VERIFY_MOBILE")
     assert (again["outstanding"], again["snoozed"]) == (2, [])
 
 
@@ -323,10 +325,10 @@ async def test_only_permitted_callers_snooze_an_item(carrier: Carrier) -> None:
         (carrier.owner, "VERIFY_EMAIL", {}, 1, "NOT_SNOOZABLE"),
         (key, "SET_UP_CARRIER", {}, 1, "FORBIDDEN"),
     ]:
-        refused = await snooze(caller, code, days, **of)
-        assert refused.get("code") == refusal, (code, refused)
-    shown = await snooze(carrier.owner, "VERIFY_MOBILE", customerId=mine)
-    assert codes(shown, "snoozed") == ["VERIFY_MOBILE"]
+        answer = await snooze(caller, code, days, **of)
+        assert answer.get("code") == refusal, (code, answer)
+    checklist = await snooze(carrier.owner, "VERIFY_MOBILE", customerId=mine)
+    assert codes(checklist, "snoozed") == ["VERIFY_MOBILE"]
 
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -382,7 +384,7 @@ async def _put_hour(conn: Any, ago: int, unrated: int, now: datetime) -> None:
 
 
 async def _put_contact(conn: Any, login: int, verified: tuple[bool, bool], now: datetime) -> None:
-    email, mobile = (now if one else None for one in verified)
+    email, mobile = (now if is_verified else None for is_verified in verified)
     await conn.execute(
         "INSERT INTO contacts (account_id, customer_id, login_id, name, email, email_verified_at,"
         " mobile_verified_at, created_at) VALUES ($1, 1, $2, 'P', 'p@x.example', $3, $4, $5)",
@@ -421,14 +423,14 @@ async def test_the_checklist_query_counts_the_same_as_python(
             for place, verified in enumerate(people):
                 await _put_contact(conn, place, verified, now)
             facts = await checklist_state.customer_facts(ACCOUNT, [1, 2], now)
-            found, other = facts[1], facts[2]
-            assert found.overdue == (balance < 0) * sum(
+            customer, other = facts[1], facts[2]
+            assert customer.overdue == (balance < 0) * sum(
                 kind == "INVOICE" and status == "ISSUED" and total > 0 and days >= payment_days
                 for kind, status, days, total in invoices
             )
-            assert found.unrated_calls == sum(unrated)
-            assert found.unverified_emails == sum(not email for email, _ in people)
-            assert found.unverified_mobiles == sum(not mobile for _, mobile in people)
+            assert customer.unrated_calls == sum(unrated)
+            assert customer.unverified_emails == sum(not email for email, _ in people)
+            assert customer.unverified_mobiles == sum(not mobile for _, mobile in people)
             nothing = conditions.CustomerFacts(
                 unverified_emails=0,
                 unverified_mobiles=0,
@@ -450,11 +452,11 @@ async def test_each_checklist_change_is_published_once_and_numbered_without_a_ga
         async with db.transaction() as conn:
             await _put(conn, 14, now)
             for expected, numbers in (([0, 1, 2], [1, 2, 3]), ([1], [1, 2, 3, 4])):
-                changed = await checklist_state.changed_checklists(ACCOUNT, now)
-                assert changed == expected
-                assert sorted(await checklist_state.settle(ACCOUNT, changed, now)) == expected
+                changes = await checklist_state.changed_checklists(ACCOUNT, now)
+                assert changes == expected
+                assert sorted(await checklist_state.settle(ACCOUNT, changes, now)) == expected
                 assert await checklist_state.changed_checklists(ACCOUNT, now) == []
-                told = await facts.read_after(ACCOUNT, None, Kind.CHECKLIST_CHANGED, 0, 10)
-                assert [fact.number for fact in told] == numbers
+                events = await facts.read_after(ACCOUNT, None, Kind.CHECKLIST_CHANGED, 0, 10)
+                assert [fact.number for fact in events] == numbers
                 await _put_contact(conn, len(numbers), (False, True), now)
             raise Undone

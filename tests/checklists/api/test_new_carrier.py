@@ -36,7 +36,7 @@ CHANGES = "subscription { checklistChanged { customerId outstanding } }"
 
 
 @dataclass(frozen=True)
-class Sent:
+class Outbox:
     """Where letters and texts arrive."""
 
     mail: message_servers.MailServer
@@ -44,7 +44,7 @@ class Sent:
 
 
 @pytest.fixture
-async def sent(api: Program) -> AsyncIterator[Sent]:
+async def outbox(api: Program) -> AsyncIterator[Outbox]:
     async with message_servers.mail_server() as mail:
         with message_servers.text_server() as texts:
             environment = {
@@ -55,12 +55,12 @@ async def sent(api: Program) -> AsyncIterator[Sent]:
                 "CALLBOARD_SMS_URL": texts.url,
             }
             with Program.worker(environment):
-                yield Sent(mail, texts)
+                yield Outbox(mail, texts)
 
 
 def _account(api: Program) -> None:
     command = ["account", "create", "New Voice", "--email", EMAIL, "--json"]
-    made = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "server.cli", *command],
         env=os.environ | api.environment | {"CALLBOARD_PASSWORD": PASSWORD},
         cwd=ROOT,
@@ -68,28 +68,28 @@ def _account(api: Program) -> None:
         text=True,
         check=True,
     )
-    assert set(json.loads(made.stdout)) == {"accountId", "staffId"}
+    assert set(json.loads(process.stdout)) == {"accountId", "staffId"}
 
 
-class Told:
-    """Who hears of every change of a checklist."""
+class ChecklistStream:
+    """A subscriber to every change of a checklist."""
 
     def __init__(self, socket: Any, asks: Caller, query: str, path: tuple[str, ...]) -> None:
         self.socket, self.asks, self.query, self.path = socket, asks, query, path
         self.left: set[str] = set()
 
     async def codes(self) -> set[str]:
-        found: Any = (await self.asks.ask(self.query))["viewer"]
+        checklist: Any = (await self.asks.ask(self.query))["viewer"]
         for name in self.path:
-            found = found[name]
-        return {item["code"] for item in found["checklist"]["items"]}
+            checklist = checklist[name]
+        return {item["code"] for item in checklist["checklist"]["items"]}
 
     async def without(self, code: str) -> None:
-        """A push comes, and by then the item is gone, no other with it."""
+        """Waits for a push; by then the item is closed, and no other."""
         async with asyncio.timeout(30):
             while True:
-                told = await hear(self.socket)
-                assert told["type"] == "next", told
+                message = await hear(self.socket)
+                assert message["type"] == "next", message
                 if code not in (codes := await self.codes()):
                     break
         assert codes == self.left - {code}
@@ -97,37 +97,37 @@ class Told:
 
 
 @asynccontextmanager
-async def _told(url: str, asks: Caller, query: str, *path: str) -> AsyncIterator[Told]:
+async def _told(url: str, asks: Caller, query: str, *path: str) -> AsyncIterator[ChecklistStream]:
     async with signed_in(url, asks.token) as socket:
         await say(socket, subscribe("1", CHANGES))
-        told = Told(socket, asks, query, path)
-        told.left = await told.codes()
-        yield told
+        stream = ChecklistStream(socket, asks, query, path)
+        stream.left = await stream.codes()
+        yield stream
 
 
 async def _second_factor(caller: Caller) -> list[str]:
     setup = await caller.do("enableTwoFactor", "TwoFactorSetup", "secret", password=PASSWORD)
     code = pyotp.TOTP(setup["secret"]).at(clock.now())
-    made = await caller.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
-    codes: list[str] = made["codes"]
+    recovery_codes = await caller.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
+    codes: list[str] = recovery_codes["codes"]
     return codes
 
 
 async def test_staff_resolve_the_checklist_of_a_new_account_and_a_contact_its_own(
-    api: Program, sent: Sent
+    api: Program, outbox: Outbox
 ) -> None:
     _account(api)
     owner = await sign_in(api.url, EMAIL)
-    customer = await _owner_puts_right(api, owner, sent)
-    person = await _contact_settles_in(api, owner, customer, sent)
+    customer = await _owner_puts_right(api, owner, outbox)
+    person = await _contact_settles_in(api, owner, customer, outbox)
     await _is_told_in_german_at_lord_howe(person)
     await _picks_a_username(owner, person, customer)
     await _logs_out_everywhere(api, person)
 
 
-async def _owner_puts_right(api: Program, owner: Caller, sent: Sent) -> str:
-    async with _told(api.url, owner, OF_ACCOUNT, "account") as told:
-        assert told.left == {
+async def _owner_puts_right(api: Program, owner: Caller, outbox: Outbox) -> str:
+    async with _told(api.url, owner, OF_ACCOUNT, "account") as stream:
+        assert stream.left == {
             "VERIFY_EMAIL",
             "VERIFY_MOBILE",
             "CREATE_CUSTOMER",
@@ -136,50 +136,50 @@ async def _owner_puts_right(api: Program, owner: Caller, sent: Sent) -> str:
             "ENABLE_TWO_FACTOR",
         }
         await owner.ask("mutation { requestEmailVerification { __typename } }")
-        token = message_servers.token_in(await sent.mail.arrived(EMAIL))
+        token = message_servers.token_in(await outbox.mail.arrived(EMAIL))
         await Caller(api.url).do("verifyEmail", "Verified", "at", token=token)
-        await told.without("VERIFY_EMAIL")
+        await stream.without("VERIFY_EMAIL")
         await owner.do("updateProfile", "Profile", "__typename", mobile=OWNERS_MOBILE)
-        await _verify_mobile(owner, OWNERS_MOBILE, sent)
-        await told.without("VERIFY_MOBILE")
+        await _verify_mobile(owner, OWNERS_MOBILE, outbox)
+        await stream.without("VERIFY_MOBILE")
         first = {"name": "First", "reference": "first", "currency": "EUR"}
-        made = await owner.do("createCustomer", "Customer", "id", **first)
-        await told.without("CREATE_CUSTOMER")
+        customer = await owner.do("createCustomer", "Customer", "id", **first)
+        await stream.without("CREATE_CUSTOMER")
         carrier = {"name": "A", "reference": "carrier-a", "currency": "EUR"}
         await owner.do("createCarrier", "Carrier", "id", **carrier)
-        await told.without("SET_UP_CARRIER")
+        await stream.without("SET_UP_CARRIER")
         numbers = {"start": 1_000, "end": 99_999, "blockSize": 1_000}
         await owner.do("setNumberRange", "NumberRange", "start", **numbers)
-        await told.without("SET_NUMBER_RANGE")
+        await stream.without("SET_NUMBER_RANGE")
         await _second_factor(owner)
-        await told.without("ENABLE_TWO_FACTOR")
-        assert told.left == set()
-    id: str = made["id"]
+        await stream.without("ENABLE_TWO_FACTOR")
+        assert stream.left == set()
+    id: str = customer["id"]
     return id
 
 
-async def _verify_mobile(who: Caller, mobile: str, sent: Sent) -> None:
+async def _verify_mobile(who: Caller, mobile: str, outbox: Outbox) -> None:
     await who.ask("mutation { requestMobileVerification { __typename } }")
-    code = await sent.texts.code(mobile)
+    code = await outbox.texts.code(mobile)
     await who.do("verifyMobile", "Verified", "address", code=code)
 
 
-async def _contact_settles_in(api: Program, owner: Caller, customer: str, sent: Sent) -> Caller:
+async def _contact_settles_in(api: Program, owner: Caller, customer: str, outbox: Outbox) -> Caller:
     """From the invitation to the second sign-in."""
     invited = {"customerId": customer, "name": "A person", "email": PERSON, "mobile": MOBILE}
     await owner.do("createContact", "Contact", "id", **invited)
-    token = message_servers.token_in(await sent.mail.arrived(PERSON))
+    token = message_servers.token_in(await outbox.mail.arrived(PERSON))
     accepted = {"token": token, "password": PASSWORD}
     await Caller(api.url).do("acceptInvitation", "PasswordChanged", "at", **accepted)
     person = await sign_in(api.url, PERSON)
-    async with _told(api.url, person, OF_CONTACT, "customer") as told:
-        assert told.left == {"VERIFY_MOBILE"}  # the invitation proved the mail
-        await _verify_mobile(person, MOBILE, sent)
-        await told.without("VERIFY_MOBILE")
+    async with _told(api.url, person, OF_CONTACT, "customer") as stream:
+        assert stream.left == {"VERIFY_MOBILE"}  # the invitation proved the mail
+        await _verify_mobile(person, MOBILE, outbox)
+        await stream.without("VERIFY_MOBILE")
     recovery = await _second_factor(person)
     login = {"email": PERSON, "password": PASSWORD}
-    refused = await Caller(api.url).do("login", "Session", "token", **login)
-    assert refused["code"] == "OTP_REQUIRED"
+    answer = await Caller(api.url).do("login", "Session", "token", **login)
+    assert answer["code"] == "OTP_REQUIRED"
     again = await Caller(api.url).do("login", "Session", "token", **login, otp=recovery[0])
     used = await Caller(api.url).do("login", "Session", "token", **login, otp=recovery[0])
     assert used["code"] == "WRONG_OTP"
@@ -190,30 +190,30 @@ async def _is_told_in_german_at_lord_howe(person: Caller) -> None:
     await person.do("setTimeZone", "Profile", "__typename", timeZone="Australia/Lord_Howe")
     await person.do("setLanguage", "Profile", "__typename", language="de")
     carrier = {"name": "B", "reference": "b", "currency": "EUR"}
-    refused = ""
-    async with asyncio.timeout(30):  # what a token is was looked up a moment ago
-        while not refused.startswith("Diesem Zugang oder Schlüssel fehlt"):
-            refused = (await person.do("createCarrier", "Carrier", "id", **carrier))["message"]
-    seen = (await person.ask(OF_CONTACT))["viewer"]
-    assert seen["timeZone"] == "Australia/Lord_Howe"
-    shown = (seen["timeZoneNow"]["offsetMinutes"], seen["timeZoneNow"]["abbreviation"])
-    assert shown in {(630, "+1030"), (660, "+11")}
-    assert seen["customer"]["checklist"]["items"] == []
+    error = ""
+    async with asyncio.timeout(30):  # until the cached token has expired
+        while not error.startswith("Diesem Zugang oder Schlüssel fehlt"):
+            error = (await person.do("createCarrier", "Carrier", "id", **carrier))["message"]
+    viewer = (await person.ask(OF_CONTACT))["viewer"]
+    assert viewer["timeZone"] == "Australia/Lord_Howe"
+    zone = (viewer["timeZoneNow"]["offsetMinutes"], viewer["timeZoneNow"]["abbreviation"])
+    assert zone in {(630, "+1030"), (660, "+11")}
+    assert viewer["customer"]["checklist"]["items"] == []
 
 
 async def _picks_a_username(owner: Caller, person: Caller, customer: str) -> None:
     block = {"first": 1_000, "last": 1_999}
     assert (await owner.ask(BLOCK, c=customer))["assignNumberBlock"] == block
-    seen = (await person.ask(FREE, c=customer))["customer"]
-    assert seen["numberBlocks"] == [block]
-    [free] = seen["availableUsernames"]["edges"]
+    customer_data = (await person.ask(FREE, c=customer))["customer"]
+    assert customer_data["numberBlocks"] == [block]
+    [free] = customer_data["availableUsernames"]["edges"]
     username = free["node"]
     user = {"customerId": customer, "username": username}
-    made = await person.do("createSipUser", "SipUser", "username secret", **user)
-    assert made["username"] == username
-    assert made["secret"]
-    seen = (await person.ask(FREE, c=customer))["customer"]
-    assert seen["availableUsernames"]["edges"] != [free]
+    sip_user = await person.do("createSipUser", "SipUser", "username secret", **user)
+    assert sip_user["username"] == username
+    assert sip_user["secret"]
+    customer_data = (await person.ask(FREE, c=customer))["customer"]
+    assert customer_data["availableUsernames"]["edges"] != [free]
 
 
 async def _logs_out_everywhere(api: Program, person: Caller) -> None:

@@ -6,7 +6,7 @@ from tests.support.api.fixtures import (  # noqa: F401
     api_database,
     api_redis,
     carrier,
-    counted,
+    case_counts,
     customer,
     environment,
     everything,

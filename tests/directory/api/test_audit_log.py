@@ -12,8 +12,8 @@ OWN = """query Q($id: ID!) { customer(id: $id) { auditLog { edges { node { %s } 
 ID = "{ viewer { ... on Node { id } } }"
 
 
-async def own(caller: Caller, customer: str, wanted: str = ENTRY) -> list[dict[str, Any]]:
-    edges = (await caller.ask(OWN % wanted, id=customer))["customer"]["auditLog"]["edges"]
+async def own(caller: Caller, customer: str, selection: str = ENTRY) -> list[dict[str, Any]]:
+    edges = (await caller.ask(OWN % selection, id=customer))["customer"]["auditLog"]["edges"]
     return [edge["node"] for edge in edges]
 
 
@@ -103,12 +103,14 @@ async def test_a_contact_sees_only_its_own_network_addresses(
     carrier: Carrier,
 ) -> None:
     customer = await carrier.customer()
-    one, other = await carrier.contact(customer), await carrier.contact(customer)
-    for contact in (one, other):
+    first, other = await carrier.contact(customer), await carrier.contact(customer)
+    for contact in (first, other):
         await contact.do("updateProfile", "Profile", "__typename", department="Voice")
-    entries = await own(one, customer, "action actorId address")
-    told = {entry["actorId"]: entry["address"] for entry in entries if "update" in entry["action"]}
-    assert told == {await id_of(one): "127.0.0.1", await id_of(other): None}
+    entries = await own(first, customer, "action actorId address")
+    addresses = {
+        entry["actorId"]: entry["address"] for entry in entries if "update" in entry["action"]
+    }
+    assert addresses == {await id_of(first): "127.0.0.1", await id_of(other): None}
 
 
 async def test_an_entry_names_the_staff_member_who_acted_as_a_contact(carrier: Carrier) -> None:
@@ -124,8 +126,8 @@ async def test_an_entry_names_the_staff_member_who_acted_as_a_contact(carrier: C
             carrier.account_id,
         )
     for caller in (carrier.owner, contact):
-        wanted = "actorKind actorName actingStaffName address"
-        entry = (await own(caller, customer, wanted))[0]
+        selection = "actorKind actorName actingStaffName address"
+        entry = (await own(caller, customer, selection))[0]
         address = "192.0.2.7" if caller is carrier.owner else None
         assert entry == {
             "actorKind": "CONTACT",
@@ -140,7 +142,7 @@ async def test_the_log_is_filtered_and_paged_newest_first(carrier: Carrier) -> N
     support = await carrier.staff("SUPPORT")
     customers = []
     for number in range(4):
-        made = await support.do(
+        customer = await support.do(
             "createCustomer",
             "Customer",
             "id",
@@ -148,7 +150,7 @@ async def test_the_log_is_filtered_and_paged_newest_first(carrier: Carrier) -> N
             reference=f"acme-{number}",
             currency="EUR",
         )
-        customers.append(made["id"])
+        customers.append(customer["id"])
     middle = (await log(carrier.owner, customerId=customers[1]))[0]["at"]
     by = {"actor": await id_of(support), "action": "customer.create"}
 
@@ -163,9 +165,9 @@ async def test_the_log_is_filtered_and_paged_newest_first(carrier: Carrier) -> N
     assert await log(carrier.owner, actor=customers[0]) == []
     for cursor in ("x", page_cursor("x"), page_cursor(str(2**62))):
         assert await carrier.owner.code(LOG % "at", after=cursor) == "BAD_CURSOR"
-    seen, after = [], None
+    ids, after = [], None
     for _ in range(2):
         page = (await carrier.owner.ask(LOG % "subjectId", f=by, first=2, after=after))["auditLog"]
-        seen += [edge["node"]["subjectId"] for edge in page["edges"]]
+        ids += [edge["node"]["subjectId"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
-    assert (seen, page["pageInfo"]["hasNextPage"]) == (customers[::-1], False)
+    assert (ids, page["pageInfo"]["hasNextPage"]) == (customers[::-1], False)

@@ -30,8 +30,9 @@ VIEWER = "{ viewer { __typename } }"
 
 
 @asynccontextmanager
-async def held(account_id: int, *tables: str, waiting: int) -> AsyncIterator[None]:
-    """Holds the account's rows until so many wait; of one person and account few work at once."""
+async def lock_rows(account_id: int, *tables: str, waiting: int) -> AsyncIterator[None]:
+    """Locks the account's rows until `waiting` statements wait; few statements of one person and
+    account run concurrently."""
     async with db.transaction() as conn:
         for table in tables:
             await conn.execute(f"SELECT FROM {table} WHERE account_id = $1 FOR UPDATE", account_id)
@@ -50,9 +51,9 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 
 
-async def update(carrier: Carrier, customer: str, wanted: str, **changes: Any) -> dict[str, Any]:
+async def update(carrier: Carrier, customer: str, selection: str, **changes: Any) -> dict[str, Any]:
     return await carrier.owner.do(
-        "updateCustomer", "Customer", wanted, customerId=customer, **changes
+        "updateCustomer", "Customer", selection, customerId=customer, **changes
     )
 
 
@@ -64,16 +65,16 @@ async def test_staff_edit_a_company_profile_and_the_customer_sees_it(
     contact = await carrier.contact(customer)
     query = f"query Q($id: ID!) {{ customer(id: $id) {{ {' '.join(COMPANY)} }} }}"
     assert (await contact.ask(query, id=customer))["customer"] == COMPANY
-    refused = await contact.do("updateCustomer", "Customer", "id", customerId=customer, name="X")
-    assert refused["code"] == "FORBIDDEN"
+    answer = await contact.do("updateCustomer", "Customer", "id", customerId=customer, name="X")
+    assert answer["code"] == "FORBIDDEN"
 
 
 async def test_omitted_fields_stay_unchanged_and_null_clears_a_field(carrier: Carrier) -> None:
     customer = await carrier.customer()
     await update(carrier, customer, "id", **COMPANY)
-    wanted = "street city channelLimit debitLimit { amount } status version"
+    selection = "street city channelLimit debitLimit { amount } status version"
     assert await update(
-        carrier, customer, wanted, street=None, channelLimit=None, status="SUSPENDED"
+        carrier, customer, selection, street=None, channelLimit=None, status="SUSPENDED"
     ) == {
         "__typename": "Customer",
         "street": None,
@@ -94,7 +95,7 @@ async def test_the_same_input_again_is_no_change(carrier: Carrier) -> None:
 
 async def test_of_two_editors_of_the_same_version_only_one_succeeds(carrier: Carrier) -> None:
     customer = await carrier.customer()
-    async with held(carrier.account_id, "customers", waiting=2):
+    async with lock_rows(carrier.account_id, "customers", waiting=2):
         tasks = [
             asyncio.create_task(
                 update(carrier, customer, "version", expectedVersion=1, city=f"City {number}")
@@ -111,12 +112,12 @@ async def test_of_two_editors_of_the_same_version_only_one_succeeds(carrier: Car
 async def test_the_currency_is_fixed_with_the_first_record(carrier: Carrier) -> None:
     reference = carrier.unique("acme")
     customer = await carrier.customer(reference=reference)
-    changed = await update(carrier, customer, "currency", currency="GBP")
-    assert changed["currency"] == "GBP"
+    answer = await update(carrier, customer, "currency", currency="GBP")
+    assert answer["currency"] == "GBP"
     setup = days_ago(2) + timedelta(hours=7)
     await post(await carrier.key("INGEST"), ended(reference, "call", setup, "0.10"))
-    refused = await update(carrier, customer, "currency", currency="EUR", name="Another")
-    assert (refused["__typename"], refused["code"], refused["field"]) == (
+    error = await update(carrier, customer, "currency", currency="EUR", name="Another")
+    assert (error["__typename"], error["code"], error["field"]) == (
         "Conflict",
         "CURRENCY_FIXED",
         "currency",
@@ -127,20 +128,20 @@ async def test_the_currency_is_fixed_with_the_first_record(carrier: Carrier) -> 
 async def test_a_reference_in_use_is_refused_for_customers_and_carriers(
     carrier: Carrier,
 ) -> None:
-    taken = carrier.unique("taken")
-    await carrier.customer(reference=taken)
-    refused = await update(carrier, await carrier.customer(), "id", reference=taken)
-    assert (refused["code"], refused["field"]) == ("REFERENCE_TAKEN", "reference")
+    used_reference = carrier.unique("taken")
+    await carrier.customer(reference=used_reference)
+    answer = await update(carrier, await carrier.customer(), "id", reference=used_reference)
+    assert (answer["code"], answer["field"]) == ("REFERENCE_TAKEN", "reference")
     first, second = [
         await carrier.owner.do(
             "createCarrier", "Carrier", "id", name="A", reference=reference, currency="EUR"
         )
         for reference in ("carrier-a", "carrier-b")
     ]
-    refused = await carrier.owner.do(
+    answer = await carrier.owner.do(
         "updateCarrier", "Carrier", "id", carrierId=second["id"], reference="carrier-a"
     )
-    assert (refused["code"], refused["field"]) == ("REFERENCE_TAKEN", "reference")
+    assert (answer["code"], answer["field"]) == ("REFERENCE_TAKEN", "reference")
     renamed = await carrier.owner.do(
         "updateCarrier",
         "Carrier",
@@ -158,20 +159,20 @@ async def test_a_reference_in_use_is_refused_for_customers_and_carriers(
 
 
 async def test_an_account_can_hide_its_carriers_from_its_customers(carrier: Carrier) -> None:
-    made = await carrier.owner.do(
+    carrier_node = await carrier.owner.do(
         "createCarrier", "Carrier", "id", name="A", reference="carrier-a", currency="EUR"
     )
     contact = await carrier.contact(await carrier.customer())
     query = "query Q($id: ID!) { node(id: $id) { ... on Carrier { name } } }"
-    assert (await contact.ask(query, id=made["id"]))["node"]["name"] == "A"
-    changed = await carrier.owner.do(
+    assert (await contact.ask(query, id=carrier_node["id"]))["node"]["name"] == "A"
+    account = await carrier.owner.do(
         "updateAccount",
         "Account",
         "name hideCarriers invoiceGrouping language",
         hideCarriers=True,
         invoiceGrouping="DESTINATION",
     )
-    assert changed == {
+    assert account == {
         "__typename": "Account",
         "name": "Example Voice",
         "hideCarriers": True,
@@ -180,7 +181,7 @@ async def test_an_account_can_hide_its_carriers_from_its_customers(carrier: Carr
     }
     async with asyncio.timeout(30):
         while True:
-            if (await contact.ask(query, id=made["id"]))["node"]["name"] is None:
+            if (await contact.ask(query, id=carrier_node["id"]))["node"]["name"] is None:
                 break
             await asyncio.sleep(0.05)
 
@@ -219,18 +220,18 @@ async def test_a_disabled_contact_is_disconnected_within_a_second_and_cannot_sig
     query = "subscription { checklistChanged { outstanding } }"
     async with signed_in(carrier.url, person.token) as socket:
         await say(socket, subscribe("1", query))
-        done = await carrier.owner.do(
+        disabled_contact = await carrier.owner.do(
             "disableContact", "Contact", "loginStatus", contactId=contact["id"]
         )
-        assert done["loginStatus"] == "DISABLED"
+        assert disabled_contact["loginStatus"] == "DISABLED"
         async with asyncio.timeout(30):
             assert await closed(socket) == 4403
     assert await person.code(VIEWER) == "UNAUTHENTICATED"
-    nobody = Caller(carrier.url)
-    refused = await nobody.do(
+    anonymous = Caller(carrier.url)
+    answer = await anonymous.do(
         "login", "Session", "token", email=contact["email"], password=PASSWORD
     )
-    assert refused["code"] == "WRONG_CREDENTIALS"
+    assert answer["code"] == "WRONG_CREDENTIALS"
     await carrier.owner.do("enableContact", "Contact", "id", contactId=contact["id"])
     assert await person.code(VIEWER) == "UNAUTHENTICATED"
     assert await (await sign_in(carrier.url, contact["email"])).ask(VIEWER)
@@ -260,9 +261,9 @@ async def test_the_last_owner_cannot_be_removed(carrier: Carrier, change: str) -
     input = {"staffId": await owner_id(carrier.owner)}
     if change == "updateStaff":
         input["role"] = "SUPPORT"
-    refused = await carrier.owner.do(change, "Staff", "id", **input)
-    assert (refused["__typename"], refused["code"]) == ("Conflict", "LAST_OWNER")
-    # One who was invited and has set no password cannot own it alone.
+    answer = await carrier.owner.do(change, "Staff", "id", **input)
+    assert (answer["__typename"], answer["code"]) == ("Conflict", "LAST_OWNER")
+    # An owner who was invited and has set no password does not count.
     await carrier.owner.do(
         "createStaff",
         "Staff",
@@ -285,11 +286,11 @@ async def test_one_owner_remains_if_all_leave_concurrently(carrier: Carrier) -> 
             "updateStaff", "Staff", "id", staffId=ids[number], role="SUPPORT"
         )
 
-    async with held(carrier.account_id, "staff", "logins", waiting=2):
+    async with lock_rows(carrier.account_id, "staff", "logins", waiting=2):
         tasks = [asyncio.create_task(leave(number)) for number in range(4)]
-    left = await asyncio.gather(*tasks)
-    assert [result.get("code") for result in left].count("LAST_OWNER") == 1
-    assert [result["__typename"] for result in left].count("Staff") == 3
+    answers = await asyncio.gather(*tasks)
+    assert [result.get("code") for result in answers].count("LAST_OWNER") == 1
+    assert [result["__typename"] for result in answers].count("Staff") == 3
 
 
 # Invitations -----------------------------------------------------------------------------------
@@ -311,14 +312,15 @@ async def test_a_login_created_without_a_password_is_invited_by_a_message_with_a
     assert staff["loginStatus"] == "INVITED"
     messages = await invitations(carrier)
     assert [
-        (one["recipient"], one["language"], one["purpose"], one["address"]) for one in messages
+        (message["recipient"], message["language"], message["purpose"], message["address"])
+        for message in messages
     ] == [
         (contact["email"], "de", "INVITATION", contact["email"]),
         (staff["email"], "en", "INVITATION", staff["email"]),
     ]
-    nobody = Caller(carrier.url)
-    refused = await nobody.do("login", "Session", "token", email=contact["email"], password="")
-    assert refused["code"] == "WRONG_CREDENTIALS"
+    anonymous = Caller(carrier.url)
+    answer = await anonymous.do("login", "Session", "token", email=contact["email"], password="")
+    assert answer["code"] == "WRONG_CREDENTIALS"
 
 
 async def test_an_invitation_can_be_resent_once_a_minute_and_five_times_a_day(
@@ -335,44 +337,44 @@ async def test_an_invitation_can_be_resent_once_a_minute_and_five_times_a_day(
     for _ in range(4):
         await earlier(carrier, "2 minutes")
         both = await asyncio.gather(resend(), resend())
-        assert sorted(one.get("code", "sent") for one in both) == ["INVITED_JUST_NOW", "sent"]
+        assert sorted(answer.get("code", "sent") for answer in both) == ["INVITED_JUST_NOW", "sent"]
     await earlier(carrier, "2 minutes")
     assert (await resend())["code"] == "INVITED_JUST_NOW"
     await earlier(carrier, "1 day")
     assert (await resend())["email"] == contact["email"]
     messages = await invitations(carrier)
-    assert [one["used_at"] is None for one in messages] == [False] * 5 + [True]
+    assert [answer["used_at"] is None for answer in messages] == [False] * 5 + [True]
 
 
 async def test_logins_that_have_a_password_or_are_disabled_cannot_be_invited(
     carrier: Carrier,
 ) -> None:
     contact = await new_contact(carrier, password=PASSWORD)
-    refused = await carrier.owner.do(
+    answer = await carrier.owner.do(
         "resendInvitation", "Invitation", "email", personId=contact["id"]
     )
-    assert refused["code"] == "ALREADY_ACCEPTED"
+    assert answer["code"] == "ALREADY_ACCEPTED"
     invited = await new_contact(carrier)
     await carrier.owner.do("disableContact", "Contact", "id", contactId=invited["id"])
-    refused = await carrier.owner.do(
+    answer = await carrier.owner.do(
         "resendInvitation", "Invitation", "email", personId=invited["id"]
     )
-    assert refused["code"] == "LOGIN_DISABLED"
+    assert answer["code"] == "LOGIN_DISABLED"
 
 
 async def invitations(carrier: Carrier) -> list[Any]:
     async with db.connection() as conn:
-        found: list[Any] = await conn.fetch(
+        rows: list[Any] = await conn.fetch(
             "SELECT m.recipient, m.language, p.purpose, p.address, p.used_at FROM messages m"
             " JOIN proofs p ON p.account_id = m.account_id AND p.id = m.proof_id"
             " WHERE m.account_id = $1 ORDER BY m.id",
             carrier.account_id,
         )
-    return found
+    return rows
 
 
 async def earlier(carrier: Carrier, interval: str) -> None:
-    """As if all that was asked for had been so earlier."""
+    """Moves all earlier requests into the past."""
     async with db.connection() as conn:
         await conn.execute(
             "UPDATE proofs SET created_at = created_at - $2::text::interval WHERE account_id = $1",

@@ -11,8 +11,8 @@ async def test_staff_set_the_zone_and_lease_of_a_switch_before_or_after_it_repor
 ) -> None:
     for zone, lease in [("Asia/Kathmandu", 3600), (None, 14_400)]:
         settings = {"reference": "edge-1", "timeZone": zone, "leaseSeconds": lease}
-        made = await carrier.owner.do("configureSwitch", "Switch", FIELDS, **settings)
-        assert made == settings | {"__typename": "Switch"}
+        switch = await carrier.owner.do("configureSwitch", "Switch", FIELDS, **settings)
+        assert switch == settings | {"__typename": "Switch"}
         assert (await carrier.owner.ask(SWITCHES))["switches"] == [
             settings | {"snapshotWantedSince": None, "snapshotReason": None}
         ]
@@ -47,5 +47,5 @@ async def test_invalid_settings_are_refused(
     carrier: Carrier, wrong: dict[str, object], code: str
 ) -> None:
     settings = {"reference": "edge-1"} | wrong
-    made = await carrier.owner.do("configureSwitch", "Switch", FIELDS, **settings)
-    assert made["code"] == code
+    answer = await carrier.owner.do("configureSwitch", "Switch", FIELDS, **settings)
+    assert answer["code"] == code

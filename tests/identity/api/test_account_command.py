@@ -21,8 +21,8 @@ def _create(api: Program, email: str, password: str) -> subprocess.CompletedProc
 
 
 async def test_an_account_created_by_command_has_an_owner_who_can_sign_in(api: Program) -> None:
-    made = _create(api, "by-command@voice.example", PASSWORD)
-    assert set(json.loads(made.stdout)) == {"accountId", "staffId"}
+    process = _create(api, "by-command@voice.example", PASSWORD)
+    assert set(json.loads(process.stdout)) == {"accountId", "staffId"}
     owner = await sign_in(api.url, "by-command@voice.example")
     viewer = await owner.ask("{ viewer { ... on Staff { role account { name } } } }")
     assert viewer == {"viewer": {"role": "OWNER", "account": {"name": "Example Voice"}}}
@@ -34,6 +34,6 @@ async def test_an_invalid_account_is_refused_in_one_line(api: Program, carrier: 
         ("short@voice.example", "short", "INVALID"),
         ("nobody", PASSWORD, "INVALID"),
     ]:
-        refused = _create(api, email, password)
-        assert refused.returncode == 1
-        assert refused.stderr.startswith(f"{code}: ")
+        process = _create(api, email, password)
+        assert process.returncode == 1
+        assert process.stderr.startswith(f"{code}: ")

@@ -24,8 +24,8 @@ async def test_outside_the_allowed_networks_signing_in_and_sessions_are_refused(
     socket_from = {"additional_headers": {"X-Forwarded-For": outside.address}}
     async with signed_in(carrier.url, person.token, **socket_from) as socket:
         allowed = [f"{inside.address}/32", f"{person.address}/32"]
-        made = await allow(carrier.owner, contact, inside.address, person.address)
-        assert sorted(made["allowedNetworks"]) == sorted(allowed)
+        contact_data = await allow(carrier.owner, contact, inside.address, person.address)
+        assert sorted(contact_data["allowedNetworks"]) == sorted(allowed)
         assert await closed(socket) == 4403
     assert await outside.code(VIEWER) == "ADDRESS_NOT_ALLOWED"
     assert await person.ask(VIEWER)
@@ -41,15 +41,15 @@ async def test_a_contact_sets_its_own_networks_but_cannot_lock_itself_out(
     carrier: Carrier,
 ) -> None:
     person, contact, _ = await new_contact(carrier)
-    refused = await allow(person, contact, "203.0.113.0/24")
-    assert (refused["code"], refused["field"]) == ("WOULD_LOCK_OUT", "networks")
-    assert person.address in refused["message"]
-    made = await allow(person, contact, "203.0.113.0/24", person.address)
-    assert len(made["allowedNetworks"]) == 2
+    answer = await allow(person, contact, "203.0.113.0/24")
+    assert (answer["code"], answer["field"]) == ("WOULD_LOCK_OUT", "networks")
+    assert person.address in answer["message"]
+    node = await allow(person, contact, "203.0.113.0/24", person.address)
+    assert len(node["allowedNetworks"]) == 2
     assert await person.ask(VIEWER)
     assert (await allow(person, contact))["allowedNetworks"] == []
-    refused = await allow(person, contact, "203.0.113.7/24")
-    assert (refused["code"], refused["field"]) == ("INVALID", "networks")
+    answer = await allow(person, contact, "203.0.113.7/24")
+    assert (answer["code"], answer["field"]) == ("INVALID", "networks")
 
 
 async def test_networks_of_colleagues_and_other_customers_cannot_be_set(
@@ -66,7 +66,7 @@ async def test_networks_of_colleagues_and_other_customers_cannot_be_set(
 async def test_only_a_trusted_proxy_can_set_the_source_address_of_a_request(
     carrier: Carrier,
 ) -> None:
-    """The last address that is no proxy's: what is before it, the client may have made up."""
+    """The last address that is not a proxy's: the client may have invented those before it."""
     _, _, email = await new_contact(carrier)
     real = new_address()
     person = At(carrier.url, address=f"203.0.113.9, {real}, 127.0.0.1")

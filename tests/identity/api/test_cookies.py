@@ -13,7 +13,7 @@ from schema.engine import exchange
 from server import cookies
 from tests.support.api.browsers import COOKIE, CSRF, LOGIN, VIEWER, Browser, new_contact
 from tests.support.api.callers import PASSWORD, Caller, Carrier
-from tests.support.api.sockets import ACK, INIT, hear, opened, say, subscribe
+from tests.support.api.sockets import ACK, INIT, hear, open_socket, say, subscribe
 
 STAFF = {"viewer": {"__typename": "Staff"}}
 
@@ -120,24 +120,24 @@ async def test_an_expired_cookie_signs_in_no_login(carrier: Carrier) -> None:
 async def test_a_cookie_signs_in_a_socket_of_a_callboard_page_and_of_no_other_page(
     carrier: Carrier,
 ) -> None:
-    """One with a cookie of before is nobody's, and may sign in again."""
+    """A client with an expired cookie is unauthenticated, and may sign in again."""
     good = carrier.owner.token
     for origin, token, expected in [
         (carrier.url, good, "Staff"),
         (carrier.url, "garbage", None),
     ]:
         headers = {"Cookie": f"{COOKIE}={token}"}
-        async with opened(carrier.url, origin=origin, additional_headers=headers) as socket:
+        async with open_socket(carrier.url, origin=origin, additional_headers=headers) as socket:
             await say(socket, INIT)
             assert await hear(socket) == ACK
             await say(socket, subscribe("1", VIEWER))
             data = (await hear(socket))["payload"]["data"]
             assert (data and data["viewer"]["__typename"]) == expected
     headers = {"Cookie": f"{COOKIE}={good}", "Origin": "https://evil.example"}
-    with pytest.raises(InvalidStatus) as refused:
-        async with opened(carrier.url, additional_headers=headers):
+    with pytest.raises(InvalidStatus) as error:
+        async with open_socket(carrier.url, additional_headers=headers):
             pass
-    assert refused.value.response.status_code == 403
+    assert error.value.response.status_code == 403
 
 
 async def test_staff_who_sign_in_as_a_contact_keep_their_own_cookie(carrier: Carrier) -> None:

@@ -1,4 +1,4 @@
-"""Logins from before e-mail addresses had one form: nobody who has one is locked out."""
+"""Logins from before e-mail addresses had one form: none of them is locked out."""
 
 import unicodedata
 from pathlib import Path
@@ -89,8 +89,8 @@ async def test_two_logins_with_one_address_in_two_forms_stay_and_are_listed(
         caller = await sign_in(carrier.url, entered)
         account = "{ viewer { ... on Staff { account { id } } } }"
         assert await caller.ask(account) == await owner.owner.ask(account)
-    listed = await logins.in_two_forms()
-    assert [first, second] in listed
+    pairs = await logins.in_two_forms()
+    assert [first, second] in pairs
     [finding] = database_checks.logins([[first, second]])
     assert finding.state == "note"
     assert "jose\\u0301" in finding.detail

@@ -25,8 +25,8 @@ def _create(api: Program, account_id: int, *options: str) -> subprocess.Complete
 
 
 async def test_a_key_created_by_command_has_its_scopes(api: Program, carrier: Carrier) -> None:
-    created = _create(api, carrier.account_id, "--scope", "LIVE_READ", "--scope", "STATS_READ")
-    viewer = await Caller(api.url, created.stdout.strip()).ask(VIEWER)
+    process = _create(api, carrier.account_id, "--scope", "LIVE_READ", "--scope", "STATS_READ")
+    viewer = await Caller(api.url, process.stdout.strip()).ask(VIEWER)
     assert viewer["viewer"] == {
         "name": "edge-1",
         "scopes": ["LIVE_READ", "STATS_READ"],
@@ -38,10 +38,10 @@ async def test_a_key_of_one_customer_is_created_by_its_reference(
     api: Program, carrier: Carrier
 ) -> None:
     await carrier.customer(reference="shop")
-    created = _create(
+    process = _create(
         api, carrier.account_id, "--scope", "BILLING_READ", "--customer", "shop", "--json"
     )
-    answer = json.loads(created.stdout)
+    answer = json.loads(process.stdout)
     assert set(answer) == {"keyId", "secret"}
     viewer = await Caller(api.url, answer["secret"]).ask(VIEWER)
     assert viewer["viewer"]["restrictedTo"] == {"reference": "shop"}
@@ -54,7 +54,7 @@ async def test_an_invalid_key_is_refused_in_one_line(api: Program, carrier: Carr
         (carrier.account_id, ["--scope", "LIVE_READ", "--customer", "nobody"], "NOT_FOUND"),
         (carrier.account_id, ["--scope", "INGEST", "--customer", "shop"], "INVALID"),
     ]:
-        refused = _create(api, account_id, *options)
-        assert refused.returncode == 1
-        assert refused.stderr.startswith(f"{code}: ")
-        assert refused.stderr.count("\n") == 1
+        process = _create(api, account_id, *options)
+        assert process.returncode == 1
+        assert process.stderr.startswith(f"{code}: ")
+        assert process.stderr.count("\n") == 1

@@ -27,19 +27,19 @@ async def _made(carrier: Carrier, **more: Any) -> dict[str, Any]:
 
 
 async def test_a_key_is_identified_by_the_start_of_its_secret(carrier: Carrier) -> None:
-    made = await _made(carrier)
-    prefix = made["key"]["prefix"]
-    assert made["secret"].startswith(prefix)
-    assert len(made["secret"]) - len(prefix) == 43 - 6
+    key = await _made(carrier)
+    prefix = key["key"]["prefix"]
+    assert key["secret"].startswith(prefix)
+    assert len(key["secret"]) - len(prefix) == 43 - 6
     async with db.connection() as conn:
-        kept = await conn.fetch("SELECT * FROM api_keys WHERE account_id = $1", carrier.account_id)
-    assert made["secret"][-37:] not in f"{[dict(row) for row in kept]}"
+        rows = await conn.fetch("SELECT * FROM api_keys WHERE account_id = $1", carrier.account_id)
+    assert key["secret"][-37:] not in f"{[dict(row) for row in rows]}"
 
 
 async def test_a_key_and_its_socket_end_at_its_expiry_time(carrier: Carrier) -> None:
     ends = clock.now() + timedelta(seconds=1.5)
-    made = await _made(carrier, expiresAt=ends.isoformat())
-    program = Caller(carrier.url, made["secret"])
+    key = await _made(carrier, expiresAt=ends.isoformat())
+    program = Caller(carrier.url, key["secret"])
     async with signed_in(carrier.url, program.token) as socket:
         assert await closed(socket) == 4403
     late = (clock.now() - ends) / timedelta(seconds=1)
@@ -51,8 +51,8 @@ async def test_a_key_and_its_socket_end_at_its_expiry_time(carrier: Carrier) -> 
 async def test_a_key_cannot_be_created_with_an_expiry_time_in_the_past(
     carrier: Carrier, before: timedelta
 ) -> None:
-    refused = await _made(carrier, expiresAt=(clock.now() - before).isoformat())
-    assert (refused["code"], refused["field"]) == ("INVALID", "expiresAt")
+    answer = await _made(carrier, expiresAt=(clock.now() - before).isoformat())
+    assert (answer["code"], answer["field"]) == ("INVALID", "expiresAt")
 
 
 async def test_the_last_use_of_a_key_is_recorded_to_the_minute(carrier: Carrier) -> None:
@@ -61,22 +61,22 @@ async def test_the_last_use_of_a_key_is_recorded_to_the_minute(carrier: Carrier)
         await Caller(carrier.url, used["secret"]).ask(VIEWER)
         async with asyncio.timeout(15):
             while True:
-                found = await _all(carrier)
-                if found[used["id"]]["lastUsedAt"] and found[listening["id"]]["lastUsedAt"]:
+                keys = await _all(carrier)
+                if keys[used["id"]]["lastUsedAt"] and keys[listening["id"]]["lastUsedAt"]:
                     break
                 await asyncio.sleep(0.1)
-    assert found[used["id"]]["lastUsedAt"].endswith(":00.000000Z")
-    assert found[unused["id"]]["lastUsedAt"] is None
+    assert keys[used["id"]]["lastUsedAt"].endswith(":00.000000Z")
+    assert keys[unused["id"]]["lastUsedAt"] is None
 
 
 async def test_the_owner_lists_all_keys_in_pages_including_revoked_ones(
     carrier: Carrier, other: Carrier
 ) -> None:
-    made = [(await _made(carrier))["id"] for _ in range(3)]
-    await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made[0])
-    found = await _all(carrier)
-    assert list(found) == made
-    assert [bool(one["revokedAt"]) for one in found.values()] == [True, False, False]
+    ids = [(await _made(carrier))["id"] for _ in range(3)]
+    await carrier.owner.do("revokeApiKey", "ApiKey", "id", id=ids[0])
+    keys = await _all(carrier)
+    assert list(keys) == ids
+    assert [bool(key["revokedAt"]) for key in keys.values()] == [True, False, False]
     assert await _all(other) == {}
 
 
@@ -87,11 +87,11 @@ async def test_only_the_owner_lists_keys(carrier: Carrier, who: str) -> None:
 
 
 async def _all(carrier: Carrier) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     after = None
     while True:
         page = (await carrier.owner.ask(KEYS, after=after))["apiKeys"]
-        found |= {edge["node"]["id"]: edge["node"] for edge in page["edges"]}
+        keys |= {edge["node"]["id"]: edge["node"] for edge in page["edges"]}
         if not page["pageInfo"]["hasNextPage"]:
-            return found
+            return keys
         after = page["pageInfo"]["endCursor"]

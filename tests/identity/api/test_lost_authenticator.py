@@ -17,7 +17,7 @@ from tests.support.programs import Program
 
 
 async def _locked_out(caller: Caller) -> None:
-    """Has a second factor, whose secret nobody knows any more."""
+    """Has a second factor whose secret is lost."""
     setup = await caller.do("enableTwoFactor", "TwoFactorSetup", "secret", password=PASSWORD)
     code = pyotp.TOTP(setup["secret"]).at(clock.now())
     assert "codes" in await caller.do("confirmTwoFactor", "RecoveryCodes", "codes", code=code)
@@ -86,8 +86,8 @@ async def test_only_an_owner_can_reset_the_second_factor_of_staff(carrier: Carri
 async def test_removing_ones_own_second_factor_requires_the_password(carrier: Carrier) -> None:
     await _locked_out(carrier.owner)
     viewer = (await carrier.owner.ask("{ viewer { ... on Staff { id } } }"))["viewer"]
-    refused = await _remove(carrier.owner, viewer["id"])
-    assert (refused["code"], refused["__typename"]) == ("OWN_TWO_FACTOR", "Conflict")
+    answer = await _remove(carrier.owner, viewer["id"])
+    assert (answer["code"], answer["__typename"]) == ("OWN_TWO_FACTOR", "Conflict")
     assert (await At(carrier.url).login(carrier.email))["code"] == "OTP_REQUIRED"
 
 
@@ -107,8 +107,8 @@ async def test_a_command_resets_the_second_factor_of_the_only_owner(
 ) -> None:
     owner = carrier.owner
     await _locked_out(owner)
-    done = _command(api, "--email", carrier.email.upper())
-    assert (done.returncode, done.stderr) == (0, "")
+    process = _command(api, "--email", carrier.email.upper())
+    assert (process.returncode, process.stderr) == (0, "")
     await until_refused(owner)
     again = await sign_in(carrier.url, carrier.email)
     assert await _mails(carrier.email) == ["SECOND_FACTOR_REMOVED"]
@@ -126,7 +126,7 @@ async def test_a_command_without_a_second_factor_to_remove_says_so_in_one_line(
     api: Program, carrier: Carrier
 ) -> None:
     for email, code in [(carrier.email, "NO_TWO_FACTOR"), ("nobody@voice.example", "NOT_FOUND")]:
-        refused = _command(api, "--email", email)
-        assert refused.returncode == 1
-        assert refused.stderr.startswith(f"{code}: ")
-        assert refused.stderr.count("\n") == 1
+        process = _command(api, "--email", email)
+        assert process.returncode == 1
+        assert process.stderr.startswith(f"{code}: ")
+        assert process.stderr.count("\n") == 1

@@ -22,8 +22,8 @@ async def test_a_contact_changes_the_fields_it_sets_and_keeps_the_rest(carrier: 
     contact = await carrier.contact(await carrier.customer())
     await change(contact, "updateProfile", department="Voice", mobile="+441632960001")
     await change(contact, "updateProfile", name="Another name", department=None)
-    found = (await contact.ask(VIEWER))["viewer"]
-    assert (found["name"], found["department"], found["mobile"]) == (
+    viewer = (await contact.ask(VIEWER))["viewer"]
+    assert (viewer["name"], viewer["department"], viewer["mobile"]) == (
         "Another name",
         None,
         "+441632960001",
@@ -37,15 +37,15 @@ async def test_a_new_email_needs_the_password_and_becomes_the_login(
     before = (await contact.ask(VIEWER))["viewer"]["email"]
     email = f"{carrier.unique('new')}@acme.example"
     for password in (None, "not the password"):
-        refused = await change(contact, "updateProfile", email=email, currentPassword=password)
-        assert (refused["code"], refused["field"]) == ("WRONG_PASSWORD", "currentPassword")
+        answer = await change(contact, "updateProfile", email=email, currentPassword=password)
+        assert (answer["code"], answer["field"]) == ("WRONG_PASSWORD", "currentPassword")
     await change(contact, "updateProfile", email=email, currentPassword=PASSWORD)
     assert (await contact.ask(VIEWER))["viewer"]["email"] == email
     assert await (await sign_in(carrier.url, email)).ask("{ viewer { __typename } }")
-    gone = await Caller(carrier.url).do(
+    old_login = await Caller(carrier.url).do(
         "login", "Session", "token", email=before, password=PASSWORD
     )
-    assert gone["code"] == "WRONG_CREDENTIALS"
+    assert old_login["code"] == "WRONG_CREDENTIALS"
 
 
 async def test_changing_the_email_does_not_help_to_guess_the_password(
@@ -63,8 +63,8 @@ async def test_changing_the_email_does_not_help_to_guess_the_password(
 async def _told(old: str) -> dict[str, Any]:
     """The message that waits for an address of before."""
     async with db.connection() as conn:
-        told = await conn.fetchrow("SELECT kind, detail FROM messages WHERE recipient = $1", old)
-    return {"kind": told["kind"]} | json.loads(told["detail"])
+        row = await conn.fetchrow("SELECT kind, detail FROM messages WHERE recipient = $1", old)
+    return {"kind": row["kind"]} | json.loads(row["detail"])
 
 
 async def test_changing_ones_email_notifies_the_old_address_and_ends_other_sessions(
@@ -99,10 +99,10 @@ async def test_ones_own_email_again_is_no_change_and_that_of_another_login_is_re
     contact = await carrier.contact(await carrier.customer())
     own = (await contact.ask(VIEWER))["viewer"]["email"]
     assert (await change(contact, "updateProfile", email=own))["__typename"] == "Profile"
-    taken = await change(
+    answer = await change(
         contact, "updateProfile", email=carrier.email, currentPassword=PASSWORD, name="X"
     )
-    assert (taken["code"], taken["field"]) == ("EMAIL_TAKEN", "email")
+    assert (answer["code"], answer["field"]) == ("EMAIL_TAKEN", "email")
     assert (await contact.ask(VIEWER))["viewer"]["name"] == "A person"
 
 
@@ -120,14 +120,14 @@ async def test_any_iana_zone_can_be_set_and_returns_its_current_time(
 ) -> None:
     for who in (carrier.owner, await carrier.contact(await carrier.customer())):
         await change(who, "setTimeZone", timeZone=zone)
-        found = (await who.ask(VIEWER))["viewer"]
-        assert found["timeZone"] == zone
-        assert found["timeZoneNow"]["offsetMinutes"] in offsets
-        assert found["timeZoneNow"]["abbreviation"] in abbreviations
+        viewer = (await who.ask(VIEWER))["viewer"]
+        assert viewer["timeZone"] == zone
+        assert viewer["timeZoneNow"]["offsetMinutes"] in offsets
+        assert viewer["timeZoneNow"]["abbreviation"] in abbreviations
 
 
 @pytest.mark.parametrize(
-    ("given", "stored"),
+    ("zone", "canonical_zone"),
     [
         ("europe/london", "Europe/London"),
         ("AMERICA/ST_JOHNS", "America/St_Johns"),
@@ -137,15 +137,15 @@ async def test_any_iana_zone_can_be_set_and_returns_its_current_time(
     ],
 )
 async def test_a_zone_is_stored_in_the_spelling_of_the_tz_database_and_links_stay_links(
-    carrier: Carrier, given: str, stored: str
+    carrier: Carrier, zone: str, canonical_zone: str
 ) -> None:
-    await change(carrier.owner, "setTimeZone", timeZone=given)
-    found = (await carrier.owner.ask(VIEWER))["viewer"]
-    assert found["timeZone"] == stored
+    await change(carrier.owner, "setTimeZone", timeZone=zone)
+    viewer = (await carrier.owner.ask(VIEWER))["viewer"]
+    assert viewer["timeZone"] == canonical_zone
     switch = await carrier.owner.do(
-        "configureSwitch", "Switch", "timeZone", reference="edge-1", timeZone=given
+        "configureSwitch", "Switch", "timeZone", reference="edge-1", timeZone=zone
     )
-    assert switch == {"__typename": "Switch", "timeZone": stored}
+    assert switch == {"__typename": "Switch", "timeZone": canonical_zone}
 
 
 async def test_graphs_are_shown_in_the_zone_that_staff_have_set(carrier: Carrier) -> None:
@@ -153,8 +153,8 @@ async def test_graphs_are_shown_in_the_zone_that_staff_have_set(carrier: Carrier
       to: "2026-11-23T00:00:00Z", interval: DAY) { timeZone } } }"""
     staff, customer = await carrier.staff("FINANCE"), await carrier.customer()
     await change(staff, "setTimeZone", timeZone="Asia/Kathmandu")
-    shown = await staff.ask(query, id=customer)
-    assert shown["customer"]["stats"]["timeZone"] == "Asia/Kathmandu"
+    answer = await staff.ask(query, id=customer)
+    assert answer["customer"]["stats"]["timeZone"] == "Asia/Kathmandu"
 
 
 async def test_a_language_can_be_set_and_an_unsupported_one_is_refused(carrier: Carrier) -> None:
@@ -166,10 +166,10 @@ async def test_a_language_can_be_set_and_an_unsupported_one_is_refused(carrier: 
         ("updateProfile", "name", None),
         ("updateProfile", "department", "staff have none"),
     ]:
-        refused = await change(carrier.owner, mutation, **{field: value})
-        assert (refused["code"], refused["field"]) == ("INVALID", field)
+        answer = await change(carrier.owner, mutation, **{field: value})
+        assert (answer["code"], answer["field"]) == ("INVALID", field)
 
 
 async def test_a_program_has_no_profile(carrier: Carrier) -> None:
-    refused = await change(await carrier.key("LIVE_READ"), "updateProfile", name="A program")
-    assert (refused["__typename"], refused["code"]) == ("NotPermitted", "FORBIDDEN")
+    answer = await change(await carrier.key("LIVE_READ"), "updateProfile", name="A program")
+    assert (answer["__typename"], answer["code"]) == ("NotPermitted", "FORBIDDEN")

@@ -29,7 +29,7 @@ def webs(api: Program) -> Iterator[list[str]]:
 
 @dataclass
 class Case:
-    """`caller` asks `question`; the answer changes when `change` has been answered."""
+    """`caller` sends `question`; the answer changes when `change` has been answered."""
 
     caller: Caller
     question: str
@@ -71,8 +71,8 @@ async def logout_everywhere(carrier: Carrier) -> Case:
 async def end_session(carrier: Carrier) -> Case:
     person, _, email = await new_contact(carrier)
     other = await sign_in(person.url, email)
-    listed = await other.ask("{ sessions { edges { node { id current } } } }")
-    [id] = [edge["node"]["id"] for edge in listed["sessions"]["edges"] if edge["node"]["current"]]
+    answer = await other.ask("{ sessions { edges { node { id current } } } }")
+    [id] = [edge["node"]["id"] for edge in answer["sessions"]["edges"] if edge["node"]["current"]]
     return Case(other, VIEWER, lambda: person.do("endSession", "LoggedOut", "__typename", id=id))
 
 
@@ -120,13 +120,13 @@ async def role(carrier: Carrier) -> Case:
 
 
 async def key(carrier: Carrier) -> Case:
-    made = await carrier.owner.do(
+    answer = await carrier.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
     )
     return Case(
-        Caller(carrier.url, made["secret"]),
+        Caller(carrier.url, answer["secret"]),
         VIEWER,
-        lambda: carrier.owner.do("revokeApiKey", "ApiKey", "id", id=made["id"]),
+        lambda: carrier.owner.do("revokeApiKey", "ApiKey", "id", id=answer["id"]),
     )
 
 
@@ -201,20 +201,20 @@ async def test_an_open_socket_starts_no_operation_with_outdated_permissions(
 
 
 async def answer(caller: Caller, question: str) -> dict[str, Any]:
-    """Without its `extensions`: what is left to spend differs from request to request."""
-    found = await caller.send(question)
-    found.pop("extensions", None)
-    return found
+    """Without its `extensions`: the remaining budget differs from request to request."""
+    body = await caller.send(question)
+    body.pop("extensions", None)
+    return body
 
 
 async def messages(socket: ClientConnection) -> list[str | bytes]:
     """What arrives until it is closed."""
-    received: list[str | bytes] = []
+    messages_of_socket: list[str | bytes] = []
     with suppress(ConnectionClosed):
         async with asyncio.timeout(15):
             while True:
-                received.append(await socket.recv())
-    return received
+                messages_of_socket.append(await socket.recv())
+    return messages_of_socket
 
 
 def forwarded(caller: Caller) -> dict[str, str]:

@@ -35,7 +35,7 @@ async def _login_row(email: str) -> Any:
 
 
 async def _link(email: str, purpose: address_proofs.Purpose, now: datetime | None = None) -> str:
-    """The token of a link as the worker makes it when it sends the mail."""
+    """The token of a link as the worker creates it for the mail."""
     login, now = await _login_row(email), now or clock.now()
     id = await proofs.insert(login["account_id"], login["id"], purpose, email, now)
     link = address_proofs.Link(login["account_id"], id)
@@ -85,8 +85,8 @@ async def test_an_invalid_password_is_refused(
     carrier: Carrier, current: str, new: str, code: str, field: str
 ) -> None:
     person, _, email = await new_contact(carrier)
-    refused = await _change(person, current, email.upper() if new == "EMAIL" else new)
-    assert (refused["code"], refused["field"]) == (code, field)
+    answer = await _change(person, current, email.upper() if new == "EMAIL" else new)
+    assert (answer["code"], answer["field"]) == (code, field)
     assert "token" in await At(carrier.url).login(email)
 
 
@@ -137,8 +137,8 @@ async def test_a_password_hashed_as_entered_still_signs_in(carrier: Carrier) -> 
 
 async def test_the_length_of_a_password_is_that_of_its_canonical_form(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
-    for refused in ("e\u0308" * 9, "e\u0308" * 513, "e" + "\u0308\u0323" * 30_000):
-        assert (await _change(person, PASSWORD, refused))["code"] == "INVALID"
+    for password in ("e\u0308" * 9, "e\u0308" * 513, "e" + "\u0308\u0323" * 30_000):
+        assert (await _change(person, PASSWORD, password))["code"] == "INVALID"
     longest = "\u0390" * 512  # decomposed: three times as many characters
     assert "at" in await _change(person, PASSWORD, unicodedata.normalize("NFD", longest))
     assert "token" in await At(carrier.url).login(email, longest)
@@ -180,20 +180,24 @@ async def test_a_link_is_sent_to_a_known_address_and_the_response_is_always_the_
     for address in (email, "nobody@acme.example"):
         assert (await _ask(At(carrier.url), address))["__typename"] == "ResetRequested"
     async with db.connection() as conn:
-        sent = await conn.fetch("SELECT * FROM messages WHERE kind = 'RESET_PASSWORD'")
-        kept = await conn.fetchval("SELECT count(*) FROM proofs WHERE account_id = 0")
-    [mine] = [row for row in sent if row["recipient"] == email]
+        messages = await conn.fetch("SELECT * FROM messages WHERE kind = 'RESET_PASSWORD'")
+        count = await conn.fetchval("SELECT count(*) FROM proofs WHERE account_id = 0")
+    [mine] = [row for row in messages if row["recipient"] == email]
     assert mine["proof_id"]
     assert json.loads(mine["detail"]) == {}
-    assert all(row["recipient"] != "nobody@acme.example" for row in sent)
-    assert kept == 0
+    assert all(row["recipient"] != "nobody@acme.example" for row in messages)
+    assert count == 0
 
 
 async def test_a_link_sets_a_password_once_and_ends_all_sessions(carrier: Carrier) -> None:
     person, _, email = await new_contact(carrier)
     token = await _link(email, RESET)
-    found = await asyncio.gather(*(_reset(carrier, token) for _ in range(3)))
-    assert sorted(one.get("code", "") for one in found) == ["", "LINK_NOT_GOOD", "LINK_NOT_GOOD"]
+    answers = await asyncio.gather(*(_reset(carrier, token) for _ in range(3)))
+    assert sorted(answer.get("code", "") for answer in answers) == [
+        "",
+        "LINK_NOT_GOOD",
+        "LINK_NOT_GOOD",
+    ]
     await until_refused(person)
     assert "token" in await At(carrier.url).login(email, NEW)
     contact = await _fetch("SELECT email_verified_at FROM contacts WHERE email = $1", email)
@@ -244,16 +248,16 @@ async def test_a_reset_leaves_the_second_factor_active(carrier: Carrier) -> None
 async def test_a_login_is_sent_at_most_three_mails_in_a_row(carrier: Carrier) -> None:
     _, _, email = await new_contact(carrier)
     answers = await asyncio.gather(*(_ask(At(carrier.url), email) for _ in range(8)))
-    assert {one["__typename"] for one in answers} == {"ResetRequested"}
-    sent = await _fetch("SELECT count(*) AS sent FROM messages WHERE recipient = $1", email)
-    assert sent["sent"] == 3
+    assert {answer["__typename"] for answer in answers} == {"ResetRequested"}
+    rows = await _fetch("SELECT count(*) AS sent FROM messages WHERE recipient = $1", email)
+    assert rows["sent"] == 3
 
 
 async def test_one_address_can_request_only_a_limited_number_of_links(carrier: Carrier) -> None:
     asking = At(carrier.url)
     answers = await asyncio.gather(*(_ask(asking, f"n{n}@acme.example") for n in range(23)))
-    refused = [one for one in answers if one["__typename"] != "ResetRequested"]
-    assert [one["code"] for one in refused] == ["TOO_MANY_TRIES"] * 3
+    refusals = [answer for answer in answers if answer["__typename"] != "ResetRequested"]
+    assert [answer["code"] for answer in refusals] == ["TOO_MANY_TRIES"] * 3
 
 
 # By invitation -----------------------------------------------------------------------------------
@@ -265,7 +269,7 @@ async def _accept(carrier: Carrier, token: str, password: str = NEW) -> dict[str
     )
 
 
-async def _invited(carrier: Carrier) -> str:
+async def _invite(carrier: Carrier) -> str:
     """The e-mail of a contact without a password."""
     _, _, email = await new_contact(carrier)
     await _fetch("UPDATE logins SET password_hash = NULL WHERE email = $1", email)
@@ -275,7 +279,7 @@ async def _invited(carrier: Carrier) -> str:
 async def test_an_invitation_sets_the_first_password_and_verifies_the_address(
     carrier: Carrier,
 ) -> None:
-    email = await _invited(carrier)
+    email = await _invite(carrier)
     assert (await At(carrier.url).login(email))["code"] == "WRONG_CREDENTIALS"
     token = await _link(email, INVITATION)
     assert "at" in await _accept(carrier, token)
@@ -286,7 +290,7 @@ async def test_an_invitation_sets_the_first_password_and_verifies_the_address(
 
 
 async def test_an_invitation_cannot_set_a_second_password(carrier: Carrier) -> None:
-    email = await _invited(carrier)
+    email = await _invite(carrier)
     invitation, reset = await _link(email, INVITATION), await _link(email, RESET)
     assert "at" in await _reset(carrier, reset)
     assert (await _accept(carrier, invitation, PASSWORD))["code"] == "LINK_NOT_GOOD"
@@ -295,7 +299,7 @@ async def test_an_invitation_cannot_set_a_second_password(carrier: Carrier) -> N
 
 
 async def test_the_audit_log_records_actions_by_link(carrier: Carrier) -> None:
-    email = await _invited(carrier)
+    email = await _invite(carrier)
     await _accept(carrier, await _link(email, INVITATION))
     await _reset(carrier, await _link(email, RESET))
     login = await _login_row(email)

@@ -9,7 +9,7 @@ CONTACT = {"name": "A person", "password": PASSWORD}
 
 
 async def test_a_customer_is_stored_as_it_was_created(carrier: Carrier) -> None:
-    made = await carrier.owner.do(
+    customer = await carrier.owner.do(
         "createCustomer",
         "Customer",
         "name reference currency status channelLimit taxPercent paymentUrl"
@@ -19,7 +19,7 @@ async def test_a_customer_is_stored_as_it_was_created(carrier: Carrier) -> None:
         debitLimit="250.50",
         taxPercent="7.7",
     )
-    assert made == {
+    assert customer == {
         "__typename": "Customer",
         "name": "Acme",
         "reference": "acme",
@@ -47,10 +47,10 @@ async def test_a_reference_is_unique_within_its_account(carrier: Carrier) -> Non
 
 async def test_an_email_is_unique_in_the_installation(carrier: Carrier, other: Carrier) -> None:
     customer = await other.customer()
-    made = await other.owner.do(
+    contact = await other.owner.do(
         "createContact", "Contact", "id", customerId=customer, email=carrier.email, **CONTACT
     )
-    assert (made["code"], made["field"]) == ("EMAIL_TAKEN", "email")
+    assert (contact["code"], contact["field"]) == ("EMAIL_TAKEN", "email")
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,12 @@ async def test_an_email_is_unique_in_the_installation(carrier: Carrier, other: C
 async def test_an_invalid_customer_is_refused_with_its_field(
     carrier: Carrier, field: str, value: Any
 ) -> None:
-    made = await carrier.owner.do("createCustomer", "Customer", "id", **CUSTOMER | {field: value})
-    assert (made["__typename"], made["code"], made["field"]) == ("InvalidInput", "INVALID", field)
+    answer = await carrier.owner.do("createCustomer", "Customer", "id", **CUSTOMER | {field: value})
+    assert (answer["__typename"], answer["code"], answer["field"]) == (
+        "InvalidInput",
+        "INVALID",
+        field,
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,13 +98,13 @@ async def test_an_invalid_contact_is_refused_with_its_field(
     carrier: Carrier, field: str, value: str
 ) -> None:
     customer = await carrier.customer()
-    made = await carrier.owner.do(
+    answer = await carrier.owner.do(
         "createContact",
         "Contact",
         "id",
         **{"customerId": customer, "email": "a@acme.example"} | CONTACT | {field: value},
     )
-    assert (made["code"], made["field"]) == ("INVALID", field)
+    assert (answer["code"], answer["field"]) == ("INVALID", field)
 
 
 GARBAGE = ["", "x", "Q3VzdG9tZXI6MToxOjE", "%00", "Q3VzdG9tZXI6OTk5OTk5OTk5OToxMg", "é", "=" * 400]
@@ -110,48 +114,48 @@ async def test_an_invalid_id_is_not_found(carrier: Carrier) -> None:
     query = "query Q($id: ID!) { node(id: $id) { id } customer(id: $id) { id } }"
     for id in GARBAGE:
         assert await carrier.owner.ask(query, id=id) == {"node": None, "customer": None}
-        made = await carrier.owner.do(
+        answer = await carrier.owner.do(
             "createContact", "Contact", "id", customerId=id, email="a@acme.example", **CONTACT
         )
-        assert (made["__typename"], made["code"]) == ("NotFound", "NOT_FOUND")
-        assert made["field"] == "customerId"
+        assert (answer["__typename"], answer["code"]) == ("NotFound", "NOT_FOUND")
+        assert answer["field"] == "customerId"
 
 
 async def test_node_returns_the_object_of_every_id(carrier: Carrier) -> None:
     customer = await carrier.customer()
     contact = await carrier.contact(customer)
     key = await carrier.key("BILLING_READ")
-    made = await carrier.owner.do("createCarrier", "Carrier", "id", **CUSTOMER)
+    carrier_node = await carrier.owner.do("createCarrier", "Carrier", "id", **CUSTOMER)
     viewer = "{ viewer { ... on Staff { account { id } } ... on Node { id } } }"
     staff = (await carrier.owner.ask(viewer))["viewer"]
     ids = {
         "Customer": customer,
-        "Carrier": made["id"],
+        "Carrier": carrier_node["id"],
         "Staff": staff["id"],
         "Account": staff["account"]["id"],
         "Contact": (await contact.ask(viewer))["viewer"]["id"],
         "ApiKey": (await key.ask(viewer))["viewer"]["id"],
     }
     for type, id in ids.items():
-        found = await carrier.owner.ask(
+        answer = await carrier.owner.ask(
             "query Q($id: ID!) { node(id: $id) { __typename id } }", id=id
         )
-        assert found == {"node": {"__typename": type, "id": id}}
+        assert answer == {"node": {"__typename": type, "id": id}}
 
 
 async def test_a_list_can_be_read_completely_page_by_page(carrier: Carrier) -> None:
-    made = [await carrier.customer() for _ in range(5)]
+    ids = [await carrier.customer() for _ in range(5)]
     query = """query Q($after: String) { customers(first: 2, after: $after) {
         edges { node { id } } pageInfo { hasNextPage endCursor } } }"""
-    seen: list[str] = []
+    names: list[str] = []
     after = None
     while True:
         page = (await carrier.owner.ask(query, after=after))["customers"]
-        seen += [edge["node"]["id"] for edge in page["edges"]]
+        names += [edge["node"]["id"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
-    assert seen == made
+    assert names == ids
 
 
 async def test_a_page_that_is_too_large_and_an_invalid_cursor_are_refused(carrier: Carrier) -> None:
@@ -164,7 +168,7 @@ async def test_a_page_that_is_too_large_and_an_invalid_cursor_are_refused(carrie
 
 
 async def test_a_key_of_one_customer_cannot_report_calls(carrier: Carrier) -> None:
-    made = await carrier.owner.do(
+    key = await carrier.owner.do(
         "createApiKey",
         "CreatedApiKey",
         "id",
@@ -172,7 +176,7 @@ async def test_a_key_of_one_customer_cannot_report_calls(carrier: Carrier) -> No
         scopes=["INGEST"],
         customerId=await carrier.customer(),
     )
-    assert (made["code"], made["field"]) == ("INVALID", "scopes")
+    assert (key["code"], key["field"]) == ("INVALID", "scopes")
 
 
 async def test_a_new_contact_has_to_verify_email_and_mobile(
@@ -196,10 +200,10 @@ async def test_ids_of_another_account_are_not_found(carrier: Carrier, other: Car
     assert await other.owner.ask(
         "query Q($id: ID!) { node(id: $id) { id } customer(id: $id) { id } }", id=customer
     ) == {"node": None, "customer": None}
-    made = await other.owner.do(
+    answer = await other.owner.do(
         "createContact", "Contact", "id", customerId=customer, email="b@acme.example", **CONTACT
     )
-    assert made["code"] == "NOT_FOUND"
+    assert answer["code"] == "NOT_FOUND"
     key = await carrier.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["INGEST"]
     )

@@ -1,7 +1,5 @@
-"""Concurrent changes to one person have the effect of a sequence.
-
-All that would change the person is held up behind its login, and let go together.
-"""
+"""Concurrent changes to one person have the effect of a sequence. All changes wait for a lock on
+the person's login, and then run together."""
 
 import itertools
 import random
@@ -41,7 +39,7 @@ Purpose = address_proofs.Purpose
 
 @dataclass
 class Person:
-    """Somebody with a session, an open link of every purpose, and the caller who manages it."""
+    """A person with a session, an open link of every purpose, and the caller who manages it."""
 
     owner: callers.Caller
     itself: callers.Caller
@@ -77,8 +75,8 @@ class Person:
         await of.set_disabled(self.owner, self.id, True, _now())
 
     async def move(self) -> None:
-        of, wanted = staff if self._is_staff else contacts, {"email": f"new-{self.email}"}
-        await of.update(self.services, self.owner, self.id, wanted, None, _now())
+        of, values = staff if self._is_staff else contacts, {"email": f"new-{self.email}"}
+        await of.update(self.services, self.owner, self.id, values, None, _now())
 
     async def verify(self) -> None:
         link = self.links[Purpose.VERIFY_EMAIL]
@@ -88,12 +86,16 @@ class Person:
         await invitations.resend_to_contact(self.owner, self.id, _now())
 
     async def state(self) -> tuple[Any, ...]:
-        """All that could be lost of what was done, without what differs each time."""
+        """All effects that could be lost, without values that differ each time."""
         async with db.connection() as conn:
             row = await conn.fetchrow(_STATE, self.owner.account_id, self.login_id)
-            told = await conn.fetch(_TOLD, self.owner.account_id, f"%{self.email}")
-        changed = row["password_hash"] != self.password_hash
-        return (*tuple(row)[1:], changed, [(one["kind"], one["is_old"]) for one in told])
+            messages = await conn.fetch(_TOLD, self.owner.account_id, f"%{self.email}")
+        is_changed = row["password_hash"] != self.password_hash
+        return (
+            *tuple(row)[1:],
+            is_changed,
+            [(message["kind"], message["is_old"]) for message in messages],
+        )
 
 
 _STATE = """
@@ -121,7 +123,7 @@ def _client() -> callers.Client:
 
 
 async def _code(doing: Awaitable[None]) -> str:
-    """The code that it is refused with; "" where it is done. Whatever else is raised fails."""
+    """The code of the refusal; "" if the change is applied. Other errors fail."""
     try:
         await doing
     except Refusal as refusal:
@@ -130,7 +132,7 @@ async def _code(doing: Awaitable[None]) -> str:
 
 
 class People:
-    """Makes people of an account, all alike, and holds them up."""
+    """Creates people of an account, all alike, and locks them."""
 
     def __init__(self, carrier: Carrier, customer: str, redis: Redis, outside: Any) -> None:
         split = base.split_id(customer)
@@ -166,9 +168,9 @@ class People:
         now = _now()
         if kind is callers.Kind.STAFF:
             role = callers.Role.SUPPORT
-            made: Any = await stored_staff.insert(self.account_id, login_id, "A person", role, now)
+            row: Any = await stored_staff.insert(self.account_id, login_id, "A person", role, now)
         else:
-            made = await stored_contacts.insert(
+            row = await stored_contacts.insert(
                 self.account_id,
                 stored_contacts.NewContact(
                     customer_id=self.customer_id,
@@ -181,18 +183,18 @@ class People:
                 ),
                 now,
             )
-        id: int = made.id
+        id: int = row.id
         return id
 
     async def _link(self, login_id: int, email: str, purpose: Purpose) -> str:
-        """Sent some minutes ago, so that another may be asked for."""
+        """Sent some minutes ago, so that another may be requested."""
         then = _now() - timedelta(minutes=5)
         id = await proofs.insert(self.account_id, login_id, purpose, email, then)
         link = address_proofs.Link(self.account_id, id)
         return address_proofs.sign(SECRET, purpose, link, then + address_proofs.LIFETIME[purpose])
 
     async def at_once(self, of: Person, deeds: Sequence[Deed]) -> list[str]:
-        """Each begins when the one before it waits for the login; then all are let go."""
+        """Each starts when the previous one waits for the login; then the lock is released."""
         lock = f"SELECT FROM logins WHERE id = {of.login_id} FOR UPDATE"
         return await outside_connection.held_up(
             self.outside, lock, *(_code(deed(of)) for deed in deeds)
@@ -222,7 +224,7 @@ CASES: list[tuple[callers.Kind, bool, Sequence[Deed]]] = [
 async def test_two_concurrent_changes_to_a_person_have_the_effect_of_a_sequence(
     people: People, kind: callers.Kind, invited: bool, deeds: Sequence[Deed]
 ) -> None:
-    """Whichever comes first: nothing is lost, refused without need, or ends in a deadlock."""
+    """In any order: no change is lost, refused without need, or ends in a deadlock."""
 
     async def alone(*order: Deed) -> tuple[dict[str, str], Any]:
         person = await people.person(kind, invited=invited)
@@ -235,8 +237,8 @@ async def test_two_concurrent_changes_to_a_person_have_the_effect_of_a_sequence(
             person = await people.person(kind, invited=invited)
             codes = await people.at_once(person, order)
             names = (deed.__name__ for deed in order)
-            found = dict(zip(names, codes, strict=True)), await person.state()
-            assert found in possible, (first.__name__, second.__name__)
+            outcome = dict(zip(names, codes, strict=True)), await person.state()
+            assert outcome in possible, (first.__name__, second.__name__)
 
 
 @pytest.mark.parametrize(("kind", "invited", "deeds"), [*CASES[:2], (*CASES[2][:2], ACTIVE)])
@@ -247,9 +249,11 @@ async def test_every_concurrent_change_to_a_person_is_applied_or_refused(
         person = await people.person(kind, invited=invited)
         shuffled = random.Random(turn).sample(deeds, len(deeds))
         codes = await people.at_once(person, shuffled)
-        done = {deed.__name__ for deed, code in zip(shuffled, codes, strict=True) if not code}
+        applied_names = {
+            deed.__name__ for deed, code in zip(shuffled, codes, strict=True) if not code
+        }
         state = await person.state()
-        assert {"disable", "move"} <= done
+        assert {"disable", "move"} <= applied_names
         assert state[:2] == (True, True)
         assert state[4] == 0  # sessions
-        assert len(done & {"accept", "reset", "change"}) <= 1
+        assert len(applied_names & {"accept", "reset", "change"}) <= 1

@@ -28,7 +28,7 @@ WRONG = "not the password"
 
 
 async def entries(carrier: Carrier, count: int) -> list[dict[str, Any]]:
-    """As soon as there are so many; told some seconds after they were refused."""
+    """As soon as there are `count` entries; they are written some seconds after the refusals."""
     async with asyncio.timeout(15):
         while True:
             edges = (await carrier.owner.ask(LOG))["auditLog"]["edges"]
@@ -37,8 +37,8 @@ async def entries(carrier: Carrier, count: int) -> list[dict[str, Any]]:
             await asyncio.sleep(0.1)
 
 
-def reasons(found: list[dict[str, Any]]) -> list[str]:
-    return sorted(one["changes"][0]["after"] for one in found)
+def reasons(entries: list[dict[str, Any]]) -> list[str]:
+    return sorted(entry["changes"][0]["after"] for entry in entries)
 
 
 async def test_staff_see_the_login_address_and_reason_of_a_refused_sign_in(
@@ -67,8 +67,10 @@ async def test_a_contact_sees_refused_sign_ins_of_colleagues_without_their_addre
     await entries(carrier, 1)
     customer = (await person.ask(OF_CUSTOMER))["viewer"]["customer"]["id"]
     edges = (await person.ask(OWN, id=customer))["customer"]["auditLog"]["edges"]
-    seen = [edge["node"] for edge in edges if edge["node"]["action"] == "session.refuse"]
-    assert seen == [{"action": "session.refuse", "address": None}]
+    entries_of_refusals = [
+        edge["node"] for edge in edges if edge["node"]["action"] == "session.refuse"
+    ]
+    assert entries_of_refusals == [{"action": "session.refuse", "address": None}]
 
 
 async def test_every_reason_is_recorded(carrier: Carrier, api_redis: Redis) -> None:
@@ -80,15 +82,15 @@ async def test_every_reason_is_recorded(carrier: Carrier, api_redis: Redis) -> N
         await conn.execute(
             "UPDATE logins SET totp_secret = 'x', totp_confirmed_at = now() WHERE email = $1", email
         )
-    assert (await there.login(email))["code"] == "OTP_REQUIRED"  # asked, not refused
+    assert (await there.login(email))["code"] == "OTP_REQUIRED"  # requested, not refused
     assert (await there.login(email, otp="000000"))["code"] == "WRONG_OTP"
     await enter(api_redis, try_limits.login(email, f"{there.address}/32", at_home=False), 10)
     assert (await there.login(email, WRONG))["code"] == "TOO_MANY_TRIES"
-    found = reasons(await entries(carrier, 3))
-    assert found == ["ADDRESS_NOT_ALLOWED", "TOO_MANY_TRIES", "WRONG_OTP"]
+    reasons_of_entries = reasons(await entries(carrier, 3))
+    assert reasons_of_entries == ["ADDRESS_NOT_ALLOWED", "TOO_MANY_TRIES", "WRONG_OTP"]
 
 
-async def _noted(email: str, address: str | None, at: datetime) -> None:
+async def _record_refusal(email: str, address: str | None, at: datetime) -> None:
     person = await logins.person_of_email(email, None)
     assert person is not None
     refusals = refused_sign_ins.RefusedSignIns()
@@ -109,25 +111,25 @@ async def test_a_flood_from_one_network_is_one_entry_an_hour(carrier: Carrier) -
     _, _, email = await new_contact(carrier)
     now = clock.now()
     for number in range(5):
-        await _noted(email, f"2001:db8::{number}", now + timedelta(minutes=number))
-        await _noted(email, None, now + timedelta(minutes=number))
+        await _record_refusal(email, f"2001:db8::{number}", now + timedelta(minutes=number))
+        await _record_refusal(email, None, now + timedelta(minutes=number))
     assert await _count(carrier) == 2
-    await _noted(email, "2001:db8::9", now + timedelta(minutes=61))
+    await _record_refusal(email, "2001:db8::9", now + timedelta(minutes=61))
     assert await _count(carrier) == 3
 
 
 async def test_a_flood_from_many_networks_is_twenty_entries_an_hour_per_login(
     carrier: Carrier,
 ) -> None:
-    """And keeps no other's out."""
+    """And suppresses no entry of another login."""
     (_, _, email), (_, _, other) = await new_contact(carrier), await new_contact(carrier)
     now = clock.now()
     for number in range(40):
-        await _noted(email, f"198.51.100.{number}", now)
+        await _record_refusal(email, f"198.51.100.{number}", now)
     assert await _count(carrier) == 20
-    await _noted(other, "198.51.100.1", now)
+    await _record_refusal(other, "198.51.100.1", now)
     assert await _count(carrier) == 21
-    await _noted(email, "198.51.100.99", now + timedelta(minutes=61))
+    await _record_refusal(email, "198.51.100.99", now + timedelta(minutes=61))
     assert await _count(carrier) == 22
 
 
@@ -157,7 +159,9 @@ async def test_a_flood_from_one_network_does_not_suppress_entries_of_others(
     carrier: Carrier,
 ) -> None:
     (_, _, email), (_, _, other) = await new_contact(carrier), await new_contact(carrier)
-    attacked, colleague = [await logins.person_of_email(one, None) for one in (email, other)]
+    attacked, colleague = [
+        await logins.person_of_email(address, None) for address in (email, other)
+    ]
     refusals, now = refused_sign_ins.RefusedSignIns(), clock.now()
     for number in range(2_000):
         refusals.add(attacked, email, f"2001:db8::{number:x}", "WRONG_CREDENTIALS", now)
@@ -175,18 +179,18 @@ async def test_the_log_has_the_login_address_and_reason_of_each_and_no_secret(
         for email in (carrier.email, "nobody@voice.example"):
             with pytest.raises(Refusal):
                 await sign_in.login(services, email, WRONG, None, sender, clock.now())
-    lines = [one for one in log if one["event"] == "sign-in refused"]
+    lines = [line for line in log if line["event"] == "sign-in refused"]
     login = await logins.of_email(carrier.email)
     assert login is not None
-    assert [(one["account"], one["login"]) for one in lines] == [
+    assert [(line["account"], line["login"]) for line in lines] == [
         (carrier.account_id, login.id),
         (None, None),
     ]
-    assert {(one["address"], one["reason"]) for one in lines} == {
+    assert {(line["address"], line["reason"]) for line in lines} == {
         ("203.0.113.79", "WRONG_CREDENTIALS")
     }
     assert lines[1]["email"] == try_limits.digest("nobody@voice.example")
-    assert len({one["email"] for one in lines}) == 2
+    assert len({line["email"] for line in lines}) == 2
     for secret in (WRONG, "@voice.example", PASSWORD):
         assert secret not in str(log)
 

@@ -32,7 +32,7 @@ async def _row(caller: Caller) -> Any:
 
 
 async def _was_used(caller: Caller) -> bool:
-    """Whether the database has been told of a use of just now."""
+    """Whether the database has a use within the last seconds."""
     used_at: datetime = (await _row(caller))["last_used_at"]
     return used_at > clock.now() - timedelta(minutes=1)
 
@@ -75,7 +75,7 @@ async def test_staff_stay_signed_in_for_14_days_at_most(carrier: Carrier) -> Non
 
 
 async def test_use_extends_a_session_up_to_its_maximum_lifetime(carrier: Carrier) -> None:
-    """Of one who asks, one who asks near its end, and one who does not."""
+    """Of three sessions: used, used near its end, and unused."""
     people = [(await new_contact(carrier))[0] for _ in range(3)]
     asking, ending, _ = people
     for person in people:
@@ -95,20 +95,23 @@ async def test_an_open_connection_counts_as_use_until_it_closes(carrier: Carrier
     token = tokens.parse(person.token or "")
     assert token is not None
     caller = await auth.authenticate(f"Bearer {person.token}", clock.now(), person.address)
-    watched = connection_monitor.ConnectionMonitor(clock.now, 10)
+    connections = connection_monitor.ConnectionMonitor(clock.now, 10)
     open_connection = ExitStack()
-    open_connection.enter_context(watched.hold(token, caller, lambda _: None))
+    open_connection.enter_context(connections.hold(token, caller, lambda _: None))
     await token_usage.TokenUsage(
-        clock.now, watched.held_tokens, timedelta(days=14), refused_sign_ins.RefusedSignIns()
+        clock.now, connections.held_tokens, timedelta(days=14), refused_sign_ins.RefusedSignIns()
     ).close()
-    for is_open, left in [(True, 14), (False, 1)]:
+    for is_open, minutes in [(True, 14), (False, 1)]:
         await _grow_old(person, **OLD)
         if not is_open:
             open_connection.close()
         await token_usage.TokenUsage(
-            clock.now, watched.held_tokens, timedelta(days=14), refused_sign_ins.RefusedSignIns()
+            clock.now,
+            connections.held_tokens,
+            timedelta(days=14),
+            refused_sign_ins.RefusedSignIns(),
         ).close()
-        assert await _days_left(person) == left
+        assert await _days_left(person) == minutes
 
 
 async def test_many_uses_within_five_minutes_make_one_write(carrier: Carrier) -> None:
@@ -116,10 +119,10 @@ async def test_many_uses_within_five_minutes_make_one_write(carrier: Carrier) ->
     token = tokens.parse(person.token or "")
     assert token is not None
     before, idle = await _row(person), timedelta(days=14)
-    for seconds, written in [(299, False), (301, True), (302, False)]:
+    for seconds, is_written in [(299, False), (301, True), (302, False)]:
         at = before["last_used_at"] + timedelta(seconds=seconds)
         await session_list.extend({token: at}, idle)
-        assert ((await _row(person))["last_used_at"] == at) == written
+        assert ((await _row(person))["last_used_at"] == at) == is_written
 
 
 async def test_use_does_not_extend_an_ended_session(carrier: Carrier) -> None:
@@ -137,18 +140,20 @@ async def test_a_person_sees_where_it_is_signed_in(carrier: Carrier) -> None:
     first, _, email = await new_contact(carrier)
     second = At(carrier.url)
     await second.login(email)
-    listed = await sessions_of(first)
-    agents = [one["userAgent"].partition("/")[0] for one in listed]
+    sessions = await sessions_of(first)
+    agents = [session["userAgent"].partition("/")[0] for session in sessions]
     assert agents == ["python-httpx2", "a browser"]
-    assert [(one["address"], one["current"], one["startedBy"]) for one in listed] == [
+    assert [
+        (session["address"], session["current"], session["startedBy"]) for session in sessions
+    ] == [
         (second.address, False, None),
         (first.address, True, None),
     ]
     page = "query Q($a: String) { sessions(first: 1, after: $a) { edges { node { address } } %s } }"
     more = "pageInfo { hasNextPage endCursor }"
-    begun = (await first.ask(page % more))["sessions"]
-    assert begun["pageInfo"]["hasNextPage"]
-    rest = await first.ask(page % "", a=begun["pageInfo"]["endCursor"])
+    first_page = (await first.ask(page % more))["sessions"]
+    assert first_page["pageInfo"]["hasNextPage"]
+    rest = await first.ask(page % "", a=first_page["pageInfo"]["endCursor"])
     assert rest["sessions"]["edges"] == [{"node": {"address": first.address}}]
 
 
@@ -157,9 +162,9 @@ async def test_an_ipv6_address_and_an_unusual_user_agent_are_stored(carrier: Car
     person = At(carrier.url, address="2001:db8::7")
     await person.login(email)
     assert (await sessions_of(person))[0]["address"] == "2001:db8::7"
-    nobody = At(carrier.url, address="not an address")
-    await nobody.login(email)
-    assert (await sessions_of(nobody))[0]["address"] is None
+    anonymous = At(carrier.url, address="not an address")
+    await anonymous.login(email)
+    assert (await sessions_of(anonymous))[0]["address"] is None
 
 
 async def _listening(caller: Caller) -> str:
@@ -171,24 +176,26 @@ async def _listening(caller: Caller) -> str:
 async def test_a_session_ended_from_another_session_loses_its_socket_within_a_second(
     carrier: Carrier,
 ) -> None:
-    lost, _, email = await new_contact(carrier)
-    here = At(carrier.url)
-    await here.login(email)
+    lost_device, _, email = await new_contact(carrier)
+    browser = At(carrier.url)
+    await browser.login(email)
     async with (
-        signed_in(carrier.url, lost.token) as socket,
-        signed_in(carrier.url, here.token) as mine,
+        signed_in(carrier.url, lost_device.token) as socket,
+        signed_in(carrier.url, browser.token) as mine,
     ):
-        query = await _listening(lost)
-        for one in (socket, mine):
-            await say(one, subscribe("1", query))
-            assert (await hear(one))["type"] == "next"
+        query = await _listening(lost_device)
+        for connection in (socket, mine):
+            await say(connection, subscribe("1", query))
+            assert (await hear(connection))["type"] == "next"
         began = time.monotonic()
-        other = next(one for one in await sessions_of(here) if not one["current"])
-        ended = await here.do("endSession", "LoggedOut", "at", id=other["id"])
+        other = next(
+            connection for connection in await sessions_of(browser) if not connection["current"]
+        )
+        ended = await browser.do("endSession", "LoggedOut", "at", id=other["id"])
         assert await closed(socket) == 4403
         assert time.monotonic() - began < WITHIN
-        await until_refused(lost)
-        again = await here.do("endSession", "LoggedOut", "at", id=other["id"])
+        await until_refused(lost_device)
+        again = await browser.do("endSession", "LoggedOut", "at", id=other["id"])
         assert again["at"] == ended["at"]
         await say(mine, {"type": "ping"})
         assert (await hear(mine))["type"] == "pong"
@@ -198,8 +205,8 @@ async def test_no_caller_can_end_the_session_of_another(carrier: Carrier) -> Non
     customer = await carrier.customer()
     mine, _, _ = await new_contact(carrier, customer)
     other, _, _ = await new_contact(carrier, customer)
-    [listed] = await sessions_of(other)
-    for id in (listed["id"], "garbage"):
+    [session] = await sessions_of(other)
+    for id in (session["id"], "garbage"):
         assert (await mine.do("endSession", "LoggedOut", "at", id=id))["code"] == "NOT_FOUND"
     assert await other.ask(VIEWER)
 
@@ -235,5 +242,5 @@ async def test_an_api_key_has_no_sessions(carrier: Carrier) -> None:
     key = await carrier.key("LIVE_READ")
     assert await key.code(SESSIONS) == "NO_SESSION"
     assert await key.code("{ twoFactor { enabledAt } }") == "NO_SESSION"
-    left = await key.ask("mutation { logoutEverywhere { ... on Refusal { code } } }")
-    assert left == {"logoutEverywhere": {"code": "NO_SESSION"}}
+    answer = await key.ask("mutation { logoutEverywhere { ... on Refusal { code } } }")
+    assert answer == {"logoutEverywhere": {"code": "NO_SESSION"}}

@@ -37,9 +37,9 @@ async def test_the_email_is_matched_ignoring_case(carrier: Carrier) -> None:
 async def test_a_wrong_password_and_an_unknown_email_get_the_same_response(
     carrier: Carrier,
 ) -> None:
-    nobody = At(carrier.url)
+    anonymous = At(carrier.url)
     answers = [
-        await nobody.login(email, password)
+        await anonymous.login(email, password)
         for email, password in [
             (carrier.email, "not the password"),
             ("nobody@voice.example", PASSWORD),
@@ -54,23 +54,23 @@ async def test_a_wrong_password_and_an_unknown_email_get_the_same_response(
 
 async def test_text_that_is_no_email_address_uses_only_its_own_tries(carrier: Carrier) -> None:
     """As an unknown e-mail does: the typing errors of one caller do not hold up another one."""
-    nobody = At(carrier.url)
+    anonymous = At(carrier.url)
     for number in range(12):
-        refused = await nobody.login(f"person {number} at acme.example", "not the password")
-        assert refused["code"] == "WRONG_CREDENTIALS"
+        answer = await anonymous.login(f"person {number} at acme.example", "not the password")
+        assert answer["code"] == "WRONG_CREDENTIALS"
     for same in ("no address", " No Address "):
-        codes = [(await nobody.login(same, "not it"))["code"] for _ in range(6)]
+        codes = [(await anonymous.login(same, "not it"))["code"] for _ in range(6)]
         assert codes[:4] == ["WRONG_CREDENTIALS"] * 4
     assert codes[4:] == ["TOO_MANY_TRIES"] * 2
 
 
 @pytest.mark.parametrize("_", ["one test", "the next"])
 async def test_no_try_of_another_test_counts(carrier: Carrier, api_redis: Redis, _: str) -> None:
-    nobody = Caller(carrier.url)
+    anonymous = Caller(carrier.url)
     wrong: dict[str, Any] = {"email": "nobody@voice.example", "password": PASSWORD}
-    assert (await nobody.do("login", "Session", "token", **wrong))["code"] == "WRONG_CREDENTIALS"
+    assert (await anonymous.do("login", "Session", "token", **wrong))["code"] == "WRONG_CREDENTIALS"
     await enter(api_redis, try_limits.login(wrong["email"], "127.0.0.1/32", at_home=False), 9)
-    assert (await nobody.do("login", "Session", "token", **wrong))["code"] == "TOO_MANY_TRIES"
+    assert (await anonymous.do("login", "Session", "token", **wrong))["code"] == "TOO_MANY_TRIES"
 
 
 async def test_a_disabled_login_gets_the_same_response_as_an_unknown_one(carrier: Carrier) -> None:
@@ -94,10 +94,10 @@ async def test_a_known_and_an_unknown_email_cause_the_same_work(
 ) -> None:
     """The same statements, the same calls of Redis and as much hashing: hence as much time."""
     emails = (carrier.email, "nobody@voice.example", "no address")
-    (known, seconds), *others = [await _done_for(email, api_redis) for email in emails]
-    assert known[0]
-    for done, seconds_of_other in others:
-        assert done == known
+    (known_work, seconds), *others = [await _done_for(email, api_redis) for email in emails]
+    assert known_work[0]
+    for work, seconds_of_other in others:
+        assert work == known_work
         assert 0.5 < seconds / seconds_of_other < 2
 
 
@@ -110,9 +110,10 @@ async def _done_for(email: str, redis: Redis) -> tuple[tuple[list[str], int], fl
     def log(query: Any) -> None:
         statements.append(query.query)
 
-    async with db.transaction() as conn:  # in one, so that all is asked on its connection
+    async with db.transaction() as conn:  # all statements use its connection
         with pytest.raises(refusals.Refusal, match="incorrect"):
-            await resolve.login(*entry)  # warms up: caches, the script, the stranger's hash
+            # Warms up: caches, the script, the hash for unknown e-mails
+            await resolve.login(*entry)
         conn.add_query_logger(log)
         calls, began = await _scripts_run(redis), time.process_time()
         with pytest.raises(refusals.Refusal, match="incorrect"):
@@ -123,8 +124,8 @@ async def _done_for(email: str, redis: Redis) -> tuple[tuple[list[str], int], fl
 
 
 async def _scripts_run(redis: Redis) -> int:
-    said: dict[str, Any] = await redis.info("commandstats")
-    return sum(said.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+    stats: dict[str, Any] = await redis.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
 
 async def test_during_an_attack_the_owner_signs_in_from_a_known_network_or_after_a_reset(
@@ -133,9 +134,9 @@ async def test_during_an_attack_the_owner_signs_in_from_a_known_network_or_after
     person, _, email = await new_contact(carrier)
     for number in range(10):  # as wrong passwords from ten addresses do
         await enter(api_redis, try_limits.login(email, f"192.0.2.{number}/32", at_home=False), 10)
-    refused = await At(carrier.url).login(email)
-    assert (refused["__typename"], refused["code"]) == ("NotPermitted", "TOO_MANY_TRIES")
-    assert any(f" {seconds} seconds" in refused["message"] for seconds in range(150, 181))
+    answer = await At(carrier.url).login(email)
+    assert (answer["__typename"], answer["code"]) == ("NotPermitted", "TOO_MANY_TRIES")
+    assert any(f" {seconds} seconds" in answer["message"] for seconds in range(150, 181))
     assert "token" in await person.there().login(email)
     elsewhere = At(carrier.url)
     await try_limits.trust(patient(api_redis), email, f"{elsewhere.address}/32")
@@ -163,28 +164,28 @@ async def test_without_redis_people_sign_in_and_tries_are_still_counted(carrier:
         entry = (services, carrier.email, PASSWORD, None, sender, clock.now())
         began = time.monotonic()
         assert (await resolve.login(*entry)).token
-        tried = try_limits.login(carrier.email, "203.0.113.78/32", at_home=True)
+        limit = try_limits.login(carrier.email, "203.0.113.78/32", at_home=True)
         for _ in range(10):
-            await tried.enter(services.throttle)
+            await limit.enter(services.throttle)
         with pytest.raises(refusals.Refusal, match="Too many tries"):
             await resolve.login(*entry)
-        assert time.monotonic() - began < 10  # nobody waited for it
+        assert time.monotonic() - began < 10  # no request waited for it
 
 
 async def test_a_flood_from_one_address_leaves_capacity_for_others() -> None:
-    """So many wait and no more; who comes from where it has signed in before has places kept."""
+    """A limited number of requests wait; places are reserved for those from known networks."""
     quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
-    await password_hashing.is_right(quick, PASSWORD, None)  # makes the stranger's hash
+    await password_hashing.is_right(quick, PASSWORD, None)  # computes the hash for unknown e-mails
 
     async def let_in(by: str, count: int, *, reserved: bool = False) -> int:
-        found = await asyncio.gather(
+        answers = await asyncio.gather(
             *(
                 password_hashing.is_right(quick, PASSWORD, by, reserved=reserved)
                 for _ in range(count)
             ),
             return_exceptions=True,
         )
-        return found.count(True)
+        return answers.count(True)
 
     flood, others, home = await asyncio.gather(
         let_in("192.0.2.1", 100), let_in("192.0.2.2", 3), let_in("192.0.2.3", 3, reserved=True)
@@ -201,7 +202,7 @@ async def test_a_flood_from_one_address_leaves_capacity_for_others() -> None:
 async def test_sign_ins_from_known_networks_leave_capacity_for_others(
     carrier: Carrier, api_redis: Redis
 ) -> None:
-    """Eight people try ten passwords each at once from where they have signed in before."""
+    """Eight people try ten passwords each concurrently, from known networks."""
     people = [await new_contact(carrier) for _ in range(8)]
     services = sign_in_services.SignInServices(throttle=patient(api_redis))
 
@@ -218,12 +219,12 @@ async def test_sign_ins_from_known_networks_leave_capacity_for_others(
         for person, _, email in people
         for _ in range(10)
     ]
-    done, _ = await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
-    while "BUSY" not in [task.result() for task in done]:
-        done, _ = await asyncio.wait(set(flood) - done, return_when=asyncio.FIRST_COMPLETED)
+    finished, _ = await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+    while "BUSY" not in [task.result() for task in finished]:
+        finished, _ = await asyncio.wait(set(flood) - finished, return_when=asyncio.FIRST_COMPLETED)
     assert await enter(carrier.email, "203.0.113.99", PASSWORD) == "signed in"
-    refused = [await task for task in flood]
-    assert set(refused) == {"WRONG_CREDENTIALS", "BUSY"}
+    answers = [await task for task in flood]
+    assert set(answers) == {"WRONG_CREDENTIALS", "BUSY"}
 
 
 async def test_after_logout_the_token_is_invalid(carrier: Carrier) -> None:
@@ -234,18 +235,18 @@ async def test_after_logout_the_token_is_invalid(carrier: Carrier) -> None:
 
 
 async def test_a_revoked_key_is_invalid(carrier: Carrier) -> None:
-    made = await carrier.owner.do(
+    key = await carrier.owner.do(
         "createApiKey", "CreatedApiKey", "id secret", name="a program", scopes=["LIVE_READ"]
     )
-    program = Caller(carrier.url, made["secret"])
+    program = Caller(carrier.url, key["secret"])
     assert await program.ask(VIEWER) == {"viewer": {"__typename": "ApiKey"}}
-    revoked = await carrier.owner.do("revokeApiKey", "ApiKey", "revokedAt", id=made["id"])
+    revoked = await carrier.owner.do("revokeApiKey", "ApiKey", "revokedAt", id=key["id"])
     assert revoked["revokedAt"]
     await _until_refused(program)
 
 
 async def _until_refused(caller: Caller) -> None:
-    """Within the second that a caller is believed for."""
+    """Within the second for which a caller is cached."""
     deadline = clock.now() + timedelta(seconds=2)
     while "errors" not in await caller.send(VIEWER):
         assert clock.now() < deadline
@@ -277,10 +278,10 @@ async def test_an_invalid_token_is_refused(api: Program, carrier: Carrier) -> No
 
 
 async def test_without_a_token_no_data_is_visible(api: Program) -> None:
-    nobody = Caller(api.url)
+    anonymous = Caller(api.url)
     for query in [
         "viewer { __typename }",
         "customers { edges { cursor } }",
         'node(id: "x") { id }',
     ]:
-        assert await nobody.code(f"{{ {query} }}") == "UNAUTHENTICATED"
+        assert await anonymous.code(f"{{ {query} }}") == "UNAUTHENTICATED"

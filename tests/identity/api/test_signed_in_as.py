@@ -21,10 +21,10 @@ from tests.support.api.sockets import closed, signed_in
 
 async def test_staff_are_signed_in_as_a_contact_for_an_hour(carrier: Carrier) -> None:
     _, contact, _ = await new_contact(carrier)
-    made = await carrier.owner.do("signInAs", "Session", "expiresAt endsAt", contactId=contact)
-    assert made["expiresAt"] == made["endsAt"]
-    left = datetime.fromisoformat(made["endsAt"]) - clock.now()
-    assert timedelta(minutes=59) < left < timedelta(hours=1)
+    session = await carrier.owner.do("signInAs", "Session", "expiresAt endsAt", contactId=contact)
+    assert session["expiresAt"] == session["endsAt"]
+    time_left = datetime.fromisoformat(session["endsAt"]) - clock.now()
+    assert timedelta(minutes=59) < time_left < timedelta(hours=1)
 
 
 async def test_staff_signed_in_as_a_contact_see_what_it_sees_and_it_sees_their_session(
@@ -34,7 +34,7 @@ async def test_staff_signed_in_as_a_contact_see_what_it_sees_and_it_sees_their_s
     acting = await signed_in_as(await carrier.staff("SUPPORT"), contact)
     viewer = "{ viewer { ... on Contact { id } } }"
     assert await acting.ask(viewer) == await person.ask(viewer) == {"viewer": {"id": contact}}
-    assert [one["startedBy"] for one in await sessions_of(person)] == ["A person", None]
+    assert [session["startedBy"] for session in await sessions_of(person)] == ["A person", None]
 
 
 async def test_the_audit_log_names_the_staff_member_who_acted_as_the_contact(
@@ -79,8 +79,8 @@ async def test_staff_signed_in_as_a_contact_cannot_change_how_it_signs_in(
         ("endSession", "LoggedOut", {"id": (await sessions_of(person))[0]["id"]}),
         ("signInAs", "Session", {"contactId": contact}),
     ]:
-        refused = await acting.do(mutation, type, "__typename", **input)
-        assert refused.get("code") == "FORBIDDEN", mutation
+        answer = await acting.do(mutation, type, "__typename", **input)
+        assert answer.get("code") == "FORBIDDEN", mutation
     assert await acting.code(SESSIONS) == "FORBIDDEN"
     assert await person.ask(VIEWER)
 
@@ -95,8 +95,8 @@ async def test_only_permitted_callers_sign_in_as_a_contact(
     caller: Caller = person if who == "contact" else other.owner
     if who == "FINANCE":
         caller = await carrier.staff(who)
-    refused = await caller.do("signInAs", "Session", "token", contactId=contact)
-    assert refused["code"] == code
+    answer = await caller.do("signInAs", "Session", "token", contactId=contact)
+    assert answer["code"] == code
 
 
 async def test_staff_who_log_out_everywhere_also_end_their_sessions_as_contacts(
@@ -112,7 +112,7 @@ async def test_staff_who_log_out_everywhere_also_end_their_sessions_as_contacts(
 async def test_a_contact_ends_the_session_of_staff_who_act_as_it(carrier: Carrier) -> None:
     person, contact, _ = await new_contact(carrier)
     acting = await signed_in_as(carrier.owner, contact)
-    theirs = next(one for one in await sessions_of(person) if one["startedBy"])
+    theirs = next(session for session in await sessions_of(person) if session["startedBy"])
     await person.do("endSession", "LoggedOut", "at", id=theirs["id"])
     await until_refused(acting)
 
@@ -139,13 +139,13 @@ async def test_staff_signed_in_as_a_contact_are_limited_to_their_own_role(
     nothing = {"customerId": customer, "rowIds": [], "idempotencyKey": "x"}
     for role, code in [("SUPPORT", "FORBIDDEN"), ("OWNER", "NOTHING_TO_INVOICE")]:
         acting = await signed_in_as(await carrier.staff(role), contact)
-        made = await acting.do("generateInvoice", "Invoice", "id", **nothing)
-        assert made["code"] == code
+        answer = await acting.do("generateInvoice", "Invoice", "id", **nothing)
+        assert answer["code"] == code
 
 
 async def test_staff_signed_in_as_a_contact_cannot_verify_its_addresses(carrier: Carrier) -> None:
     _, contact, _ = await new_contact(carrier)
     acting = await signed_in_as(carrier.owner, contact)
     for mutation in ("requestEmailVerification", "requestMobileVerification"):
-        asked = await acting.ask(f"mutation {{ {mutation} {{ ... on Refusal {{ code }} }} }}")
-        assert asked == {mutation: {"code": "FORBIDDEN"}}
+        answer = await acting.ask(f"mutation {{ {mutation} {{ ... on Refusal {{ code }} }} }}")
+        assert answer == {mutation: {"code": "FORBIDDEN"}}

@@ -67,25 +67,26 @@ class Person:
     mobile: str
 
     async def own(self) -> dict[str, Any]:
-        found: dict[str, Any] = (await self.caller.ask(OWN))["viewer"]
-        return found
+        viewer: dict[str, Any] = (await self.caller.ask(OWN))["viewer"]
+        return viewer
 
     async def codes(self) -> set[str]:
         return {item["code"] for item in (await self.own())["customer"]["checklist"]["items"]}
 
-    async def request(self, what: str) -> dict[str, Any]:
-        wanted = "... on VerificationRequested { sentTo expiresAt againAt }"
+    async def request(self, mutation: str) -> dict[str, Any]:
+        selection = "... on VerificationRequested { sentTo expiresAt againAt }"
         answer = await self.caller.ask(
-            f"mutation {{ {what} {{ __typename {wanted} ... on Refusal {{ code message }} }} }}"
+            f"mutation {{ {mutation} {{ __typename {selection}"
+            " ... on Refusal { code message } } }"
         )
-        found: dict[str, Any] = answer[what]
-        return found
+        result: dict[str, Any] = answer[mutation]
+        return result
 
     async def row(self) -> Contact:
         return await Contact.get(account_id=self.carrier.account_id, email=self.email)
 
     async def wait(self, minutes: float) -> None:
-        """As if what was asked for had been asked for that much earlier."""
+        """Moves the earlier requests into the past."""
         async with db.connection() as conn:
             await conn.execute(
                 "UPDATE proofs SET created_at = created_at - $3::interval,"
@@ -107,7 +108,7 @@ async def person(carrier: Carrier) -> Person:
     return Person(carrier, caller, customer, row.email, mobile)
 
 
-def nobody(person: Person) -> Caller:
+def anonymous(person: Person) -> Caller:
     return Caller(person.caller.url)
 
 
@@ -126,8 +127,8 @@ def other_than(code: str) -> str:
 async def test_the_link_in_the_mail_verifies_the_address_and_closes_the_item(
     post: Post, person: Person, api_redis: Redis
 ) -> None:
-    async with following(person.caller, CHANGES) as told:
-        telling = asyncio.create_task(next_of(told))
+    async with following(person.caller, CHANGES) as messages:
+        telling = asyncio.create_task(next_of(messages))
         topic = topics.facts(
             person.carrier.account_id, number(person.customer), Kind.CHECKLIST_CHANGED
         )
@@ -147,14 +148,14 @@ async def test_the_link_in_the_mail_verifies_the_address_and_closes_the_item(
         assert not telling.done()
         stream = (person.carrier.account_id, number(person.customer), Kind.CHECKLIST_CHANGED)
         last = await fact_log.last_number(*stream)
-        done = await verify_email(nobody(person), message_servers.token_in(letter))
+        answer = await verify_email(anonymous(person), message_servers.token_in(letter))
         assert await fact_log.last_number(*stream) == last + 1  # with the answer, by no sweep
-        assert (done["__typename"], done["address"]) == ("Verified", person.email)
+        assert (answer["__typename"], answer["address"]) == ("Verified", person.email)
         async with asyncio.timeout(30):
             assert (await telling)["customerId"] == person.customer
-    assert (await person.own())["emailVerifiedAt"] == done["at"]
+    assert (await person.own())["emailVerifiedAt"] == answer["at"]
     assert "VERIFY_EMAIL" not in await person.codes()
-    again = await verify_email(nobody(person), message_servers.token_in(letter))
+    again = await verify_email(anonymous(person), message_servers.token_in(letter))
     assert (again["__typename"], again["code"]) == ("Conflict", "ALREADY_VERIFIED")
     assert (await person.request("requestEmailVerification"))["code"] == "ALREADY_VERIFIED"
 
@@ -166,9 +167,9 @@ async def test_the_button_of_the_page_runs_the_mutation_that_takes_the_link(
     link = message_servers.link_in(await post.mail.arrived(person.email))
     page = pages.PAGES[pages.Kind.VERIFY_EMAIL]
     token = link.partition("token=")[2]
-    answer = await nobody(person).ask(page.document, input={"token": token})
+    answer = await anonymous(person).ask(page.document, input={"token": token})
     assert answer["verifyEmail"] == {"__typename": "Verified"}
-    answer = await nobody(person).ask(page.document, input={"token": "x"})
+    answer = await anonymous(person).ask(page.document, input={"token": "x"})
     assert answer["verifyEmail"]["code"] == "BAD_LINK"
 
 
@@ -177,34 +178,34 @@ async def test_another_mail_can_be_sent_after_a_minute_and_invalidates_the_earli
 ) -> None:
     await person.request("requestEmailVerification")
     first = message_servers.token_in(await post.mail.arrived(person.email))
-    refused = await person.request("requestEmailVerification")
-    assert refused["code"] == "TOO_SOON"
-    assert " s." in refused["message"]
+    answer = await person.request("requestEmailVerification")
+    assert answer["code"] == "TOO_SOON"
+    assert " s." in answer["message"]
     await person.wait(minutes=1)
     await person.request("requestEmailVerification")
     second = message_servers.token_in(await post.mail.arrived(person.email, count=2))
-    assert (await verify_email(nobody(person), first))["code"] == "BAD_LINK"
-    assert (await verify_email(nobody(person), second))["__typename"] == "Verified"
+    assert (await verify_email(anonymous(person), first))["code"] == "BAD_LINK"
+    assert (await verify_email(anonymous(person), second))["__typename"] == "Verified"
 
 
 async def test_concurrent_requests_send_one_message(post: Post, person: Person) -> None:
     answers = await asyncio.gather(*(person.request("requestMobileVerification") for _ in range(8)))
-    sent = [answer for answer in answers if answer["__typename"] == "VerificationRequested"]
-    assert len(sent) == 1
-    assert {answer["code"] for answer in answers if answer not in sent} == {"TOO_SOON"}
+    requests = [answer for answer in answers if answer["__typename"] == "VerificationRequested"]
+    assert len(requests) == 1
+    assert {answer["code"] for answer in answers if answer not in requests} == {"TOO_SOON"}
     await post.texts.code(person.mobile)
     assert len(post.texts.to(person.mobile)) == 1
 
 
 async def test_at_most_five_messages_are_sent_per_hour(post: Post, person: Person) -> None:
     for _ in range(5):
-        sent = await person.request("requestEmailVerification")
-        assert sent["__typename"] == "VerificationRequested"
+        answer = await person.request("requestEmailVerification")
+        assert answer["__typename"] == "VerificationRequested"
         await person.wait(minutes=5)
     assert (await person.request("requestEmailVerification"))["code"] == "TOO_SOON"
     await person.wait(minutes=36)
-    sent = await person.request("requestEmailVerification")
-    assert sent["__typename"] == "VerificationRequested"
+    answer = await person.request("requestEmailVerification")
+    assert answer["__typename"] == "VerificationRequested"
 
 
 async def test_a_link_to_an_address_that_has_changed_verifies_nothing(
@@ -213,27 +214,27 @@ async def test_a_link_to_an_address_that_has_changed_verifies_nothing(
     await person.request("requestEmailVerification")
     token = message_servers.token_in(await post.mail.arrived(person.email))
     account_id, row = person.carrier.account_id, await person.row()
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         await contacts.change_email(account_id, row.id, person.carrier.email, clock.now())
-    assert refused.value.code == "EMAIL_TAKEN"
+    assert error.value.code == "EMAIL_TAKEN"
     await contacts.change_email(account_id, row.id, f"new.{row.email}", clock.now())
-    assert (await verify_email(nobody(person), token))["code"] == "BAD_LINK"
+    assert (await verify_email(anonymous(person), token))["code"] == "BAD_LINK"
     assert (await person.own())["emailVerifiedAt"] is None
 
 
 async def test_a_link_requested_while_the_address_changed_verifies_nothing(
     person: Person, api_redis: Redis
 ) -> None:
-    """The change withdraws what was asked for before it; this was asked for an instant later."""
+    """The change withdraws earlier requests; this request comes an instant later."""
     now, purpose = clock.now(), address_proofs.Purpose.VERIFY_EMAIL
     row = await person.row()
     await contacts.change_email(row.account_id, row.id, f"new.{row.email}", now)
     id = await proofs.insert(row.account_id, row.login_id, purpose, row.email, now)
     link = address_proofs.Link(row.account_id, id)
     token = address_proofs.sign(SECRET, purpose, link, now + timedelta(days=1))
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         await verification.verify_email(SECRET, token, now)
-    assert refused.value.code == "BAD_LINK"
+    assert error.value.code == "BAD_LINK"
 
 
 async def test_a_verified_address_that_changes_has_to_be_verified_again(
@@ -241,18 +242,18 @@ async def test_a_verified_address_that_changes_has_to_be_verified_again(
 ) -> None:
     await person.request("requestEmailVerification")
     token = message_servers.token_in(await post.mail.arrived(person.email))
-    await verify_email(nobody(person), token)
+    await verify_email(anonymous(person), token)
     row = await person.row()
     await contacts.change_email(row.account_id, row.id, row.email, clock.now())
     assert "VERIFY_EMAIL" not in await person.codes()
     person.email = f"new.{row.email}"
     await contacts.change_email(row.account_id, row.id, person.email, clock.now())
     assert "VERIFY_EMAIL" in await person.codes()
-    assert (await verify_email(nobody(person), token))["code"] == "BAD_LINK"
+    assert (await verify_email(anonymous(person), token))["code"] == "BAD_LINK"
     await person.wait(minutes=1)
     await person.request("requestEmailVerification")
     token = message_servers.token_in(await post.mail.arrived(person.email))
-    assert (await verify_email(nobody(person), token))["address"] == person.email
+    assert (await verify_email(anonymous(person), token))["address"] == person.email
 
 
 async def test_a_link_is_valid_for_two_days_and_only_as_it_was_signed(
@@ -261,16 +262,16 @@ async def test_a_link_is_valid_for_two_days_and_only_as_it_was_signed(
     await person.request("requestEmailVerification")
     token = message_servers.token_in(await post.mail.arrived(person.email))
     late = clock.now() + timedelta(days=2, minutes=1)
-    for key, given, now in [
+    for key, text, now in [
         (SECRET, token, late),
         ("another key, also long enough to sign", token, clock.now()),
         (SECRET, token[:-3] + ("AAA" if token[-3:] != "AAA" else "BBB"), clock.now()),
         (SECRET, "", clock.now()),
         (SECRET, "\ud800", clock.now()),
     ]:
-        with pytest.raises(refusals.Refusal) as refused:
-            await verification.verify_email(key, given, now)
-        assert refused.value.code == "BAD_LINK"
+        with pytest.raises(refusals.Refusal) as error:
+            await verification.verify_email(key, text, now)
+        assert error.value.code == "BAD_LINK"
     early = clock.now() + timedelta(days=1, hours=23)
     assert (await verification.verify_email(SECRET, token, early)).at == early
 
@@ -287,8 +288,8 @@ async def test_the_code_in_the_text_message_verifies_the_number(post: Post, pers
         "WRONG_CODE",
         "code",
     )
-    done = await verify_mobile(person, f" {code[:3]} {code[3:]} ")
-    assert (done["__typename"], done["address"]) == ("Verified", person.mobile)
+    answer = await verify_mobile(person, f" {code[:3]} {code[3:]} ")
+    assert (answer["__typename"], answer["address"]) == ("Verified", person.mobile)
     assert "VERIFY_MOBILE" not in await person.codes()
     assert (await verify_mobile(person, code))["code"] == "ALREADY_VERIFIED"
     assert (await person.request("requestMobileVerification"))["code"] == "ALREADY_VERIFIED"
@@ -353,10 +354,12 @@ async def staff_codes(caller: Caller) -> set[str]:
     return {item["code"] for item in account["checklist"]["items"]}
 
 
-async def request(caller: Caller, what: str) -> str:
+async def request(caller: Caller, mutation: str) -> str:
     """The type of the answer, or the code of a refusal."""
-    answer = await caller.ask(f"mutation {{ {what} {{ __typename ... on Refusal {{ code }} }} }}")
-    return str(answer[what].get("code", answer[what]["__typename"]))
+    answer = await caller.ask(
+        f"mutation {{ {mutation} {{ __typename ... on Refusal {{ code }} }} }}"
+    )
+    return str(answer[mutation].get("code", answer[mutation]["__typename"]))
 
 
 async def test_staff_verify_their_address_and_number_and_again_after_a_change(
@@ -367,8 +370,8 @@ async def test_staff_verify_their_address_and_number_and_again_after_a_change(
     assert await request(support, "requestMobileVerification") == "NO_MOBILE"
     assert await request(support, "requestEmailVerification") == "VerificationRequested"
     token = message_servers.token_in(await post.mail.arrived(email))
-    done = await verify_email(Caller(carrier.url), token)
-    assert (done["__typename"], done["address"]) == ("Verified", email)
+    answer = await verify_email(Caller(carrier.url), token)
+    assert (answer["__typename"], answer["address"]) == ("Verified", email)
     assert (await verify_email(Caller(carrier.url), token))["code"] == "ALREADY_VERIFIED"
     mobile = MOBILE.format(carrier.account_id % 1000)
     await support.do("updateProfile", "Profile", "__typename", mobile=mobile)
@@ -377,20 +380,20 @@ async def test_staff_verify_their_address_and_number_and_again_after_a_change(
     wrong = await support.do("verifyMobile", "Verified", "at", code=other_than(code))
     assert wrong["code"] == "WRONG_CODE"
     assert (await support.do("verifyMobile", "Verified", "address", code=code))["address"] == mobile
-    seen = (await support.ask(OF_STAFF))["viewer"]
-    assert seen["emailVerifiedAt"] == done["at"]
-    assert seen["mobile"] == mobile
-    assert seen["mobileVerifiedAt"] is not None
+    viewer = (await support.ask(OF_STAFF))["viewer"]
+    assert viewer["emailVerifiedAt"] == answer["at"]
+    assert viewer["mobile"] == mobile
+    assert viewer["mobileVerifiedAt"] is not None
     assert not {"VERIFY_EMAIL", "VERIFY_MOBILE"} & await staff_codes(support)
     assert {"VERIFY_EMAIL", "VERIFY_MOBILE"} <= await staff_codes(carrier.owner)
     new = {"email": f"new.{email}", "currentPassword": PASSWORD, "mobile": mobile}
     await support.do("updateProfile", "Profile", "__typename", **new)
-    changed = (await support.ask(OF_STAFF))["viewer"]
-    assert (changed["emailVerifiedAt"], changed["mobileVerifiedAt"]) == (
+    viewer_after = (await support.ask(OF_STAFF))["viewer"]
+    assert (viewer_after["emailVerifiedAt"], viewer_after["mobileVerifiedAt"]) == (
         None,
-        seen["mobileVerifiedAt"],
+        viewer["mobileVerifiedAt"],
     )
-    assert changed["version"] > seen["version"]
+    assert viewer_after["version"] > viewer["version"]
     await support.do("updateProfile", "Profile", "__typename", mobile=None)
     assert (await support.ask(OF_STAFF))["viewer"]["mobileVerifiedAt"] is None
 
@@ -407,9 +410,9 @@ async def test_a_link_requested_while_the_address_of_staff_changed_verifies_noth
     token = address_proofs.sign(
         SECRET, purpose, address_proofs.Link(row.account_id, id), now + timedelta(days=1)
     )
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         await verification.verify_email(SECRET, token, now)
-    assert refused.value.code == "BAD_LINK"
+    assert error.value.code == "BAD_LINK"
     assert (await Staff.get(id=row.id)).email_verified_at is None
 
 
@@ -427,19 +430,19 @@ async def test_an_invitation_that_staff_accept_verifies_their_address(
 
 async def test_only_people_have_addresses_to_verify(post: Post, carrier: Carrier) -> None:
     key = await carrier.key("LIVE_READ")
-    for what in ("requestEmailVerification", "requestMobileVerification"):
-        assert await request(key, what) == "FORBIDDEN"
-    refused = await key.do("verifyMobile", "Verified", "at", code="123456")
-    assert refused["code"] == "FORBIDDEN"
-    refused = await Caller(carrier.url).do("verifyMobile", "Verified", "at", code="123456")
-    assert refused["code"] == "UNAUTHENTICATED"
+    for mutation in ("requestEmailVerification", "requestMobileVerification"):
+        assert await request(key, mutation) == "FORBIDDEN"
+    answer = await key.do("verifyMobile", "Verified", "at", code="123456")
+    assert answer["code"] == "FORBIDDEN"
+    answer = await Caller(carrier.url).do("verifyMobile", "Verified", "at", code="123456")
+    assert answer["code"] == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize("kind", ["staff", "contact"])
 async def test_a_link_used_while_the_address_changes_never_verifies_the_new_one(
     carrier: Carrier, api_redis: Redis, kind: str
 ) -> None:
-    """Whichever of the two is first; and neither keeps the other from its end."""
+    """In either order; and neither prevents the other."""
     purpose, old, account = address_proofs.Purpose.VERIFY_EMAIL, carrier.email, carrier.account_id
     table: Any = Staff
     if kind == "contact":

@@ -38,12 +38,12 @@ class Switch:
             answer = await client.post(
                 f"{self.url}/ingest/calls", content=json.dumps(events), headers=self.key.headers
             )
-        taken: Shown = answer.json()
-        assert not taken["refused"], taken
-        return taken
+        body: Shown = answer.json()
+        assert not body["refused"], body
+        return body
 
     def end(self, talk: float | None = None, ended: float = 1.0, **changes: Any) -> Shown:
-        """Ended so many seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
+        """Ended `ago` seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
         self.made += 1
         at = clock.now() - timedelta(seconds=ended)
         answer = None if talk is None else at - timedelta(seconds=talk)
@@ -76,8 +76,8 @@ async def switch(carrier: Carrier, customer: str) -> Switch:
     return Switch(carrier.url, await carrier.key("INGEST"), "acme")
 
 
-class Watched:
-    """The states that come; each belongs together and is newer than the one before."""
+class StateStream:
+    """The received states; each is consistent and newer than the previous one."""
 
     def __init__(self, results: Any) -> None:
         self._results = results
@@ -102,7 +102,7 @@ class Watched:
 @asynccontextmanager
 async def watching(
     caller: Caller, customer: str | None = None, seconds: int | None = None
-) -> AsyncIterator[Watched]:
+) -> AsyncIterator[StateStream]:
     transport = WebsocketsTransport(
         url=caller.url.replace("http", "ws") + "/graphql",
         init_payload={"authorization": f"Bearer {caller.token}"},
@@ -111,7 +111,7 @@ async def watching(
     async with Client(transport=transport) as session:
         results = session.subscribe(GraphQLRequest(QUERY, variable_values=variables))
         try:
-            yield Watched(results)
+            yield StateStream(results)
         finally:
             await results.aclose()
 
@@ -120,12 +120,12 @@ async def test_the_complete_state_arrives_immediately_and_after_every_end(
     carrier: Carrier, customer: str, switch: Switch
 ) -> None:
     await switch.post(switch.end(talk=30), switch.end(talk=15), switch.end(ringing_at=None))
-    async with watching(await carrier.contact(customer), customer) as watched:
-        state = await watched.until(3)
+    async with watching(await carrier.contact(customer), customer) as stream:
+        state = await stream.until(3)
         assert (state["windowSeconds"], state["answered"]) == (900, 2)
         assert (state["asr"], state["acdSeconds"], state["pddMs"]) == (200 / 3, 22.5, 1_000)
         await switch.post(switch.end())
-        assert (await watched.until(4))["asr"] == 50
+        assert (await stream.until(4))["asr"] == 50
 
 
 async def test_a_query_shows_what_is_pushed(
@@ -134,58 +134,58 @@ async def test_a_query_shows_what_is_pushed(
     await carrier.customer(reference="other")
     other = Switch(carrier.url, switch.key, "other")
     await switch.post(switch.end(talk=30), switch.end(), other.end(call_id="o", talk=5))
-    async with watching(carrier.owner) as all, watching(carrier.owner, customer, 60) as one:
+    async with watching(carrier.owner) as all, watching(carrier.owner, customer, 60) as of_customer:
         await all.until(3)
-        await one.until(2)
+        await of_customer.until(2)
         answer = await carrier.owner.ask(
             f"query($c: ID!) {{ customer(id: $c) {{ liveStats(windowSeconds: 60) {{ {FIELDS} }} }}"
             f" viewer {{ ... on Staff {{ account {{ liveStats {{ {FIELDS} }} }} }} }} }}",
             c=customer,
         )
-    for found, pushed in (
-        (answer["customer"]["liveStats"], one.seen[-1]),
+    for figures, pushed in (
+        (answer["customer"]["liveStats"], of_customer.seen[-1]),
         (answer["viewer"]["account"]["liveStats"], all.seen[-1]),
     ):
-        assert found["sequence"] == pushed["sequence"]
-        assert found | {"asOf": pushed["asOf"]} == pushed
+        assert figures["sequence"] == pushed["sequence"]
+        assert figures | {"asOf": pushed["asOf"]} == pushed
 
 
 async def test_calls_leave_the_window_without_an_event(
     carrier: Carrier, customer: str, switch: Switch
 ) -> None:
-    async with watching(carrier.owner, customer, 10) as watched:
-        assert (await watched.next())["asr"] is None
+    async with watching(carrier.owner, customer, 10) as stream:
+        assert (await stream.next())["asr"] is None
         await switch.post(switch.end(talk=1, ended=6), switch.end(ended=8))
-        await watched.until(2)
-        await watched.until(1, answered=1, asr=100.0)
-        await watched.until(0, answered=0, asr=None, acdSeconds=None, pddMs=None)
-    assert all(state["windowSeconds"] == 10 for state in watched.seen)
+        await stream.until(2)
+        await stream.until(1, answered=1, asr=100.0)
+        await stream.until(0, answered=0, asr=None, acdSeconds=None, pddMs=None)
+    assert all(state["windowSeconds"] == 10 for state in stream.seen)
 
 
 async def test_attempts_per_second_count_started_attempts(
     carrier: Carrier, customer: str, switch: Switch
 ) -> None:
-    async with watching(carrier.owner, customer) as watched:
-        started = [
+    async with watching(carrier.owner, customer) as stream:
+        starts = [
             {"type": "start", "call_id": f"s{n}", "switch": "edge-1", "customer": "acme"}
             | {"at": _written(clock.now())}
             for n in range(5)
         ]
-        await switch.post(*started)
-        await watched.until(0, cps=0.5)
+        await switch.post(*starts)
+        await stream.until(0, cps=0.5)
 
 
 async def test_states_arrive_at_most_once_a_second(
     carrier: Carrier, customer: str, switch: Switch
 ) -> None:
-    async with watching(carrier.owner, customer) as watched:
-        await watched.until(0)
+    async with watching(carrier.owner, customer) as stream:
+        await stream.until(0)
         began = clock.now()
         for _ in range(40):
             await switch.post(switch.end())
-        await watched.until(40)
+        await stream.until(40)
         seconds = (clock.now() - began).total_seconds()
-    assert len(watched.seen) <= seconds + 2
+    assert len(stream.seen) <= seconds + 2
 
 
 async def test_a_correction_replaces_the_record_it_corrects(
@@ -193,15 +193,15 @@ async def test_a_correction_replaces_the_record_it_corrects(
 ) -> None:
     first = switch.end(talk=None)
     await switch.post(first)
-    async with watching(carrier.owner, customer) as watched:
-        await watched.until(1, answered=0)
+    async with watching(carrier.owner, customer) as stream:
+        await stream.until(1, answered=0)
         corrected = switch.end(talk=12, call_id=first["call_id"], correction=True)
         assert (await switch.post(corrected))["corrected"] == 1
-        await watched.until(1, answered=1, acdSeconds=12.0)
+        await stream.until(1, answered=1, acdSeconds=12.0)
         await switch.post(first)
         assert (await switch.post(first | {"destination": "+15550199"}))["held"]
         await switch.post(switch.end())
-        await watched.until(2, answered=1, acdSeconds=12.0)
+        await stream.until(2, answered=1, acdSeconds=12.0)
 
 
 async def test_an_end_held_for_review_does_not_count_even_after_a_loss_of_redis(
@@ -211,23 +211,23 @@ async def test_an_end_held_for_review_does_not_count_even_after_a_loss_of_redis(
     await switch.post(first)
     await api_redis.flushdb()
     assert (await switch.post(switch.end(talk=99, call_id=first["call_id"])))["held"]
-    async with watching(carrier.owner, customer) as watched:
-        await watched.until(1, answered=1, acdSeconds=10.0)
+    async with watching(carrier.owner, customer) as stream:
+        await stream.until(1, answered=1, acdSeconds=10.0)
 
 
 async def test_after_a_loss_of_redis_no_caller_sees_partial_figures(
     carrier: Carrier, customer: str, switch: Switch, api_redis: Redis
 ) -> None:
     await switch.post(*[switch.end(talk=2) for _ in range(30)])
-    async with watching(carrier.owner, customer) as one, watching(carrier.owner) as all:
-        for watched in (one, all):
-            await watched.until(30)
+    async with watching(carrier.owner, customer) as of_customer, watching(carrier.owner) as all:
+        for stream in (of_customer, all):
+            await stream.until(30)
         await api_redis.flushdb()
         await switch.post(switch.end())
-        for watched in (one, all):
-            await watched.until(31)
-            assert {state["attempts"] for state in watched.seen} <= {0, 30, 31}
-            assert {state["attempts"] for state in watched.seen[-2:]} == {30, 31}
+        for stream in (of_customer, all):
+            await stream.until(31)
+            assert {state["attempts"] for state in stream.seen} <= {0, 30, 31}
+            assert {state["attempts"] for state in stream.seen[-2:]} == {30, 31}
         query = f"query($c: ID!) {{ customer(id: $c) {{ liveStats {{ {FIELDS} }} }} }}"
         await api_redis.flushdb()
         answer = await carrier.owner.ask(query, c=customer)
@@ -239,34 +239,34 @@ async def test_two_web_processes_show_the_same_before_and_after_a_loss_of_redis(
 ) -> None:
     with Program.web(api.environment) as second:
         there = Caller(second.url, carrier.owner.token)
-        async with watching(carrier.owner, customer) as one, watching(there, customer) as other:
+        async with watching(carrier.owner, customer) as first, watching(there, customer) as other:
             elsewhere = Switch(second.url, switch.key, "acme")
             await switch.post(*[switch.end(talk=n) for n in range(20)])
             await elsewhere.post(*[elsewhere.end(call_id=f"x{n}") for n in range(20)])
-            for watched in (one, other):
-                await watched.until(40, answered=20)
+            for stream in (first, other):
+                await stream.until(40, answered=20)
             await api_redis.flushdb()
             await asyncio.gather(switch.post(switch.end()), elsewhere.post(elsewhere.end()))
-            for watched in (one, other):
-                await watched.until(41)
+            for stream in (first, other):
+                await stream.until(41)
 
 
 async def test_queries_wait_for_a_reader_that_needs_long_to_fill_the_window(
     carrier: Carrier, customer: str, switch: Switch, api_redis: Redis
 ) -> None:
-    """The query and the watcher keep the window that was shown, as incomplete."""
+    """The query and the watcher still show the last window, as incomplete."""
     query = "query($c: ID!) { customer(id: $c) { liveStats { attempts complete } } }"
     await switch.post(switch.end())
-    async with watching(carrier.owner, customer) as watched:
-        await watched.until(1)
+    async with watching(carrier.owner, customer) as stream:
+        await stream.until(1)
         await api_redis.delete(keys.prefix(carrier.account_id) + keys.PATTERNS["window"])
-        begun = await sliding_window.begin_fill(api_redis, carrier.account_id)
-        assert begun is not None
+        fill_token = await sliding_window.begin_fill(api_redis, carrier.account_id)
+        assert fill_token is not None
         await switch.post(switch.end())
-        kept = (await carrier.owner.ask(query, c=customer))["customer"]["liveStats"]
-        assert kept == {"attempts": 1, "complete": False}
-        assert watched.seen[-1]["attempts"] == 1
-        await watched.until(2)  # once it has given no sign for 5 s
+        stats = (await carrier.owner.ask(query, c=customer))["customer"]["liveStats"]
+        assert stats == {"attempts": 1, "complete": False}
+        assert stream.seen[-1]["attempts"] == 1
+        await stream.until(2)  # once it has sent no sign of life for 5 s
 
 
 async def test_a_refused_watcher_receives_the_reason(carrier: Carrier, customer: str) -> None:
@@ -280,11 +280,11 @@ async def test_a_refused_watcher_receives_the_reason(carrier: Carrier, customer:
         (carrier.owner, customer, 9, "BAD_WINDOW"),
         (carrier.owner, None, 901, "BAD_WINDOW"),
     ]:
-        async with watching(caller, of, seconds) as watched:
-            with pytest.raises(TransportQueryError) as refused:
-                await watched.next()
-        assert refused.value.errors is not None
-        assert refused.value.errors[0]["extensions"]["code"] == code
+        async with watching(caller, of, seconds) as stream:
+            with pytest.raises(TransportQueryError) as error:
+                await stream.next()
+        assert error.value.errors is not None
+        assert error.value.errors[0]["extensions"]["code"] == code
 
 
 async def test_a_caller_that_sees_a_customer_but_not_its_calls_is_refused_the_figures(

@@ -32,8 +32,8 @@ async def _german(carrier: Carrier) -> Caller:
 async def message(caller: Caller, query: str, **variables: Any) -> str:
     """Of an answer's one error."""
     [error] = (await caller.send(query, **variables))["errors"]
-    said: str = error["message"]
-    return said
+    message_text: str = error["message"]
+    return message_text
 
 
 async def test_every_caller_can_list_the_supported_languages(carrier: Carrier) -> None:
@@ -51,7 +51,7 @@ async def test_every_caller_can_list_the_supported_languages(carrier: Carrier) -
 async def test_an_unsupported_language_is_refused_with_the_supported_ones(
     carrier: Carrier, language: str
 ) -> None:
-    made = await carrier.owner.do(
+    answer = await carrier.owner.do(
         "createContact",
         "Contact",
         "id",
@@ -61,13 +61,13 @@ async def test_an_unsupported_language_is_refused_with_the_supported_ones(
         password="correct horse battery",
         language=language,
     )
-    assert (made["code"], made["field"]) == ("INVALID", "language")
-    assert made["message"] == "Set one of en, de, es."
+    assert (answer["code"], answer["field"]) == ("INVALID", "language")
+    assert answer["message"] == "Set one of en, de, es."
 
 
 async def test_a_german_contact_sees_its_checklist_in_german(carrier: Carrier) -> None:
-    shown = await (await _german(carrier)).ask(CHECKLIST)
-    assert shown["viewer"]["customer"]["checklist"]["items"][:2] == [
+    answer = await (await _german(carrier)).ask(CHECKLIST)
+    assert answer["viewer"]["customer"]["checklist"]["items"][:2] == [
         {
             "title": "E-Mail-Adresse bestätigen",
             "detail": "Fordern Sie eine Nachricht an und öffnen Sie den Link darin.",
@@ -81,10 +81,10 @@ async def test_a_german_contact_sees_its_checklist_in_german(carrier: Carrier) -
 
 async def test_a_german_contact_receives_refusals_in_german(carrier: Carrier) -> None:
     contact = await _german(carrier)
-    made = await contact.do(
+    answer = await contact.do(
         "createCarrier", "Carrier", "id", name="A", reference="a", currency="EUR"
     )
-    assert made == {
+    assert answer == {
         "__typename": "NotPermitted",
         "code": "FORBIDDEN",
         "field": None,
@@ -94,7 +94,7 @@ async def test_a_german_contact_receives_refusals_in_german(carrier: Carrier) ->
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "text"),
     [
         ("{ invoices(first: 0) { pageInfo { hasNextPage } } }", "Fragen Sie 1 bis 100 auf einmal"),
         ("{ invoices(after: \"x\") { pageInfo { hasNextPage } } }", "Verwenden Sie einen Cursor"),
@@ -105,15 +105,15 @@ async def test_a_german_contact_receives_refusals_in_german(carrier: Carrier) ->
     ],
 )  # fmt: skip
 async def test_document_limits_are_explained_in_german(
-    carrier: Carrier, query: str, said: str
+    carrier: Carrier, query: str, text: str
 ) -> None:
-    assert (await message(await _german(carrier), query)).startswith(said)
+    assert (await message(await _german(carrier), query)).startswith(text)
 
 
 async def test_an_invalid_request_is_explained_in_german(carrier: Carrier) -> None:
     contact = await _german(carrier)
     headers = contact.headers | {"Content-Type": "application/json"}
-    for body, said in [
+    for body, text in [
         (b"{", "Der Inhalt ist kein gültiges JSON. Senden Sie ein JSON-Objekt."),
         (b'{"query": 1}', "`query` muss eine Zeichenkette oder null sein."),
         (b"[]", "Der Stapel hat 0 Operationen. Senden Sie 1 bis 10."),
@@ -125,19 +125,19 @@ async def test_an_invalid_request_is_explained_in_german(carrier: Carrier) -> No
     ]:
         async with httpx2.AsyncClient(verify=False, timeout=60) as client:
             answer = await client.post(f"{contact.url}/graphql", content=body, headers=headers)
-        told = answer.json()
-        [error] = told[0]["errors"] if isinstance(told, list) else told["errors"]
-        assert error["message"] == said
+        stream = answer.json()
+        [error] = stream[0]["errors"] if isinstance(stream, list) else stream["errors"]
+        assert error["message"] == text
         assert error["extensions"]["code"] == "BAD_REQUEST"
 
 
 async def test_staff_receive_messages_in_their_own_language(carrier: Carrier) -> None:
     finance = await carrier.staff("FINANCE")
     await Staff.filter(account_id=carrier.account_id, role="FINANCE").update(language="es")
-    made = await finance.do(
+    customer = await finance.do(
         "createCustomer", "Customer", "id", name="A", reference="a", currency="EUR"
     )
-    assert made["message"] == (
+    assert customer["message"] == (
         "Este acceso o esta clave no tiene permiso para crear y modificar clientes y contactos. Use"
         " uno que lo tenga."
     )
@@ -150,7 +150,7 @@ async def test_a_program_receives_messages_in_the_language_of_its_account(carrie
 
 
 @pytest.mark.parametrize(
-    ("accepts", "said"),
+    ("accepts", "text"),
     [
         (
             None,
@@ -173,19 +173,19 @@ async def test_a_program_receives_messages_in_the_language_of_its_account(carrie
     ],
 )
 async def test_a_failed_sign_in_is_refused_in_the_language_of_the_browser(
-    carrier: Carrier, accepts: str | None, said: str
+    carrier: Carrier, accepts: str | None, text: str
 ) -> None:
     browser = Caller(carrier.url, accepts=accepts)
-    given = {"email": "nobody@acme.example", "password": "wrong"}
-    refused = await browser.do("login", "Session", "token", **given)
-    assert (refused["code"], refused["message"]) == ("WRONG_CREDENTIALS", said)
+    credentials = {"email": "nobody@acme.example", "password": "wrong"}
+    answer = await browser.do("login", "Session", "token", **credentials)
+    assert (answer["code"], answer["message"]) == ("WRONG_CREDENTIALS", text)
 
 
 async def test_an_invalid_token_is_refused_in_the_language_of_the_browser(
     carrier: Carrier,
 ) -> None:
-    nobody = Caller(carrier.url, "no token", accepts="de")
-    assert await message(nobody, "{ viewer { __typename } }") == (
+    anonymous = Caller(carrier.url, "no token", accepts="de")
+    assert await message(anonymous, "{ viewer { __typename } }") == (
         "Der Header Authorization enthält weder ein Token noch einen Schlüssel von Callboard."
         " Senden Sie `Bearer <token or key>`."
     )
@@ -215,8 +215,12 @@ async def test_subscribers_of_the_same_data_are_refused_in_their_own_languages(
             contact = await carrier.contact(customer, language=language)
             async with signed_in(api.url, contact.token) as socket:
                 await say(socket, subscribe("1", OF_CUSTOMER, variables={"c": other}))
-                told = await hear(socket)
-            [error] = told["payload"]["errors"] if told["type"] == "next" else told["payload"]
+                error_message = await hear(socket)
+            [error] = (
+                error_message["payload"]["errors"]
+                if error_message["type"] == "next"
+                else error_message["payload"]
+            )
             assert error["message"] == NO_SUCH_CUSTOMER[language]
 
 
@@ -224,29 +228,29 @@ async def test_an_unauthenticated_socket_uses_the_language_of_its_handshake(api:
     german = {"Accept-Language": "de"}
     async with signed_in(api.url, None, additional_headers=german) as socket:
         await say(socket, subscribe("1", "{ viewer { __typename } }"))
-        told = await hear(socket)
-    [error] = told["payload"]["errors"]
+        error_message = await hear(socket)
+    [error] = error_message["payload"]["errors"]
     assert error["message"].startswith("Melden Sie sich an")
 
 
 @pytest.mark.parametrize(
-    ("last", "said"), [("x", "Der Server hat diese Last-Event-ID"), ("", "Kunde nicht")]
+    ("last", "text"), [("x", "Der Server hat diese Last-Event-ID"), ("", "Kunde nicht")]
 )
-async def test_a_stream_is_refused_in_german(carrier: Carrier, last: str, said: str) -> None:
+async def test_a_stream_is_refused_in_german(carrier: Carrier, last: str, text: str) -> None:
     contact, other = await _german(carrier), await carrier.customer()
     headers = contact.headers | {"Accept": "text/event-stream", "Last-Event-ID": last}
     request = {"query": OF_CUSTOMER, "variables": {"c": other}}
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
         answer = await client.post(f"{contact.url}/graphql", json=request, headers=headers)
-    assert f'"message": "{said}' in answer.text or f'"message":"{said}' in answer.text
+    assert f'"message": "{text}' in answer.text or f'"message":"{text}' in answer.text
 
 
 async def test_signing_in_again_restores_the_selected_language(carrier: Carrier) -> None:
     customer = await carrier.customer()
     email = f"{carrier.unique('person')}@acme.example"
     password = "correct horse battery"
-    made = {"customerId": customer, "name": "A", "email": email, "password": password}
-    await carrier.owner.do("createContact", "Contact", "id", **made, language="es")
+    answer = {"customerId": customer, "name": "A", "email": email, "password": password}
+    await carrier.owner.do("createContact", "Contact", "id", **answer, language="es")
     contact = await sign_in(carrier.url, email, password)
     assert await contact.ask("{ viewer { ... on Contact { language } } }") == {
         "viewer": {"language": "es"}

@@ -27,15 +27,15 @@ NODE = "query N($id: ID!) { node(id: $id) { __typename id } }"
 @pytest.fixture
 async def ranged(carrier: Carrier) -> Carrier:
     """A carrier whose account has a range."""
-    made = await carrier.owner.do("setNumberRange", "NumberRange", "size", **RANGE)
-    assert made == {"__typename": "NumberRange", "size": 99000}
+    number_range = await carrier.owner.do("setNumberRange", "NumberRange", "size", **RANGE)
+    assert number_range == {"__typename": "NumberRange", "size": 99000}
     return carrier
 
 
 async def sip_user(caller: Caller, customer_id: str, username: str, **more: Any) -> dict[str, Any]:
-    wanted = "id username displayName status realm secret"
+    selection = "id username displayName status realm secret"
     return await caller.do(
-        "createSipUser", "SipUser", wanted, customerId=customer_id, username=username, **more
+        "createSipUser", "SipUser", selection, customerId=customer_id, username=username, **more
     )
 
 
@@ -48,15 +48,15 @@ async def test_the_client_documents_work(ranged: Carrier) -> None:
         "last": 1999,
         "size": 1000,
     }
-    made = (await contact.ask(SIP, i={"customerId": mine, "username": "1001"}))["createSipUser"]
-    found = (await contact.ask(NUMBERS, c=mine))["customer"]
-    assert found["numberBlocks"] == [
+    sip_user = (await contact.ask(SIP, i={"customerId": mine, "username": "1001"}))["createSipUser"]
+    customer = (await contact.ask(NUMBERS, c=mine))["customer"]
+    assert customer["numberBlocks"] == [
         {"id": block["id"], "first": 1000, "last": 1999, "size": 1000, "used": 1}
     ]
-    free = [edge["node"] for edge in found["availableUsernames"]["edges"]]
+    free = [edge["node"] for edge in customer["availableUsernames"]["edges"]]
     assert free == ["1000", *map(str, range(1002, 1021))]
-    assert found["sipUsers"]["edges"] == [{"node": {"id": made["id"], "username": "1001"}}]
-    for id, kind in [(block["id"], "NumberBlock"), (made["id"], "SipUser")]:
+    assert customer["sipUsers"]["edges"] == [{"node": {"id": sip_user["id"], "username": "1001"}}]
+    for id, kind in [(block["id"], "NumberBlock"), (sip_user["id"], "SipUser")]:
         assert (await contact.ask(NODE, id=id))["node"] == {"__typename": kind, "id": id}
 
 
@@ -98,16 +98,16 @@ async def test_pages_are_consecutive(ranged: Carrier) -> None:
     free: list[str] = []
     users: list[str] = []
     blocks: list[int] = []
-    given: dict[str, Any] = {}
+    cursor: dict[str, Any] = {}
     for _ in range(4):
-        page = (await ranged.owner.ask(query, c=mine, n=3, **given))["customer"]
+        page = (await ranged.owner.ask(query, c=mine, n=3, **cursor))["customer"]
         free += [edge["node"] for edge in page["availableUsernames"]["edges"]]
         users += [edge["node"]["username"] for edge in page["sipUsers"]["edges"]]
         blocks += [block["first"] for block in page["numberBlocks"]]
-        given = {
-            "u": page["availableUsernames"]["pageInfo"]["endCursor"] or given["u"],
+        cursor = {
+            "u": page["availableUsernames"]["pageInfo"]["endCursor"] or cursor["u"],
             "s": page["sipUsers"]["pageInfo"]["endCursor"],
-            "b": page["numberBlocks"][-1]["last"] if page["numberBlocks"] else given["b"],
+            "b": page["numberBlocks"][-1]["last"] if page["numberBlocks"] else cursor["b"],
         }
     assert free == list(map(str, range(2990, 2999)))
     assert users == ["1000", "1002", "2999", "3000"]
@@ -117,16 +117,20 @@ async def test_pages_are_consecutive(ranged: Carrier) -> None:
 async def test_a_secret_is_shown_once_and_matches_the_stored_digests(ranged: Carrier) -> None:
     mine = await ranged.customer()
     contact = await ranged.contact(mine)
-    made = await sip_user(contact, mine, "1000", displayName="Front desk")
-    kept = await sip_users.credentials(ranged.account_id, "1000")
-    assert kept is not None
-    assert kept.digests == number_ranges.digests("1000", "127.0.0.1", made["secret"])
+    created_user = await sip_user(contact, mine, "1000", displayName="Front desk")
+    credentials = await sip_users.credentials(ranged.account_id, "1000")
+    assert credentials is not None
+    assert credentials.digests == number_ranges.digests("1000", "127.0.0.1", created_user["secret"])
     own = await sip_user(contact, mine, "1001", password="chosen-by-somebody")
     assert own["secret"] == "chosen-by-somebody"
-    again = await contact.do("resetSipUserSecret", "SipUser", "secret", id=made["id"])
-    assert again["secret"] not in (None, made["secret"])
+    again = await contact.do("resetSipUserSecret", "SipUser", "secret", id=created_user["id"])
+    assert again["secret"] not in (None, created_user["secret"])
     renamed = await contact.do(
-        "updateSipUser", "SipUser", "secret displayName status", id=made["id"], status="DISABLED"
+        "updateSipUser",
+        "SipUser",
+        "secret displayName status",
+        id=created_user["id"],
+        status="DISABLED",
     )
     assert renamed == {
         "__typename": "SipUser",
@@ -135,23 +139,23 @@ async def test_a_secret_is_shown_once_and_matches_the_stored_digests(ranged: Car
         "status": "DISABLED",
     }
     query = "query N($id: ID!) { node(id: $id) { ... on SipUser { secret } } }"
-    assert (await contact.ask(query, id=made["id"]))["node"] == {"secret": None}
+    assert (await contact.ask(query, id=created_user["id"]))["node"] == {"secret": None}
 
 
 async def test_a_refusal_states_the_remedy(ranged: Carrier) -> None:
     mine = await ranged.customer()
     await ranged.owner.ask(BLOCK, c=mine)
-    named = """mutation B($c: ID!, $f: Long) { assignNumberBlock(customerId: $c, first: $f) {
+    query = """mutation B($c: ID!, $f: Long) { assignNumberBlock(customerId: $c, first: $f) {
         __typename ... on NumberBlock { first } ... on Refusal { code message field } } }"""
-    taken = (await ranged.owner.ask(named, c=mine, f=1500))["assignNumberBlock"]
-    assert taken == {
+    answer = (await ranged.owner.ask(query, c=mine, f=1500))["assignNumberBlock"]
+    assert answer == {
         "__typename": "Conflict",
         "code": "BLOCK_TAKEN",
         "field": "first",
         "message": "1500 to 2499 has numbers of another block or SIP users of another customer."
         " Set another first number, or leave it out for the lowest free block.",
     }
-    free = (await ranged.owner.ask(named, c=mine, f=5000))["assignNumberBlock"]
+    free = (await ranged.owner.ask(query, c=mine, f=5000))["assignNumberBlock"]
     assert free == {"__typename": "NumberBlock", "first": 5000}
     small = await ranged.owner.do(
         "setNumberRange", "NumberRange", "size", start=1500, end=9999, blockSize=10
@@ -175,19 +179,19 @@ async def test_each_caller_has_only_the_permitted_number_operations(
         "contact": lambda: ranged.contact(mine),
         "LIVE_READ": lambda: ranged.key("LIVE_READ"),
     }.get(who, lambda: ranged.staff(who.upper()))
-    asked = await caller()
-    answer = await asked.send(NUMBERS, c=mine)
+    asker = await caller()
+    answer = await asker.send(NUMBERS, c=mine)
     assert ("errors" not in answer) == SEES[who]
-    made = await sip_user(asked, mine, "1000")
-    assert (made["__typename"] == "SipUser") == (who in USES)
+    node = await sip_user(asker, mine, "1000")
+    assert (node["__typename"] == "SipUser") == (who in USES)
     for mutation, type, input in [
         ("setNumberRange", "NumberRange", RANGE),
         ("freeNumberBlock", "NumberBlock", {"id": block}),
     ]:
-        done = await asked.do(mutation, type, "__typename", **input)
-        assert (done.get("code") != "FORBIDDEN") == (who in ASSIGNS), (mutation, done)
-    done = (await asked.ask(BLOCK, c=mine))["assignNumberBlock"]
-    assert (done.get("code") != "FORBIDDEN") == (who in ASSIGNS), done
+        result = await asker.do(mutation, type, "__typename", **input)
+        assert (result.get("code") != "FORBIDDEN") == (who in ASSIGNS), (mutation, result)
+    result = (await asker.ask(BLOCK, c=mine))["assignNumberBlock"]
+    assert (result.get("code") != "FORBIDDEN") == (who in ASSIGNS), result
 
 
 async def test_a_contact_sees_only_the_numbers_of_its_customer(
@@ -200,16 +204,16 @@ async def test_a_contact_sees_only_the_numbers_of_its_customer(
     for caller in (await ranged.contact(mine), other.owner):
         for id in (block, user):
             assert await caller.ask(NODE, id=id) == {"node": None}
-        made = await sip_user(caller, others, "1001")
-        assert (made["__typename"], made["code"]) == ("NotFound", "NOT_FOUND")
+        created_user = await sip_user(caller, others, "1001")
+        assert (created_user["__typename"], created_user["code"]) == ("NotFound", "NOT_FOUND")
         for mutation in ("removeSipUser", "resetSipUserSecret", "updateSipUser"):
-            done = await caller.do(mutation, "SipUser", "id", id=user)
-            assert (done["code"], done["field"]) == ("NOT_FOUND", "id")
+            answer = await caller.do(mutation, "SipUser", "id", id=user)
+            assert (answer["code"], answer["field"]) == ("NOT_FOUND", "id")
     freed = await other.owner.do("freeNumberBlock", "NumberBlock", "id", id=block)
     assert freed["code"] == "NOT_FOUND"
 
 
-# What switches ask -----------------------------------------------------------------------------
+# The requests of switches -----------------------------------------------------------------------
 
 
 async def ask(caller: Caller, body: bytes) -> httpx2.Response:
@@ -231,10 +235,10 @@ async def test_a_switch_receives_the_digests_of_only_its_own_account(
     ranged: Carrier, api: Program
 ) -> None:
     mine = await ranged.customer(reference="acme-sip", channelLimit=7)
-    made = await sip_user(ranged.owner, mine, "1000")
+    created_user = await sip_user(ranged.owner, mine, "1000")
     key = await ranged.key("INGEST")
     answer = await ask(key, b'{"username": "1000"}')
-    digests = number_ranges.digests("1000", "127.0.0.1", made["secret"])
+    digests = number_ranges.digests("1000", "127.0.0.1", created_user["secret"])
     assert (answer.status_code, answer.json()) == (
         200,
         {
@@ -250,9 +254,9 @@ async def test_a_switch_receives_the_digests_of_only_its_own_account(
     other = await Carrier.create(api.url, clock.now())
     theirs = await other.key("INGEST")
     assert (await ask(theirs, b'{"username": "1000"}')).status_code == 404
-    await ranged.owner.do("removeSipUser", "SipUser", "id", id=made["id"])
-    gone = await ask(key, b'{"username": "1000"}')
-    assert (gone.status_code, gone.json()["code"]) == (404, "NOT_FOUND")
+    await ranged.owner.do("removeSipUser", "SipUser", "id", id=created_user["id"])
+    missing = await ask(key, b'{"username": "1000"}')
+    assert (missing.status_code, missing.json()["code"]) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ async def switch(carrier: Carrier) -> Caller:
     return await carrier.key("INGEST")
 
 
-async def _post(switch: Caller, **said: Any) -> tuple[int, Any]:
+async def _post(switch: Caller, **body: Any) -> tuple[int, Any]:
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
         url, headers = f"{switch.url}/ingest/sip-auth", switch.headers
-        answer = await client.post(url, json=said, headers=headers)
+        answer = await client.post(url, json=body, headers=headers)
     return answer.status_code, answer.json()
 
 
@@ -39,9 +39,11 @@ async def _asks(switch: Caller, username: str, source: str | None) -> int:
 
 
 async def _wrong(switch: Caller, username: str, source: str, times: int) -> list[int]:
-    told = [await _post(switch, username=username, source=source, wrong=True) for _ in range(times)]
-    assert all(answer == {} for status, answer in told if status == 200)
-    return [status for status, _ in told]
+    answers = [
+        await _post(switch, username=username, source=source, wrong=True) for _ in range(times)
+    ]
+    assert all(answer == {} for status, answer in answers if status == 200)
+    return [status for status, _ in answers]
 
 
 async def test_ten_wrong_secrets_for_a_username_from_an_address_block_it_there(
@@ -60,7 +62,7 @@ async def test_other_phones_and_other_addresses_are_not_blocked(
     assert await _asks(switch, "1000", HERE) == 429
     assert await _asks(switch, "1000", ELSEWHERE) == 200
     assert await _asks(switch, "1001", HERE) == 200
-    assert await _asks(switch, "1000", None) == 200  # of a switch that tells no address
+    assert await _asks(switch, "1000", None) == 200  # of a switch that sends no address
     assert await _asks(await other.key("INGEST"), "1000", HERE) == 404
 
 
@@ -79,6 +81,6 @@ async def test_addresses_of_one_ipv6_site_count_as_one(switch: Caller) -> None:
 
 
 async def test_tries_with_invalid_usernames_or_addresses_are_not_counted(switch: Caller) -> None:
-    for said in ({"username": "alice", "source": HERE}, {"username": "1000", "source": "nowhere"}):
-        found = [await _post(switch, **said, wrong=True) for _ in range(12)]
-        assert found == [(200, {})] * 12
+    for body in ({"username": "alice", "source": HERE}, {"username": "1000", "source": "nowhere"}):
+        answers = [await _post(switch, **body, wrong=True) for _ in range(12)]
+        assert answers == [(200, {})] * 12

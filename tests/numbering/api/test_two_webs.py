@@ -38,12 +38,12 @@ async def at_once(
                 json={"query": query, "variables": variables},
                 headers={"Authorization": f"Bearer {token}"},
             )
-            found = answer.json()
-            assert "errors" not in found, found
-            [result] = found["data"].values()
+            body = answer.json()
+            assert "errors" not in body, body
+            [result] = body["data"].values()
             return dict(result)
 
-        return await asyncio.gather(*(ask(n, one) for n, one in enumerate(inputs)))
+        return await asyncio.gather(*(ask(n, claim) for n, claim in enumerate(inputs)))
 
 
 async def test_a_hundred_assignments_through_two_web_processes_return_a_hundred_blocks(
@@ -52,18 +52,18 @@ async def test_a_hundred_assignments_through_two_web_processes_return_a_hundred_
     owner = carrier.owner
     customers = [await carrier.customer() for _ in range(4)]
     await owner.do("setNumberRange", "NumberRange", "start", start=1000, end=1999, blockSize=10)
-    wanted = [{"c": customers[n // 25]} for n in range(HUNDRED)]
-    blocks = await at_once(webs, owner.token, ASSIGN, wanted)
+    requests = [{"c": customers[n // 25]} for n in range(HUNDRED)]
+    blocks = await at_once(webs, owner.token, ASSIGN, requests)
     assert sorted((block["first"], block["last"]) for block in blocks) == [
         (first, first + 9) for first in range(1000, 2000, 10)
     ]
-    assert await at_once(webs, owner.token, ASSIGN, wanted[:2]) == [{"code": "NO_FREE_BLOCK"}] * 2
+    assert await at_once(webs, owner.token, ASSIGN, requests[:2]) == [{"code": "NO_FREE_BLOCK"}] * 2
 
     number = blocks[0]["first"]  # of the first customer
     claims = [{"i": {"customerId": customers[0], "username": str(number)}} for _ in range(HUNDRED)]
-    found = await at_once(webs, owner.token, CLAIM, claims)
-    seen = Counter(one.get("username") or one["code"] for one in found)
-    assert seen == {str(number): 1, "USERNAME_TAKEN": HUNDRED - 1}
+    answers = await at_once(webs, owner.token, CLAIM, claims)
+    counts = Counter(answer.get("username") or answer["code"] for answer in answers)
+    assert counts == {str(number): 1, "USERNAME_TAKEN": HUNDRED - 1}
     async with db.connection() as conn:
         for table, count in (("number_blocks", HUNDRED), ("sip_users", 1)):
             query = f"SELECT count(*) FROM {table} WHERE account_id = $1"

@@ -13,7 +13,7 @@ from tests.support.numbering.number_plan import Desk, open_desk
 
 
 @pytest.fixture(scope="package")
-async def opened(services: Any, template: str) -> AsyncIterator[str]:
+async def plan_url(services: Any, template: str) -> AsyncIterator[str]:
     """The URL of a migrated database, opened through `models.db`."""
     name = f"callboard_numbers_{os.getpid()}"
     credentials = db.config(services.database_url)["connections"]["default"]["credentials"]
@@ -29,8 +29,8 @@ async def opened(services: Any, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def desk(opened: str) -> Desk:
+async def desk(plan_url: str) -> Desk:
     """An account with two customers and the range 1000 to 99999 in blocks of 1000."""
-    made = await open_desk()
-    await made.range()
-    return made
+    new_desk = await open_desk()
+    await new_desk.range()
+    return new_desk

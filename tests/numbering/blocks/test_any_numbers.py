@@ -12,7 +12,7 @@ CUSTOMERS, HIGHEST = 3, 45
 WHO = st.integers(0, CUSTOMERS - 1)
 NUMBER = st.integers(0, HIGHEST)
 SIZE = st.integers(1, 12)
-# One that there can be at first, so that little is refused for want of it.
+# A range that is accepted at first, so that few operations are refused without one.
 RANGE = st.tuples(st.integers(0, 15), st.integers(30, HIGHEST), SIZE)
 STEPS = st.lists(
     st.one_of(
@@ -30,7 +30,7 @@ STEPS = st.lists(
 
 @dataclass
 class Model:
-    """The rules, said plainly over sets of small numbers."""
+    """The rules, written plainly over sets of small numbers."""
 
     range: tuple[int, int, int] | None = None
     blocks: dict[tuple[int, int], int] = field(default_factory=dict)  # span -> customer
@@ -45,9 +45,9 @@ class Model:
         }
 
     def is_free(self, customer: int, first: int, size: int) -> bool:
-        wanted = set(range(first, first + size))
+        numbers = set(range(first, first + size))
         others = {number for number, owner in self.users.items() if owner != customer}
-        return not wanted & (self.in_blocks() | others)
+        return not numbers & (self.in_blocks() | others)
 
     def lowest(self, customer: int) -> int | None:
         """In steps of a block from where the range or a gap between blocks begins."""
@@ -126,9 +126,9 @@ class Course:
     async def assign(self, who: int, first: int | None) -> None:
         customer = self.desk.customers[who]
         before = set(self.model.blocks)
-        wanted = self.model.assign(customer, first)
-        if wanted:
-            assert await code(self.desk.assign(customer, first)) == wanted
+        expected = self.model.assign(customer, first)
+        if expected:
+            assert await code(self.desk.assign(customer, first)) == expected
             return
         block = await self.desk.assign(customer, first)
         span = (block.span.first, block.span.last)
@@ -143,9 +143,9 @@ class Course:
 
     async def create(self, who: int, number: int) -> None:
         customer = self.desk.customers[who]
-        wanted = self.model.create(customer, number)
-        if wanted:
-            assert await code(self.desk.create(customer, number)) == wanted
+        expected = self.model.create(customer, number)
+        if expected:
+            assert await code(self.desk.create(customer, number)) == expected
         else:
             self.ids[number] = (await self.desk.create(customer, number)).id
 
@@ -175,7 +175,7 @@ class Course:
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_after_any_sequence_of_operations_the_rules_hold(
-    opened: str, start: tuple[int, int, int], steps: list[Any]
+    plan_url: str, start: tuple[int, int, int], steps: list[Any]
 ) -> None:
     course = Course(await open_desk(CUSTOMERS))
     await course.range(*start)

@@ -15,7 +15,7 @@ async def test_blocks_are_consecutive_for_any_customers(desk: Desk) -> None:
         assert (block.customer_id, block.span) == (customer, Span(first, first + 999))
 
 
-async def test_nothing_can_be_assigned_without_a_range(opened: str) -> None:
+async def test_nothing_can_be_assigned_without_a_range(plan_url: str) -> None:
     desk = await open_desk()
     assert await code(desk.assign(desk.customers[0])) == "NO_NUMBER_RANGE"
     assert await code(desk.create(desk.customers[0], 1000)) == "NO_NUMBER_RANGE"
@@ -46,8 +46,8 @@ async def test_a_new_block_size_applies_to_future_blocks_which_fill_the_gaps(des
     first, _, third = [await desk.assign(acme) for _ in range(3)]
     await desk.range(1000, 99999, 400)
     await desk.free(first.id)
-    got = [(await desk.assign(globex)).span for _ in range(3)]
-    assert got == [Span(1000, 1399), Span(1400, 1799), Span(4000, 4399)]
+    spans = [(await desk.assign(globex)).span for _ in range(3)]
+    assert spans == [Span(1000, 1399), Span(1400, 1799), Span(4000, 4399)]
     await desk.range(1000, 99999, 1500)
     await desk.free(third.id)
     assert (await desk.assign(globex)).span == Span(4400, 5899)
@@ -151,8 +151,10 @@ async def test_the_audit_log_records_every_change_of_blocks(desk: Desk) -> None:
         desk.account_id,
     )
     span = {"first": 1000, "last": 1999}
-    found = [(row[0], row[1], *(value and json.loads(value) for value in row[2:])) for row in rows]
-    assert found == [
+    entries = [
+        (row[0], row[1], *(value and json.loads(value) for value in row[2:])) for row in rows
+    ]
+    assert entries == [
         ("number_range.set", None, None, {"start": 1000, "end": 99999, "blockSize": 1000}),
         ("number_block.assign", desk.customers[0], None, span),
         ("number_block.free", desk.customers[0], span, None),

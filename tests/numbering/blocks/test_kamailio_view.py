@@ -17,8 +17,8 @@ _roles = count(1)
 
 
 @pytest.fixture
-async def role(opened: str) -> AsyncIterator[str]:
-    """A role that may sign in, and read the view; made as docs/numbers.md says."""
+async def role(plan_url: str) -> AsyncIterator[str]:
+    """A role that may sign in, and read the view; created as docs/numbers.md describes."""
     name = f"edge_{os.getpid()}_{next(_roles)}"
     async with db.connection() as conn:
         await conn.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'for tests alone'")
@@ -31,11 +31,11 @@ async def role(opened: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def switch(opened: str, role: str) -> AsyncIterator[Any]:
+async def switch(plan_url: str, role: str) -> AsyncIterator[Any]:
     """A connection of that role."""
-    options = db.config(opened)["connections"]["default"]["credentials"]
-    given = {key: options[key] for key in ("host", "port", "database")}
-    connection = await asyncpg.connect(**given, user=role, password="for tests alone")
+    options = db.config(plan_url)["connections"]["default"]["credentials"]
+    options_of_database = {key: options[key] for key in ("host", "port", "database")}
+    connection = await asyncpg.connect(**options_of_database, user=role, password="for tests alone")
     try:
         yield connection
     finally:

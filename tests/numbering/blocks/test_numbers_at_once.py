@@ -12,8 +12,8 @@ async def test_a_hundred_concurrent_assignments_return_a_hundred_consecutive_blo
 ) -> None:
     customers = [*desk.customers, *[await desk.customer() for _ in range(5)]]
     await desk.range(1000, 1999, 10)
-    made = await asyncio.gather(*(desk.assign(customers[n % 7]) for n in range(100)))
-    assert sorted(block.span.first for block in made) == list(range(1000, 2000, 10))
+    blocks = await asyncio.gather(*(desk.assign(customers[n % 7]) for n in range(100)))
+    assert sorted(block.span.first for block in blocks) == list(range(1000, 2000, 10))
     assert await desk.spans() == [(first, first + 9) for first in range(1000, 2000, 10)]
     assert await code(desk.assign(customers[0])) == "NO_FREE_BLOCK"
     await desk.check_gaps()
@@ -31,14 +31,16 @@ async def test_a_hundred_concurrent_claims_of_one_username_create_one_sip_user(d
 
 
 async def test_a_hundred_concurrent_requests_with_one_key_assign_one_block(desk: Desk) -> None:
-    asked = [desk.assign(desk.customers[0], key="same") for _ in range(100)]
-    assert len({block.id for block in await asyncio.gather(*asked)}) == 1
+    requests = [desk.assign(desk.customers[0], key="same") for _ in range(100)]
+    assert len({block.id for block in await asyncio.gather(*requests)}) == 1
     assert await desk.spans() == [(1000, 1999)]
 
 
-async def test_a_block_never_covers_a_new_sip_user_of_another_customer(opened: str) -> None:
-    """Whichever comes first: the block goes elsewhere, or the user does not come to be."""
-    seen: Counter[str] = Counter()
+async def test_a_block_never_covers_a_new_sip_user_of_another_customer(
+    plan_url: str,
+) -> None:
+    """In either order: the block covers other numbers, or the user is not created."""
+    counts: Counter[str] = Counter()
     for _ in range(15):
         desk = await open_desk()
         await desk.range(1000, 1029, 10)
@@ -46,16 +48,16 @@ async def test_a_block_never_covers_a_new_sip_user_of_another_customer(opened: s
         users: list[Any] = [code(desk.create(globex, number)) for number in (1005, 1014)]
         users.insert(1, desk.assign(acme))
         first, block, second = await asyncio.gather(*users)
-        taken = {1005: first, 1014: second}
-        for number, refused in taken.items():
+        block_of = {1005: first, 1014: second}
+        for number, error in block_of.items():
             inside = block.span.first <= number <= block.span.last
-            assert refused == ("NUMBER_NOT_YOURS" if inside else "")
-            seen["refused" if refused else "made"] += 1
+            assert error == ("NUMBER_NOT_YOURS" if inside else "")
+            counts["refused" if error else "made"] += 1
         await desk.check_gaps()
-    assert seen["made"]
+    assert counts["made"]
 
 
-async def test_of_two_first_ranges_set_concurrently_one_wins(opened: str) -> None:
+async def test_of_two_first_ranges_set_concurrently_one_wins(plan_url: str) -> None:
     desk = await open_desk()
     await asyncio.gather(*(desk.range(1000, 1999, size) for size in (10, 20, 30, 40, 50)))
     sizes = await rows_of(

@@ -72,7 +72,7 @@ async def test_exactly_the_available_usernames_can_be_created(desk: Desk) -> Non
 
 async def test_only_digests_of_a_secret_are_stored(desk: Desk) -> None:
     acme, _ = desk.customers
-    made = await sip_users.create(
+    user_row = await sip_users.create(
         desk.contact(acme),
         acme,
         "1000",
@@ -83,14 +83,14 @@ async def test_only_digests_of_a_secret_are_stored(desk: Desk) -> None:
     )
     credentials = await stored.credentials(desk.account_id, "1000")
     assert credentials is not None
-    assert credentials.digests == number_ranges.digests("1000", REALM, made.secret)
+    assert credentials.digests == number_ranges.digests("1000", REALM, user_row.secret)
     for table in ("sip_users", "audit_log"):
         [row] = await rows_of(
             f"SELECT string_agg(t::text, '') AS text FROM {table} t WHERE account_id = $1",
             desk.account_id,
         )
         assert "1000" in row["text"]
-        assert made.secret not in row["text"]
+        assert user_row.secret not in row["text"]
 
 
 async def test_a_new_secret_invalidates_the_old_one(desk: Desk) -> None:
@@ -103,12 +103,12 @@ async def test_a_new_secret_invalidates_the_old_one(desk: Desk) -> None:
     assert again.user.realm == "other.example"
 
 
-@pytest.mark.parametrize("what", ["user", "customer"])
-async def test_an_inactive_sip_user_cannot_sign_in(desk: Desk, what: str) -> None:
+@pytest.mark.parametrize("subject", ["user", "customer"])
+async def test_an_inactive_sip_user_cannot_sign_in(desk: Desk, subject: str) -> None:
     acme, _ = desk.customers
     user = await desk.create(acme, 1000)
     who = desk.contact(acme)
-    if what == "user":
+    if subject == "user":
         await sip_users.update(who, user.id, None, number_ranges.Status.DISABLED, NOW)
     else:
         await rows_of("UPDATE customers SET status = 'SUSPENDED' WHERE id = $1", acme)
@@ -118,8 +118,8 @@ async def test_an_inactive_sip_user_cannot_sign_in(desk: Desk, what: str) -> Non
 async def test_only_the_fields_of_a_sip_user_that_are_set_change(desk: Desk) -> None:
     acme, _ = desk.customers
     user, who = await desk.create(acme, 1000), desk.contact(acme)
-    named = await sip_users.update(who, user.id, " Front desk ", None, NOW)
-    assert (named.display_name, named.status) == ("Front desk", "ACTIVE")
+    renamed = await sip_users.update(who, user.id, " Front desk ", None, NOW)
+    assert (renamed.display_name, renamed.status) == ("Front desk", "ACTIVE")
     off = await sip_users.update(who, user.id, None, number_ranges.Status.DISABLED, NOW)
     assert (off.display_name, off.status) == ("Front desk", "DISABLED")
     unnamed = await sip_users.update(who, user.id, "", None, NOW)
@@ -138,8 +138,8 @@ async def test_a_contact_cannot_change_the_sip_users_of_another_customer(desk: D
         ]
         assert [await code(doing) for doing in doings] == ["NOT_FOUND"] * 3
         assert await sip_users.one(caller, user.id) is None
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Refusal) as error:
         await sip_users.create(
             who, globex, "1001", realm=REALM, display_name=None, secret=None, now=NOW
         )
-    assert refused.value.code == "NOT_FOUND"
+    assert error.value.code == "NOT_FOUND"

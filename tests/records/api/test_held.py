@@ -25,33 +25,33 @@ LIST = f"""query Q($f: HeldFilter, $first: Int! = 50, $after: String) {{
 DECIDED = f"records {{ code message record {{ {HELD} }} }}"
 
 
-def said(reference: str, charge: str, call_id: str = "a", **changes: Any) -> dict[str, Any]:
+def charged(reference: str, charge: str, call_id: str = "a", **changes: Any) -> dict[str, Any]:
     return ended(reference, call_id, SETUP, charge) | changes
 
 
-async def held(caller: Caller, **filter: Any) -> list[dict[str, Any]]:
+async def all_held(caller: Caller, **filter: Any) -> list[dict[str, Any]]:
     edges = (await caller.ask(LIST, f=filter or None))["heldRecords"]["edges"]
     return [edge["node"] for edge in edges]
 
 
 async def decide(caller: Caller, mutation: str, *ids: str, **input: str) -> list[dict[str, Any]]:
-    done = await caller.do(mutation, "DecidedRecords", DECIDED, ids=list(ids), **input)
-    assert done["__typename"] == "DecidedRecords", done
-    records: list[dict[str, Any]] = done["records"]
+    answer = await caller.do(mutation, "DecidedRecords", DECIDED, ids=list(ids), **input)
+    assert answer["__typename"] == "DecidedRecords", answer
+    records: list[dict[str, Any]] = answer["records"]
     return records
 
 
 def states(decided: list[dict[str, Any]]) -> list[str]:
-    return [one["record"]["state"] for one in decided]
+    return [item["record"]["state"] for item in decided]
 
 
 async def test_a_held_record_is_shown_beside_the_counted_one_and_counts_once_accepted(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    late = said(reference, "0.30", end_at=(SETUP + timedelta(seconds=183)).isoformat())
-    await send(switch, said(reference, "0.10"))
+    late = charged(reference, "0.30", end_at=(SETUP + timedelta(seconds=183)).isoformat())
+    await send(switch, charged(reference, "0.10"))
     assert len((await send(switch, late))["held"]) == 1
-    [row] = await held(carrier.owner)
+    [row] = await all_held(carrier.owner)
     assert (row["switch"], row["callId"], row["leg"], row["state"]) == ("edge-1", "a", 0, "HELD")
     assert row["counts"]["charge"] == {"amount": "0.10", "currency": "EUR"}
     assert (row["counts"]["talkTime"], row["held"]["talkTime"]) == ("60", "180")
@@ -65,8 +65,8 @@ async def test_a_held_record_is_shown_beside_the_counted_one_and_counts_once_acc
         assert decided["record"]["counts"] == decided["record"]["held"] | {"revision": 1}
     assert await summed(carrier.owner, customer) == [(1, "0.30")]
     assert "HELD_RECORDS" not in codes(await of_account(carrier.owner))
-    assert await held(carrier.owner) == []
-    for again in (late, said(reference, "0.10")):
+    assert await all_held(carrier.owner) == []
+    for again in (late, charged(reference, "0.10")):
         assert (await send(switch, again))["duplicates"] == 1
     assert states(await decide(carrier.owner, "discardHeld", row["id"])) == ["ACCEPTED"]
     assert await summed(carrier.owner, customer) == [(1, "0.30")]
@@ -75,13 +75,13 @@ async def test_a_held_record_is_shown_beside_the_counted_one_and_counts_once_acc
 async def test_a_discarded_record_does_not_count_and_stays_discarded_when_repeated(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    await send(switch, said(reference, "0.10"), said(reference, "0.30"))
-    [row] = await held(carrier.owner)
+    await send(switch, charged(reference, "0.10"), charged(reference, "0.30"))
+    [row] = await all_held(carrier.owner)
     for mutation in ("discardHeld", "discardHeld", "acceptHeld"):
         assert states(await decide(carrier.owner, mutation, row["id"])) == ["DISCARDED"]
     assert "HELD_RECORDS" not in codes(await of_account(carrier.owner))
-    assert (await send(switch, said(reference, "0.30")))["duplicates"] == 1
-    assert await held(carrier.owner) == []
+    assert (await send(switch, charged(reference, "0.30")))["duplicates"] == 1
+    assert await all_held(carrier.owner) == []
     assert await summed(carrier.owner, customer) == [(1, "0.10")]
 
 
@@ -89,8 +89,8 @@ async def test_a_held_record_is_accepted_as_another_call_and_both_are_billed(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
     again = ended(reference, "a", SETUP + timedelta(hours=2), "0.30")
-    await send(switch, said(reference, "0.10"), again)
-    [row] = await held(carrier.owner)
+    await send(switch, charged(reference, "0.10"), again)
+    [row] = await all_held(carrier.owner)
     support = await carrier.staff("SUPPORT")
     for caller in (carrier.owner, support, carrier.owner):
         [decided] = await decide(caller, "acceptHeld", row["id"], decision="ANOTHER_CALL")
@@ -99,14 +99,14 @@ async def test_a_held_record_is_accepted_as_another_call_and_both_are_billed(
         assert (counts["receivedCallId"], counts["charge"]["amount"]) == ("a", "0.30")
         assert counts["callId"] == f"a~{SETUP + timedelta(hours=2):%Y%m%dT%H%M%S%f}Z"
     assert await summed(carrier.owner, customer) == [(2, "0.40")]
-    assert await held(carrier.owner) == []
-    assert (await send(switch, again, said(reference, "0.10")))["duplicates"] == 2
-    corrected = [again | {"charge": "0.50"}, said(reference, "0.20")]
+    assert await all_held(carrier.owner) == []
+    assert (await send(switch, again, charged(reference, "0.10")))["duplicates"] == 2
+    corrected = [again | {"charge": "0.50"}, charged(reference, "0.20")]
     for correction in corrected:
         await send(switch, correction | {"correction": True})
     assert await summed(carrier.owner, customer) == [(2, "0.70")]
     [entry] = await log(carrier.owner, action="held.accept_another_call")
-    changes = {one["field"]: (one["before"], one["after"]) for one in entry["changes"]}
+    changes = {change["field"]: (change["before"], change["after"]) for change in entry["changes"]}
     assert changes["state"] == ("HELD", "ANOTHER_CALL")
     assert (changes["charge"], changes["receivedCallId"]) == ((None, "0.30"), (None, "a"))
 
@@ -114,8 +114,8 @@ async def test_a_held_record_is_accepted_as_another_call_and_both_are_billed(
 async def test_a_second_end_of_the_same_call_is_not_accepted_as_another_call(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    await send(switch, said(reference, "0.10"), said(reference, "0.30"))
-    [row] = await held(carrier.owner)
+    await send(switch, charged(reference, "0.10"), charged(reference, "0.30"))
+    [row] = await all_held(carrier.owner)
     [decided] = await decide(carrier.owner, "acceptHeld", row["id"], decision="ANOTHER_CALL")
     assert (decided["code"], decided["record"]["state"]) == ("SAME_CALL", "HELD")
     assert await summed(carrier.owner, customer) == [(1, "0.10")]
@@ -130,11 +130,11 @@ async def test_all_held_legs_of_an_attempt_are_accepted_as_one_other_call(
 
     again = legs(SETUP + timedelta(hours=2), "0.30")
     await send(switch, *legs(SETUP, "0.10"), *again)
-    rows = await held(carrier.owner)
+    rows = await all_held(carrier.owner)
     decided = await decide(carrier.owner, "acceptHeld", rows[0]["id"], decision="ANOTHER_CALL")
-    assert [one["record"]["id"] for one in decided] == [rows[0]["id"], rows[1]["id"]]
+    assert [item["record"]["id"] for item in decided] == [rows[0]["id"], rows[1]["id"]]
     assert states(decided) == ["ANOTHER_CALL"] * 2
-    assert len({one["record"]["counts"]["callId"] for one in decided}) == 1
+    assert len({item["record"]["counts"]["callId"] for item in decided}) == 1
     assert await summed(carrier.owner, customer) == [(2, "0.40")]
     assert (await send(switch, *again))["duplicates"] == 2
 
@@ -142,14 +142,14 @@ async def test_all_held_legs_of_an_attempt_are_accepted_as_one_other_call(
 async def test_a_correction_supersedes_an_accepted_record(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    await send(switch, said(reference, "0.10"), said(reference, "0.30"))
-    [row] = await held(carrier.owner)
+    await send(switch, charged(reference, "0.10"), charged(reference, "0.30"))
+    [row] = await all_held(carrier.owner)
     await decide(carrier.owner, "acceptHeld", row["id"])
-    await send(switch, said(reference, "0.50", correction=True))
+    await send(switch, charged(reference, "0.50", correction=True))
     assert await summed(carrier.owner, customer) == [(1, "0.50")]
-    assert (await send(switch, said(reference, "0.30")))["duplicates"] == 1
-    await send(switch, said(reference, "0.70", correction=1))
-    [other] = await held(carrier.owner)
+    assert (await send(switch, charged(reference, "0.30")))["duplicates"] == 1
+    await send(switch, charged(reference, "0.70", correction=1))
+    [other] = await all_held(carrier.owner)
     assert (other["held"]["revision"], other["counts"]["revision"]) == (1, 2)
     assert states(await decide(carrier.owner, "acceptHeld", row["id"])) == ["ACCEPTED"]
     assert await summed(carrier.owner, customer) == [(1, "0.50")]
@@ -158,10 +158,10 @@ async def test_a_correction_supersedes_an_accepted_record(
 async def test_a_second_final_leg_cannot_be_accepted_until_the_other_is_corrected(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    await send(switch, said(reference, "0.10", leg=1))
-    first = said(reference, "0.00", final=False) | {"charge": None}
-    await send(switch, first, said(reference, "0.30"))
-    [row] = await held(carrier.owner)
+    await send(switch, charged(reference, "0.10", leg=1))
+    first = charged(reference, "0.00", final=False) | {"charge": None}
+    await send(switch, first, charged(reference, "0.30"))
+    [row] = await all_held(carrier.owner)
     [decided] = await decide(carrier.owner, "acceptHeld", row["id"])
     assert (decided["code"], decided["record"]["state"]) == ("SECOND_FINAL_LEG", "HELD")
     assert await summed(carrier.owner, customer) == [(1, "0.10")]
@@ -173,12 +173,12 @@ async def test_a_second_final_leg_cannot_be_accepted_until_the_other_is_correcte
 async def test_an_accepted_record_moves_its_call_to_another_customer_and_day(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    named = carrier.unique("other")
-    other = await carrier.customer(reference=named)
-    await send(switch, said(reference, "0.10"))
-    await send(switch, ended(named, "a", days_ago(5), "0.30"))
+    other_reference = carrier.unique("other")
+    other = await carrier.customer(reference=other_reference)
+    await send(switch, charged(reference, "0.10"))
+    await send(switch, ended(other_reference, "a", days_ago(5), "0.30"))
     assert await summed(carrier.owner, customer) == [(1, "0.10")]
-    [row] = await held(carrier.owner)
+    [row] = await all_held(carrier.owner)
     await decide(carrier.owner, "acceptHeld", row["id"])
     assert await summed(carrier.owner, customer) == [(0, "0")]
     assert await summed(carrier.owner, other) == [(1, "0.30")]
@@ -190,8 +190,8 @@ async def test_concurrent_decisions_accept_or_discard_a_record_once(
     support = await carrier.staff("SUPPORT")
     for n in range(3):
         call = f"call-{n}"
-        await send(switch, said(reference, "0.10", call), said(reference, "0.30", call))
-    ids = [row["id"] for row in await held(carrier.owner)]
+        await send(switch, charged(reference, "0.10", call), charged(reference, "0.30", call))
+    ids = [row["id"] for row in await all_held(carrier.owner)]
     both = [
         (who, mutation)
         for who in (carrier.owner, support)
@@ -199,7 +199,7 @@ async def test_concurrent_decisions_accept_or_discard_a_record_once(
     ]
     became = await asyncio.gather(*(decide(who, mutation, *ids) for who, mutation in both))
     finally_ = states(became[-1]) if "HELD" not in states(became[-1]) else []
-    assert all(states(one) == finally_ for one in became)
+    assert all(states(answer) == finally_ for answer in became)
     entries = await log(carrier.owner)
     decided = [entry["subjectId"] for entry in entries if "held." in entry["action"]]
     assert sorted(decided) == sorted(ids)
@@ -211,12 +211,14 @@ async def test_concurrent_decisions_accept_or_discard_a_record_once(
 async def test_the_audit_log_names_what_counted_before_and_what_counts_now(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    await send(switch, said(reference, "0.10"), said(reference, "0.30", sip_code=486))
-    [row] = await held(carrier.owner)
+    await send(switch, charged(reference, "0.10"), charged(reference, "0.30", sip_code=486))
+    [row] = await all_held(carrier.owner)
     await decide(carrier.owner, "acceptHeld", row["id"])
     [entry] = await log(carrier.owner, action="held.accept")
     assert entry["subjectId"] == row["id"]
-    assert {one["field"]: (one["before"], one["after"]) for one in entry["changes"]} == {
+    assert {
+        change["field"]: (change["before"], change["after"]) for change in entry["changes"]
+    } == {
         "state": ("HELD", "ACCEPTED"),
         "charge": ("0.10", "0.30"),
         "sipCode": ("200", "486"),
@@ -226,20 +228,27 @@ async def test_the_audit_log_names_what_counted_before_and_what_counts_now(
 async def test_held_records_of_another_account_are_not_found(
     carrier: Carrier, other: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    named = other.unique("acme")
-    await other.customer(reference=named)
-    await send(await other.key("INGEST"), said(named, "0.10"), said(named, "0.30"))
-    await send(switch, said(reference, "0.10"), said(reference, "0.30"))
-    [mine], [theirs] = await held(carrier.owner), await held(other.owner)
+    other_reference = other.unique("acme")
+    await other.customer(reference=other_reference)
+    await send(
+        await other.key("INGEST"),
+        charged(other_reference, "0.10"),
+        charged(other_reference, "0.30"),
+    )
+    await send(switch, charged(reference, "0.10"), charged(reference, "0.30"))
+    [mine], [theirs] = await all_held(carrier.owner), await all_held(other.owner)
     for mutation in ("acceptHeld", "discardHeld"):
-        told = [
+        answers = [
             await carrier.owner.do(mutation, "DecidedRecords", DECIDED, ids=[mine["id"], id])
             for id in (theirs["id"], "garbage", customer)
         ]
-        assert (told[0]["code"], told.count(told[0])) == ("NOT_FOUND", 3)
+        assert (answers[0]["code"], answers.count(answers[0])) == ("NOT_FOUND", 3)
         none = await carrier.owner.do(mutation, "DecidedRecords", DECIDED, ids=[])
         assert none["code"] == "INVALID"
-    assert (await held(carrier.owner), await held(other.owner)) == ([mine], [theirs])
+    assert (await all_held(carrier.owner), await all_held(other.owner)) == (
+        [mine],
+        [theirs],
+    )
 
 
 async def test_the_list_is_filtered_and_paged_newest_first(
@@ -247,17 +256,17 @@ async def test_the_list_is_filtered_and_paged_newest_first(
 ) -> None:
     for name in ("edge-1", "edge-2", "edge-2"):
         call = carrier.unique("call")
-        await send(switch, said(reference, "0.10", call, switch=name))
-        await send(switch, said(reference, "0.30", call, switch=name))
-    assert len(await held(carrier.owner, switch="edge-2")) == 2
-    assert len(await held(carrier.owner, to=days_ago(1).isoformat())) == 0
-    assert len(await held(carrier.owner, **{"from": days_ago(1).isoformat()})) == 3
-    seen, after = [], None
+        await send(switch, charged(reference, "0.10", call, switch=name))
+        await send(switch, charged(reference, "0.30", call, switch=name))
+    assert len(await all_held(carrier.owner, switch="edge-2")) == 2
+    assert len(await all_held(carrier.owner, to=days_ago(1).isoformat())) == 0
+    assert len(await all_held(carrier.owner, **{"from": days_ago(1).isoformat()})) == 3
+    ids, after = [], None
     for _ in range(3):
         page = (await carrier.owner.ask(LIST, first=1, after=after))["heldRecords"]
-        seen += [edge["node"]["id"] for edge in page["edges"]]
+        ids += [edge["node"]["id"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
-    assert seen == [row["id"] for row in await held(carrier.owner)]
+    assert ids == [row["id"] for row in await all_held(carrier.owner)]
 
 
 @settings(max_examples=15, deadline=None)
@@ -274,7 +283,7 @@ async def test_after_any_records_and_decisions_every_call_costs_its_last_valid_c
     carrier = await Carrier.create(api.url, clock.now())
     reference = carrier.unique("acme")
     customer, switch = await carrier.customer(reference=reference), await carrier.key("INGEST")
-    await send(switch, said(reference, "0.01"))
+    await send(switch, charged(reference, "0.01"))
     counts, others, waiting = 1, list[int](), list[tuple[int, bool]]()
     for cents, step in enumerate(steps, 2):
         setup = SETUP + timedelta(minutes=cents if step == "send again" else 0)
@@ -283,10 +292,10 @@ async def test_after_any_records_and_decisions_every_call_costs_its_last_valid_c
             await send(switch, event)
             waiting.append((cents, step == "send again"))
         elif step == "correct":
-            await send(switch, said(reference, f"0.{cents:02}", correction=True))
+            await send(switch, charged(reference, f"0.{cents:02}", correction=True))
             counts = cents
         elif waiting:
-            [row, *_] = await held(carrier.owner)
+            [row, *_] = await all_held(carrier.owner)
             newest, is_another = waiting[-1]
             decision = {"decision": "ANOTHER_CALL"} if step == "another" else {}
             mutation = "discardHeld" if step == "discard" else "acceptHeld"
@@ -299,7 +308,7 @@ async def test_after_any_records_and_decisions_every_call_costs_its_last_valid_c
             waiting.pop()
             others += [newest] if step == "another" else []
             counts = newest if step == "accept" else counts
-        assert len(await held(carrier.owner)) == len(waiting)
+        assert len(await all_held(carrier.owner)) == len(waiting)
     expected = sum([counts, *others])
     [(attempts, charge)] = await summed(carrier.owner, customer)
     assert (attempts, Decimal(charge)) == (1 + len(others), Decimal(expected) / 100)
@@ -332,11 +341,11 @@ async def test_a_held_record_cannot_be_accepted_after_its_customer_changed_curre
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
     """It was rated in what the customer was billed in then."""
-    named = carrier.unique("other")
-    other = await carrier.customer(reference=named)
-    await send(switch, said(reference, "0.10"), said(named, "0.30"))
+    other_reference = carrier.unique("other")
+    other = await carrier.customer(reference=other_reference)
+    await send(switch, charged(reference, "0.10"), charged(other_reference, "0.30"))
     await carrier.owner.do("updateCustomer", "Customer", "id", customerId=other, currency="USD")
-    [row] = await held(carrier.owner)
+    [row] = await all_held(carrier.owner)
     [decided] = await decide(carrier.owner, "acceptHeld", row["id"])
     assert (decided["code"], decided["record"]["state"]) == ("OTHER_CURRENCY", "HELD")
     assert await summed(carrier.owner, customer) == [(1, "0.10")]

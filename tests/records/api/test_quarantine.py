@@ -40,12 +40,12 @@ async def test_a_corrected_and_replayed_record_counts_once_and_leaves_the_checkl
     carrier: Carrier, customer: str, reference: str, switch: Caller, api_redis: Redis
 ) -> None:
     bad, owner = backwards(reference), carrier.owner
-    assert [one["code"] for one in (await send(switch, bad))["refused"]] == ["TIMES_BACKWARDS"]
+    assert [error["code"] for error in (await send(switch, bad))["refused"]] == ["TIMES_BACKWARDS"]
     [row] = await quarantined(owner)
     assert json.loads(row["payload"]) == bad
     assert row["message"].startswith("end_at is before answer_at")
-    seen = {name: row[name] for name in ("code", "field", "switch", "state")}
-    assert seen == {
+    fields = {name: row[name] for name in ("code", "field", "switch", "state")}
+    assert fields == {
         "code": "TIMES_BACKWARDS",
         "field": "end_at",
         "switch": "edge-1",
@@ -57,8 +57,8 @@ async def test_a_corrected_and_replayed_record_counts_once_and_leaves_the_checkl
     await checklist_state.settle(
         carrier.account_id, [checklist_state.ACCOUNT], clock.now()
     )  # as a worker
-    async with following(owner, CHANGES) as told:
-        telling = asyncio.create_task(next_of(told))
+    async with following(owner, CHANGES) as stream:
+        telling = asyncio.create_task(next_of(stream))
         await listened_to(api_redis, topic)
         before = len((await of_account(owner))["items"])
         good = ended(reference, "a", SETUP, "0.10")
@@ -68,7 +68,7 @@ async def test_a_corrected_and_replayed_record_counts_once_and_leaves_the_checkl
             assert await telling == {"customerId": None, "outstanding": before - 1}
     assert "QUARANTINED_RECORDS" not in codes(await of_account(owner))
     assert await quarantined(owner) == []
-    assert [one["id"] for one in await quarantined(owner, state="REPLAYED")] == [row["id"]]
+    assert [error["id"] for error in await quarantined(owner, state="REPLAYED")] == [row["id"]]
     for _ in range(2):
         [again] = await replay(owner, row["id"], corrected=good | {"call_id": "b"})
         assert again["outcome"] == "NOT_OPEN"
@@ -84,20 +84,20 @@ async def test_records_of_a_previously_unknown_customer_are_replayed_unchanged(
     await send(switch, *calls, calls[0] | {"end_at": days_ago(9).isoformat(), "call_id": "bad"})
     rows = await quarantined(carrier.owner, code="UNKNOWN_CUSTOMER")
     ids = [row["id"] for row in rows]
-    assert {one["outcome"] for one in await replay(carrier.owner, *ids)} == {"REFUSED"}
+    assert {record["outcome"] for record in await replay(carrier.owner, *ids)} == {"REFUSED"}
     customer = await carrier.customer(reference=reference)
     replayed = await replay(carrier.owner, *ids)
-    assert [one["record"]["id"] for one in replayed] == ids
-    by_call = {json.loads(one["record"]["payload"])["call_id"]: one for one in replayed}
-    assert {call: one["outcome"] for call, one in by_call.items()} == {
+    assert [record["record"]["id"] for record in replayed] == ids
+    by_call = {json.loads(record["record"]["payload"])["call_id"]: record for record in replayed}
+    assert {call: record["outcome"] for call, record in by_call.items()} == {
         "call-0": "ACCEPTED",
         "call-1": "ACCEPTED",
         "call-2": "ACCEPTED",
         "bad": "REFUSED",
     }
     assert by_call["bad"]["code"] == "TIMES_BACKWARDS"
-    [left] = await quarantined(carrier.owner)
-    assert (left["code"], left["field"]) == ("TIMES_BACKWARDS", "end_at")
+    [open_record] = await quarantined(carrier.owner)
+    assert (open_record["code"], open_record["field"]) == ("TIMES_BACKWARDS", "end_at")
     assert await summed(carrier.owner, customer) == [(3, "0.30")]
 
 
@@ -114,7 +114,7 @@ async def test_an_invalid_correction_changes_nothing(
     ]:
         [replayed] = await replay(carrier.owner, row["id"], corrected=wrong)
         assert (replayed["outcome"], replayed["code"]) == ("REFUSED", code)
-    [refused] = (
+    [record_answer] = (
         await carrier.owner.do(
             "replayQuarantined",
             "ReplayedRecords",
@@ -123,7 +123,7 @@ async def test_an_invalid_correction_changes_nothing(
             corrected='{"type": "end", "switch": "\\ud800"}',
         )
     )["records"]
-    assert refused["code"] == "BAD_JSON"
+    assert record_answer["code"] == "BAD_JSON"
     assert await quarantined(carrier.owner) == [row]
     assert await summed(carrier.owner, customer) == []
 
@@ -160,7 +160,7 @@ async def test_concurrent_corrections_of_a_record_create_one_record(
                 for n, who in enumerate([carrier.owner, support] * 3)
             )
         )
-        assert sorted(one["outcome"] for [one] in became) == ["ACCEPTED", *["NOT_OPEN"] * 5]
+        assert sorted(answers["outcome"] for [answers] in became) == ["ACCEPTED", *["NOT_OPEN"] * 5]
     assert await summed(carrier.owner, customer) == [(4, "0.40")]
 
 
@@ -177,9 +177,9 @@ async def test_concurrent_overlapping_batches_count_each_record_once(
     became = await asyncio.gather(
         *(replay(carrier.owner, *batch) for batch in batches), send(switch, *calls)
     )
-    replayed = [one["outcome"] for batch in became[:3] for one in batch]
+    replayed = [record["outcome"] for batch in became[:3] for record in batch]
     assert set(replayed) <= {"ACCEPTED", "DUPLICATE", "NOT_OPEN"}
-    assert len([one for one in replayed if one != "NOT_OPEN"]) == 50
+    assert len([record for record in replayed if record != "NOT_OPEN"]) == 50
     assert await summed(carrier.owner, customer) == [(60, "0.60")]
 
 
@@ -189,10 +189,10 @@ async def test_a_discarded_record_does_not_count_and_is_not_replayed(
     await send(switch, backwards(reference))
     [row] = await quarantined(carrier.owner)
     for _ in range(2):
-        done = await carrier.owner.do(
+        answer = await carrier.owner.do(
             "discardQuarantined", "DiscardedRecords", DISCARDED, ids=[row["id"]]
         )
-        assert done["records"] == [{"id": row["id"], "state": "DISCARDED"}]
+        assert answer["records"] == [{"id": row["id"], "state": "DISCARDED"}]
     good = ended(reference, "a", SETUP, "0.10")
     [replayed] = await replay(carrier.owner, row["id"], corrected=good)
     assert (replayed["outcome"], replayed["record"]["state"]) == ("NOT_OPEN", "DISCARDED")
@@ -224,7 +224,7 @@ async def test_a_record_that_arrived_in_time_can_be_replayed_at_any_later_time(
     times = dict.fromkeys(("setup_at", "answer_at", "end_at"), old.isoformat())
     await send(switch, ended(reference, "a", SETUP, "0.10") | times)
     [row] = await quarantined(carrier.owner)
-    assert [one["code"] for one in await replay(carrier.owner, row["id"])] == ["TOO_OLD"]
+    assert [record["code"] for record in await replay(carrier.owner, row["id"])] == ["TOO_OLD"]
     async with db.connection() as conn:
         await conn.execute("UPDATE quarantine SET received_at = received_at - interval '2 days'")
     [replayed] = await replay(carrier.owner, row["id"])
@@ -240,8 +240,10 @@ async def test_a_second_final_leg_is_refused_again_for_the_same_reason(
     [replayed] = await replay(carrier.owner, row["id"], corrected=second)
     assert (replayed["outcome"], replayed["code"]) == ("REFUSED", "SECOND_FINAL_LEG")
     assert await quarantined(carrier.owner) == [row]
-    [held] = await replay(carrier.owner, row["id"], corrected=ended(reference, "a", SETUP, "0.20"))
-    assert (held["outcome"], held["record"]["state"]) == ("HELD", "REPLAYED")
+    [replayed_record] = await replay(
+        carrier.owner, row["id"], corrected=ended(reference, "a", SETUP, "0.20")
+    )
+    assert (replayed_record["outcome"], replayed_record["record"]["state"]) == ("HELD", "REPLAYED")
     assert "HELD_RECORDS" in codes(await of_account(carrier.owner))
     assert await summed(carrier.owner, customer) == [(1, "0.10")]
 
@@ -256,8 +258,10 @@ async def test_a_recent_record_counts_in_the_live_figures_once_it_is_replayed(
     query = "query ($c: ID!) { customer(id: $c) { liveStats(windowSeconds: 900) { attempts } } }"
 
     async def attempts() -> int:
-        found = (await carrier.owner.ask(query, c=customer))["customer"]["liveStats"]["attempts"]
-        return int(found)
+        attempts_of_window = (await carrier.owner.ask(query, c=customer))["customer"]["liveStats"][
+            "attempts"
+        ]
+        return int(attempts_of_window)
 
     assert await attempts() == 0
     good = ended(reference, "a", SETUP, "0.10") | times
@@ -271,13 +275,15 @@ async def test_the_reason_of_a_refusal_is_in_the_language_of_the_reader(
 ) -> None:
     await send(switch, backwards(reference), backwards("nobody"))
     await carrier.owner.do("setLanguage", "Profile", "__typename", language="de")
-    said = {"Kein Kunde", "end_at liegt vor answer_at"}
-    seen: dict[str, str] = {}
-    async with asyncio.timeout(30):  # who asks was looked up a moment ago
-        while not all(any(one.startswith(text) for one in seen.values()) for text in said):
-            seen = {row["id"]: row["message"] for row in await quarantined(carrier.owner)}
-    replayed = await replay(carrier.owner, *seen)
-    assert {one["record"]["id"]: one["message"] for one in replayed} == seen
+    texts = {"Kein Kunde", "end_at liegt vor answer_at"}
+    messages: dict[str, str] = {}
+    async with asyncio.timeout(30):  # until the cached caller has expired
+        while not all(
+            any(message.startswith(text) for message in messages.values()) for text in texts
+        ):
+            messages = {row["id"]: row["message"] for row in await quarantined(carrier.owner)}
+    replayed = await replay(carrier.owner, *messages)
+    assert {message["record"]["id"]: message["message"] for message in replayed} == messages
 
 
 async def test_the_audit_log_names_who_replayed_a_record_and_its_content_before_and_after(
@@ -290,7 +296,7 @@ async def test_the_audit_log_names_who_replayed_a_record_and_its_content_before_
     await replay(support, row["id"], corrected=good)
     [entry] = await log(carrier.owner, action="quarantine.replay")
     assert (entry["actorName"], entry["subjectId"]) == ("A person", row["id"])
-    changes = {one["field"]: (one["before"], one["after"]) for one in entry["changes"]}
+    changes = {change["field"]: (change["before"], change["after"]) for change in entry["changes"]}
     assert changes == {
         "state": ("OPEN", "REPLAYED"),
         "payload": (row["payload"], json.dumps(good)),
@@ -315,14 +321,14 @@ async def test_the_list_is_filtered_and_paged_newest_first(
     assert (await of(**{"from": between}), await of(to=between)) == (3, 5)
     assert await of(state="DISCARDED") == 0
     assert await owner.code(QUARANTINE, f={"switch": "a\0b"}) == "BAD_TEXT"
-    seen, after = [], None
+    ids, after = [], None
     while True:
         page = (await owner.ask(QUARANTINE, first=3, after=after))["quarantine"]
-        seen += [edge["node"]["id"] for edge in page["edges"]]
+        ids += [edge["node"]["id"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
-    assert seen == [row["id"] for row in await quarantined(owner)]
+    assert ids == [row["id"] for row in await quarantined(owner)]
     assert await owner.code(QUARANTINE, after="garbage") == "BAD_CURSOR"
 
 
@@ -340,19 +346,19 @@ async def test_one_operation_decides_on_1_to_500_records_and_corrects_one(
         ("replayQuarantined", "ReplayedRecords"),
         ("discardQuarantined", "DiscardedRecords"),
     ):
-        refused = await carrier.owner.do(mutation, type, "records { __typename }", ids=[])
-        assert (refused["code"], refused["field"]) == ("INVALID", "ids")
+        answer = await carrier.owner.do(mutation, type, "records { __typename }", ids=[])
+        assert (answer["code"], answer["field"]) == ("INVALID", "ids")
         text = f"mutation M($ids: [ID!]!) {{ {mutation}(input: {{ids: $ids}}) {{ __typename }} }}"
         assert await carrier.owner.code(text, ids=[*ids, ids[0]]) == "TOO_MANY_ITEMS"
     for input, code in [
         ({"ids": ids[:2], "corrected": "{}"}, "INVALID"),
         ({"ids": ids[:1], "corrected": " " * 64_001}, "TOO_LONG"),
     ]:
-        refused = await carrier.owner.do(
+        answer = await carrier.owner.do(
             "replayQuarantined", "ReplayedRecords", "records { outcome }", **input
         )
-        assert refused["code"] == code
-    assert {one["outcome"] for one in await replay(carrier.owner, *ids)} == {"ACCEPTED"}
+        assert answer["code"] == code
+    assert {record["outcome"] for record in await replay(carrier.owner, *ids)} == {"ACCEPTED"}
     assert await summed(carrier.owner, customer) == [(500, "5.00")]
 
 
@@ -366,14 +372,14 @@ async def test_records_of_another_account_are_not_found_and_stay_unchanged(
         ("replayQuarantined", "ReplayedRecords"),
         ("discardQuarantined", "DiscardedRecords"),
     ):
-        told = [
+        answers = [
             await carrier.owner.do(
                 mutation, type, "records { __typename }", ids=[mine[0]["id"], id]
             )
             for id in (theirs["id"], "garbage", customer)
         ]
-        assert told[0]["code"] == "NOT_FOUND"
-        assert told.count(told[0]) == 3
+        assert answers[0]["code"] == "NOT_FOUND"
+        assert answers.count(answers[0]) == 3
     assert await quarantined(carrier.owner) == mine
     assert await quarantined(other.owner) == [theirs]
 

@@ -36,20 +36,20 @@ def unrated(reference: str, call_id: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def card(carrier: Carrier, customer: str) -> str:
-    """In force for the customer, with a rate for calls to Britain alone."""
-    made = await carrier.owner.do(
+    """In force for the customer, with only a rate for calls to Britain."""
+    card_node = await carrier.owner.do(
         "createRateCard", "RateCard", "id", name="Standard", currency="EUR", places=2
     )
-    await add(carrier, made["id"], "44")
+    await add(carrier, card_node["id"], "44")
     await carrier.owner.do(
         "assignRateCard",
         "RateCardAssignment",
         "validFrom",
         customerId=customer,
-        rateCardId=made["id"],
+        rateCardId=card_node["id"],
         validFrom=days_ago(10).isoformat(),
     )
-    id: str = made["id"]
+    id: str = card_node["id"]
     return id
 
 
@@ -61,7 +61,7 @@ async def add(carrier: Carrier, card: str, prefix: str) -> None:
     assert added["__typename"] == "RateCard", added
 
 
-async def listed(caller: Caller, **filter: Any) -> list[str]:
+async def list_ids(caller: Caller, **filter: Any) -> list[str]:
     edges = (await caller.ask(UNRATED, f=filter or None))["unratedCalls"]["edges"]
     return [edge["node"]["callId"] for edge in edges]
 
@@ -88,16 +88,16 @@ async def test_unrated_calls_can_be_rated_once_a_rate_exists_and_then_invoiced(
     await send(switch, unrated(reference, "gb", destination="441632960001"))
     await send(switch, unrated(reference, "failed", answer_at=None))
     assert await summed(carrier.owner, customer) == [(6, "0.12")]
-    for shown in (await of_account(finance), await of_customer(finance, customer)):
-        [item] = [item for item in shown["items"] if item["code"] == "UNRATED_CALLS"]
+    for checklist in (await of_account(finance), await of_customer(finance, customer)):
+        [item] = [item for item in checklist["items"] if item["code"] == "UNRATED_CALLS"]
         assert item["action"] == "query unratedCalls"
         assert item["detail"].startswith("4 calls match no rate")
-    assert sorted(await listed(finance)) == ["fr", "us-0", "us-1", "us-2"]
+    assert sorted(await list_ids(finance)) == ["fr", "us-0", "us-1", "us-2"]
     assert (await invoiced(carrier, customer))["code"] == "UNRATED_CALLS"
     await add(carrier, card, "1")
-    done = await finance.do("rateCalls", "RatedCalls", RATED, customerId=customer)
+    answer = await finance.do("rateCalls", "RatedCalls", RATED, customerId=customer)
     charge = {"amount": "0.36", "currency": "EUR"}
-    assert done == {
+    assert answer == {
         "__typename": "RatedCalls",
         "calls": 3,
         "charge": charge,
@@ -107,7 +107,7 @@ async def test_unrated_calls_can_be_rated_once_a_rate_exists_and_then_invoiced(
     again = await finance.do("rateCalls", "RatedCalls", "calls left", customerId=customer)
     assert (again["calls"], again["left"]) == (0, 1)
     assert await summed(carrier.owner, customer) == [(6, "0.48")]
-    assert await listed(finance) == ["fr"]
+    assert await list_ids(finance) == ["fr"]
     waived = await finance.do(
         "waiveCalls", "WaivedCalls", "calls", customerId=customer, expectedCalls=1
     )
@@ -116,10 +116,10 @@ async def test_unrated_calls_can_be_rated_once_a_rate_exists_and_then_invoiced(
     assert "UNRATED_CALLS" not in codes(await of_account(carrier.owner))
     for again_ in (unrated(reference, "fr", destination="33123456789"), unrated(reference, "us-0")):
         assert (await send(switch, again_))["duplicates"] == 1
-    assert await listed(finance) == []
+    assert await list_ids(finance) == []
     entries = {entry["action"]: entry for entry in await log(carrier.owner)}
     assert entries["calls.rate"]["customerId"] == customer
-    changes = {one["field"]: one for one in entries["calls.rate"]["changes"]}
+    changes = {change["field"]: change for change in entries["calls.rate"]["changes"]}
     assert (changes["unratedCalls"]["before"], changes["charge"]["after"]) == ("3", "0.36")
     assert entries["calls.waive"]["actorName"] == "A person"
 
@@ -130,17 +130,17 @@ async def test_a_correction_of_a_waived_call_is_rated_again_if_it_affects_rating
     await send(switch, unrated(reference, "a"))
     await waive(carrier, customer, 1)
     await send(switch, unrated(reference, "a", correction=True, sip_code=486))
-    assert await listed(carrier.owner) == []
+    assert await list_ids(carrier.owner) == []
     later = (SETUP + timedelta(hours=2)).isoformat()
     await send(switch, unrated(reference, "a", correction=True, end_at=later))
-    assert await listed(carrier.owner) == ["a"]
+    assert await list_ids(carrier.owner) == ["a"]
 
 
 async def waive(carrier: Carrier, customer: str, calls: int) -> None:
-    done = await carrier.owner.do(
+    answer = await carrier.owner.do(
         "waiveCalls", "WaivedCalls", "calls", customerId=customer, expectedCalls=calls
     )
-    assert done["calls"] == calls, done
+    assert answer["calls"] == calls, answer
 
 
 async def test_waived_calls_are_distinguished_from_those_of_the_default_rate(
@@ -208,14 +208,14 @@ async def test_waived_calls_can_be_unwaived_and_rated(
         "code"
     ] == "INVALID"
     assert (await unwaive(carrier, customer, 2))["calls"] == 2
-    assert sorted(await listed(carrier.owner)) == ["us-0", "us-1"]
+    assert sorted(await list_ids(carrier.owner)) == ["us-0", "us-1"]
     assert await summed(carrier.owner, customer) == [(4, "0.12")]
     assert ("unrated", 2, "0") in await destinations(carrier)
     await add(carrier, card, "1")
     rated = await carrier.owner.do("rateCalls", "RatedCalls", RATED, customerId=customer)
     assert (rated["calls"], rated["charge"]["amount"]) == (2, "0.24")
-    [entry] = [one for one in await log(carrier.owner) if one["action"] == "calls.unwaive"]
-    [change] = [one for one in entry["changes"] if one["field"] == "unratedCalls"]
+    [entry] = [line for line in await log(carrier.owner) if line["action"] == "calls.unwaive"]
+    [change] = [line for line in entry["changes"] if line["field"] == "unratedCalls"]
     assert (change["before"], change["after"]) == ("0", "2")
     days = {"start": days_ago(10).isoformat(), "end": days_ago(0).isoformat()}
     await rebuilt()
@@ -244,9 +244,9 @@ async def test_only_the_expected_number_of_calls_can_be_waived(
     owner = carrier.owner
 
     async def code(**input: Any) -> str:
-        done = await owner.do("waiveCalls", "WaivedCalls", "calls", **input)
-        found: str = done["code"]
-        return found
+        answer = await owner.do("waiveCalls", "WaivedCalls", "calls", **input)
+        error_code: str = answer["code"]
+        return error_code
 
     for expected, refusal in [(1, "CHANGED_MEANWHILE"), (3, "CHANGED_MEANWHILE"), (0, "INVALID")]:
         assert await code(customerId=customer, expectedCalls=expected) == refusal
@@ -258,8 +258,8 @@ async def test_only_the_expected_number_of_calls_can_be_waived(
     for id in (theirs, "garbage"):
         assert await code(customerId=id, expectedCalls=2) == "NOT_FOUND"
         assert await owner.code(UNRATED, f={"customerId": id}) == "NOT_FOUND"
-    assert len(await listed(owner)) == 2
-    done = await owner.do(
+    assert len(await list_ids(owner)) == 2
+    result = await owner.do(
         "waiveCalls",
         "WaivedCalls",
         "calls",
@@ -267,31 +267,31 @@ async def test_only_the_expected_number_of_calls_can_be_waived(
         expectedCalls=2,
         destination="+1555",
     )
-    assert done["calls"] == 2
+    assert result["calls"] == 2
 
 
 async def test_the_list_is_filtered_and_paged_newest_first_for_equal_setup_times(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
-    named = carrier.unique("other")
-    other = await carrier.customer(reference=named)
+    other_reference = carrier.unique("other")
+    other = await carrier.customer(reference=other_reference)
     at_once = [unrated(reference, f"call:{n}") for n in range(5)]
-    later = unrated(named, "later", destination="+33123456789")
+    later = unrated(other_reference, "later", destination="+33123456789")
     times = {name: (SETUP + timedelta(hours=1)).isoformat() for name in ("setup_at", "answer_at")}
     later |= times | {"end_at": (SETUP + timedelta(hours=2)).isoformat()}
     await send(switch, *at_once, later)
     owner, after = carrier.owner, times["setup_at"]
-    assert await listed(owner, customerId=other) == ["later"]
-    assert await listed(owner, destination="33") == ["later"]
-    assert await listed(owner, **{"from": after}) == ["later"]
-    assert len(await listed(owner, to=after)) == 5
-    seen, place = [], None
+    assert await list_ids(owner, customerId=other) == ["later"]
+    assert await list_ids(owner, destination="33") == ["later"]
+    assert await list_ids(owner, **{"from": after}) == ["later"]
+    assert len(await list_ids(owner, to=after)) == 5
+    ids, place = [], None
     for _ in range(3):
         page = (await owner.ask(UNRATED, first=2, after=place))["unratedCalls"]
-        seen += [edge["node"]["callId"] for edge in page["edges"]]
+        ids += [edge["node"]["callId"] for edge in page["edges"]]
         place = page["pageInfo"]["endCursor"]
-    assert seen == await listed(owner)
-    assert (seen[0], sorted(seen[1:])) == ("later", [f"call:{n}" for n in range(5)])
+    assert ids == await list_ids(owner)
+    assert (ids[0], sorted(ids[1:])) == ("later", [f"call:{n}" for n in range(5)])
 
 
 async def test_concurrent_rating_and_waiving_gives_each_call_one_charge(
@@ -299,16 +299,16 @@ async def test_concurrent_rating_and_waiving_gives_each_call_one_charge(
 ) -> None:
     await send(switch, *(unrated(reference, f"us-{n}") for n in range(2_000)))
     await add(carrier, card, "1")
-    given = {"customerId": customer}
-    done = await asyncio.gather(
-        *(carrier.owner.do("rateCalls", "RatedCalls", "calls", **given) for _ in range(4)),
+    fields = {"customerId": customer}
+    answers = await asyncio.gather(
+        *(carrier.owner.do("rateCalls", "RatedCalls", "calls", **fields) for _ in range(4)),
         *(
-            carrier.owner.do("waiveCalls", "WaivedCalls", "calls", **given, expectedCalls=2_000)
+            carrier.owner.do("waiveCalls", "WaivedCalls", "calls", **fields, expectedCalls=2_000)
             for _ in range(2)
         ),
     )
-    *rated, one, other = done
-    waived = sum(answer.get("calls", 0) for answer in (one, other))
+    *rated, first, other = answers
+    waived = sum(answer.get("calls", 0) for answer in (first, other))
     assert sum(answer["calls"] for answer in rated) + waived == 2_000
     assert waived in (0, 2_000)
     assert await summed(carrier.owner, customer) == [(2_000, "0" if waived else "240.00")]
@@ -336,13 +336,13 @@ async def test_10000_calls_are_rated_at_a_time_and_paged_by_an_index(
         text = "\n".join(row[0] for row in plan)
         assert "account_id_setup_at" in text, text
     await add(carrier, card, "331")
-    done, given, steps = dict[str, Any](goOnFrom=None), {"customerId": customer}, 0
+    answer, fields, steps = dict[str, Any](goOnFrom=None), {"customerId": customer}, 0
     for expected in (5_000, 1_000):
-        input = given if done["goOnFrom"] is None else given | {"from": done["goOnFrom"]}
-        done = await carrier.owner.do("rateCalls", "RatedCalls", RATED, **input)
-        assert done["calls"] == expected
+        input = fields if answer["goOnFrom"] is None else fields | {"from": answer["goOnFrom"]}
+        answer = await carrier.owner.do("rateCalls", "RatedCalls", RATED, **input)
+        assert answer["calls"] == expected
         steps += 1
-    assert (steps, done["goOnFrom"], done["left"]) == (2, None, 1_001)
+    assert (steps, answer["goOnFrom"], answer["left"]) == (2, None, 1_001)
 
 
 async def test_rating_does_not_read_calls_that_have_a_rate(
@@ -361,16 +361,16 @@ async def test_rating_does_not_read_calls_that_have_a_rate(
         )
         await conn.execute("ANALYZE call_records")
     async with db.transaction() as conn:
-        found = await unrated_calls.lock_earliest(
+        calls = await unrated_calls.lock_earliest(
             carrier.account_id, unrated_calls.Filter(customer_id), 500
         )
-        rated = [(record, rating.charge_by_switch(0, Decimal(1), None)) for record in found]
+        rated = [(record, rating.charge_by_switch(0, Decimal(1), None)) for record in calls]
         await unrated_calls.store_rates(carrier.account_id, customer_id, rated, clock.now())
         looked_at = await conn.fetchval(
             "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
             " WHERE relname LIKE 'call\\_records\\_2%'"
         )
-    assert (len(found), await listed(carrier.owner)) == (500, [])
+    assert (len(calls), await list_ids(carrier.owner)) == (500, [])
     assert looked_at < 5_000, looked_at
 
 
@@ -382,22 +382,22 @@ async def test_calls_are_rated_while_their_switch_corrects_them(
     card: str,
     api_database: str,
 ) -> None:
-    """Ingest takes records by their keys, rating by their setups: each holds what the other wants,
-    while a third call, which has a rate, holds up the corrections."""
+    """Ingest locks records by their keys, rating by their setups: each holds a record that the
+    other needs, while a third call, which has a rate, delays the corrections."""
     late, early = SETUP + timedelta(seconds=1), SETUP
-    said = [
+    events = [
         unrated(reference, "a", setup_at=late.isoformat()),
         unrated(reference, "b", charge="0.50"),
         unrated(reference, "c", setup_at=early.isoformat()),
     ]
-    await send(switch, *said)
+    await send(switch, *events)
     await add(carrier, card, "1")
-    corrections = send(switch, *(one | {"correction": True, "sip_code": 486} for one in said))
+    corrections = send(switch, *(event | {"correction": True, "sip_code": 486} for event in events))
     rating_ = carrier.owner.do("rateCalls", "RatedCalls", RATED, customerId=customer)
     of_b = f"SELECT FROM call_records WHERE account_id = {carrier.account_id} AND call_id = 'b'"
     async with outside_connection.connection(api_database) as outside:
-        answer, done = await outside_connection.held_up(
+        answer, results = await outside_connection.held_up(
             outside, f"{of_b} FOR UPDATE", corrections, rating_
         )
-    assert (answer["corrected"], done["__typename"]) == (3, "RatedCalls")
+    assert (answer["corrected"], results["__typename"]) == (3, "RatedCalls")
     assert await summed(carrier.owner, customer) == [(3, "0.74")]

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from live import channels
 from tests.support.records.posting import Switch
 
-# What is written into a text of an event; each makes it invalid JSON, or a text nobody can store.
+# Inserted into a text of an event; each makes it invalid JSON, or a text that cannot be stored.
 TEXTS = {
     "raw tab": b"a\tb",
     "raw NUL": b"a\x00b",
@@ -48,7 +48,7 @@ def framings(items: list[bytes]) -> dict[str, bytes]:
     }
 
 
-async def refused(switch: Switch, content: bytes) -> tuple[int, list[tuple[int, str]]]:
+async def refused_items(switch: Switch, content: bytes) -> tuple[int, list[tuple[int, str]]]:
     response = await switch.post(content)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -67,9 +67,9 @@ async def test_each_invalid_text_or_number_is_named_and_stored_separately(switch
             *bad,
             json.dumps(switch.end(f"{name} after")).encode(),
         ]
-        assert await refused(switch, framings(items)[name]) == (2, codes), name
-    kept = await switch.quarantined()
-    assert [code for code, _ in kept] == ["BAD_JSON"] * len(bad)
+        assert await refused_items(switch, framings(items)[name]) == (2, codes), name
+    rows = await switch.quarantined()
+    assert [code for code, _ in rows] == ["BAD_JSON"] * len(bad)
 
 
 @pytest.mark.parametrize("text", UNFRAMED.values(), ids=UNFRAMED)
@@ -78,14 +78,14 @@ async def test_an_extra_quote_affects_no_other_record(switch: Switch, text: byte
     for name in framings([]):
         items = [json.dumps(switch.end(f"{name} {n}")).encode() for n in range(4)]
         items.insert(2, bad)
-        assert await refused(switch, framings(items)[name]) == (4, [(2, "BAD_JSON")]), name
+        assert await refused_items(switch, framings(items)[name]) == (4, [(2, "BAD_JSON")]), name
 
 
 async def test_an_invalid_live_event_is_not_stored(switch: Switch) -> None:
-    """No more than a well-formed one: nobody could replay it."""
+    """No more than of a well-formed one: it could not be replayed."""
     start = with_text(switch.start(source="TEXT"), b"a\tb")
     end = with_text(switch.end(source="TEXT"), b"a\tb")
-    assert await refused(switch, b"[" + start + b"," + end + b"]") == (
+    assert await refused_items(switch, b"[" + start + b"," + end + b"]") == (
         0, [(0, "BAD_JSON"), (1, "BAD_JSON")]
     )  # fmt: skip
     assert len(await switch.quarantined()) == 1
@@ -106,8 +106,8 @@ async def in_use(switch: Switch, redis: Redis) -> int:
 
 
 async def snapshot(switch: Switch, calls: list[bytes], **members: Any) -> dict[str, Any]:
-    said = {"switch": "edge-1", "at": switch.at(1), "calls": ["CALLS"]} | members
-    content = json.dumps(said).encode().replace(b'"CALLS"', b",".join(calls))
+    members_of_snapshot = {"switch": "edge-1", "at": switch.at(1), "calls": ["CALLS"]} | members
+    content = json.dumps(members_of_snapshot).encode().replace(b'"CALLS"', b",".join(calls))
     response = await switch.post(content, "/ingest/snapshot")
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()

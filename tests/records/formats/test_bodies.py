@@ -27,9 +27,9 @@ def split(content: bytes) -> Sequence[bytes]:
 
 
 def code(answer: httpx2.Response) -> tuple[int, str]:
-    said = answer.json()
-    assert said["message"]
-    return answer.status_code, said["code"]
+    body = answer.json()
+    assert body["message"]
+    return answer.status_code, body["code"]
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def code(answer: httpx2.Response) -> tuple[int, str]:
     ],
 )
 def test_a_body_that_is_not_json_is_refused_completely(content: bytes) -> None:
-    with pytest.raises(refusals.Refusal) as refused:
+    with pytest.raises(refusals.Refusal) as error:
         split(content)
-    assert refused.value.code == "NOT_JSON"
+    assert error.value.code == "NOT_JSON"
 
 
 values = st.recursive(
@@ -59,9 +59,11 @@ values = st.recursive(
 
 @given(st.lists(values, max_size=5), st.sampled_from([None, 2]))
 def test_every_element_of_an_array_is_a_separate_event(said: list[Any], indent: int | None) -> None:
-    """Also beside elements with NaN and lone surrogates, which are refused later, alone."""
+    """Also beside elements with NaN and lone surrogates, which are refused later and separately."""
     events = split(json.dumps([*said, {}], indent=indent).encode())
-    assert [json.dumps(json.loads(one)) for one in events] == [json.dumps(v) for v in [*said, {}]]
+    assert [json.dumps(json.loads(event)) for event in events] == [
+        json.dumps(v) for v in [*said, {}]
+    ]
 
 
 def test_a_long_number_beside_a_nan_is_a_separate_event() -> None:
@@ -119,9 +121,9 @@ async def test_each_refusal_of_a_whole_request_has_its_status(switch: Switch) ->
     assert await answered(**{"Content-Encoding": "br"}) == (415, "UNKNOWN_ENCODING")
     assert await answered(b" " * 16_000_001) == (413, "TOO_LARGE")
     assert await answered(b"[" + b"{}," * 10_000 + b"{}]") == (413, "TOO_MANY_EVENTS")
-    nobody = await switch.post(b"[]", Authorization="Bearer nobody")
-    assert code(nobody) == (401, "UNAUTHENTICATED")
-    assert nobody.headers["www-authenticate"].startswith("Bearer ")
+    anonymous = await switch.post(b"[]", Authorization="Bearer nobody")
+    assert code(anonymous) == (401, "UNAUTHENTICATED")
+    assert anonymous.headers["www-authenticate"].startswith("Bearer ")
     switch.key = await issue_key(switch.account_id, scopes=["BILLING_READ"])
     assert await answered() == (403, "FORBIDDEN")
     switch.key = await issue_key(switch.account_id, customer_id=switch.customer_id)

@@ -37,7 +37,7 @@ ODD: list[tuple[str, Any, str]] = [
 ]
 
 
-async def stored() -> list[tuple[Any, ...]]:
+async def stored_records() -> list[tuple[Any, ...]]:
     return await sample_records.rows(
         f"SELECT call_id, {_COLUMNS} FROM call_records ORDER BY call_id"
     )
@@ -71,14 +71,14 @@ async def test_a_record_with_an_invalid_optional_field_is_stored_without_it(
     ]
     lines = [json.dumps(call) for call in calls]
     content = "[" + ",".join(lines) + "]" if is_array else "\n".join(lines)
-    for counted in ("accepted", "duplicates"):
+    for count_name in ("accepted", "duplicates"):
         answer = (await switch.post(content.encode())).json()
-        assert (answer[counted], answer["refused"], answer["held"]) == (len(ODD), [], [])
+        assert (answer[count_name], answer["refused"], answer["held"]) == (len(ODD), [], [])
         assert [(item["index"], item["field"], item["code"]) for item in answer["ignored"]] == [
             (index, field, code) for index, (field, _, code) in enumerate(ODD)
         ]
         assert all(0 < len(item["message"]) < 300 for item in answer["ignored"])
-    assert await stored() == [
+    assert await stored_records() == [
         details(f"{index:02}", **{field: 0 if field == "dtmf_digits" else None})
         for index, (field, _, _) in enumerate(ODD)
     ]
@@ -94,7 +94,7 @@ async def test_all_optional_fields_can_be_invalid_together(switch: Switch) -> No
     assert {(item["index"], item["field"]) for item in answer["ignored"]} == {
         (1, field) for field in fields
     }
-    assert (await stored())[0] == ("a", None, None, None, None, None, None, 0)
+    assert (await stored_records())[0] == ("a", None, None, None, None, None, None, 0)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ async def test_an_address_with_a_port_is_stored_without_the_port(
 ) -> None:
     answer = await switch.send(full_end(switch, source_ip=text))
     assert (answer["accepted"], answer["ignored"]) == (1, [])
-    assert await stored() == [details("a", source_ip=address)]
+    assert await stored_records() == [details("a", source_ip=address)]
     again = await switch.send(full_end(switch, source_ip=address))
     assert again["duplicates"] == 1
 
@@ -148,7 +148,7 @@ async def test_an_invalid_field_of_any_other_kind_refuses_the_record(
         answer = await switch.send(full_end(switch) | wrong | odd)
         assert (answer["accepted"], answer["ignored"]) == (0, [])
         assert len(answer["refused"]) == 1
-    assert await stored() == []
+    assert await stored_records() == []
 
 
 async def test_a_duplicate_type_refuses_only_its_event(switch: Switch) -> None:

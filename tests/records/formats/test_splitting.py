@@ -97,7 +97,7 @@ def test_a_trailing_comma_is_ignored() -> None:
 
 
 def test_an_array_without_an_end_is_refused_completely() -> None:
-    """The connection may have been cut: the sender has to repeat what is missing."""
+    """The connection may have been cut: the sender has to repeat the missing events."""
     for content in (b"[" + GOOD, b"[" + GOOD + b"," + GOOD[:-5], b"[" + GOOD + b',{"a": "]"'):
         assert split(content) == "NOT_JSON"
 
@@ -152,7 +152,7 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_a_body_is_split_in_steps_of_bounded_work(name: str) -> None:
-    """Each reads at most 400,000 bytes; there are about 1,000 at most, whatever the body is."""
+    """Each reads at most 400,000 bytes; there are about 1,000 at most for any body."""
     content = LONG[name]
     positions, _ = steps(splitting.Scanner(content, 1, 10_000).elements())
     sizes = [after - before for before, after in pairwise([1, *positions])]
@@ -174,6 +174,6 @@ def test_an_event_that_is_too_long_is_truncated_and_named(wrap: Callable[[bytes]
     for value in (b"1", b"NaN"):
         event = b'{"a": "' + b"a" * 3_000_000 + b'", "b": ' + value + b"}"
         first = split(wrap(event + (b"," + GOOD if wrap(b"").startswith(b"[") else b"")))[0]
-        with pytest.raises(refusals.Refusal) as refused:
+        with pytest.raises(refusals.Refusal) as error:
             callboard.parse_event(first)
-        assert refused.value.code == "TOO_LONG"
+        assert error.value.code == "TOO_LONG"

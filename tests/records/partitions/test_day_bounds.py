@@ -41,7 +41,7 @@ def test_items_are_grouped_by_at_most_7_days_in_order(setups: list[datetime]) ->
     for span, group in groups:
         assert all(span.start <= setup < span.end for setup in group)
         assert DAY <= span.end - span.start <= DAY * MAX_DAYS
-    assert all(one.end <= other.start for (one, _), (other, _) in pairwise(groups))
+    assert all(days.end <= other.start for (days, _), (other, _) in pairwise(groups))
 
 
 def test_a_group_has_at_most_500_items() -> None:
@@ -53,9 +53,9 @@ def test_a_group_has_at_most_500_items() -> None:
 
 @given(instants, instants, st.sets(st.integers(-5, 70)))
 def test_slices_cover_the_period_with_at_most_7_partitions_each(
-    one: datetime, other: datetime, partitions: set[int]
+    first_instant: datetime, second_instant: datetime, partitions: set[int]
 ) -> None:
-    start, end = sorted((one, other))
+    start, end = sorted((first_instant, second_instant))
     days = [FIRST + DAY * day for day in partitions]
     slices = list(day_bounds.slices(start, end, [day.date() for day in days]))
     edges = [start, *(part.end for part in slices)]

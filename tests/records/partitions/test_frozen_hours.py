@@ -31,7 +31,15 @@ from tests.support.records.frozen import (
     until_one_waits,
     verdicts,
 )
-from tests.support.records.sample_records import NOW, SETUP, account, marked, record, rows, stored
+from tests.support.records.sample_records import (
+    NOW,
+    SETUP,
+    account,
+    marked_hours,
+    record,
+    rows,
+    stored_records,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -47,7 +55,7 @@ async def test_a_new_record_of_a_frozen_hour_is_refused_and_the_others_are_accep
     assert await rows("SELECT call_id FROM call_records") == [("today",)]
     claimed = [(call_keys.compute("edge-1", call),) for call in ("first", "today")]
     assert await rows("SELECT call_key FROM record_keys ORDER BY 1") == sorted(claimed)
-    assert await marked(mine) == [(1, LATER.replace(minute=0))]
+    assert await marked_hours(mine) == [(1, LATER.replace(minute=0))]
 
 
 async def test_a_repeat_of_a_record_of_a_frozen_hour_is_still_a_duplicate() -> None:
@@ -79,8 +87,8 @@ async def test_a_correction_of_a_frozen_record_that_still_exists_is_refused(
     for call_id, leg in (("a", 0), ("b", 1)):
         correction = record(call_id, 5, leg=leg, revision=1, setup_at=SETUP + moved, final=not leg)
         assert await verdicts(mine, correction) == [Verdict.HOUR_FROZEN]
-    assert len(await stored(mine)) == 2
-    assert await marked(mine) == []
+    assert len(await stored_records(mine)) == 2
+    assert await marked_hours(mine) == []
 
 
 async def test_a_held_record_of_a_frozen_hour_cannot_be_accepted_and_stays_held() -> None:
@@ -95,7 +103,7 @@ async def test_a_held_record_of_a_frozen_hour_cannot_be_accepted_and_stays_held(
         accepted = await held_records.accept(mine, waiting, NOW)
     assert list(accepted.values()) == [Verdict.HOUR_FROZEN] * 2
     assert await rows("SELECT DISTINCT state FROM record_revisions") == [("HELD",)]
-    assert {row[4] for row in (await stored(mine)).values()} == {30_000_000}
+    assert {row[4] for row in (await stored_records(mine)).values()} == {30_000_000}
 
 
 async def test_an_hour_without_calls_is_not_frozen_and_accepts_late_records_exactly() -> None:
@@ -115,12 +123,12 @@ async def test_a_call_of_a_frozen_hour_cannot_be_rated() -> None:
     await rebuild()
     [call] = await unrated_calls.lock_earliest(mine, unrated_calls.Filter(1), 2)
     await rows("UPDATE hours SET frozen = true")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal) as error:
         async with db.transaction():
             await unrated_calls.store_rates(
                 mine, 1, [(call, rating.charge_by_switch(0, Decimal(1), None))], NOW
             )
-    assert caught.value.code == "HOUR_FROZEN"
+    assert error.value.code == "HOUR_FROZEN"
     assert await rows("SELECT charge FROM call_records") == [(None,)]
 
 
@@ -132,7 +140,7 @@ async def test_a_refused_end_still_closes_its_call_in_the_live_count(
     await rows("UPDATE hours SET frozen = true")
     before = await channels.read(redis, switch.account_id, None)
     answer = await switch.send(switch.end())
-    assert [one["code"] for one in answer["refused"]] == ["HOUR_FROZEN"]
+    assert [error["code"] for error in answer["refused"]] == ["HOUR_FROZEN"]
     after = await channels.read(redis, switch.account_id, None)
     assert (before.in_use, after.in_use) == (1, 0)
 
@@ -182,8 +190,8 @@ async def test_an_insert_concurrent_with_a_freeze_is_refused(database: str) -> N
                 await until_one_waits(watcher, inserting)
             assert (await inserting).verdicts == [Verdict.HOUR_FROZEN]
         await rows("UPDATE hours SET frozen = false")
-    assert len(await stored(mine)) == 2
-    assert await marked(mine) == []
+    assert len(await stored_records(mine)) == 2
+    assert await marked_hours(mine) == []
 
 
 async def test_an_insert_concurrent_with_a_drop_is_refused(database: str) -> None:
@@ -226,7 +234,7 @@ async def test_no_drop_happens_between_a_record_and_the_creation_of_its_partitio
         assert await partitions.drop_before(TOMORROW) == []
         await other.execute("SELECT pg_advisory_unlock(2)")
         assert (await inserting).verdicts == [Verdict.ACCEPTED]
-    assert await marked(mine) == [(1, HOUR)]
+    assert await marked_hours(mine) == [(1, HOUR)]
 
 
 async def test_a_drop_waits_for_transactions_that_keep_the_partition(database: str) -> None:
@@ -243,7 +251,8 @@ async def test_a_drop_waits_for_transactions_that_keep_the_partition(database: s
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_after_any_concurrent_operations_each_accepted_call_is_in_its_hour(seed: int) -> None:
-    """Inserts, corrections between days, rebuilds and drops at once, twice, then all agrees."""
+    """Inserts, corrections between days, rebuilds and drops run concurrently, twice; then all
+    numbers agree."""
     mine, order = await account(), random.Random(seed)
     await sample_records.customer(mine, "acme")
     ((customer,),) = await rows("SELECT id FROM customers")
@@ -258,8 +267,8 @@ async def test_after_any_concurrent_operations_each_accepted_call_is_in_its_hour
     async def client(calls: range) -> None:
         for call in calls:
             for revision in range(order.randint(1, 3)):
-                found = await verdicts(mine, some(call, revision))
-                spoken.setdefault(f"call-{call}", []).extend(found)
+                results = await verdicts(mine, some(call, revision))
+                spoken.setdefault(f"call-{call}", []).extend(results)
 
     async def worker(inserting: "asyncio.Future[Any]") -> None:
         while not inserting.done():
@@ -278,8 +287,10 @@ async def test_after_any_concurrent_operations_each_accepted_call_is_in_its_hour
         mine, customer, start, start + timedelta(days=6), NOW + timedelta(days=9)
     )
     assert proof.differences == []
-    counted = sum(Verdict.ACCEPTED in said for said in spoken.values())
-    assert counted == proof.rows.calls
+    accepted_count = sum(
+        Verdict.ACCEPTED in verdicts_of_call for verdicts_of_call in spoken.values()
+    )
+    assert accepted_count == proof.rows.calls
     assert {Verdict.HOUR_FROZEN, Verdict.ACCEPTED} <= {
-        one for said in spoken.values() for one in said
+        verdict for verdicts_of_call in spoken.values() for verdict in verdicts_of_call
     }

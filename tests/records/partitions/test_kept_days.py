@@ -1,4 +1,5 @@
-"""Records that keep the day of an account, for how long, and the cost of dropping a day."""
+"""Records that prevent the removal of an account's day, for how long, and the cost of dropping a
+day."""
 
 import asyncio
 from datetime import timedelta
@@ -22,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("database")
 async def two_accounts() -> tuple[int, int]:
     """Each with a rebuilt call of the day."""
     mine, theirs = await account(), await account()
-    for one in (mine, theirs):
-        await call_records.insert(one, [record("first")], NOW)
+    for account_id in (mine, theirs):
+        await call_records.insert(account_id, [record("first")], NOW)
     await rebuild()
     return mine, theirs
 
@@ -86,8 +87,8 @@ async def test_a_record_in_quarantine_keeps_the_day_for_only_its_account(
     mine, theirs = switch.account_id, await account()
     setup = switch.now - timedelta(days=2)
     after = (setup + timedelta(days=1)).date()
-    for one in (mine, theirs):
-        await call_records.insert(one, [record("first", setup_at=setup)], switch.now)
+    for account_id in (mine, theirs):
+        await call_records.insert(account_id, [record("first", setup_at=setup)], switch.now)
     await rebuild(switch.now)
     await switch.send(switch.end("late", setup_at=setup.isoformat(), customer="nobody"))
     assert await partitions.drop_before(after, switch.now) == []
@@ -129,13 +130,13 @@ async def test_the_cost_of_freezing_and_dropping_a_day_does_not_depend_on_other_
         after = await reads_of_hours(database)
         read.append({name: after[name] - before[name] for name in after})
         await rows("UPDATE hours SET frozen = true")
-    assert [one["seq_scan"] for one in read] == [0, 0]
-    assert [one["rows"] for one in read] == [read[0]["rows"]] * 2
+    assert [scans["seq_scan"] for scans in read] == [0, 0]
+    assert [scans["rows"] for scans in read] == [read[0]["rows"]] * 2
     assert read[0]["rows"] <= 4 * (4 * 24 + 1)  # listed, looked at twice, and changed
 
 
 async def reads_of_hours(database: str) -> dict[str, int]:
-    """Since the database was made; a session reports what it has read when it ends."""
+    """Since the creation of the database; a session reports its reads when it ends."""
     await db.close_database()
     await db.open_database(database)
     others = (
@@ -146,9 +147,9 @@ async def reads_of_hours(database: str) -> dict[str, int]:
         while await rows(others) != [(0,)]:
             await db.close_database()
             await db.open_database(database)
-    ((scans, fetched),) = await rows(
+    ((scans, tuples),) = await rows(
         "SELECT t.seq_scan, sum(pg_stat_get_tuples_returned(i.indexrelid))::bigint"
         " FROM pg_stat_user_tables t JOIN pg_index i ON i.indrelid = t.relid"
         " WHERE t.relname = 'hours' GROUP BY 1"
     )
-    return {"seq_scan": scans, "rows": fetched}
+    return {"seq_scan": scans, "rows": tuples}

@@ -22,17 +22,17 @@ pytestmark = pytest.mark.usefixtures("database")
 async def test_calls_that_arrive_after_their_day_was_dropped_never_change_an_invoice(
     redis: Redis,
 ) -> None:
-    """Records are kept 30 days, a day is dropped, and the setting is raised to 90."""
+    """Records are stored for 30 days, a day is dropped, and the setting is raised to 90."""
     mine = await account()
     customer = await sample_records.customer(mine, "acme")
     old, now = SETUP, SETUP + timedelta(days=32)
     recent = now - timedelta(hours=5)
 
     def end(call_id: str, setup: datetime, charge: str, **more: Any) -> bytes:
-        said = {"type": "end", "switch": "edge-1", "call_id": call_id, "customer": "acme"}
+        event = {"type": "end", "switch": "edge-1", "call_id": call_id, "customer": "acme"}
         times = dict.fromkeys(("setup_at", "answer_at", "end_at"), setup.isoformat())
         numbers = {"source": "+441632960000", "destination": "+15550100", "charge": charge}
-        return json.dumps(said | times | numbers | more).encode()
+        return json.dumps(event | times | numbers | more).encode()
 
     async def prove() -> reconciliation_proof.Proof:
         await rebuild(now)
@@ -50,7 +50,7 @@ async def test_calls_that_arrive_after_their_day_was_dropped_never_change_an_inv
 
     late = [end("late", old, "5.00"), end("current", old, "7.00", correction=True)]
     answer = await kept_90.ingest_calls(mine, late, now)
-    assert [one["code"] for one in answer["refused"]] == ["HOUR_FROZEN", "HOUR_FROZEN"]
+    assert [error["code"] for error in answer["refused"]] == ["HOUR_FROZEN", "HOUR_FROZEN"]
     assert await rows("SELECT code, state, setup_at FROM quarantine") == [
         ("HOUR_FROZEN", "OPEN", old),
         ("HOUR_FROZEN", "OPEN", old),
@@ -61,14 +61,14 @@ async def test_calls_that_arrive_after_their_day_was_dropped_never_change_an_inv
     assert (proof.rows.charge, proof.records.charge, proof.frozen_hours) == (8, 7, 1)
 
     await put_by_hand(mine, customer, "by hand", old)
-    details = [str(one.detail) for one in (await prove()).differences]
+    details = [str(error.detail) for error in (await prove()).differences]
     assert "records charge 5, rows 1" in details
     assert any("rows differ from the records in" in detail for detail in details)
     await rows("DELETE FROM call_records WHERE call_id = 'by hand'")
     await rows("INSERT INTO hour_marks VALUES ($1, 999, $2, $3, $3)", mine, customer, HOUR)
     start, end_ = HOUR, HOUR + timedelta(hours=1)
     tampered = await reconciliation.reconcile(mine, customer, start, end_, now)
-    assert [str(one.detail)[:29] for one in tampered.differences] == [
+    assert [str(error.detail)[:29] for error in tampered.differences] == [
         "the hour is frozen and marked"
     ]
 

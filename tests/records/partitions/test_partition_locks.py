@@ -1,7 +1,5 @@
-"""The number of partitions that a statement locks if there are 400 of them.
-
-The lock table is shared by all of PostgreSQL: what fills it makes everything fail.
-"""
+"""The number of partitions that a statement locks if there are 400 of them. All of PostgreSQL
+shares the lock table: if it is full, every statement fails."""
 
 import re
 from collections.abc import AsyncIterator
@@ -40,7 +38,8 @@ from tests.support.records import sample_records
 from tests.support.records.posting import Switch
 
 DAYS, MOST = 400, 10
-AT_ONCE, MOST_LOCKS = 30, 64  # as many locks for each connection has PostgreSQL room for
+# PostgreSQL's lock table has space for 64 locks of each connection.
+AT_ONCE, MOST_LOCKS = 30, 64
 _LOCKED = """
 SELECT l.pid, count(DISTINCT l.relation) AS partitions FROM pg_locks l
 JOIN pg_inherits i ON i.inhrelid = l.relation AND i.inhparent = 'call_records'::regclass
@@ -50,7 +49,7 @@ _LOCKS = """
 SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
 WHERE d.datname = current_database()
 """
-# asyncpg prepares what it never runs: it learns the types of the columns that it copies to.
+# asyncpg prepares statements that it never runs, to find the types of columns that it copies to.
 _RUN = "SELECT statement FROM pg_prepared_statements WHERE generic_plans + custom_plans > 0"
 
 
@@ -58,14 +57,14 @@ _RUN = "SELECT statement FROM pg_prepared_statements WHERE generic_plans + custo
 async def days(database: str) -> None:
     """400 partitions, the last of them tomorrow's."""
     last = clock.now().date() + timedelta(days=1)
-    for back in range(0, DAYS, 50):  # each lot locks what it makes
+    for back in range(0, DAYS, 50):  # each transaction locks the partitions that it creates
         await partitions.ensure_period(
             last - timedelta(days=back + 49), last - timedelta(days=back)
         )
 
 
 class Statements:
-    """What was asked of call records, by every connection of the pool, as it was prepared."""
+    """The statements on call records, by every connection of the pool, when they were prepared."""
 
     def __init__(self) -> None:
         self.texts: set[str] = set()
@@ -80,7 +79,7 @@ class Statements:
 
 
 async def locked_by(outside: Any, statement: str) -> int:
-    """Partitions that its generic plan locks, which knows no parameter."""
+    """The partitions that its generic plan locks, which does not depend on parameters."""
     numbers = [int(number) for number in re.findall(r"\$(\d+)", statement)]
     nulls = ", ".join(["NULL"] * max(numbers, default=0))
     await outside.execute(f"PREPARE counted AS {statement}")
@@ -102,8 +101,8 @@ async def locked_partitions(outside: Any, pid: int | None = None) -> int:
 
 @pytest.fixture
 async def outside(database: str) -> AsyncIterator[Any]:
-    async with outside_connection.connection(database) as opened:
-        yield opened
+    async with outside_connection.connection(database) as connection:
+        yield connection
 
 
 @pytest.mark.usefixtures("days")
@@ -157,10 +156,12 @@ async def _ingest(switch: Switch) -> None:
 async def _review(switch: Switch, app: Starlette, staff: callers.Caller) -> None:
     now = clock.now()
     waiting = await review_held.page(staff, held_records.Filter(), None, 51)
-    assert len([one for one in waiting if one.counted is not None]) == 10
-    ids = [one.id for one in waiting]
+    assert len([held_record for held_record in waiting if held_record.counted is not None]) == 10
+    ids = [held_record.id for held_record in waiting]
     intake = app.state.ingest_pipeline
-    assert {one.refusal for one in await review_held.accept(staff, intake, ids[:5], now)} == {None}
+    assert {
+        held_record.refusal for held_record in await review_held.accept(staff, intake, ids[:5], now)
+    } == {None}
     await review_held.discard(staff, ids[5:], now)
     await sample_records.customer(switch.account_id, "third")
     [row] = await quarantine.page(staff, quarantine_store.Filter(), None, 51)
@@ -194,7 +195,7 @@ async def _read(switch: Switch, redis: Redis) -> None:
 
 
 async def _reconcile(switch: Switch) -> None:
-    """More statements than a connection keeps, thus last."""
+    """More statements than a connection caches, thus last."""
     now = clock.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     proof = await reconciliation.reconcile(
@@ -236,8 +237,8 @@ async def test_30_concurrent_corrections_leave_capacity_in_the_lock_table(
         for n, setup in enumerate(setups)
     ]
     waiting = "LOCK TABLE hour_marks IN EXCLUSIVE MODE"
-    *done, locks = await outside_connection.held_up(outside, waiting, *works, _locks())
-    assert [one.verdicts for one in done] == [[Verdict.CORRECTED]] * AT_ONCE
+    *results, locks = await outside_connection.held_up(outside, waiting, *works, _locks())
+    assert [result.verdicts for result in results] == [[Verdict.CORRECTED]] * AT_ONCE
     assert locks < AT_ONCE * MOST_LOCKS
 
 

@@ -86,7 +86,7 @@ WORK: tuple[Callable[[int], Awaitable[object]], ...] = (
 
 @pytest.fixture(scope="module")
 async def histories(services: TestServices, template: str) -> AsyncIterator[None]:
-    async with databases.opened(services.database_url, f"{template}_channels", template):
+    async with databases.open_copy(services.database_url, f"{template}_channels", template):
         async with db.connection() as conn:
             for account, days in DAYS.items():
                 for fill, end in zip(_FILLS, (NOW, _FOLDED_UNTIL, _FOLDED_UNTIL), strict=True):

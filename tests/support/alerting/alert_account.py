@@ -59,24 +59,24 @@ class Account:
 
     async def rule(
         self,
-        wanted: RuleDefinition = ASR,
+        definition: RuleDefinition = ASR,
         *,
         customer: int | None = None,
         carrier: int | None = None,
     ) -> int:
         """Its id; `customer` and `carrier` are places in the lists."""
-        made = await rule_store.insert(
+        inserted_rule = await rule_store.insert(
             self.id,
-            alert_rules.validate(wanted),
+            alert_rules.validate(definition),
             customer_id=None if customer is None else self.customers[customer],
             carrier_id=None if carrier is None else self.carriers[carrier],
             now=NOW,
         )
-        return made.id
+        return inserted_rule.id
 
     async def seen(self, rule_id: int) -> ActiveRule:
-        [found] = [rule for rule in await alert_states.active_rules(self.id) if rule.id == rule_id]
-        return found
+        [rule] = [rule for rule in await alert_states.active_rules(self.id) if rule.id == rule_id]
+        return rule
 
     async def take(
         self, rule_id: int, read: Reading, seconds: float
@@ -86,8 +86,8 @@ class Account:
     async def told(self, customer: int | None = None) -> list[tuple[int, str]]:
         """(number, kind) of the facts of the customer, or the whole account."""
         scope = None if customer is None else self.customers[customer]
-        found = await fact_log.read_after(self.id, scope, facts.Kind.ALERT, 0, 1_000)
-        return [(fact.number, fact.detail["kind"]) for fact in found]
+        alert_facts = await fact_log.read_after(self.id, scope, facts.Kind.ALERT, 0, 1_000)
+        return [(fact.number, fact.detail["kind"]) for fact in alert_facts]
 
     async def call(
         self,
@@ -102,8 +102,9 @@ class Account:
         rang: float | None = None,
         offered: float = 0,
     ) -> None:
-        """A leg that ended so many seconds after NOW; `talk` None: not answered. It was set up 20 s
-        before it was answered or ended, offered and rang so many seconds after that."""
+        """A leg that ended `ended` seconds after NOW. With `talk` None it was not answered. It
+        was set up 20 s before it was answered or ended, and offered and rang `pdd` seconds after
+        that."""
         self.made += 1
         end_at = after(ended)
         answer_at = None if talk is None else end_at - timedelta(seconds=talk)

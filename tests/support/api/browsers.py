@@ -22,7 +22,7 @@ LOGIN = """mutation L($i: LoginInput!) { login(input: $i) { __typename
     ... on Session { token expiresAt endsAt } ... on Refusal { code message field } } }"""
 SESSIONS = """{ sessions { edges { node {
     id createdAt lastUsedAt expiresAt endsAt address userAgent current startedBy } } } }"""
-WITHIN = 10.0  # seconds: one, and what a busy machine may add
+WITHIN = 10.0  # seconds: 1, and the delay of a busy machine
 
 
 def new_address() -> str:
@@ -32,7 +32,7 @@ def new_address() -> str:
 
 @dataclass
 class At(Caller):
-    """Someone who sends from an address, as a proxy on loopback tells it."""
+    """A client that sends from an address, as a proxy on loopback reports it."""
 
     address: str = field(default_factory=new_address)
 
@@ -41,12 +41,14 @@ class At(Caller):
         return super().headers | {"X-Forwarded-For": self.address}
 
     async def login(self, email: str, password: str = PASSWORD, **more: Any) -> dict[str, Any]:
-        """A session, or the refusal; who signed in sends its token from then on."""
-        wanted = "token expiresAt endsAt"
-        found = await self.do("login", "Session", wanted, email=email, password=password, **more)
-        if "token" in found:
-            self.token = found["token"]
-        return found
+        """A session, or the refusal. After a sign-in, requests carry its token."""
+        selection = "token expiresAt endsAt"
+        session = await self.do(
+            "login", "Session", selection, email=email, password=password, **more
+        )
+        if "token" in session:
+            self.token = session["token"]
+        return session
 
     def there(self) -> "At":
         """Somebody else at the same address."""
@@ -54,18 +56,18 @@ class At(Caller):
 
 
 def patient(redis: Redis) -> throttle.Throttle:
-    """Counts in Redis however busy the machine is, so that the web process knows of each try."""
+    """Counts in Redis even on a busy machine, so that the web process sees each try."""
     return throttle.Throttle(redis, timeout_seconds=60)
 
 
-async def enter(redis: Redis, tried: try_limits.Tries, count: int) -> None:
-    """As so many tries do that turn out wrong."""
+async def enter(redis: Redis, limit: try_limits.Tries, count: int) -> None:
+    """Counts `count` failed tries."""
     for _ in range(count):
-        await tried.enter(patient(redis))
+        await limit.enter(patient(redis))
 
 
 class Browser:
-    """Keeps cookies; `headers` are those of a page of ours."""
+    """Stores cookies; `headers` are those of a Callboard page."""
 
     def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
         self.url = f"{url}/graphql"
@@ -90,8 +92,8 @@ class Browser:
 
 
 async def new_contact(carrier: Carrier, customer: str | None = None) -> tuple[At, str, str]:
-    """A person of a customer that is signed in, its id and its e-mail; without the time that
-    passwords take."""
+    """A signed-in contact of a customer, its id and its e-mail, without the time of a password
+    check."""
     split = base.split_id(customer or await carrier.customer())
     assert split is not None
     now, email = clock.now(), f"{carrier.unique('person')}@acme.example"
@@ -127,14 +129,15 @@ def session_id(caller: Caller) -> int:
 
 
 async def until_refused(caller: Caller) -> None:
-    """At once: each request is answered as the caller is by then."""
+    """Sends all requests concurrently; each response depends on the state of the caller at that
+    time."""
     assert await caller.code(VIEWER) == "UNAUTHENTICATED"
 
 
 async def signed_in_as(staff: Caller, contact: str) -> At:
     """Staff as a contact."""
-    made = await staff.do("signInAs", "Session", "token expiresAt endsAt", contactId=contact)
-    return At(staff.url, made["token"])
+    session = await staff.do("signInAs", "Session", "token expiresAt endsAt", contactId=contact)
+    return At(staff.url, session["token"])
 
 
 async def allow(caller: Caller, contact: str, *networks: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Caller:
-    """Someone with a token, or nobody without one; `accepts` is its Accept-Language."""
+    """A caller with a token, or an unauthenticated one; `accepts` is its Accept-Language."""
 
     url: str
     token: str | None = None
@@ -42,8 +42,8 @@ class Caller:
                 content=json.dumps({"query": query, "variables": variables}),
                 headers={"Content-Type": "application/json"} | self.headers,
             )
-        found: dict[str, Any] = answer.json()
-        return found
+        body: dict[str, Any] = answer.json()
+        return body
 
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of an answer that has no errors."""
@@ -58,12 +58,12 @@ class Caller:
         code: str = error["extensions"]["code"]
         return code
 
-    async def do(self, mutation: str, type: str, wanted: str, **input: Any) -> dict[str, Any]:
-        """A mutation's result: `wanted` of its success type, or a refusal."""
+    async def do(self, mutation: str, type: str, selection: str, **input: Any) -> dict[str, Any]:
+        """The fields `selection` of a mutation's success type, or a refusal."""
         name = mutation[0].upper() + mutation[1:]
         data = await self.ask(
             f"mutation M($i: {name}Input!) {{ {mutation}(input: $i) {{ __typename"
-            f" ... on {type} {{ {wanted} }}"
+            f" ... on {type} {{ {selection} }}"
             " ... on Refusal { code message field } } }",
             i=input,
         )
@@ -89,12 +89,12 @@ class Carrier:
         await staff.insert(account.id, login_id, "The owner", Role.OWNER, now)
         return cls(url, account.id, email, await _signed_in(url, email))
 
-    def unique(self, what: str) -> str:
-        return f"{what}-{self.account_id}-{next(self.numbers)}"
+    def unique(self, prefix: str) -> str:
+        return f"{prefix}-{self.account_id}-{next(self.numbers)}"
 
     async def customer(self, **changes: Any) -> str:
         """A new customer's id."""
-        made = await self.owner.do(
+        answer = await self.owner.do(
             "createCustomer",
             "Customer",
             "id",
@@ -108,7 +108,7 @@ class Carrier:
             }
             | changes,
         )
-        id: str = made["id"]
+        id: str = answer["id"]
         return id
 
     async def contact(self, customer_id: str, **changes: Any) -> Caller:
@@ -140,7 +140,7 @@ class Carrier:
         return await _signed_in(self.url, email)
 
     async def key(self, *scopes: str, customer_id: str | None = None) -> Caller:
-        made = await self.owner.do(
+        answer = await self.owner.do(
             "createApiKey",
             "CreatedApiKey",
             "id secret",
@@ -148,7 +148,7 @@ class Carrier:
             scopes=list(scopes),
             customerId=customer_id,
         )
-        return Caller(self.url, made["secret"])
+        return Caller(self.url, answer["secret"])
 
 
 async def sign_in(url: str, email: str, password: str = PASSWORD) -> Caller:
@@ -159,7 +159,7 @@ async def sign_in(url: str, email: str, password: str = PASSWORD) -> Caller:
 
 
 async def _signed_in(url: str, email: str) -> Caller:
-    """A session as a login makes it, without the time that checking a password takes."""
+    """A session as a login creates it, without the time of a password check."""
     login = await logins.of_email(email)
     assert login is not None
     return Caller(url, await new_session(login.account_id, login.id))
@@ -186,7 +186,7 @@ _hashes: list[str] = []
 
 
 async def password_hash() -> str:
-    """PASSWORD's, made once."""
+    """The hash of PASSWORD, computed once."""
     if not _hashes:
         _hashes.append(await passwords.hash_password(PASSWORD))
     return _hashes[0]

@@ -11,14 +11,14 @@ CHANGES = "subscription { checklistChanged { customerId outstanding } }"
 
 
 async def of_account(caller: Caller) -> dict[str, Any]:
-    found: dict[str, Any] = (await caller.ask(OF_ACCOUNT))["viewer"]["account"]["checklist"]
-    return found
+    checklist: dict[str, Any] = (await caller.ask(OF_ACCOUNT))["viewer"]["account"]["checklist"]
+    return checklist
 
 
 async def of_customer(caller: Caller, customer: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await caller.ask(OF_CUSTOMER, c=customer))["customer"]["checklist"]
-    return found
+    checklist: dict[str, Any] = (await caller.ask(OF_CUSTOMER, c=customer))["customer"]["checklist"]
+    return checklist
 
 
-def codes(shown: dict[str, Any], of: str = "items") -> list[str]:
-    return [item["code"] for item in shown[of]]
+def codes(checklist: dict[str, Any], of: str = "items") -> list[str]:
+    return [item["code"] for item in checklist[of]]

@@ -24,9 +24,9 @@ _NAMES_ITS_CUSTOMER = {"Query.auditLog"}
 
 
 def type_of(name: str) -> graphql.GraphQLObjectType:
-    found = SCHEMA.type_map[name]
-    assert isinstance(found, graphql.GraphQLObjectType)
-    return found
+    type = SCHEMA.type_map[name]
+    assert isinstance(type, graphql.GraphQLObjectType)
+    return type
 
 
 def fields() -> Iterator[tuple[str, str]]:
@@ -37,9 +37,9 @@ def fields() -> Iterator[tuple[str, str]]:
 
 
 def declaration(type: str, name: str) -> StrawberryField:
-    found = type_of(type).fields[name].extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
-    assert isinstance(found, StrawberryField)
-    return found
+    extension = type_of(type).fields[name].extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    assert isinstance(extension, StrawberryField)
+    return extension
 
 
 def requirement(type: str, name: str) -> Requirement | None:
@@ -48,9 +48,9 @@ def requirement(type: str, name: str) -> Requirement | None:
 
 def required(type: str, name: str) -> Requirement:
     """Of a field that has one, such as each query, mutation and subscription."""
-    found = requirement(type, name)
-    assert found is not None, f"{type}.{name} declares no requirement"
-    return found
+    need = requirement(type, name)
+    assert need is not None, f"{type}.{name} declares no requirement"
+    return need
 
 
 def allows(
@@ -81,10 +81,8 @@ def shows(type: str, caller: callers.Caller | None) -> bool:
 
 
 def groups(type: str) -> Iterator[tuple[Requirement | None, list[str]]]:
-    """The type's fields: those that are open to all who see the object, then each other by itself.
-
-    The objects of the tests meet no condition of a requirement.
-    """
+    """The type's fields: first all open fields together, then each other field separately. The
+    objects of the tests meet no condition of a requirement."""
     opened: list[str] = []
     for name in type_of(type).fields:
         needs: Any = requirement(type, name)

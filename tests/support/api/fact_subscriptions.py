@@ -14,7 +14,7 @@ from tests.support.api.callers import Caller
 
 @asynccontextmanager
 async def following(caller: Caller, query: str, **values: Any) -> AsyncIterator[Any]:
-    """What is told, one fact at a time."""
+    """The published facts, one at a time."""
     transport = WebsocketsTransport(
         url=caller.url.replace("http", "ws") + "/graphql",
         init_payload={"authorization": f"Bearer {caller.token}"},
@@ -32,9 +32,9 @@ async def following(caller: Caller, query: str, **values: Any) -> AsyncIterator[
             await results.aclose()
 
 
-async def next_of(told: Any, within: float = 10) -> Any:
+async def next_of(socket: Any, within: float = 10) -> Any:
     async with asyncio.timeout(within):
-        return await anext(told)
+        return await anext(socket)
 
 
 async def listened_to(redis: Redis, topic: str) -> None:

@@ -15,7 +15,7 @@ from server.graphql import handler
 
 
 class Broken:
-    """A runner whose operations fail as none of ours should."""
+    """A runner whose operations fail with an internal error."""
 
     async def read(
         self, request: Any, caller: Any, language: str, address: str | None = None
@@ -50,5 +50,5 @@ async def broken(
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        for one in server.servers:
-            one.close()
+        for listener in server.servers:
+            listener.close()

@@ -30,7 +30,7 @@ def _own_tries(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="package")
 async def api_database(services: Any, template: str, api_redis: Redis) -> AsyncIterator[str]:
     name = f"callboard_api_{os.getpid()}"
-    async with databases.opened(services.database_url, name, template) as url:
+    async with databases.open_copy(services.database_url, name, template) as url:
         yield url
 
 
@@ -59,7 +59,7 @@ def server(environment: dict[str, str]) -> Iterator[Program]:
 
 @pytest.fixture(scope="package")
 async def api_redis(services: Any) -> AsyncIterator[Redis]:
-    async with redises.emptied(services.redis_url) as client:
+    async with redises.empty_redis(services.redis_url) as client:
         yield client
 
 
@@ -77,7 +77,7 @@ async def other(api: Program) -> Carrier:
 
 @pytest.fixture
 def reference(carrier: Carrier) -> str:
-    """What a switch calls the customer."""
+    """The reference by which a switch names the customer."""
     return carrier.unique("acme")
 
 
@@ -89,20 +89,20 @@ async def customer(carrier: Carrier, reference: str) -> str:
 
 @pytest.fixture
 async def switch(carrier: Carrier) -> Caller:
-    """The carrier's, as it posts what has happened."""
+    """A program of the carrier that posts call records."""
     return await carrier.key("INGEST")
 
 
 @pytest.fixture(scope="package")
 async def everything(api: Program, api_redis: Redis) -> World:
-    found = await world.create(api.url)
-    await _settled(found)
-    return found
+    accounts = await world.create(api.url)
+    await _settled(accounts)
+    return accounts
 
 
 @pytest.fixture(scope="package")
 async def http(everything: World, api_redis: Redis) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client for which what has been asked before costs its account nothing."""
+    """A client whose earlier requests cost its account nothing."""
     buckets = keys.prefix(everything.account.account_id) + keys.PATTERNS["bucket"] % "*"
 
     async def empty(_: httpx2.Request) -> None:
@@ -115,18 +115,18 @@ async def http(everything: World, api_redis: Redis) -> AsyncIterator[httpx2.Asyn
 
 
 @pytest.fixture(scope="package")
-async def counted() -> AsyncIterator[Counter[str]]:
-    """Cases by what they are about, printed at the end (`pytest -s`)."""
+async def case_counts() -> AsyncIterator[Counter[str]]:
+    """Numbers of cases by subject, printed at the end (`pytest -s`)."""
     counts: Counter[str] = Counter()
     yield counts
     print("\ncases of who may:", dict(counts), "in all", counts.total())
 
 
-async def _settled(found: World) -> None:
-    """The live window is filled from the records, once, before it answers."""
+async def _settled(world: World) -> None:
+    """Waits until the live window is filled from the records, which the first answer needs."""
     async with asyncio.timeout(15):
         query = "query Q($id: ID!) { customer(id: $id) { liveStats { sequence } } }"
         while True:
-            if "errors" not in await found.account.owner.send(query, id=found.ids["Customer"].own):
+            if "errors" not in await world.account.owner.send(query, id=world.ids["Customer"].own):
                 return
             await asyncio.sleep(0.05)

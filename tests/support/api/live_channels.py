@@ -14,8 +14,8 @@ QUERY = """subscription Channels($customer: ID) { liveChannels(customerId: $cust
     sequence asOf inUse limit cps byCarrier { carrier { id name } inUse } } }"""
 
 
-class Watched:
-    """The states that come, one at a time."""
+class StateStream:
+    """The states of a subscription, one at a time."""
 
     def __init__(self, results: Any) -> None:
         self._results = results
@@ -23,11 +23,11 @@ class Watched:
     async def next(self) -> dict[str, Any]:
         async with asyncio.timeout(30):
             state: dict[str, Any] = (await anext(self._results))["liveChannels"]
-        assert sum(one["inUse"] for one in state["byCarrier"]) == state["inUse"]
+        assert sum(carrier["inUse"] for carrier in state["byCarrier"]) == state["inUse"]
         return state
 
     async def until(self, in_use: int) -> list[dict[str, Any]]:
-        """All that comes up to the first state with so many calls."""
+        """All states up to the first with `in_use` calls."""
         states = [await self.next()]
         while states[-1]["inUse"] != in_use:
             states.append(await self.next())
@@ -37,7 +37,7 @@ class Watched:
 
 
 @asynccontextmanager
-async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator[Watched]:
+async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator[StateStream]:
     transport = WebsocketsTransport(
         url=caller.url.replace("http", "ws") + "/graphql",
         init_payload={"authorization": f"Bearer {caller.token}"},
@@ -46,6 +46,6 @@ async def watching(caller: Caller, customer: str | None = None) -> AsyncIterator
         request = GraphQLRequest(QUERY, variable_values={"customer": customer})
         results = session.subscribe(request)
         try:
-            yield Watched(results)
+            yield StateStream(results)
         finally:
             await results.aclose()

@@ -1,4 +1,4 @@
-"""How the tests call each mutation. Who may call it is declared on the mutation itself."""
+"""How the tests call each mutation. Its permission is declared on the mutation itself."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field

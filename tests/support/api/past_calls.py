@@ -15,7 +15,7 @@ def days_ago(days: int) -> datetime:
 
 
 def ended(customer: str, call_id: str, setup_at: datetime, charge: str) -> dict[str, Any]:
-    answered = setup_at + timedelta(seconds=3)
+    answer_at = setup_at + timedelta(seconds=3)
     return {
         "type": "end",
         "call_id": call_id,
@@ -24,8 +24,8 @@ def ended(customer: str, call_id: str, setup_at: datetime, charge: str) -> dict[
         "source": "+441632960000",
         "destination": "+15550100",
         "setup_at": setup_at.isoformat(),
-        "answer_at": answered.isoformat(),
-        "end_at": (answered + timedelta(seconds=60)).isoformat(),
+        "answer_at": answer_at.isoformat(),
+        "end_at": (answer_at + timedelta(seconds=60)).isoformat(),
         "sip_code": 200,
         "charge": charge,
     }

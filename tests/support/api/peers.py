@@ -21,7 +21,7 @@ HANDSHAKE = (
 
 
 class Peer:
-    """A TCP connection that says just what it is told to."""
+    """A TCP connection that sends exactly the given bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -30,7 +30,7 @@ class Peer:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str) -> AsyncIterator[Self]:
+    async def connect(cls, url: str) -> AsyncIterator[Self]:
         parts = urlsplit(url)
         peer = cls(*await asyncio.open_connection(parts.hostname, parts.port))
         try:
@@ -42,12 +42,12 @@ class Peer:
         self.writer.write(data.encode() if isinstance(data, str) else data)
 
     async def end(self) -> tuple[float, bytes]:
-        """Seconds until the server ends the connection, and what it said before."""
-        said = b""
+        """Seconds until the server ends the connection, and the bytes that it sent before."""
+        content = b""
         with contextlib.suppress(ConnectionError):
             while more := await self.reader.read(65_536):
-                said += more
-        return time.monotonic() - self.began, said
+                content += more
+        return time.monotonic() - self.began, content
 
     async def until_ended(self, every: float, more: bytes) -> tuple[float, bytes]:
         """The same, saying a little more all the while."""
@@ -69,9 +69,9 @@ class Frames(Peer):
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, url: str, token: str | None = None) -> AsyncIterator[Self]:
-        """Signed in where there is a token; else nothing has been said."""
-        async with cls.connected(url) as peer:
+    async def open(cls, url: str, token: str | None = None) -> AsyncIterator[Self]:
+        """Signed in if there is a token; otherwise nothing has been sent."""
+        async with cls.connect(url) as peer:
             peer.say(HANDSHAKE)
             await peer.reader.readuntil(b"\r\n\r\n")
             if token is not None:
@@ -82,9 +82,9 @@ class Frames(Peer):
             yield peer
 
     async def code(self) -> int | None:
-        """What it is closed with; the server says nothing else."""
-        _, said = await self.end()
-        return close_code(said)
+        """The code of the close, which is all that the server sends."""
+        _, content = await self.end()
+        return close_code(content)
 
 
 def frame(first: int, payload: bytes = b"") -> bytes:
@@ -97,14 +97,15 @@ def frame(first: int, payload: bytes = b"") -> bytes:
     return head + bytes(4) + payload
 
 
-def message(said: Any) -> bytes:
-    return frame(0x81, json.dumps(said).encode())
+def message(payload: Any) -> bytes:
+    return frame(0x81, json.dumps(payload).encode())
 
 
-def close_code(said: bytes) -> int | None:
-    """Of the close that ends what a server said; None where it was cut off."""
-    at = said.rfind(b"\x88")
-    return None if at < 0 else int(struct.unpack_from("!H", said, at + 2)[0])
+def close_code(content: bytes) -> int | None:
+    """The code of the close frame at the end of the server's bytes; None if the connection was
+    cut off."""
+    at = content.rfind(b"\x88")
+    return None if at < 0 else int(struct.unpack_from("!H", content, at + 2)[0])
 
 
 def post(body: str, length: int | None = None, **headers: str) -> str:

@@ -26,8 +26,8 @@ async def answers_of(
         ]
         answer = await client.post(f"{caller.url}/graphql", json=batch, headers=caller.headers)
         answers += [
-            {key: value for key, value in one.items() if key != "extensions"}
-            for one in answer.json()
+            {key: value for key, value in part.items() if key != "extensions"}
+            for part in answer.json()
         ]
     return answers
 
@@ -45,8 +45,8 @@ def code_of(answer: dict[str, Any]) -> str | None:
     return errors[0]["extensions"]["code"] if errors else None
 
 
-def without(answer: dict[str, Any], sent: str) -> str:
-    return json.dumps(answer).replace(sent, "<id>")
+def without(answer: dict[str, Any], id: str) -> str:
+    return json.dumps(answer).replace(id, "<id>")
 
 
 def cases_of(ids: world.Ids) -> dict[str, str]:
@@ -54,11 +54,11 @@ def cases_of(ids: world.Ids) -> dict[str, str]:
 
 
 def require_kept(place: str, who: Who, answers: dict[str, dict[str, Any]]) -> None:
-    """No name of what is not theirs, whatever was asked."""
-    told = json.dumps(list(answers.values()))
-    assert "INTERNAL" not in told, f"{place}: {told}"
-    assert world.FOREIGN not in told, f"{place}: {told}"
-    assert not who.restricted or world.OTHERS not in told, f"{place}: {told}"
+    """Fails if an answer contains a name of data that the caller cannot see."""
+    text = json.dumps(list(answers.values()))
+    assert "INTERNAL" not in text, f"{place}: {text}"
+    assert world.FOREIGN not in text, f"{place}: {text}"
+    assert not who.restricted or world.OTHERS not in text, f"{place}: {text}"
 
 
 def is_shown(answer: dict[str, Any], field: str | None) -> bool:

@@ -24,14 +24,14 @@ SUMMARY = """query($c: ID!) { customer(id: $c) { summary(granularity: DAILY, fir
 
 
 async def send(program: Caller, *events: Any) -> dict[str, Any]:
-    """The answer to a batch, whatever became of its events."""
+    """The answer to a batch, whether its events were accepted or not."""
     async with httpx2.AsyncClient(verify=False, timeout=60) as client:
         answer = await client.post(
             f"{program.url}/ingest/calls", json=list(events), headers=program.headers
         )
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def quarantined(caller: Caller, **filter: Any) -> list[dict[str, Any]]:
@@ -42,16 +42,16 @@ async def quarantined(caller: Caller, **filter: Any) -> list[dict[str, Any]]:
 async def replay(caller: Caller, *ids: str, corrected: Any = None) -> list[dict[str, Any]]:
     """What became of each."""
     text = None if corrected is None else json.dumps(corrected)
-    done = await caller.do(
+    answer = await caller.do(
         "replayQuarantined", "ReplayedRecords", REPLAYED, ids=list(ids), corrected=text
     )
-    assert done["__typename"] == "ReplayedRecords", done
-    records: list[dict[str, Any]] = done["records"]
+    assert answer["__typename"] == "ReplayedRecords", answer
+    records: list[dict[str, Any]] = answer["records"]
     return records
 
 
 async def rebuilt() -> None:
-    for marked in await hours.marked_hours(1_000):  # what a worker does
+    for marked in await hours.marked_hours(1_000):  # as a worker does
         await hours.rebuild(*marked, clock.now())
 
 

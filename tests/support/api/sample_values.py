@@ -1,4 +1,4 @@
-"""What is passed for ids and other arguments if a test calls every field."""
+"""The ids and other arguments with which a test calls every field."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -19,19 +19,23 @@ _from, _to = world.some_days()
 
 def kind(place: str, name: str) -> str:
     """What the ID at a place names; the test fails with a place that has no line."""
-    found = sample_values.KINDS.get(f"{place}.{name}") or sample_values.KINDS.get(name)
-    assert found, f"tests/support/api/sample_values.py: KINDS has no line for the id {place}.{name}"
-    return found
+    kind_name = sample_values.KINDS.get(f"{place}.{name}") or sample_values.KINDS.get(name)
+    assert kind_name, (
+        f"tests/support/api/sample_values.py: KINDS has no line for the id {place}.{name}"
+    )
+    return kind_name
 
 
 def value(name: str, type: Any) -> Any:
     """Acceptable for an argument or an input's field; no ids."""
     inner = graphql.get_nullable_type(type)
     if isinstance(inner, graphql.GraphQLInputObjectType):
-        return {one: value(one, its.type) for one, its in inner.fields.items() if required(its)}
+        return {
+            field: value(field, its.type) for field, its in inner.fields.items() if required(its)
+        }
     if name in sample_values.VALUES:
-        given = sample_values.VALUES[name]
-        return unique(name) if given == "unique" else given
+        sample = sample_values.VALUES[name]
+        return unique(name) if sample == "unique" else sample
     if isinstance(inner, graphql.GraphQLList):
         return [value(name, inner.of_type)]
     if isinstance(inner, graphql.GraphQLEnumType):
@@ -59,9 +63,9 @@ def is_id(type: Any) -> bool:
     return get_named_type(type) is graphql.GraphQLID
 
 
-def ids_in(place: str, given: Any) -> Iterator[tuple[str, str]]:
+def ids_in(place: str, value: Any) -> Iterator[tuple[str, str]]:
     """(name, kind) of the ids that arguments, or the fields of an input, may hold."""
-    for name, definition in given.items():
+    for name, definition in value.items():
         if is_id(definition.type):
             yield name, kind(place, name)
 
@@ -71,17 +75,15 @@ def ids_in(place: str, given: Any) -> Iterator[tuple[str, str]]:
 
 @dataclass
 class Reading:
-    """A document of a field; `$id` stands in the place of `slot`. `seen`: the fields in it.
-
-    `parts` False: of objects their type alone, which costs little enough for nobody.
-    """
+    """A document of a field; `$id` replaces the value of `slot`. `seen`: the fields in it. With
+    `parts` False, objects are selected by type only, so that every caller can afford the cost."""
 
     ids: Mapping[str, world.Ids]
     parts: bool = True
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     def whole(self, type: graphql.GraphQLNamedType) -> str:
-        """All of an object with its parts; of an object that has an id its type alone."""
+        """All fields of an object, with its parts; only the type of an object that has an id."""
         if is_union_type(type) or type.name in declared.OBJECTS or not is_object_type(type):
             return " { __typename }" if not graphql.is_leaf_type(type) else ""
         if not self.parts:
@@ -93,7 +95,7 @@ class Reading:
         self.seen.add((type.name, name))
         definition = type.fields[name]
         arguments = dict(self._arguments(name, definition.args, slot))
-        text = ", ".join(f"{one}: {given}" for one, given in arguments.items())
+        text = ", ".join(f"{argument}: {value}" for argument, value in arguments.items())
         return f"{name}{f'({text})' if text else ''}{self.whole(get_named_type(definition.type))}"
 
     def _arguments(self, place: str, args: Any, slot: str | None) -> Iterator[tuple[str, str]]:
@@ -108,23 +110,23 @@ class Reading:
                 if slot in inner.fields:
                     yield name, f"{{ {slot}: $id }}"
             elif name == "after" and str(inner) == "Long":
-                yield name, "0"  # of what is told by numbers: from the beginning
+                yield name, "0"  # for facts, which have numbers: from the beginning
             elif required(definition) or name in ("first", "since"):
                 yield name, _literal(inner, value(name, inner))
 
 
-def _literal(type: Any, given: Any) -> str:
-    return str(given) if isinstance(type, graphql.GraphQLEnumType) else json.dumps(given)
+def _literal(type: Any, value: Any) -> str:
+    return str(value) if isinstance(type, graphql.GraphQLEnumType) else json.dumps(value)
 
 
 def slots(place: str, definition: graphql.GraphQLField) -> list[tuple[str, str]]:
-    """(argument or field of an input argument, kind) of the ids a field takes."""
-    found = list(ids_in(place, definition.args))
+    """(argument or field of an input argument, kind) of the ids of a field."""
+    ids = list(ids_in(place, definition.args))
     for argument in definition.args.values():
         inner = graphql.get_nullable_type(argument.type)
         if isinstance(inner, graphql.GraphQLInputObjectType):
-            found += ids_in(place, inner.fields)
-    return found
+            ids += ids_in(place, inner.fields)
+    return ids
 
 
 # Doing ---------------------------------------------------------------------------------------
@@ -138,24 +140,24 @@ def _acts_on(fields: Mapping[str, Any], name: str, slot: str | None) -> bool:
 def input_of(
     mutation: str, case: Case, ids: Mapping[str, world.Ids], slot: str | None, id: str
 ) -> dict[str, Any] | None:
-    """A mutation's input with all that it asks for; in the place of `slot` that id."""
+    """A mutation's input with all required fields; that id is the value of `slot`."""
     fields = given_to(mutation)
     if not fields:
         return None
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, definition in fields.items():
         if is_id(definition.type):
             is_given = required(definition) or name in case.input or _acts_on(fields, name, slot)
             if name == slot or is_given:
                 own = id if name == slot else ids[kind(mutation, name)].own
                 inner = graphql.get_nullable_type(definition.type)
-                made[name] = [own] if isinstance(inner, graphql.GraphQLList) else own
+                values[name] = [own] if isinstance(inner, graphql.GraphQLList) else own
         elif name in case.input:
-            given = case.input[name]
-            made[name] = unique(name) if given == "unique" else given
+            sample = case.input[name]
+            values[name] = unique(name) if sample == "unique" else sample
         elif required(definition):
-            made[name] = value(name, definition.type)
-    return made
+            values[name] = value(name, definition.type)
+    return values
 
 
 def mutation_slots(mutation: str) -> list[tuple[str, str]]:
@@ -168,10 +170,12 @@ def given_to(mutation: str) -> Any:
     return get_named_type(args["input"].type).fields if "input" in args else args  # type: ignore[attr-defined]
 
 
-def operation(mutation: str, given: dict[str, Any], wanted: str) -> tuple[str, dict[str, Any]]:
+def operation(
+    mutation: str, arguments: dict[str, Any], selection: str
+) -> tuple[str, dict[str, Any]]:
     """The document that does it, with its variables."""
     args: Any = type_of("Mutation").fields[mutation].args
-    variables = {"input": given} if "input" in args else given
+    variables = {"input": arguments} if "input" in args else arguments
     declared = ", ".join(f"${name}: {args[name].type}" for name in variables)
     passed = ", ".join(f"{name}: ${name}" for name in variables)
-    return f"mutation M({declared}) {{ it: {mutation}({passed}) {wanted} }}", variables
+    return f"mutation M({declared}) {{ it: {mutation}({passed}) {selection} }}", variables

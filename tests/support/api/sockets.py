@@ -16,7 +16,7 @@ LIVE = "subscription { liveChannels { sequence inUse } }"
 
 
 @asynccontextmanager
-async def opened(
+async def open_socket(
     url: str, protocol: str = "graphql-transport-ws", **more: Any
 ) -> AsyncIterator[ClientConnection]:
     address = url.replace("http", "ws") + "/graphql"
@@ -27,7 +27,7 @@ async def opened(
 @asynccontextmanager
 async def signed_in(url: str, token: str | None, **more: Any) -> AsyncIterator[ClientConnection]:
     """A socket whose init has been acknowledged."""
-    async with opened(url, **more) as socket:
+    async with open_socket(url, **more) as socket:
         await say(socket, INIT if token is None else with_token(token))
         assert await hear(socket) == ACK
         yield socket
@@ -39,8 +39,8 @@ def with_token(token: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def acknowledged(url: str) -> AsyncIterator[ClientConnection]:
-    """A socket of nobody in particular whose init has been acknowledged."""
-    async with opened(url) as socket:
+    """An unauthenticated socket whose init has been acknowledged."""
+    async with open_socket(url) as socket:
         await say(socket, INIT)
         assert await hear(socket) == ACK
         yield socket
@@ -64,27 +64,27 @@ def _no_json(constant: str) -> NoReturn:
 
 
 async def until_pong(socket: ClientConnection) -> list[Any]:
-    """What is said before the answer to a ping of ours."""
+    """The messages before the answer to this function's ping."""
     ours = {"asked": "last"}
     await say(socket, {"type": "ping", "payload": ours})
-    told = [await hear(socket)]
-    while told[-1] != {"type": "pong", "payload": ours}:
-        told.append(await hear(socket))
-    return told[:-1]
+    messages = [await hear(socket)]
+    while messages[-1] != {"type": "pong", "payload": ours}:
+        messages.append(await hear(socket))
+    return messages[:-1]
 
 
 async def until_told(socket: ClientConnection, id: str) -> list[Any]:
-    """What is said about an operation to its end, and after that until a ping is answered."""
-    told: list[Any] = []
-    while not told or told[-1]["type"] == "next":
+    """The messages of an operation to its end, and after that until a ping is answered."""
+    messages: list[Any] = []
+    while not messages or messages[-1]["type"] == "next":
         message = await hear(socket)
         if message["id"] == id:
-            told.append(message)
-    return told + [more for more in await until_pong(socket) if more["id"] == id]
+            messages.append(message)
+    return messages + [more for more in await until_pong(socket) if more["id"] == id]
 
 
 async def closed(socket: ClientConnection) -> int | None:
-    """The code it is closed with, after whatever else comes."""
+    """The code of the close, after any other messages."""
     with suppress(ConnectionClosed):
         async with asyncio.timeout(20):
             while True:

@@ -18,7 +18,7 @@ def number(id: str) -> int:
 
 
 class Calls:
-    """A switch of the account, told straight to the live picture."""
+    """A switch of the account, applied directly to the live state."""
 
     def __init__(self, redis: Redis, carrier: Carrier, customer: str, over: int = 0) -> None:
         self.redis, self.carrier = redis, carrier

@@ -52,7 +52,7 @@ class Ids:
 
 @dataclass
 class Who:
-    """`may` None: nobody, who is not signed in."""
+    """`may` None: an unauthenticated caller."""
 
     name: str
     asks: Caller
@@ -91,7 +91,7 @@ async def create(url: str) -> World:
 
 
 async def _new_rule(carrier: Carrier, customer: str, title: str = "A rule") -> str:
-    made = await carrier.owner.do(
+    rule = await carrier.owner.do(
         "createAlertRule",
         "AlertRule",
         "id",
@@ -103,31 +103,32 @@ async def _new_rule(carrier: Carrier, customer: str, title: str = "A rule") -> s
         customerId=customer,
         recipients=[{"channel": "EMAIL", "to": "ops@voice.example"}],
     )
-    id: str = made["id"]
+    id: str = rule["id"]
     return id
 
 
 async def _new_user(carrier: Carrier, customer: str) -> str:
     free = await carrier.owner.ask(FREE, c=customer)
-    username = free["customer"]["availableUsernames"]["edges"][-1]["node"]  # away from given ones
-    made = await carrier.owner.do(
+    # The last one, because the tests choose the first ones.
+    username = free["customer"]["availableUsernames"]["edges"][-1]["node"]
+    user = await carrier.owner.do(
         "createSipUser", "SipUser", "id", customerId=customer, username=username
     )
-    id: str = made["id"]
+    id: str = user["id"]
     return id
 
 
 async def free_username(carrier: Carrier, customer: str, username: str) -> None:
     """Removes the SIP user that has it, if there is one."""
-    found = await carrier.owner.ask(USERS, c=customer, u=username)
-    for edge in found["customer"]["sipUsers"]["edges"]:
+    answer = await carrier.owner.ask(USERS, c=customer, u=username)
+    for edge in answer["customer"]["sipUsers"]["edges"]:
         if edge["node"]["username"] == username:
             await carrier.owner.do("removeSipUser", "SipUser", "id", id=edge["node"]["id"])
 
 
 async def _new_contact(carrier: Carrier, customer: str, name: str = "A person") -> str:
     """Invited some minutes ago."""
-    made = await carrier.owner.do(
+    contact = await carrier.owner.do(
         "createContact",
         "Contact",
         "id",
@@ -141,7 +142,7 @@ async def _new_contact(carrier: Carrier, customer: str, name: str = "A person") 
             " WHERE account_id = $1",
             carrier.account_id,
         )
-    id: str = made["id"]
+    id: str = contact["id"]
     return id
 
 
@@ -163,7 +164,7 @@ def _missing(kind: str, like: str) -> str:
 
 
 async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
-    """A customer with a contact who is invited, a key, calls of two days, one of them invoiced."""
+    """A customer with an invited contact, a key, and calls of two days, one of them invoiced."""
     owner, reference = carrier.owner, carrier.unique("company")
     customer = await carrier.customer(name=name, reference=reference)
     contact = await _new_contact(carrier, customer, name)
@@ -195,7 +196,7 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
     )
     rule = await _new_rule(carrier, customer, name)
     await _raised(split[1])
-    await carrier.contact(customer)  # whose session nobody here has
+    await carrier.contact(customer)  # whose session no test has
     session = await Session.filter(account_id=split[1]).order_by("-id").first()
     assert session is not None
     return {
@@ -218,12 +219,12 @@ async def _raised(account_id: int) -> None:
 
 
 async def _rebuilt() -> None:
-    for marked in await hours.marked_hours(100):  # what a worker does
+    for marked in await hours.marked_hours(100):  # as a worker does
         await hours.rebuild(*marked, clock.now())
 
 
 async def _invoiced(owner: Caller, customer: str, row: str) -> str:
-    made = await owner.do(
+    invoice = await owner.do(
         "generateInvoice",
         "Invoice",
         "id",
@@ -231,13 +232,13 @@ async def _invoiced(owner: Caller, customer: str, row: str) -> str:
         rowIds=[row],
         idempotencyKey=customer,
     )
-    id: str = made["id"]
+    id: str = invoice["id"]
     return id
 
 
 async def _of_account(carrier: Carrier, name: str) -> dict[str, str]:
     owner = carrier.owner
-    made: dict[str, Any] = {
+    objects: dict[str, Any] = {
         "Carrier": await owner.do(
             "createCarrier",
             "Carrier",
@@ -257,11 +258,11 @@ async def _of_account(carrier: Carrier, name: str) -> dict[str, str]:
         ),
         "RateCard": await owner.do("createRateCard", "RateCard", "id", name=name, currency="EUR"),
     }
-    made |= await _to_review(carrier, name)
+    objects |= await _to_review(carrier, name)
     account = (await owner.ask(ACCOUNT_ROWS))["viewer"]["account"]
-    made["Account"] = account
-    made["AccountSummaryRow"] = account["summary"]["edges"][0]["node"]
-    return {kind: one["id"] for kind, one in made.items()}
+    objects["Account"] = account
+    objects["AccountSummaryRow"] = account["summary"]["edges"][0]["node"]
+    return {kind: node["id"] for kind, node in objects.items()}
 
 
 async def _to_review(carrier: Carrier, name: str) -> dict[str, Any]:
@@ -272,19 +273,23 @@ async def _to_review(carrier: Carrier, name: str) -> dict[str, Any]:
     await record_review.send(switch, call)
     await carrier.customer(reference=reference)
     twice = f"{reference}-twice"
-    said = [ended(reference, twice, setup, charge) | {"released_by": name} for charge in "12"]
-    await record_review.send(switch, *said)
-    refused = await record_review.quarantined(carrier.owner)
-    held = [edge["node"] for edge in (await carrier.owner.ask(HELD))["heldRecords"]["edges"]]
+    records = [ended(reference, twice, setup, charge) | {"released_by": name} for charge in "12"]
+    await record_review.send(switch, *records)
+    quarantined_records = await record_review.quarantined(carrier.owner)
+    held_records = [
+        edge["node"] for edge in (await carrier.owner.ask(HELD))["heldRecords"]["edges"]
+    ]
     return {
-        "QuarantinedRecord": next(one for one in refused if reference in one["payload"]),
-        "HeldRecord": next(one for one in held if one["callId"] == twice),
+        "QuarantinedRecord": next(
+            record for record in quarantined_records if reference in record["payload"]
+        ),
+        "HeldRecord": next(record for record in held_records if record["callId"] == twice),
     }
 
 
 async def to_review(carrier: Carrier) -> dict[str, str]:
     """New ones, by kind."""
-    return {kind: one["id"] for kind, one in (await _to_review(carrier, "Mine")).items()}
+    return {kind: node["id"] for kind, node in (await _to_review(carrier, "Mine")).items()}
 
 
 async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
@@ -323,7 +328,7 @@ async def _everybody(carrier: Carrier, customer: str) -> list[Who]:
 
 
 async def as_contact(carrier: Carrier, customer: str) -> Caller:
-    """A session that says who of the staff began it."""
+    """A session that names the staff member who started it."""
     caller = await carrier.contact(customer)
     session = await Session.filter(account_id=carrier.account_id).order_by("-id").first()
     assert session is not None

@@ -42,19 +42,19 @@ def row(
 ) -> str:
     start = periods.period_containing(granularity, at(day)).start
     of = customer_id or books.customer_id
-    made = periods.RowKey(books.account_id, of, granularity, start)
-    return base.encode_id("SummaryRow", books.account_id, *made.parts())
+    row_key = periods.RowKey(books.account_id, of, granularity, start)
+    return base.encode_id("SummaryRow", books.account_id, *row_key.parts())
 
 
 async def generate(
     books: Books, *rows: str, by: callers.Caller | None = None, **others: Any
 ) -> dict[str, Any]:
-    given = {
+    values = {
         "customerId": customer(books),
         "rowIds": list(rows),
         "idempotencyKey": f"rows-{len(rows)}-{hash(rows)}",
     } | others
-    data = await ask(by or owner(books), GENERATE, i=given)
+    data = await ask(by or owner(books), GENERATE, i=values)
     assert "errors" not in data, data["errors"]
     answer: dict[str, Any] = data["generateInvoice"]
     return answer

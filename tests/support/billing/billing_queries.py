@@ -39,13 +39,13 @@ async def ask(
     redis: Redis = _AWAY,
     **variables: Any,
 ) -> dict[str, Any]:
-    """The answer's data; `ask(…)["errors"]` where there are any."""
-    nothing: Any = None  # no question of these tests is about what is live
+    """The answer's data; errors are in `ask(…)["errors"]`."""
+    nothing: Any = None  # no query of these tests reads the live state
     context = base.Context(
         caller, lambda: now, services.Services(redis, bus=nothing, live_feeds=nothing)
     )
-    found = await root.api.execute(query, variable_values=variables, context_value=context)
-    data = dict(found.data or {})
-    if found.errors:
-        data["errors"] = [error.formatted for error in found.errors]
+    answer = await root.api.execute(query, variable_values=variables, context_value=context)
+    data = dict(answer.data or {})
+    if answer.errors:
+        data["errors"] = [error.formatted for error in answer.errors]
     return data

@@ -71,10 +71,8 @@ class Books:
         prefix: str | None = None,
         carrier_id: int = 1,
     ) -> str:
-        """Stores a call as ingest does: key, record and mark together. Returns its call id.
-
-        A charge of None is a call that nobody could rate; 0 seconds of talk are no answer.
-        """
+        """Stores a call as ingest does: key, record and mark together. Returns its call id. A
+        charge of None is an unrated call; 0 seconds of talk are an unanswered call."""
         call_id = f"call-{next(self._numbers)}"
         customer = customer_id or self.customer_id
         answer_at = setup_at if talk_seconds else None
@@ -96,14 +94,14 @@ class Books:
     async def correct(self, call_id: str, charge: str) -> None:
         """Changes a stored call's charge as a correction does: record and mark together."""
         async with db.transaction() as conn:
-            changed = await conn.fetchrow(
+            row = await conn.fetchrow(
                 "UPDATE call_records SET charge = $3, rated_by = 'SWITCH', prefix = NULL"
                 " WHERE account_id = $1 AND call_id = $2 RETURNING customer_id, setup_at",
                 self.account_id,
                 call_id,
                 Decimal(charge),
             )
-            await conn.execute(_MARK, self.account_id, *changed)
+            await conn.execute(_MARK, self.account_id, *row)
 
     async def reuse(self, call_id: str, setup_at: datetime, charge: str) -> str:
         """Another call of this id, which is held, then accepted. Returns the id of its own."""
@@ -174,7 +172,7 @@ class Books:
         )
 
     async def void(self, invoice_id: int) -> None:
-        """Voids an issued invoice and frees what it billed, without its credit note."""
+        """Voids an issued invoice and frees the hours that it billed, without its credit note."""
         of = (self.account_id, invoice_id)
         async with db.transaction() as conn:
             await conn.execute(

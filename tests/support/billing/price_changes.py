@@ -37,5 +37,5 @@ def a_minute(switch: Switch, call_id: str, at: datetime, **changes: Any) -> dict
     """A call with 60 s of talk."""
     end = at + timedelta(minutes=1)
     times = {"setup_at": at, "ringing_at": None, "answer_at": at, "end_at": end}
-    said = {name: value and value.isoformat() for name, value in times.items()}
-    return switch.end(call_id, **said) | changes
+    values = {name: value and value.isoformat() for name, value in times.items()}
+    return switch.end(call_id, **values) | changes

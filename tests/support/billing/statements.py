@@ -10,7 +10,7 @@ class Undone(Exception):  # noqa: N818 - the statement was possible, and is take
 
 
 async def refusal(statement: str) -> str | None:
-    """What the database says against it; what it does otherwise is taken back."""
+    """The error of the database; the effect of a statement without an error is rolled back."""
     try:
         async with db.transaction() as conn:
             await conn.execute(statement)

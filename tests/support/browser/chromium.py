@@ -26,7 +26,7 @@ _SWITCHES = (
     "--host-resolver-rules=MAP *.example 127.0.0.1, MAP * ~NOTFOUND,"
     " EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-_WITHIN = 10.0  # seconds for what a page comes to show, or a script to end
+_WITHIN = 10.0  # seconds until a page shows its result, or a script ends
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Window:
         self.faults: list[str] = []
 
     @classmethod
-    def opened(cls, driver: Chrome, *hosts: str) -> Self:
+    def in_browser(cls, driver: Chrome, *hosts: str) -> Self:
         """With no cookie, and nothing of the window before it."""
         [before] = driver.window_handles
         driver.switch_to.new_window("tab")
@@ -76,13 +76,13 @@ class Window:
         cls(driver).watch()
         return cls(driver, *hosts)
 
-    # What a person does.
+    # What a person does
 
     def open(self, url: str) -> None:
         self.driver.get(url)
 
     def press(self, *keys: str) -> None:
-        """On the keyboard, wherever the focus is."""
+        """Types on the keyboard, into the focused element."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
     def fill(self, label: str, text: str) -> None:
@@ -93,7 +93,7 @@ class Window:
     def click(self, name: str) -> None:
         self.button(name).click()
 
-    # What a person sees.
+    # What a person sees
 
     @property
     def heading(self) -> str:
@@ -105,45 +105,53 @@ class Window:
 
     def field(self, label: str) -> WebElement:
         """The one that a screen reader calls so."""
-        [found] = [one for one in self._shown("input") if label in one.accessible_name]
-        return found
+        [element] = [
+            element for element in self._shown("input") if label in element.accessible_name
+        ]
+        return element
 
     def button(self, name: str) -> WebElement:
-        [found] = [one for one in self._shown("button") if one.accessible_name == name]
-        return found
+        [element] = [
+            element for element in self._shown("button") if element.accessible_name == name
+        ]
+        return element
 
     def said(self) -> str:
-        """What the page says of what was done, as soon as it does."""
+        """The page's message about the result, as soon as it is shown."""
         return self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, "[role=status]").text)
 
     @property
     def fields(self) -> list[str]:
-        """What a screen reader calls them."""
-        return [one.accessible_name for one in self._shown("input")]
+        """The accessible names of the fields."""
+        return [element.accessible_name for element in self._shown("input")]
 
     @property
     def buttons(self) -> list[str]:
-        return [one.accessible_name for one in self._shown("button")]
+        return [element.accessible_name for element in self._shown("button")]
 
     @property
     def focused(self) -> str:
-        """What a screen reader calls the place where the focus is."""
+        """The accessible name of the focused element."""
         return self.driver.switch_to.active_element.accessible_name
 
     def _shown(self, tag: str) -> list[WebElement]:
-        return [one for one in self.driver.find_elements(By.TAG_NAME, tag) if one.is_displayed()]
+        return [
+            element
+            for element in self.driver.find_elements(By.TAG_NAME, tag)
+            if element.is_displayed()
+        ]
 
     def until(self, look: Callable[[], T]) -> T:
-        """What is looked for, as soon as it is there."""
+        """The result of `look`, as soon as there is one."""
         wait = WebDriverWait(
             self.driver, _WITHIN, 0.02, ignored_exceptions=[StaleElementReferenceException]
         )
         return wait.until(lambda _: look())
 
-    # What a script of the page does.
+    # What a script of the page does
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """The value of the body of an async function, or what it failed with, as `Error: …`."""
+        """The value of the body of an async function, or its error, as `Error: …`."""
         return self.driver.execute_async_script(
             "const given = [...arguments], done = given.pop();"
             f"(async (...given) => {{ {script} }})(...given)"
@@ -151,14 +159,14 @@ class Window:
             *arguments,
         )
 
-    # What a developer sees.
+    # What a developer sees
 
     def switch(self, command: str, **parameters: Any) -> None:
         """A command of the DevTools protocol."""
         self.driver.execute_cdp_cmd(command, parameters)
 
     def looks(self, *, width: int = 900, dark: bool = False) -> None:
-        """On a screen so wide, in CSS pixels, of a person who likes it dark or light."""
+        """Sets the screen width, in CSS pixels, and the preferred color scheme."""
         self.switch(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -179,18 +187,18 @@ class Window:
         )
 
     def watch(self) -> None:
-        """Takes down what the browser logged since: requests it sent, and faults of the page."""
+        """Reads the new log entries of the browser: its requests, and errors of the page."""
         urls: dict[str, str] = {}
-        sent: list[tuple[str, dict[str, str]]] = []
+        requests: list[tuple[str, dict[str, str]]] = []
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             params = message["params"]
             if message["method"] == "Network.requestWillBeSent":  # if nothing forbids it
                 urls[params["requestId"]] = params["request"]["url"]
             if message["method"] == "Network.requestWillBeSentExtraInfo":
-                sent.append((params["requestId"], params["headers"]))
+                requests.append((params["requestId"], params["headers"]))
         self.requests += [
-            Request(urls.get(id) or f"//{headers['Host']}", headers) for id, headers in sent
+            Request(urls.get(id) or f"//{headers['Host']}", headers) for id, headers in requests
         ]
         for entry in self.driver.get_log("browser"):
             is_hint = entry["level"] == "DEBUG"

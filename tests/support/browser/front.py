@@ -22,8 +22,8 @@ _ANY = "*.example"
 
 @dataclass
 class Front:
-    """Two ports, so that a page of another port is there too. What comes by them is seen to come
-    from `address`."""
+    """Two ports, so that there is also a page of another port. Connections appear to come from
+    `address`."""
 
     behind: int
     port: int
@@ -33,7 +33,7 @@ class Front:
     _connected: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def move(self, address: str) -> None:
-        """Whoever is connected has to connect anew, from there."""
+        """Closes all connections; later connections appear to come from that address."""
 
         async def disconnect() -> None:
             self.address = address
@@ -58,29 +58,29 @@ class Front:
 
 @contextmanager
 def front(behind: int, folder: Path) -> Iterator[Front]:
-    """In a thread of its own: whoever drives a browser waits for it."""
-    made = Front(behind, free_port(), free_port())
+    """Runs in a thread of its own, because the browser's driver blocks."""
+    proxy = Front(behind, free_port(), free_port())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(_certificate(folder))
-    begun: Future[asyncio.Event] = Future()
+    start: Future[asyncio.Event] = Future()
 
     async def serve() -> None:
-        made.loop, end = asyncio.get_running_loop(), asyncio.Event()
+        proxy.loop, end = asyncio.get_running_loop(), asyncio.Event()
         async with AsyncExitStack() as stack:
-            for port in (made.port, made.other_port):
-                server = await asyncio.start_server(made.pass_on, "127.0.0.1", port, ssl=context)
+            for port in (proxy.port, proxy.other_port):
+                server = await asyncio.start_server(proxy.pass_on, "127.0.0.1", port, ssl=context)
                 stack.callback(server.close)
-            begun.set_result(end)
+            start.set_result(end)
             await end.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    end = begun.result(10)
+    end = start.result(10)
     try:
-        yield made
+        yield proxy
     finally:
-        assert made.loop is not None
-        made.loop.call_soon_threadsafe(end.set)
+        assert proxy.loop is not None
+        proxy.loop.call_soon_threadsafe(end.set)
         thread.join()
 
 
@@ -100,7 +100,7 @@ def _certificate(folder: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, _ANY)])
     now = clock.now()
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -117,6 +117,6 @@ def _certificate(folder: Path) -> Path:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        + made.public_bytes(serialization.Encoding.PEM)
+        + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return file

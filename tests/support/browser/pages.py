@@ -11,7 +11,7 @@ NEW = "another horse battery"
 
 
 @dataclass(frozen=True)
-class Said:
+class PageTexts:
     heading: str
     button: str
     done: str
@@ -19,47 +19,47 @@ class Said:
 
 KINDS = ["invitation", "reset", "verification"]
 SAID = {
-    ("invitation", "en"): Said(
+    ("invitation", "en"): PageTexts(
         "Accept the invitation",
         "Accept the invitation",
         "Your password is set. You can sign in now.",
     ),
-    ("invitation", "de"): Said(
+    ("invitation", "de"): PageTexts(
         "Einladung annehmen",
         "Einladung annehmen",
         "Ihr Passwort ist gesetzt. Sie können sich jetzt anmelden.",
     ),
-    ("invitation", "es"): Said(
+    ("invitation", "es"): PageTexts(
         "Aceptar la invitación",
         "Aceptar la invitación",
         "Su contraseña está establecida. Ya puede iniciar sesión.",
     ),
-    ("reset", "en"): Said(
+    ("reset", "en"): PageTexts(
         "Choose a new password",
         "Set the password",
         "The password was changed. Sign in with the new password.",
     ),
-    ("reset", "de"): Said(
+    ("reset", "de"): PageTexts(
         "Neues Passwort wählen",
         "Passwort festlegen",
         "Das Passwort wurde geändert. Melden Sie sich mit dem neuen Passwort an.",
     ),
-    ("reset", "es"): Said(
+    ("reset", "es"): PageTexts(
         "Elegir una contraseña nueva",
         "Establecer la contraseña",
         "La contraseña se ha cambiado. Inicie sesión con la contraseña nueva.",
     ),
-    ("verification", "en"): Said(
+    ("verification", "en"): PageTexts(
         "Verify your e-mail address",
         "Verify the address",
         "Your e-mail address is verified. You can close this page.",
     ),
-    ("verification", "de"): Said(
+    ("verification", "de"): PageTexts(
         "E-Mail-Adresse bestätigen",
         "Adresse bestätigen",
         "Ihre E-Mail-Adresse ist bestätigt. Sie können diese Seite schließen.",
     ),
-    ("verification", "es"): Said(
+    ("verification", "es"): PageTexts(
         "Verificar la dirección de correo electrónico",
         "Verificar la dirección",
         "Su dirección de correo electrónico está verificada. Puede cerrar esta página.",
@@ -84,12 +84,12 @@ BAD = (
 
 async def link_of(carrier: Carrier, kind: str, language: str = "en") -> tuple[str, str]:
     """A person's e-mail, and the link of that kind that it was sent."""
-    made: tuple[str, str] = await getattr(carrier, kind)(language)
-    return made
+    link: tuple[str, str] = await getattr(carrier, kind)(language)
+    return link
 
 
 def use(window: Window, kind: str, password: str = NEW, language: str = "en") -> str:
-    """What the page says of that."""
+    """The page's message about the result."""
     if kind != "verification":
         window.fill(LABEL[language], password)
     window.click(SAID[kind, language].button)

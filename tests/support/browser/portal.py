@@ -45,16 +45,16 @@ class Portal:
         return f"https://{host}:{port or self.front.port}"
 
     async def ask(self, query: str, token: str | None = None, **variables: Any) -> Any:
-        """The first field of the answer, asked by a program."""
+        """The first field of the answer to a program's request."""
         headers = {"X-Forwarded-For": self.front.address}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         async with httpx2.AsyncClient(verify=False, timeout=120) as client:
             body = {"query": query, "variables": variables}
             answer = await client.post(f"{self.web.url}/graphql", json=body, headers=headers)
-        found = answer.json()
-        assert "errors" not in found, found
-        return next(iter(found["data"].values()))
+        result = answer.json()
+        assert "errors" not in result, result
+        return next(iter(result["data"].values()))
 
     async def sign_in(self, email: str, password: str = PASSWORD) -> str | None:
         """The token; none where it is refused."""
@@ -96,17 +96,17 @@ class Carrier:
         await staff.insert(account.id, login_id, "The owner", Role.OWNER, now)
         token = await portal.sign_in(email)
         customer = {"name": "Acme", "reference": "acme", "currency": "EUR", "channelLimit": 30}
-        made = await portal.ask(_CUSTOMER, token, i=customer | {"debitLimit": "100"})
-        return cls(portal, token, email, made["id"])
+        answer = await portal.ask(_CUSTOMER, token, i=customer | {"debitLimit": "100"})
+        return cls(portal, token, email, answer["id"])
 
     async def contact(self, password: str | None = PASSWORD, language: str = "en") -> str:
-        """The e-mail of a person of the customer, who is invited where there is no password."""
+        """The e-mail of a contact of the customer, who is invited if there is no password."""
         email = f"person-{os.getpid()}-{next(_numbers)}@acme.example"
-        made = {"customerId": self.customer, "name": "A person", "email": email}
-        made |= {"language": language}
+        fields = {"customerId": self.customer, "name": "A person", "email": email}
+        fields |= {"language": language}
         if password is not None:
-            made["password"] = password
-        assert (await self.portal.ask(_CONTACT, self.token, i=made))["id"]
+            fields["password"] = password
+        assert (await self.portal.ask(_CONTACT, self.token, i=fields))["id"]
         return email
 
     async def invitation(self, language: str = "en") -> tuple[str, str]:
@@ -129,7 +129,7 @@ class Carrier:
 
 
 async def expire(email: str) -> None:
-    """As if what was sent to the address had been sent a month earlier."""
+    """Moves the messages to the address a month into the past."""
     async with db.connection() as conn:
         await conn.execute(
             "UPDATE proofs SET expires_at = expires_at - interval '30 days' WHERE address = $1",
@@ -139,12 +139,12 @@ async def expire(email: str) -> None:
 
 @asynccontextmanager
 async def running(environment: dict[str, str], folder: Path) -> AsyncIterator[Portal]:
-    """Web, worker and mail server, reached by HTTPS alone."""
+    """Web, worker and mail server, reached only by HTTPS."""
     async with message_servers.mail_server() as mail:
         web = Program.web(environment)
         assert web.port is not None
-        with front(web.port, folder) as made:
-            portal = Portal(made, web, mail)
+        with front(web.port, folder) as proxy:
+            portal = Portal(proxy, web, mail)
             web.environment = environment | {
                 "CALLBOARD_PUBLIC_URL": portal.url,
                 "CALLBOARD_ALLOWED_ORIGINS": portal.at(ALLOWED_HOST),

@@ -38,7 +38,7 @@ def ask(page: Window, query: str, url: str = "/graphql", csrf: bool = True) -> A
 
 
 def signed_in(page: Window, carrier: Carrier, url: str | None = None) -> None:
-    """By the owner of the account, from a page of ours."""
+    """Signs in the owner of the account, from a Callboard page."""
     page.open((url or carrier.portal.url) + PAGE)
     answer = page.run(
         ASK, "/graphql", LOGIN, CSRF, {"i": {"email": carrier.email, "password": PASSWORD}}

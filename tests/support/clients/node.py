@@ -28,14 +28,14 @@ def install(folder: Path = HERE) -> None:
 
 def tell(program: str, *arguments: str) -> Any:
     """The JSON that the program prints."""
-    done = subprocess.run(
+    process = subprocess.run(
         ["node", program, *arguments], cwd=HERE, check=True, timeout=120, stdout=subprocess.PIPE
     )
-    return json.loads(done.stdout)
+    return json.loads(process.stdout)
 
 
 class Talk:
-    """A running program that is told lines of JSON and tells lines of JSON."""
+    """A running program that receives and sends lines of JSON."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -49,13 +49,13 @@ class Talk:
         self.say("subscribe", id=id, query=query, **more)
 
     async def hear(self, event: str, id: str | None = None) -> dict[str, Any]:
-        """The next line about that event (of that operation); others wait to be heard."""
+        """The next line about that event (of that operation); other lines stay in the queue."""
         async with asyncio.timeout(_WITHIN):
             while True:
-                for told in self._unheard:
-                    if told["event"] == event and id in (None, told.get("id")):
-                        self._unheard.remove(told)
-                        return told
+                for message in self._unheard:
+                    if message["event"] == event and id in (None, message.get("id")):
+                        self._unheard.remove(message)
+                        return message
                 await self._read()
 
     async def _read(self) -> None:
@@ -65,7 +65,7 @@ class Talk:
         self._unheard.append(json.loads(line))
 
     async def state(self, id: str, in_use: int) -> list[dict[str, Any]]:
-        """The operation's `liveChannels`, up to the first with so many calls."""
+        """The operation's `liveChannels`, up to the first with `in_use` calls."""
         states: list[dict[str, Any]] = []
         while not states or states[-1]["inUse"] != in_use:
             result = (await self.hear("next", id))["result"]
@@ -74,7 +74,7 @@ class Talk:
 
 
 async def unheard(redis: Redis, topic: str) -> bool:
-    """Whether the topic comes to have no listeners in Redis."""
+    """Whether the topic has no listeners in Redis within the time."""
     for _ in range(200):
         [(_, listeners)] = await redis.pubsub_numsub(topic)
         if not listeners:

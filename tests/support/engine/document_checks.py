@@ -27,11 +27,11 @@ def refused(text: str, caller: callers.Caller | None = STAFF, **variables: Any) 
 
 def require(text: str, caller: callers.Caller | None, **variables: Any) -> None:
     operation = parsing.operation(text, None, caller)
-    found = cost.measure(
+    document = cost.measure(
         SCHEMA,
         operation.document,
         operation.definition,
         variables,
         signed_in=caller is not None,
     )
-    cost.require(found, limits.of(caller))
+    cost.require(document, limits.of(caller))

@@ -10,9 +10,9 @@ from tests.support.api import declared, sdl_documents
 
 # They answer from Redis.
 READ_REDIS = {"channels", "liveStats"}
-# They refuse what their object was asked for: too many points.
+# Their object has too many points, so they refuse.
 REFUSE_THEIR_OBJECT = {"Stats.byCarrier"}
-# A value of an argument that is refused, whatever else is given.
+# A value of an argument that is refused with any other arguments.
 REFUSED: Mapping[str, str] = {"windowSeconds": "0", "rowIds": "[]"}
 _NO_CURSOR = '"none of this list"'
 PLUMBING = {"Mutation", "Subscription"}
@@ -55,11 +55,11 @@ def can_fail(field: Field) -> bool:
 
 
 def refused_arguments(field: Field) -> dict[str, str] | None:
-    """Arguments that are refused; None if the field takes none such."""
+    """Arguments that are refused; None if the field has none of them."""
     args = field.definition.args
     if {"from", "to"} <= args.keys():
         return {"from": '"2026-11-02T00:00:00Z"', "to": '"2026-11-01T00:00:00Z"'}
-    found = {name: value for name, value in REFUSED.items() if name in args}
+    arguments = {name: value for name, value in REFUSED.items() if name in args}
     if "after" in args and graphql.get_named_type(args["after"].type) is graphql.GraphQLString:
-        found["after"] = _NO_CURSOR
-    return found or None
+        arguments["after"] = _NO_CURSOR
+    return arguments or None

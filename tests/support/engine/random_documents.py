@@ -15,7 +15,7 @@ from schema.engine import base
 T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-# It would end the session of whoever sends it, and with it the test.
+# It would end the session of the caller, and with it the test.
 LEFT_OUT = {"logout", "logoutEverywhere"}
 _STARTS = ["2026112203", "2026110100", "0001010100", "9999123123", "9999120100", "x"]
 _KINDS = ["Account", "ApiKey", "Carrier", "Contact", "Customer", "Invoice", "RateCard", "Staff"]
@@ -31,7 +31,7 @@ _JUNK = st.one_of(
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
-# What comes first is well-formed.
+# The first part is well-formed.
 _DECIMALS = ["0", "1.50", "-3", "1e3", "NaN", "Infinity", "0." + "1" * 40, "9" * 60, ""]
 _INSTANTS = ["2026-11-22T03:00:00Z", "2026-11-21T03:00:00.5+05:45", "0001-01-01T00:00:00Z"]
 _INSTANTS += ["9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "2026-11-22T03:00:00", ""]
@@ -71,7 +71,7 @@ def _broken(draw: Draw, query: str) -> str:
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, max(0, len(tokens) - 1)))
         instead = draw(
-            st.sampled_from([[], [tokens[place]] * 2, *([one] for one in _TOKENS_PUT_IN)])
+            st.sampled_from([[], [tokens[place]] * 2, *([token] for token in _TOKENS_PUT_IN)])
         )
         tokens[place : place + 1] = instead
         if not tokens:
@@ -93,7 +93,7 @@ class _Writer:
     used: set[str] = field(default_factory=set)  # names of fields
 
     def chance(self, in_how_many: int) -> bool:
-        """Hypothesis likes the ends of a range: one in so many is from its middle."""
+        """Hypothesis prefers the ends of a range: one value in `n` is from its middle."""
         return bool(self.draw(st.integers(0, in_how_many - 1)) == in_how_many // 2)
 
     def slip(self, in_how_many: int) -> bool:
@@ -137,19 +137,19 @@ class _Writer:
     def spread(self, type: Any, depth: int) -> str:
         """Of a fragment written before on the type, or of a new one; rarely of itself."""
         inner = self.narrowed(type)
-        known = self.types.setdefault(inner.name, [])
-        if known and self.chance(2):
-            return f"...{self.one_of(known)}"
+        names = self.types.setdefault(inner.name, [])
+        if names and self.chance(2):
+            return f"...{self.one_of(names)}"
         if not depth:
             return "__typename"
         name = f"F{len(self.fragments)}"
         self.fragments[name] = ""
         if self.slip(10):
-            known.append(name)
+            names.append(name)
         self.fragments[name] = (
             f"fragment {name} on {inner.name} {self.selections(inner, depth - 1)}"
         )
-        known.append(name)
+        names.append(name)
         return f"...{name}"
 
     def narrowed(self, type: Any) -> Any:
@@ -181,12 +181,12 @@ class _Writer:
     # Values -----------------------------------------------------------------------------------
 
     def arguments(self, definitions: dict[str, Any]) -> str:
-        given = [
+        texts = [
             f"{name}: {self.given(name, argument.type)}"
             for name, argument in definitions.items()
             if self.chance(2) or (graphql.is_required_argument(argument) and not self.slip(40))
         ]
-        return f"({', '.join(given)})" if given else ""
+        return f"({', '.join(texts)})" if texts else ""
 
     def given(self, name: str, type: Any) -> str:
         value = self.value(type, 4)
@@ -247,15 +247,16 @@ def literal(value: Any) -> str:
         case Enum():
             return str(value)
         case dict():
-            return "{" + ", ".join(f"{key}: {literal(one)}" for key, one in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {literal(item)}" for key, item in value.items()) + "}"
         case list():
-            return "[" + ", ".join(literal(one) for one in value) + "]"
+            return "[" + ", ".join(literal(item) for item in value) + "]"
         case _:
             return json.dumps(value)
 
 
 def odd_ids(account_id: int) -> list[str]:
-    """Ids of what cannot be there, but for the summary rows of the hour or month they name."""
+    """Ids of objects that cannot exist, except for the summary rows of the hour or month they
+    name."""
     rows = itertools.product([0, 1, 2**63 - 1], ["LIVE", "MONTHLY", "x"], _STARTS)
     return [
         *(base.encode_id("SummaryRow", account_id, *parts) for parts in rows),

@@ -32,7 +32,7 @@ class Callers:
     customer: str  # its id
 
 
-# What stands in an event or in a call of a snapshot, by the kind.
+# The fields of an event or of a call of a snapshot, by the kind.
 _EVENTS: dict[str, Callable[[str], dict[str, Any]]] = {
     "time": lambda value: {"setup_at": value},
     "amount": lambda value: {"charge": value},
@@ -145,7 +145,7 @@ async def operate(caller: Caller, query: str, variables: dict[str, Any]) -> str 
         if "errors" in answer:
             extensions = answer["errors"][0]["extensions"]
             if extensions["code"] == "RATE_LIMITED":
-                await asyncio.sleep(extensions.get("retryAfter", 0.2))  # as the answer says
+                await asyncio.sleep(extensions.get("retryAfter", 0.2))  # as the answer states
                 continue
             return UNREADABLE if extensions["code"] in _UNREADABLE else extensions["code"]
         results = [result for result in answer["data"].values() if isinstance(result, dict)]
@@ -159,7 +159,7 @@ _ARGUMENTS = {
 
 
 async def _command_line(callers: Callers, kind: str, values: Sequence[str]) -> Codes:
-    """What is refused first: the value, or "never", which comes behind it."""
+    """The value that is refused first, or "never", the value behind it."""
     app, runner, codes = typer.Typer(), CliRunner(), Codes()
     app.command()(reconcile.reconcile)
     for value in values:

@@ -13,7 +13,7 @@ from importlib import resources
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-# What replaces, or stands beside, a character of a valid value.
+# Characters that replace, or are inserted beside, a character of a valid value.
 TRAPS = [
     *"0125679",
     *"TtZzWx",

@@ -1,4 +1,5 @@
-"""Texts that are nearly an id, and not one: written apart from the product's own reading of ids."""
+"""Texts that are similar to an id but are not ids, written independently of the product's
+decoder."""
 
 import base64
 import string
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 _ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
 
-def written(content: str) -> str:
+def encode(content: str) -> str:
     return base64.urlsafe_b64encode(content.encode("utf-8", "surrogatepass")).decode().rstrip("=")
 
 
@@ -19,14 +20,16 @@ def content_of(id: str) -> str:
 
 
 def _with_spare_bits(id: str) -> str:
-    """The last character with bits that no byte is made of."""
+    """Adds bits to the last character that belong to no byte."""
     spare = {2: 4, 3: 2}.get(len(id) % 4, 0)
     last = _ALPHABET.index(id[-1])
     return id[:-1] + _ALPHABET[last | ((1 << spare) - 1)]
 
 
 def _wide(text: str) -> str:
-    return "".join(chr(ord(one) + 0xFEE0) if one.isalnum() else one for one in text)
+    return "".join(
+        chr(ord(character) + 0xFEE0) if character.isalnum() else character for character in text
+    )
 
 
 # Of the text of an id.
@@ -44,7 +47,7 @@ _OF_TEXT: Sequence[Callable[[str], str]] = (
     lambda id: id.translate(str.maketrans("-_", "+/")),
     lambda id: base64.b64encode(content_of(id).encode()).decode(),
     lambda id: base64.b32encode(content_of(id).encode()).decode(),
-    lambda id: written(id),
+    lambda id: encode(id),
 )
 
 
@@ -75,12 +78,12 @@ _NUMBERS: Sequence[Callable[[str], str]] = (
         lambda n: f"{n} ",
     ),
     *(lambda n: f"{n}.0", lambda n: f"{n}\n", lambda n: f"{n}_0", lambda n: f"0x{n}", _wide),
-    lambda n: "".join(chr(0x660 + int(one)) if one.isdecimal() else one for one in n),
+    lambda n: "".join(chr(0x660 + int(digit)) if digit.isdecimal() else digit for digit in n),
     lambda n: f"{n}²",
     lambda n: f"{n}{'0' * 25}",
     lambda n: "",
 )
-# Of what an id is made of.
+# The characters of an id.
 _OF_CONTENT: Sequence[Callable[[str], str]] = (
     *map(_last, _NUMBERS),
     *map(_account, _NUMBERS),
@@ -98,22 +101,22 @@ def near(draw: st.DrawFn, ids: Sequence[str]) -> str:
     """An id after up to two changes of its text or its content."""
     id = draw(st.sampled_from(ids))
     for _ in range(draw(st.sampled_from([0, 1, 1, 1]))):
-        id = written(draw(st.sampled_from(_OF_CONTENT))(content_of(id)))
+        id = encode(draw(st.sampled_from(_OF_CONTENT))(content_of(id)))
     for _ in range(draw(st.sampled_from([0, 0, 1]))):
         id = draw(st.sampled_from(_OF_TEXT[:11]))(id)
     return id
 
 
-def listed(id: str) -> list[str]:
-    """Each change alone."""
+def variants(id: str) -> list[str]:
+    """Each change separately."""
     texts = [change(id) for change in _OF_TEXT]
-    contents = [written(change(content_of(id))) for change in _OF_CONTENT]
+    contents = [encode(change(content_of(id))) for change in _OF_CONTENT]
     return [text for text in dict.fromkeys([*texts, *contents, ""]) if text != id]
 
 
-def generated(ids: Sequence[str], count: int) -> list[str]:
+def random_variants(ids: Sequence[str], count: int) -> list[str]:
     """The same in every run; some are the ids themselves."""
-    found: dict[str, None] = {}
+    examples: dict[str, None] = {}
 
     @settings(
         max_examples=count,
@@ -124,7 +127,7 @@ def generated(ids: Sequence[str], count: int) -> list[str]:
     )
     @given(near(ids))
     def collect(value: str) -> None:
-        found.setdefault(value)
+        examples.setdefault(value)
 
     collect()
-    return list(found)
+    return list(examples)

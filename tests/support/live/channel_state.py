@@ -12,7 +12,7 @@ ACCOUNT = 1
 async def tell(
     redis: Redis, *events: calls.LiveEvent | calls.Beat, at: float = 0.0
 ) -> dict[str, str]:
-    """The snapshots wanted after these events, told `at` seconds after NOW."""
+    """The snapshots that are requested after these events, which arrive `at` seconds after NOW."""
     return (await channels.apply(redis, ACCOUNT, events, after(at))).snapshot_wanted
 
 
@@ -26,6 +26,6 @@ async def show(
 
 
 async def count(redis: Redis, customer: int | None = None) -> dict[int | None, int]:
-    shown = await channels.read(redis, ACCOUNT, customer)
-    assert shown.in_use == sum(n for _, n in shown.by_carrier)
-    return dict(shown.by_carrier)
+    state = await channels.read(redis, ACCOUNT, customer)
+    assert state.in_use == sum(n for _, n in state.by_carrier)
+    return dict(state.by_carrier)

@@ -57,7 +57,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _folder(item: pytest.Item) -> list[str]:
-    """Such as `tests/live`, whose subfolders share its fixtures."""
+    """For folders such as `tests/live`, whose subfolders share its fixtures."""
     return item.nodeid.split("/")[:2]
 
 

@@ -24,7 +24,7 @@ def after(seconds: float) -> datetime:
 
 @dataclass
 class Switch:
-    """Numbers what it says from 1 (`boot` None: not at all). Times are seconds after NOW."""
+    """Numbers its events from 1 (`boot` None: no numbers). Times are seconds after NOW."""
 
     name: str = "edge-1"
     boot: int | None = 7
@@ -77,16 +77,16 @@ class Switch:
         outcome: calls.Outcome | None = None,
     ) -> calls.LiveEvent:
         """With the outcome that its stored record gives it, if any."""
-        said = self._say(EventType.END, call, leg, customer, carrier, final)
-        return replace(said, outcome=outcome)
+        event = self._say(EventType.END, call, leg, customer, carrier, final)
+        return replace(event, outcome=outcome)
 
     def beat(self, active: int) -> calls.Beat:
         return calls.Beat(self.name, active, after(self.at), self._number(), LEASE)
 
-    def snapshot(self, *listed: calls.SnapshotCall) -> calls.Snapshot:
-        """Under the number of what it said last."""
+    def snapshot(self, *calls_of_switch: calls.SnapshotCall) -> calls.Snapshot:
+        """Under the number of its last event."""
         number = None if self.boot is None else calls.EventNumber(self.boot, self.seq)
-        return calls.Snapshot(self.name, after(self.at), number, listed, LEASE)
+        return calls.Snapshot(self.name, after(self.at), number, calls_of_switch, LEASE)
 
 
 def answered(talk: float = 60.0, pdd: float | None = 2.0) -> calls.Outcome:

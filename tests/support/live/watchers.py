@@ -1,4 +1,4 @@
-"""Watches the live state as a process does: over its one bus, through its feeds."""
+"""Watches the live state as a web process does: on its one bus, through its feeds."""
 
 import asyncio
 import time
@@ -27,33 +27,33 @@ async def process(url: str) -> AsyncIterator[feeds.Feeds]:
             await bus.close()
 
 
-class Watched(Generic[S]):
-    """The states that came, in order, under a sequence that always rose."""
+class StateStream(Generic[S]):
+    """The received states, in order; the sequence must always increase."""
 
     def __init__(self, states: AsyncGenerator[S, None]) -> None:
         self._states = states
         self.seen: list[S] = []
 
-    async def until(self, wanted: Callable[[S], bool], seconds: float = 10.0) -> float:
-        """Seconds until a state that is wanted came, the next one or a later."""
+    async def until(self, condition: Callable[[S], bool], seconds: float = 10.0) -> float:
+        """Seconds until a state that meets the condition arrives, the next or a later one."""
         began = time.monotonic()
         async with asyncio.timeout(seconds):
             while True:
                 state = await anext(self._states)
                 assert not self.seen or state.sequence > self.seen[-1].sequence
                 self.seen.append(state)
-                if wanted(state):
+                if condition(state):
                     return time.monotonic() - began
 
 
 @asynccontextmanager
-async def watching(of: feeds.Feeds, source: feeds.Source[S]) -> AsyncIterator[Watched[S]]:
+async def watching(of: feeds.Feeds, source: feeds.Source[S]) -> AsyncIterator[StateStream[S]]:
     async with aclosing(of.watch(source)) as states:
-        yield Watched(states)
+        yield StateStream(states)
 
 
 async def restarted(redis: OwnRedis, away: float) -> None:
-    """Killed, and started again so many seconds later."""
+    """Kills the server, and starts it again `away` seconds later."""
     redis.kill()
     await asyncio.sleep(away)
     await redis.start()

@@ -9,18 +9,18 @@ from tests.support.live.switch_events import after
 
 
 async def fill(redis: Redis, *ended: calls.EndedAttempt, at: float = 0.0) -> None:
-    begun = await sliding_window.begin_fill(redis, ACCOUNT)
-    assert begun is not None
-    assert await sliding_window.fill(redis, ACCOUNT, begun, ended, after(at))
-    assert await sliding_window.end_fill(redis, ACCOUNT, begun)
+    fill_token = await sliding_window.begin_fill(redis, ACCOUNT)
+    assert fill_token is not None
+    assert await sliding_window.fill(redis, ACCOUNT, fill_token, ended, after(at))
+    assert await sliding_window.end_fill(redis, ACCOUNT, fill_token)
 
 
 async def window(
     redis: Redis, at: float, customer: int | None = 1, seconds: int = 900
 ) -> sliding_window.Window:
-    found = await sliding_window.read(redis, ACCOUNT, customer, seconds, after(at))
-    assert found is not None
-    return found
+    state = await sliding_window.read(redis, ACCOUNT, customer, seconds, after(at))
+    assert state is not None
+    return state
 
 
 async def ended_in(redis: Redis, at: float, customer: int | None = 1, seconds: int = 900) -> int:

@@ -24,7 +24,7 @@ _numbers = count(1)
 
 @dataclass(slots=True)
 class Desk:
-    """What staff and contacts do, without the way over HTTP. Refusals are raised."""
+    """The operations of staff and contacts, without HTTP. Refusals are raised."""
 
     account_id: int
     customers: list[int] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Desk:
         return callers.Caller(self.account_id, callers.Kind.CONTACT, 1, customer_id=customer_id)
 
     async def customer(self) -> int:
-        made = await customers.insert(
+        row = await customers.insert(
             self.account_id,
             customers.NewCustomer(
                 reference=f"customer-{next(_numbers)}",
@@ -49,8 +49,8 @@ class Desk:
             ),
             NOW,
         )
-        self.customers.append(made.id)
-        return made.id
+        self.customers.append(row.id)
+        return row.id
 
     async def range(self, start: int = 1000, end: int = 99999, size: int = 1000) -> Any:
         return await block_assignment.set_range(self.staff, start, end, size, NOW)
@@ -66,7 +66,7 @@ class Desk:
     async def create(
         self, customer_id: int, number: int, secret: str | None = None
     ) -> sip_users.SipUser:
-        made = await resolve_users.create(
+        user = await resolve_users.create(
             self.contact(customer_id),
             customer_id,
             str(number),
@@ -75,7 +75,7 @@ class Desk:
             secret=secret,
             now=NOW,
         )
-        return made.user
+        return user.user
 
     async def remove(self, user_id: int) -> None:
         await resolve_users.remove(self.staff, user_id, NOW)
@@ -95,8 +95,8 @@ class Desk:
         return [(row[0], row[1]) for row in rows]
 
     async def check_gaps(self) -> None:
-        """The gaps are exactly what is not taken, in the fewest intervals."""
-        taken = {
+        """Checks that the gaps are exactly the free numbers, in the fewest intervals."""
+        used_numbers = {
             "BLOCK": await self.spans(),
             "USER": [
                 (row[0], row[0])
@@ -105,7 +105,7 @@ class Desk:
                 )
             ],
         }
-        for kind, spans in taken.items():
+        for kind, spans in used_numbers.items():
             rows = await rows_of(
                 "SELECT first_number, last_number FROM number_gaps"
                 " WHERE account_id = $1 AND kind = $2 ORDER BY 1",
@@ -116,13 +116,13 @@ class Desk:
 
 
 def between(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What is left of all numbers by spans in order."""
-    found, start = [], 0
+    """The numbers between spans in order."""
+    blocks, start = [], 0
     for first, last in spans:
         if start < first:
-            found.append((start, first - 1))
+            blocks.append((start, first - 1))
         start = last + 1
-    return [*found, (start, number_ranges.MAX_NUMBER)]
+    return [*blocks, (start, number_ranges.MAX_NUMBER)]
 
 
 async def rows_of(sql: str, *values: object) -> list[Any]:

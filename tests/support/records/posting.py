@@ -33,20 +33,20 @@ class Switch:
         return await self.client.post(path, content=content, headers=authorised)
 
     async def send(self, *events: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a batch that is taken."""
+        """The answer to a batch that is accepted."""
         answer = await self.post(json.dumps(events).encode())
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        counted = sum(found[name] for name in ("accepted", "duplicates", "corrected"))
-        assert counted + len(found["held"]) + len(found["refused"]) == len(events)
-        return found
+        body: dict[str, Any] = answer.json()
+        total = sum(body[name] for name in ("accepted", "duplicates", "corrected"))
+        assert total + len(body["held"]) + len(body["refused"]) == len(events)
+        return body
 
-    async def snapshot(self, **said: Any) -> dict[str, Any]:
-        content = {"switch": "edge-1", "at": self.at(0), "calls": []} | said
+    async def snapshot(self, **values: Any) -> dict[str, Any]:
+        content = {"switch": "edge-1", "at": self.at(0), "calls": []} | values
         answer = await self.post(json.dumps(content).encode(), "/ingest/snapshot")
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        body: dict[str, Any] = answer.json()
+        return body
 
     def at(self, seconds: float) -> str:
         return (self.now + timedelta(seconds=seconds)).isoformat()
@@ -56,7 +56,7 @@ class Switch:
 
     def end(self, call_id: str = "a", **changes: Any) -> dict[str, Any]:
         """An end answered after 10 s, with 50 s of talk."""
-        said = {
+        record = {
             "source": "+441632960000",
             "destination": "+15550100",
             "setup_at": self.at(-60),
@@ -65,7 +65,7 @@ class Switch:
             "end_at": self.at(0),
             "sip_code": 200,
         }
-        return self._event("end", call_id) | said | changes
+        return self._event("end", call_id) | record | changes
 
     def beat(self, active: int, **changes: Any) -> dict[str, Any]:
         return {"type": "beat", "switch": "edge-1", "active": active, "at": self.at(0), **changes}
@@ -100,5 +100,5 @@ async def issue_key(
     return str(tokens.Token(account_id, tokens.TokenKind.KEY, key.id, SECRET))
 
 
-def zipped(content: bytes) -> bytes:
+def compress(content: bytes) -> bytes:
     return gzip.compress(content)

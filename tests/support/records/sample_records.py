@@ -47,7 +47,7 @@ async def carrier(account_id: int, reference: str) -> int:
 
 
 def record(call_id: str = "a", talk: int = 30, **changes: Any) -> calls.Record:
-    """An answered, final leg; its digest follows from what it says."""
+    """An answered, final leg; its digest follows from its content."""
     answer_at = changes.get("setup_at", SETUP) + timedelta(seconds=2)
     values: dict[str, Any] = {
         "switch": "edge-1",
@@ -89,9 +89,9 @@ async def rows(sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await conn.fetch(sql, *arguments)]
 
 
-async def stored(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+async def stored_records(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """The records that count, by (switch, call id, leg), and their keys, which must agree."""
-    kept = await rows(
+    records = await rows(
         "SELECT switch, call_id, leg, customer_id, setup_at, revision, final, talk_us, charge"
         " FROM call_records WHERE account_id = $1",
         account_id,
@@ -101,11 +101,11 @@ async def stored(account_id: int) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         " FROM record_keys WHERE account_id = $1",
         account_id,
     )
-    assert sorted(keys) == sorted((call_keys.compute(*row[:2]), *row[2:7]) for row in kept)
-    return {row[:3]: row[3:] for row in kept}
+    assert sorted(keys) == sorted((call_keys.compute(*row[:2]), *row[2:7]) for row in records)
+    return {row[:3]: row[3:] for row in records}
 
 
-async def marked(account_id: int) -> list[tuple[int, datetime]]:
+async def marked_hours(account_id: int) -> list[tuple[int, datetime]]:
     return [
         (customer_id, hour)
         for customer_id, hour in await rows(

@@ -24,7 +24,7 @@ _CLAIM = "The worker claims messages of all accounts at once; on Citus, claim fo
 _DAY = "Decides about a day of all accounts; on Citus, every server is asked."
 _SUMS = (
     "One statement sums an hour in one pass; on Citus, one INSERT ... SELECT for each of the"
-    " three tables, then the hour."
+    " tables, then the hour."
 )
 _POSTING = "Posts and marks in one statement; on Citus, an INSERT after a SELECT FOR UPDATE."
 
@@ -92,7 +92,8 @@ EXEMPTIONS = (
     _exempt(
         "models.summaries.hours._sum",
         Rule.INSERT_IN_WITH,
-        *("rollups", "rollup_destinations", "rollup_codes"),
+        *("rollups", "rollup_destinations", "rollup_codes", "country_slots", "pdd_slots"),
+        *("minute_sums", "pdd_minutes"),
         reason=_SUMS,
     ),
     _exempt(

@@ -14,14 +14,14 @@ def failures(
 ) -> list[str]:
     """Lines to print, none if all is well. `all_ran`: an exemption that matched nothing counts."""
     exempt = {key for exemption in exemptions for key in _keys(exemption)}
-    found: dict[_Key, str] = {}
+    line_of_key: dict[_Key, str] = {}
     for statement in dict.fromkeys(statements):
         for violation in violations(statement.sql):
             key = (statement.function, violation.rule, violation.detail)
-            found.setdefault(key, _line(statement, violation))
-    lines = [line for key, line in found.items() if key not in exempt]
+            line_of_key.setdefault(key, _line(statement, violation))
+    lines = [line for key, line in line_of_key.items() if key not in exempt]
     if all_ran:
-        lines += [_stale(key) for key in sorted(exempt - set(found))]
+        lines += [_stale(key) for key in sorted(exempt - set(line_of_key))]
     return lines
 
 

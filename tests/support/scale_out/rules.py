@@ -16,7 +16,7 @@ from tests.support.scale_out import syntax
 _ACCOUNT = "account_id"
 _PARTITION = re.compile(r"call_records_\d{8}")
 _PLACED = {*distribution.REFERENCE, *distribution.LOCAL}
-# STABLE functions that take columns; Citus refuses them in SET, because shards could differ.
+# STABLE functions of columns; Citus refuses them in SET, because shards could differ.
 _STABLE = {
     *("age", "concat", "concat_ws", "date_part", "date_trunc", "extract", "format"),
     *("jsonb_build_array", "jsonb_build_object", "timezone", "to_char", "to_json", "to_jsonb"),
@@ -27,7 +27,7 @@ _TIME = {"interval", "timestamp", "timestamptz", "date"}
 
 
 class Rule(StrEnum):
-    """Values are what a failed run prints."""
+    """The values are the text of a failed run."""
 
     ACCOUNT = "each table has its own `account_id = $n` (or a literal)"
     LOCK = "FOR UPDATE or SHARE locks only tables with their own `account_id = $n`"
@@ -62,15 +62,15 @@ def violations(statement: str) -> list[Violation]:
         parsed = [raw.stmt for raw in parse_sql(statement)]
     except ParseError as error:
         return [Violation(Rule.FORM, str(error))]
-    found: list[Violation] = []
+    results: list[Violation] = []
     for node in parsed:
         if isinstance(node, ast.CopyStmt):
-            found += _copy(node)
+            results += _copy(node)
         elif isinstance(node, ast.MergeStmt):
-            found.append(Violation(Rule.FORM, "MERGE"))
+            results.append(Violation(Rule.FORM, "MERGE"))
         elif isinstance(node, syntax.QUERIES):
-            found += _query(node, _Scope())
-    return list(dict.fromkeys(found))
+            results += _query(node, _Scope())
+    return list(dict.fromkeys(results))
 
 
 def is_distributed(table: str) -> bool:
@@ -142,7 +142,7 @@ def _tables(query: Any, scope: _Scope) -> Iterator[Violation]:
 
 
 def _is_placed(source: syntax.Source) -> bool:
-    """PostgreSQL's own tables and those of a transaction are placed by nobody."""
+    """PostgreSQL's own tables and those of a transaction are on no shard."""
     if source.schema in ("pg_catalog", "information_schema") or source.table.startswith("pg_"):
         return True
     return source.table in _PLACED or is_distributed(source.table)
@@ -150,15 +150,15 @@ def _is_placed(source: syntax.Source) -> bool:
 
 def _bound(query: Any, distributed: list[syntax.Source]) -> set[str]:
     """The aliases that have an `account_id = $n` of their own."""
-    found: set[str] = set()
+    columns: set[str] = set()
     for condition, filtered in syntax.conditions(query):
         for alias in syntax.columns_equal_to_values(condition, _ACCOUNT):
             if alias:
                 names = {alias}
             else:  # without a qualifier it can only be the column of one table
                 names = {source.alias for source in distributed} if len(distributed) == 1 else set()
-            found |= names if filtered is None else names & filtered
-    return found
+            columns |= names if filtered is None else names & filtered
+    return columns
 
 
 def _insert(query: ast.InsertStmt, scope: _Scope) -> Iterator[Violation]:

@@ -8,7 +8,7 @@ from pglast import ast
 from pglast.enums import A_Expr_Kind, BoolExprType, JoinType
 
 QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt)
-# The sides of a join whose rows its condition filters: an outer join keeps those of the other.
+# The sides of a join whose rows its condition filters: an outer join returns all rows of the other.
 _FILTERED = {
     JoinType.JOIN_INNER: ("larg", "rarg"),
     JoinType.JOIN_LEFT: ("rarg",),
@@ -118,8 +118,8 @@ def columns_equal_to_values(condition: ast.Node, column: str) -> Iterator[str]:
         pairs = list(zip(left.args, right.args, strict=True))
     else:
         pairs = [(left, right)]
-    for one, other in pairs:
-        for name, value in ((one, other), (other, one)):
+    for side, other in pairs:
+        for name, value in ((side, other), (other, side)):
             if isinstance(name, ast.ColumnRef) and _is_value(value):
                 *qualifier, last = column_path(name)
                 if last == column:

@@ -33,7 +33,7 @@ async def closed_rows(board: Board, customer: str, start: datetime, end: datetim
 
 async def issue(board: Board, customer: str, rows: list[Answer]) -> Answer:
     """The feed's document of a new invoice over the rows."""
-    made = await board.made(
+    invoice = await board.made(
         "generateInvoice",
         "... on Invoice { id }",
         customerId=board.customers[customer],
@@ -41,7 +41,7 @@ async def issue(board: Board, customer: str, rows: list[Answer]) -> Answer:
         idempotencyKey=f"{customer} {rows[0]['periodStart']}",
         issue=True,
     )
-    [document] = [each for each in await board.feed() if each["id"] == made["id"]]
+    [document] = [each for each in await board.feed() if each["id"] == invoice["id"]]
     return document
 
 
@@ -52,7 +52,7 @@ def periods(rows: list[Answer]) -> list[Period]:
 
 
 def lines(document: Answer, kind: str) -> dict[datetime, tuple[int, int, Decimal]]:
-    found = {
+    line_at = {
         graphql_checks.at(line["periodStart"]): (
             line["calls"],
             line["billedSeconds"],
@@ -61,8 +61,8 @@ def lines(document: Answer, kind: str) -> dict[datetime, tuple[int, int, Decimal
         for line in document["lines"]
         if line["kind"] == kind
     }
-    assert len(found) == sum(line["kind"] == kind for line in document["lines"])
-    return {start: line for start, line in found.items() if any(line)}
+    assert len(line_at) == sum(line["kind"] == kind for line in document["lines"])
+    return {start: line for start, line in line_at.items() if any(line)}
 
 
 def check_document(document: Answer, truth: Truth, customer: str, billed: list[Period]) -> None:
@@ -74,8 +74,8 @@ def check_document(document: Answer, truth: Truth, customer: str, billed: list[P
     }
     assert lines(document, "USAGE") == days
     adjusted = sum((line[2] for line in lines(document, "ADJUSTMENT").values()), Decimal(0))
-    wanted = expectations.invoice(truth, customer, billed, adjusted)
-    assert {name: Decimal(document[name]["amount"]) for name in wanted} == wanted
+    expected = expectations.invoice(truth, customer, billed, adjusted)
+    assert {name: Decimal(document[name]["amount"]) for name in expected} == expected
 
 
 async def bill_the_first_month(
@@ -88,14 +88,14 @@ async def bill_the_first_month(
         billed[customer] = periods(rows)
         assert not lines(document, "ADJUSTMENT")
         check_document(document, truth, customer, billed[customer])
-    refused = await board.do(
+    refusal = await board.do(
         "generateInvoice",
         "... on Invoice { id }",
         customerId=board.customers["ember"],
         rowIds=[row["id"] for row in await board.rows("ember", "MONTHLY") if not row["open"]],
         idempotencyKey="ember",
     )
-    assert refused["code"] == "UNRATED_CALLS"
+    assert refusal["code"] == "UNRATED_CALLS"
     return billed
 
 

@@ -38,23 +38,23 @@ class Board:
 
     async def ask(self, query: str, **variables: object) -> Answer:
         answer = await self.client.post("/graphql", json={"query": query, "variables": variables})
-        found: Answer = answer.json()
-        assert "errors" not in found, found["errors"]
-        data: Answer = found["data"]
+        body: Answer = answer.json()
+        assert "errors" not in body, body["errors"]
+        data: Answer = body["data"]
         return data
 
-    async def do(self, mutation: str, wanted: str, **values: object) -> Answer:
+    async def do(self, mutation: str, selection: str, **values: object) -> Answer:
         """The mutation's result; a refusal has a `code`."""
         kind = mutation[0].upper() + mutation[1:]
         query = (
             f"mutation($i: {kind}Input!)"
-            f" {{ {mutation}(input: $i) {{ __typename {wanted} {_REFUSAL} }} }}"
+            f" {{ {mutation}(input: $i) {{ __typename {selection} {_REFUSAL} }} }}"
         )
         result: Answer = (await self.ask(query, i=values))[mutation]
         return result
 
-    async def made(self, mutation: str, wanted: str, **values: object) -> Answer:
-        result = await self.do(mutation, wanted, **values)
+    async def made(self, mutation: str, selection: str, **values: object) -> Answer:
+        result = await self.do(mutation, selection, **values)
         assert "code" not in result, result
         return result
 
@@ -71,45 +71,45 @@ class Board:
         self.client.headers["Authorization"] = f"Bearer {session['token']}"
 
     async def key(self, *scopes: str) -> str:
-        made = await self.made(
+        answer = await self.made(
             "createApiKey", "... on CreatedApiKey { secret }", name="key", scopes=scopes
         )
-        secret: str = made["secret"]
+        secret: str = answer["secret"]
         return secret
 
     async def settle(self, world: World) -> None:
-        """Makes the world's carriers, cards and customers."""
+        """Creates the world's carriers, cards and customers."""
         for reference, currency in world.carriers:
-            made = await self.made(
+            answer = await self.made(
                 "createCarrier",
                 "... on Carrier { id }",
                 reference=reference,
                 name=reference,
                 currency=currency,
             )
-            self.carriers[reference] = made["id"]
+            self.carriers[reference] = answer["id"]
         self.cards = {card.name: await self._card(card) for card in world.cards}
-        for one in world.customers:
-            made = await self.made(
+        for customer in world.customers:
+            answer = await self.made(
                 "createCustomer",
                 "... on Customer { id }",
-                reference=one.reference,
-                name=one.reference,
-                currency=one.currency,
-                taxPercent=str(one.tax_percent),
+                reference=customer.reference,
+                name=customer.reference,
+                currency=customer.currency,
+                taxPercent=str(customer.tax_percent),
             )
-            self.customers[one.reference] = made["id"]
-            for since, card in one.cards:
+            self.customers[customer.reference] = answer["id"]
+            for since, card in customer.cards:
                 await self.made(
                     "assignRateCard",
                     "... on RateCardAssignment { validFrom }",
-                    customerId=made["id"],
+                    customerId=answer["id"],
                     rateCardId=self.cards[card],
                     validFrom=since.isoformat(),
                 )
 
     async def _card(self, card: Card) -> str:
-        made = await self.made(
+        answer = await self.made(
             "createRateCard",
             "... on RateCard { id }",
             name=card.name,
@@ -117,7 +117,7 @@ class Board:
             rounding=card.rounding,
             places=card.places,
         )
-        card_id: str = made["id"]
+        card_id: str = answer["id"]
         for revision in card.revisions:
             await self.revise(card_id, revision, revision.effective_from)
         return card_id
@@ -137,7 +137,7 @@ class Board:
             }
             for rate in revision.rates
         ]
-        made = await self.do(
+        card = await self.do(
             "addRates",
             "... on RateCard { revisions(first: 1) { edges { node { number effectiveFrom } } } }",
             rateCardId=card_id,
@@ -145,7 +145,7 @@ class Board:
             endedPrefixes=list(revision.ended),
             effectiveFrom=effective_from and effective_from.isoformat(),
         )
-        newest: Answer = made if "code" in made else made["revisions"]["edges"][0]["node"]
+        newest: Answer = card if "code" in card else card["revisions"]["edges"][0]["node"]
         return newest
 
     async def balance(self, customer: str) -> Decimal:
@@ -164,14 +164,14 @@ class Board:
                            ner pddMs dtmfPercent talkTime billedSeconds unratedCalls
                            charge { amount currency } } }
             pageInfo { hasNextPage endCursor } } } }"""
-        found: list[Answer] = []
+        nodes: list[Answer] = []
         after: str | None = None
         while True:
             data = await self.ask(query, c=self.customers[customer], g=granularity, after=after)
             page = data["customer"]["summary"]
-            found += [edge["node"] for edge in page["edges"]]
+            nodes += [edge["node"] for edge in page["edges"]]
             if not page["pageInfo"]["hasNextPage"]:
-                return found
+                return nodes
             after = page["pageInfo"]["endCursor"]
 
     async def held(self) -> list[Answer]:
@@ -180,13 +180,13 @@ class Board:
         query($after: String) { heldRecords(first: 100, after: $after) {
           edges { node { id held { setupAt } counts { setupAt } } }
           pageInfo { hasNextPage endCursor } } }"""
-        found: list[Answer] = []
+        records: list[Answer] = []
         after: str | None = None
         while True:
             page = (await self.ask(query, after=after))["heldRecords"]
-            found += [edge["node"] for edge in page["edges"]]
+            records += [edge["node"] for edge in page["edges"]]
             if not page["pageInfo"]["hasNextPage"]:
-                return found
+                return records
             after = page["pageInfo"]["endCursor"]
 
     async def feed(self) -> list[Answer]:
@@ -199,13 +199,13 @@ class Board:
             total { amount } contentHash
             lines { kind description periodStart periodEnd calls billedSeconds
                     amount { amount } } } } } }"""
-        found: list[Answer] = []
+        documents: list[Answer] = []
         after: str | None = None
         while True:
             page = (await self.ask(query, after=after))["invoices"]
-            found += [edge["node"] for edge in page["edges"]]
+            documents += [edge["node"] for edge in page["edges"]]
             if not page["pageInfo"]["hasNextPage"]:
-                return found
+                return documents
             after = page["pageInfo"]["endCursor"]
 
     async def proof(self, customer: str, start: datetime, end: datetime) -> Answer:
@@ -226,25 +226,25 @@ class Board:
 async def post(
     url: str, key: str, messages: Sequence[Message], *, clients: int, seed: int
 ) -> Counter[str]:
-    """Posts the messages by several clients at once, in batches of all sizes and both forms;
-    refused ones are counted by their code."""
+    """Posts the messages by several clients concurrently, in batches of all sizes and in both
+    forms. Refused messages are counted by their code."""
     shares = [messages[number::clients] for number in range(clients)]
     counts: Counter[str] = Counter()
     async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
         client.headers["Authorization"] = f"Bearer {key}"
 
         async def share(mine: Sequence[Message], random: Random) -> None:
-            done = 0
-            while done < len(mine):
+            position = 0
+            while position < len(mine):
                 size = random.choice((1, 300, 1000, 2500))
-                batch = [message.event for message in mine[done : done + size]]
+                batch = [message.event for message in mine[position : position + size]]
                 answer = await _post(client, batch, ndjson=random.random() < 0.5)
                 counts.update(
                     {name: answer[name] for name in ("accepted", "duplicates", "corrected")},
                     held=len(answer["held"]),
                 )
-                counts.update(refused["code"] for refused in answer["refused"])
-                done += size
+                counts.update(error["code"] for error in answer["refused"])
+                position += size
 
         async with asyncio.TaskGroup() as tasks:
             for number, mine in enumerate(shares):
@@ -261,5 +261,5 @@ async def _post(client: httpx2.AsyncClient, batch: list[Answer], *, ndjson: bool
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     answer = await client.post("/ingest/calls", content=body, headers=headers)
     assert answer.status_code == 200, answer.text[:500]
-    found: Answer = answer.json()
-    return found
+    counts: Answer = answer.json()
+    return counts

@@ -22,10 +22,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`revision` None: a correction after whatever is there. `held`: never to be counted.
-
-    `reuses`: of another call than the one that had its id before.
-    """
+    """`revision` None: a correction after any other revision. `held`: the record never counts.
+    `reuses`: of another call than the earlier one with its id."""
 
     phase: int
     revision: int | None
@@ -34,11 +32,11 @@ class Message:
     reuses: bool = False
 
 
-def instant(said: object) -> datetime:
-    """What a message says, as an instant."""
-    if isinstance(said, int):
-        return _EPOCH + said * timedelta(microseconds=1)
-    return datetime.fromisoformat(str(said)).astimezone(UTC)
+def instant(value: object) -> datetime:
+    """A time of a message, as an instant."""
+    if isinstance(value, int):
+        return _EPOCH + value * timedelta(microseconds=1)
+    return datetime.fromisoformat(str(value)).astimezone(UTC)
 
 
 def microseconds(at: datetime) -> int:

@@ -44,32 +44,32 @@ def by_carrier(
     truth: Truth, customer: str, since: datetime, interval: str
 ) -> dict[tuple[str | None, int], Sums]:
     """By carrier (None: none was chosen) and microsecond of the start of the interval."""
-    found = truth.query(
+    rows = truth.query(
         f"SELECT carrier, epoch_us({STARTS[interval]}) AS start, count(*) AS attempts,"
         " count(*) FILTER (answered) AS answered"
         " FROM rated WHERE customer = ? AND final AND setup >= ? GROUP BY ALL",
         customer,
         since.replace(tzinfo=None),
     )
-    return {(row["carrier"], row["start"]): row for row in found}
+    return {(row["carrier"], row["start"]): row for row in rows}
 
 
 def codes(truth: Truth, customer: str, since: datetime) -> dict[int, int]:
     """Attempts by the SIP code of their final leg, from `since` on."""
-    found = truth.query(
+    rows = truth.query(
         "SELECT sip_code, count(*) AS attempts FROM rated"
         " WHERE customer = ? AND final AND setup >= ? GROUP BY ALL",
         customer,
         since.replace(tzinfo=None),
     )
-    return {row["sip_code"]: row["attempts"] for row in found}
+    return {row["sip_code"]: row["attempts"] for row in rows}
 
 
 def legs(
     truth: Truth, customer: str, since: datetime, interval: str
 ) -> dict[tuple[str | None, int], Sums]:
     """Of every leg, as `by_carrier` has those of final ones; PDD in ms, from the leg's offer."""
-    found = truth.query(
+    rows = truth.query(
         f"SELECT carrier, epoch_us({STARTS[interval]}) AS start, count(*) AS offered,"
         " count(*) FILTER (answered) AS answered,"
         " CAST(sum(ringing_us - coalesce(offered_us, setup_us)) AS BIGINT)"
@@ -78,7 +78,7 @@ def legs(
         customer,
         since.replace(tzinfo=None),
     )
-    return {(row["carrier"], row["start"]): row for row in found}
+    return {(row["carrier"], row["start"]): row for row in rows}
 
 
 def invoice(
@@ -90,7 +90,7 @@ def invoice(
         f" AND setup < TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}')"
         for start, end in periods
     )
-    [found] = truth.query(
+    [sums] = truth.query(
         f"""
         WITH sums AS (
             SELECT CAST(coalesce(sum(charge), 0) AS DECIMAL(24, 12)) + CAST(? AS DECIMAL(24, 12))
@@ -108,14 +108,14 @@ def invoice(
         customer,
         customer,
     )
-    unit = Decimal(1).scaleb(-found["minor"])
+    unit = Decimal(1).scaleb(-sums["minor"])
     # Half up, of amounts that are never negative here.
-    total = (found["exact"] / unit + Decimal("0.5")).to_integral_value("ROUND_FLOOR") * unit
+    total = (sums["exact"] / unit + Decimal("0.5")).to_integral_value("ROUND_FLOOR") * unit
     return {
-        "subtotal": found["subtotal"],
-        "tax": found["tax"],
+        "subtotal": sums["subtotal"],
+        "tax": sums["tax"],
         "total": total,
-        "rounding": total - found["exact"],
+        "rounding": total - sums["exact"],
     }
 
 

@@ -18,9 +18,9 @@ from simulator.switch import Switch
 FIELDS = "sequence asOf complete inUse cps byCarrier { inUse }"
 SUBSCRIPTION = f"subscription {{ liveChannels {{ {FIELDS} }} }}"
 QUERY = f"{{ viewer {{ ... on Staff {{ account {{ channels {{ {FIELDS} }} }} }} }} }}"
-LATE = 5.0  # seconds: how old a complete figure may be; beats come every 2 s
+LATE = 5.0  # seconds: maximum age of a complete figure; beats arrive every 2 s
 SLACK = 15  # events under way at 50 calls/s
-LEAST_CPS = 20.0  # of 50: what is under way while a server is away comes a little later
+LEAST_CPS = 20.0  # of 50: figures in transit while a server is unavailable arrive a little later
 _SAMPLE_EVERY = 0.02
 
 State = dict[str, Any]
@@ -47,10 +47,10 @@ class Truth:
 
 @dataclass
 class Observer:
-    """Counts the figures by what they are; the false ones among them are kept."""
+    """Counts the figures by kind, and stores the false ones."""
 
     truth: Truth
-    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)  # (during, what was shown)
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)  # (during, value)
     false: list[str] = field(default_factory=list)
     during: str = ""
 

@@ -26,16 +26,16 @@ def at(text: str) -> datetime:
 async def check_rows(board: Board, truth: Truth, world: worlds.World) -> None:
     for customer in world.customers:
         for granularity in ("DAILY", "WEEKLY", "MONTHLY", "LIVE"):
-            wanted = expectations.rows(truth, customer.reference, granularity)
-            answered = await board.rows(customer.reference, granularity)
+            expected = expectations.rows(truth, customer.reference, granularity)
+            rows = await board.rows(customer.reference, granularity)
             if granularity == "LIVE":
-                assert len(answered) == 24
-                kept = {at(row["periodStart"]) for row in answered}
-                wanted = {start: sums for start, sums in wanted.items() if start in kept}
-            found = {at(row["periodStart"]): row for row in answered if row["attempts"]}
-            assert found.keys() == wanted.keys(), (customer.reference, granularity)
-            for start, sums in wanted.items():
-                check_row(found[start], sums, customer.currency)
+                assert len(rows) == 24
+                starts = {at(row["periodStart"]) for row in rows}
+                expected = {start: sums for start, sums in expected.items() if start in starts}
+            rows_by_start = {at(row["periodStart"]): row for row in rows if row["attempts"]}
+            assert rows_by_start.keys() == expected.keys(), (customer.reference, granularity)
+            for start, sums in expected.items():
+                check_row(rows_by_start[start], sums, customer.currency)
 
 
 def check_row(row: Answer, sums: expectations.Sums, currency: str) -> None:
@@ -48,8 +48,8 @@ def check_row(row: Answer, sums: expectations.Sums, currency: str) -> None:
     assert row["unratedCalls"] == sums["unrated"]
     check_ratios(row, sums)
     check_dtmf_and_pdd(row, sums)
-    counted = sums["attempts"] - sums["redirected"]
-    check_ratio(row["ner"], 100 * sums["effective"] / counted if counted else None)
+    attempts = sums["attempts"] - sums["redirected"]
+    check_ratio(row["ner"], 100 * sums["effective"] / attempts if attempts else None)
 
 
 def check_ratios(row: Answer, sums: expectations.Sums) -> None:
@@ -67,7 +67,7 @@ async def check_account(board: Board, truth: Truth) -> None:
         "{ viewer { ... on Staff { account { summary(granularity: MONTHLY) { edges { node"
         " { periodStart attempts charges { amount currency } } } } } } } }"
     )
-    found = {
+    rows = {
         at(edge["node"]["periodStart"]): edge["node"]
         for edge in data["viewer"]["account"]["summary"]["edges"]
     }
@@ -75,7 +75,7 @@ async def check_account(board: Board, truth: Truth) -> None:
         "SELECT epoch_ms(date_trunc('month', setup)) AS ms, currency, sum(charge) AS charge"
         " FROM rated JOIN customers USING (customer) WHERE final GROUP BY ALL"
     ):
-        [node] = [node for start, node in found.items() if start.timestamp() * 1000 == row["ms"]]
+        [node] = [node for start, node in rows.items() if start.timestamp() * 1000 == row["ms"]]
         charges = {each["currency"]: Decimal(each["amount"]) for each in node["charges"]}
         assert charges[row["currency"]] == row["charge"]
     attempts = truth.query(
@@ -84,7 +84,7 @@ async def check_account(board: Board, truth: Truth) -> None:
     )
     assert {
         start.timestamp() * 1000: node["attempts"]
-        for start, node in found.items()
+        for start, node in rows.items()
         if node["attempts"]
     } == {row["ms"]: row["attempts"] for row in attempts}
 
@@ -105,10 +105,10 @@ async def check_cells(board: Board, truth: Truth) -> None:
         "DTMF_PERCENT": lambda s: quotient(100 * s["dtmf"], s["answered"]),
     }
     for customer, granularity in product(worlds.BILLED, ("DAILY", "WEEKLY", "MONTHLY")):
-        wanted = expectations.rows(truth, customer, granularity)
+        expected = expectations.rows(truth, customer, granularity)
         rows = [row for row in await board.rows(customer, granularity) if row["attempts"]]
         chosen = random.sample(rows, min(25, len(rows) - 1))
-        sums = [wanted[at(row["periodStart"])] for row in chosen]
+        sums = [expected[at(row["periodStart"])] for row in chosen]
         for column, value in values.items():
             data = await board.ask(
                 "query($r: [ID!]!, $c: SummaryColumn!) { summaryCells(rowIds: $r, column: $c)"
@@ -119,21 +119,21 @@ async def check_cells(board: Board, truth: Truth) -> None:
             check_selection(data["summaryCells"], column, sums, value)
 
 
-def check_selection(found: Answer, column: str, sums: list[expectations.Sums], value: Any) -> None:
+def check_selection(answer: Answer, column: str, sums: list[expectations.Sums], value: Any) -> None:
     cells = [each for each in map(value, sums) if each is not None]
-    assert found["count"] == len(sums)
-    assert Decimal(found["cellAverage"]) == rounded(sum(cells) / len(cells))
+    assert answer["count"] == len(sums)
+    assert Decimal(answer["cellAverage"]) == rounded(sum(cells) / len(cells))
     if column not in RATIOS:
-        assert Fraction(Decimal(found["sum"])) == sum(cells)
-        assert found["weightedAverage"] is None
+        assert Fraction(Decimal(answer["sum"])) == sum(cells)
+        assert answer["weightedAverage"] is None
         return
-    assert found["sum"] is None
+    assert answer["sum"] is None
     whole = {
         name: sum(each[name] for each in sums)
         for name in sums[0]
         if name not in ("start", "charge")
     }
-    assert Decimal(found["weightedAverage"]) == rounded(value(whole))
+    assert Decimal(answer["weightedAverage"]) == rounded(value(whole))
 
 
 def quotient(numerator: int, denominator: int) -> Fraction | None:
@@ -180,13 +180,13 @@ async def check_graph(
     values = {"from": since.isoformat(), "to": until.isoformat(), "i": interval}
     data = await board.ask(query, c=board.customers[customer], **values)
     stats = data["customer"]["stats"]
-    wanted = expectations.rows(truth, customer, interval)
+    expected = expectations.rows(truth, customer, interval)
     points = {at(point["at"]): point for point in stats["total"]}
-    for start, sums in wanted.items():
+    for start, sums in expected.items():
         if start >= since:
             check_point(points.pop(start), sums)
     assert not any(point["attempts"] for point in points.values())
-    found = {
+    point_at = {
         (
             None if graph["carrier"] is None else names[graph["carrier"]["id"]],
             round(at(point["at"]).timestamp() * 1_000_000),
@@ -195,29 +195,29 @@ async def check_graph(
         for point in graph["points"]
     }
     carriers = expectations.by_carrier(truth, customer, since, interval)
-    assert {key: (p["attempts"], p["answered"]) for key, p in found.items() if p["attempts"]} == {
-        key: (s["attempts"], s["answered"]) for key, s in carriers.items()
-    }
-    check_legs(found, expectations.legs(truth, customer, since, interval))
+    assert {
+        key: (p["attempts"], p["answered"]) for key, p in point_at.items() if p["attempts"]
+    } == {key: (s["attempts"], s["answered"]) for key, s in carriers.items()}
+    check_legs(point_at, expectations.legs(truth, customer, since, interval))
     check_codes(stats, expectations.codes(truth, customer, since))
 
 
 def check_legs(
-    found: dict[tuple[str | None, int], Answer],
-    wanted: dict[tuple[str | None, int], expectations.Sums],
+    answers: dict[tuple[str | None, int], Answer],
+    expected: dict[tuple[str | None, int], expectations.Sums],
 ) -> None:
-    offered = {key: point["legs"] for key, point in found.items() if point["legs"]["offered"]}
-    assert offered.keys() == wanted.keys()
-    for key, sums in wanted.items():
+    offered = {key: point["legs"] for key, point in answers.items() if point["legs"]["offered"]}
+    assert offered.keys() == expected.keys()
+    for key, sums in expected.items():
         legs = offered[key]
         assert (legs["offered"], legs["answered"]) == (sums["offered"], sums["answered"])
         check_ratio(legs["pddMs"], sums["pdd_ms"])
 
 
-def check_codes(stats: Answer, wanted: dict[int, int]) -> None:
-    assert [(each["code"], each["attempts"]) for each in stats["codes"]] == sorted(wanted.items())
-    effective = sum(wanted.get(code, 0) for code in (200, 480, 486, 600, 603))
-    assert stats["ner"] == pytest.approx(100 * effective / sum(wanted.values()), rel=1e-12)
+def check_codes(stats: Answer, expected: dict[int, int]) -> None:
+    assert [(each["code"], each["attempts"]) for each in stats["codes"]] == sorted(expected.items())
+    effective = sum(expected.get(code, 0) for code in (200, 480, 486, 600, 603))
+    assert stats["ner"] == pytest.approx(100 * effective / sum(expected.values()), rel=1e-12)
 
 
 def check_point(point: Answer, sums: expectations.Sums) -> None:
@@ -226,12 +226,12 @@ def check_point(point: Answer, sums: expectations.Sums) -> None:
     check_dtmf_and_pdd(point, sums)
 
 
-def check_dtmf_and_pdd(found: Answer, sums: expectations.Sums) -> None:
+def check_dtmf_and_pdd(answer: Answer, sums: expectations.Sums) -> None:
     dtmf = 100 * sums["dtmf"] / sums["answered"] if sums["answered"] else None
-    check_ratio(found["dtmfPercent"], dtmf)
+    check_ratio(answer["dtmfPercent"], dtmf)
     pdd = sums["pdd_us"] / sums["pdd_count"] / 1000 if sums["pdd_count"] else None
-    check_ratio(found["pddMs"], pdd)
+    check_ratio(answer["pddMs"], pdd)
 
 
-def check_ratio(found: float | None, wanted: float | None) -> None:
-    assert found == (None if wanted is None else pytest.approx(wanted, rel=1e-12))
+def check_ratio(ratio: float | None, expected: float | None) -> None:
+    assert ratio == (None if expected is None else pytest.approx(expected, rel=1e-12))

@@ -23,9 +23,9 @@ from tests.support.programs import free_port
 from tests.support.scenarios import worlds
 from tests.support.scenarios.board import PASSWORD, Board
 
-OUTAGE = 3.0  # seconds a server stays away
+OUTAGE = 3.0  # seconds a server is unavailable
 EMAIL = "owner@voice.example"
-LONGEST = 150  # seconds a switch makes calls; it is told to stop before
+LONGEST = 150  # seconds a switch makes calls; it is stopped before
 CUSTOMERS = ("acme", "birch", "cedar")
 
 
@@ -53,7 +53,7 @@ def deadline(seconds: float) -> Iterator[float]:
 
 
 @dataclass
-class Here:
+class Installation:
     process: subprocess.Popen[bytes]
     data_dir: Path
     port: int
@@ -75,7 +75,7 @@ class Here:
         self._stopped("postgres", signal.SIGQUIT)  # as a crash: it has to recover
 
     def stop(self, server: str, seconds: float) -> None:
-        """Stops an embedded server and all its processes for a while; it then goes on."""
+        """Suspends an embedded server and all its processes for a while."""
         [pid] = self._servers(server)
         workers = [each for each in processes.running(server) if processes.parent_of(each) == pid]
         self._pause([pid, *workers], seconds)
@@ -109,7 +109,7 @@ class Here:
         return [pid for pid in processes.running(server) if processes.parent_of(pid) == supervisor]
 
     def _stopped(self, server: str, how: signal.Signals) -> None:
-        """Stops an embedded server, keeps it away for a while, lets it be started again."""
+        """Stops an embedded server, prevents its restart for a while, then allows it."""
         supervisor, [pid] = self._supervisor, self._servers(server)
         os.kill(supervisor, signal.SIGSTOP)
         try:
@@ -121,7 +121,7 @@ class Here:
 
 
 @contextmanager
-def up(data_dir: Path) -> Iterator[Here]:
+def up(data_dir: Path) -> Iterator[Installation]:
     port = free_port()
     with (data_dir / "up.log").open("wb") as log:
         process = subprocess.Popen(
@@ -131,9 +131,9 @@ def up(data_dir: Path) -> Iterator[Here]:
             start_new_session=True,
             cwd=ROOT,
         )
-    here = Here(process, data_dir, port)
+    installation = Installation(process, data_dir, port)
     try:
-        yield here
+        yield installation
     finally:
         process.terminate()
         try:
@@ -148,19 +148,19 @@ def command(*arguments: str) -> list[str]:
 
 
 @asynccontextmanager
-async def prepared(here: Here) -> AsyncIterator[tuple[Board, str]]:
+async def prepared(installation: Installation) -> AsyncIterator[tuple[Board, str]]:
     """The board with an account, its customers, and a key for a switch."""
-    assert await asyncio.to_thread(processes.eventually, ready(here), 60)
+    assert await asyncio.to_thread(processes.eventually, ready(installation), 60)
     account = ["create", "Example Voice", "--email", EMAIL, "--password", PASSWORD]
     await asyncio.to_thread(
         subprocess.run,
-        command("account", *account, "--data-dir", str(here.data_dir)),
+        command("account", *account, "--data-dir", str(installation.data_dir)),
         check=True,
         capture_output=True,
         timeout=60,
         cwd=ROOT,
     )
-    board = Board(here.url)
+    board = Board(installation.url)
     try:
         await board.sign_in(EMAIL)
         await board.settle(worlds.world(clock.now()))
@@ -169,10 +169,10 @@ async def prepared(here: Here) -> AsyncIterator[tuple[Board, str]]:
         await board.close()
 
 
-def ready(here: Here) -> Callable[[], bool]:
+def ready(installation: Installation) -> Callable[[], bool]:
     def answers() -> bool:
         try:
-            with urllib.request.urlopen(f"{here.url}/readyz", timeout=2):
+            with urllib.request.urlopen(f"{installation.url}/readyz", timeout=2):
                 return True
         except OSError:
             return False

@@ -14,28 +14,28 @@ Event = dict[str, Any]
 
 
 class Archive:
-    """Records with one content alone: those of hours frozen before `end`, and those kept."""
+    """Records with only one content: those of hours frozen before `end`, and the others."""
 
     def __init__(self, truth: Truth, messages: Sequence[Message], end: datetime, seed: int) -> None:
         self.random = Random(seed)
         self.truth = truth
         self.made = 0
         contents = Counter(key_of(message.event) for message in messages)
-        events = [one.event for one in messages if contents[key_of(one.event)] == 1]
+        events = [item.event for item in messages if contents[key_of(item.event)] == 1]
         finals = [event for event in events if event["final"]]
         self.frozen = [event for event in finals if instant(event["setup_at"]) < end]
         self.kept = [event for event in finals if instant(event["setup_at"]) >= end]
 
     def messages(self) -> tuple[list[Message], Counter[str]]:
         """Messages that change nothing, and how many are answered how."""
-        found: list[Event] = []
+        events: list[Event] = []
         answers: Counter[str] = Counter()
         for answer, kinds in _KINDS.items():
             for kind in kinds:
-                found += [kind(self) for _ in range(_OF_EACH)]
+                events += [kind(self) for _ in range(_OF_EACH)]
                 answers[answer] += _OF_EACH
-        self.random.shuffle(found)
-        return [Message(FROZEN, None, True, event) for event in found], answers
+        self.random.shuffle(events)
+        return [Message(FROZEN, None, True, event) for event in events], answers
 
     def of_empty_hours(self, start: datetime, days: int) -> list[Message]:
         """New calls in hours of the removed days in which their customers had none: counted."""
@@ -46,15 +46,15 @@ class Archive:
                 " FROM messages"
             )
         }
-        found: list[Message] = []
-        while len(found) < _OF_EACH:
+        messages: list[Message] = []
+        while len(messages) < _OF_EACH:
             event = self._new()
             day = start + timedelta(days=self.random.randrange(days))
             hour = day + timedelta(hours=self.random.choice((3, 4, 9)))
             if (event["customer"], hour) not in hours:
                 moved = moved_to(event, hour + timedelta(minutes=self.random.randrange(60)))
-                found.append(Message(FROZEN, 0, False, moved))
-        return found
+                messages.append(Message(FROZEN, 0, False, moved))
+        return messages
 
     def _frozen(self) -> Event:
         return self.random.choice(self.frozen)
@@ -64,14 +64,14 @@ class Archive:
         return self._frozen() | {"call_id": f"late-{self.made}@10.0.0.9"}
 
     def _moved_in(self) -> Event:
-        """A kept call that a correction moves into a frozen hour; each once."""
-        kept = self.kept.pop(self.random.randrange(len(self.kept)))
-        return self._frozen() | {name: kept[name] for name in _KEY} | {"correction": 5}
+        """A record that is not frozen and that a correction moves into a frozen hour; each once."""
+        event = self.kept.pop(self.random.randrange(len(self.kept)))
+        return self._frozen() | {name: event[name] for name in _KEY} | {"correction": 5}
 
     def _moved_out(self) -> Event:
-        kept = self.random.choice(self.kept)
+        event = self.random.choice(self.kept)
         removed = self._frozen()
-        return kept | {name: removed[name] for name in _KEY} | {"correction": 5}
+        return event | {name: removed[name] for name in _KEY} | {"correction": 5}
 
     def _corrected(self) -> Event:
         self.made += 1

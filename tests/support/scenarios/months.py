@@ -52,16 +52,16 @@ class Generator:
     def fresh(self, calls: int, at: datetime) -> list[Message]:
         """Calls set up just before the instant, at it, and just after it."""
         self.world = replace(self.world, now=at + timedelta(minutes=2))  # they talk until then
-        found = []
+        messages = []
         for n in range(calls):
             setup = at + n % 3 * _MICROSECOND - _MICROSECOND
             customer, base = self._pick_customer(), self._base()
             content = self._content(customer, setup, setup, self._pick_carrier(), True)
-            found.append(Message(FRESH, 0, False, base | {"leg": 0} | content))
-        return found
+            messages.append(Message(FRESH, 0, False, base | {"leg": 0} | content))
+        return messages
 
     def _base(self) -> dict[str, Any]:
-        """What all legs of a new attempt say."""
+        """The fields that all legs of a new attempt share."""
         random = self.random
         self.made += 1
         return {

@@ -22,7 +22,7 @@ SELECT switch, call_id, leg, rate.revision AS revision, rate.prefix AS prefix,
 FROM rated WHERE final AND said_charge IS NULL AND answered AND talk_us > 0 AND rate IS NOT NULL
       AND setup >= ?
 """
-# Corrections after the first invoices, by whether they change what a charge depends on.
+# Corrections after the first invoices, by whether they change a field on which the charge depends.
 _CORRECTED = """
 SELECT (r.customer, r.destination, r.setup_us, r.talk_us) IS NOT DISTINCT FROM
        (m.customer, m.destination, m.setup_us, coalesce(m.end_us - m.answer_us, 0)) AS same,
@@ -44,16 +44,16 @@ async def check_balanced(board: Board, truth: Truth, world: worlds.World, *, fro
     """Records, rows and ledger; where hours are frozen, records are not there."""
     end = closed_hours_end()
     for customer in world.customers:
-        [wanted] = truth.query(_SUMS, customer.reference, end.replace(tzinfo=None))
+        [expected] = truth.query(_SUMS, customer.reference, end.replace(tzinfo=None))
         proof = await board.proof(customer.reference, world.start, end)
         assert proof["balanced"], proof["differences"][:3]
         assert not proof["differences"]
         assert "MARKED" not in {pending["reason"] for pending in proof["pending"]}
-        check_sums(proof["rows"], wanted)
-        assert Decimal(proof["ledger"]["charge"]["amount"]) == wanted["charge"]
+        check_sums(proof["rows"], expected)
+        assert Decimal(proof["ledger"]["charge"]["amount"]) == expected["charge"]
         if not frozen:
             assert proof["frozenHours"] == 0
-            check_sums(proof["records"], wanted)
+            check_sums(proof["records"], expected)
 
 
 _SUMS = """
@@ -62,27 +62,27 @@ WHERE customer = ? AND final AND setup < ?
 """
 
 
-def check_sums(found: Answer, wanted: dict[str, Any]) -> None:
-    assert found["calls"] == wanted["calls"]
-    assert Decimal(found["charge"]["amount"]) == wanted["charge"]
+def check_sums(answer: Answer, expected: dict[str, Any]) -> None:
+    assert answer["calls"] == expected["calls"]
+    assert Decimal(answer["charge"]["amount"]) == expected["charge"]
 
 
 async def check_frozen(board: Board, truth: Truth, world: worlds.World, middle: datetime) -> None:
-    """Every hour of the first month that has a row is frozen, and its records are gone."""
+    """Every hour of the first month that has a row is frozen, and its records are removed."""
     for customer in world.customers:
         name, start = customer.reference, middle.replace(tzinfo=None)
         first = await board.proof(name, world.start, middle)
         assert first["balanced"], first["differences"][:3]
         assert first["records"]["calls"] == 0
-        # An hour that its calls have left keeps its row.
+        # An hour whose calls have moved has a row of zeros.
         [least] = truth.query(_HOURS.format(of="rated"), start, name)
         [most] = truth.query(_HOURS.format(of="messages"), start, name)
         assert least["hours"] <= first["frozenHours"] <= most["hours"]
         later = await board.proof(name, middle, closed_hours_end())
         assert later["frozenHours"] == 0
         end = closed_hours_end().replace(tzinfo=None)
-        [kept] = truth.query(f"{_SUMS} AND setup >= ?", name, end, start)
-        check_sums(later["records"], kept)
+        [expected] = truth.query(f"{_SUMS} AND setup >= ?", name, end, start)
+        check_sums(later["records"], expected)
 
 
 _HOURS = """
@@ -92,7 +92,7 @@ FROM {of} WHERE make_timestamp(setup_us) < ? AND customer = ?
 
 
 async def check_balances(board: Board, truth: Truth, world: worlds.World) -> None:
-    """A balance is what nobody has paid: all charges, and tax and rounding of the documents."""
+    """The unpaid sum: all charges, and tax and rounding of the documents."""
     owed = {
         row["customer"]: row["charge"]
         for row in truth.query(
@@ -111,17 +111,18 @@ async def check_kept_rates(truth: Truth, since: datetime) -> None:
     async with db.connection() as conn:
         rows = await conn.fetch(_KEPT_RATES, since)
     start = since.replace(tzinfo=None)
-    found = {tuple(row)[:3]: tuple(row)[3:] for row in rows}
-    wanted = {
+    rates = {tuple(row)[:3]: tuple(row)[3:] for row in rows}
+    expected = {
         tuple(row.values())[:3]: tuple(row.values())[3:] for row in truth.query(_RATES, start)
     }
-    assert found.keys() == wanted.keys()
-    unlike = [(key, found[key], wanted[key]) for key in wanted if found[key] != wanted[key]]
+    assert rates.keys() == expected.keys()
+    unlike = [(key, rates[key], expected[key]) for key in expected if rates[key] != expected[key]]
     assert not unlike, unlike[:3]
-    assert len({revision for revision, *_ in found.values()}) > 3
+    assert len({revision for revision, *_ in rates.values()}) > 3
 
 
 def check_corrected_after_price_changes(truth: Truth, phase: int) -> None:
-    """The corrections after the first invoices are of both kinds, at prices that are no more."""
+    """The corrections after the first invoices are of both kinds, at prices that no longer
+    apply."""
     calls = {row["same"]: row["calls"] for row in truth.query(_CORRECTED, phase)}
     assert min(calls.get(True, 0), calls.get(False, 0)) >= 5, f"another seed: {calls}"

@@ -7,17 +7,19 @@ from contextlib import contextmanager
 
 from runtime.settings import ROOT
 from tests.support.programs import free_port
-from tests.support.scenarios.installation import Here, command
+from tests.support.scenarios.installation import Installation, command
 
 
 class Second:
     """Another web process on the same servers."""
 
-    def __init__(self, here: Here) -> None:
+    def __init__(self, installation: Installation) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._command = command("serve", "--port", str(self.port), "--data-dir", str(here.data_dir))
-        self._log = here.data_dir / "second.log"
+        self._command = command(
+            "serve", "--port", str(self.port), "--data-dir", str(installation.data_dir)
+        )
+        self._log = installation.data_dir / "second.log"
         self.process = self.start()
 
     def start(self) -> "subprocess.Popen[bytes]":
@@ -31,8 +33,8 @@ class Second:
 
 
 @contextmanager
-def second(here: Here) -> Iterator[Second]:
-    other = Second(here)
+def second(installation: Installation) -> Iterator[Second]:
+    other = Second(installation)
     try:
         yield other
     finally:

@@ -44,19 +44,17 @@ class Truth:
                     counts[customer, carrier] += 1
             at += STEP
 
-    def explains(
-        self, minute: datetime, samples: int, stored: dict[Scope, tuple[Any, ...]]
-    ) -> bool:
+    def explains(self, minute: datetime, samples: int, sums: dict[Scope, tuple[Any, ...]]) -> bool:
         """Whether some `samples` steps of the minute have exactly the stored (maximum, mean, last)
         in every scope."""
         steps = [self.steps.get(minute + STEP * n, Counter()) for n in range(STEPS_PER_MINUTE)]
-        scopes = {*stored, *(scope for counts in steps for scope in counts)}
+        scopes = {*sums, *(scope for counts in steps for scope in counts)}
         return any(
             all(
-                stored.get(scope, (0, 0, 0)) == _figures([counts[scope] for counts in taken])
+                sums.get(scope, (0, 0, 0)) == _figures([counts[scope] for counts in combination])
                 for scope in scopes
             )
-            for taken in combinations(steps, samples)
+            for combination in combinations(steps, samples)
         )
 
 
@@ -93,7 +91,7 @@ class SteppedRunner(run.Runner):
             now = clock.now()
 
     def _new_calls(self, step: datetime) -> Iterator[calls.Call]:
-        """In every third step on average, a customer makes none."""
+        """In every third step on average, a customer has no call."""
         for customer in self._mix.customers:
             if self._steps.random() < 1 / 3:
                 continue

@@ -12,7 +12,8 @@ from tests.support.scenarios.board import Board
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Of the rows of a table that meet the condition; `detail` is in what reconciliation says."""
+    """Of the rows of a table that meet the condition; `detail` is in the output of
+    reconciliation."""
 
     table: str
     where: str
@@ -177,7 +178,7 @@ def _of_records(place: Place) -> Iterator[Change]:
 
 
 def _of_frozen_hours(place: Place, end: datetime) -> Iterator[Change]:
-    """`end`: later records are kept."""
+    """`end`: later records remain."""
     setup, hour = place.within("setup_at"), place.within("hour")
     later = f"{place.of} AND setup_at >= '{end}' AND charge > 0"
     moved = f"""jsonb_build_object('setup_at', '{place.hour}'::timestamptz)"""

@@ -1,9 +1,6 @@
-"""The sums of the messages of `months`, calculated only by DuckDB.
-
-Nothing here is shared with Callboard: which content of a record counts, which rate matches, how a
-call is rounded and what a row adds up to are all said again in DuckDB's SQL, on whole numbers and
-DECIMALs.
-"""
+"""The sums of the messages of `months`, calculated only by DuckDB. It shares nothing with
+Callboard: which content of a record counts, which rate matches, how a call is rounded and how a
+row is summed are implemented again in DuckDB's SQL, on whole numbers and DECIMALs."""
 
 import json
 from collections.abc import Sequence
@@ -121,11 +118,16 @@ class Truth:
 
     def _settings(self, world: World) -> None:
         self.db.execute(_SETTINGS)
-        for one in world.customers:
-            values = [one.reference, one.currency, one.minor_unit, one.tax_percent]
+        for customer in world.customers:
+            values = [
+                customer.reference,
+                customer.currency,
+                customer.minor_unit,
+                customer.tax_percent,
+            ]
             self.db.execute("INSERT INTO customers VALUES (?, ?, ?, ?)", values)
-            for since, card in one.cards:
-                values = [one.reference, _us(since), card]
+            for since, card in customer.cards:
+                values = [customer.reference, _us(since), card]
                 self.db.execute("INSERT INTO cards VALUES (?, ?, ?)", values)
         for card_ in world.cards:
             self.db.execute(

@@ -34,7 +34,7 @@ class Gauge:
         if self.name == "liveChannels":
             assert sum(row["inUse"] for row in state["byCarrier"]) == state["inUse"]
             assert state["inUse"] >= 0
-        # A server that is read again repeats the state; what it shows never goes back.
+        # A server that is read again repeats the state; its sequence never decreases.
         assert state["sequence"] >= self.sequence, f"{self.name} went back"
         self.latest, self.sequence = state, state["sequence"]
 
@@ -64,16 +64,16 @@ class Facts:
         self.values.append(fact)
 
     def lose(self) -> None:
-        """What has been told stays told."""
+        """Once received, the number of the newest fact never decreases."""
 
 
 class Wallboard:
     """Connects again, after a random while, as often as it has to."""
 
-    def __init__(self, url: str, token: str, *shown: Gauge | Facts) -> None:
+    def __init__(self, url: str, token: str, *subscriptions: Gauge | Facts) -> None:
         self.url = url.replace("http", "ws") + "/graphql"
         self.token = token
-        self.shown = shown
+        self.shown = subscriptions
         self.connected = 0
         self.wrong: list[str] = []
 
@@ -95,16 +95,16 @@ class Wallboard:
             except AssertionError as error:
                 self.wrong.append(str(error))
                 raise
-            for one in self.shown:
-                one.lose()
+            for subscription in self.shown:
+                subscription.lose()
             await asyncio.sleep(random.uniform(0.1, 0.5))
 
     async def _listen(self, socket: ClientConnection) -> None:
         init = {"authorization": f"Bearer {self.token}"}
         await socket.send(json.dumps({"type": "connection_init", "payload": init}))
         assert json.loads(await socket.recv()) == {"type": "connection_ack"}
-        for id, one in enumerate(self.shown):
-            payload = {"query": one.query, "variables": one.variables}
+        for id, subscription in enumerate(self.shown):
+            payload = {"query": subscription.query, "variables": subscription.variables}
             await socket.send(json.dumps({"id": str(id), "type": "subscribe", "payload": payload}))
         async for text in socket:
             message = json.loads(text)
@@ -113,13 +113,13 @@ class Wallboard:
                 self.shown[int(message["id"])].take(message["payload"]["data"])
             else:
                 assert message["type"] == "error", message
-                return  # it could not be read just now: again
+                return  # it is temporarily unavailable: retry
 
 
-async def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
+async def until(condition: Callable[[], bool], seconds: float, name: str) -> float:
     """Seconds until it holds."""
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < seconds, what
+        assert time.monotonic() - began < seconds, name
         await asyncio.sleep(0.05)
     return time.monotonic() - began

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
-BILLED = ("acme", "birch", "cedar", "dune")  # ember has calls that nobody can rate
+BILLED = ("acme", "birch", "cedar", "dune")  # ember has calls without a rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`revisions` in the order in which they are made, which is not that of their instants."""
+    """`revisions` in the order of their creation, which is not that of their instants."""
 
     name: str
     currency: str
@@ -83,8 +83,8 @@ def world(now: datetime) -> World:
 
 def edges(world: World) -> list[datetime]:
     """The instants at which prices change within the months."""
-    found = {revision.effective_from for card in world.cards for revision in card.revisions}
-    return sorted(at for at in found if world.start < at < world.now - timedelta(hours=2))
+    instants = {revision.effective_from for card in world.cards for revision in card.revisions}
+    return sorted(at for at in instants if world.start < at < world.now - timedelta(hours=2))
 
 
 def _rate(prefix: str, per_minute: str, fee: str, steps: str, round_up: bool = True) -> Rate:
@@ -125,7 +125,7 @@ def _euro(after: After) -> tuple[Revision, ...]:
             after(12, 6, 1_800_000_000),
             (_rate("", "0.33", "0.01", "60/30"), _rate("441632962", "0.0444", "0", "1/6")),
         ),
-        # Made after the one above, in force before it.
+        # Created after the one above, in force before it.
         Revision(after(7), (_rate("44", "0.0151", "0.0002", "1/1"),)),
         Revision(after(25, 23, 3_599_999_999), (), ("4416329611", "1555010")),
     )

@@ -52,8 +52,8 @@ def before(now: datetime, count: int, customers: Sequence[int], account: int) ->
 async def prepare(customers: dict[int, int], now: datetime) -> None:
     """So many customers of each account, numbered from 1."""
     for account, count in customers.items():
-        made = await accounts.insert(f"Account {account}", now)
-        assert made.id == account
+        account_id = await accounts.insert(f"Account {account}", now)
+        assert account_id.id == account
         async with db.connection() as conn:
             await conn.execute(
                 "INSERT INTO customers (account_id, id, reference, name, currency, created_at)"

@@ -39,6 +39,8 @@ class Leg:
     billed: int = 0
     charge: Decimal | None = Decimal(0)
     cost: Decimal | None = None
+    country: str | None = None
+    released_by: str | None = None
 
     @property
     def hour(self) -> datetime:
@@ -85,6 +87,11 @@ class Slot:
     legs_pdd_count: int = 0
     cost: Decimal = Decimal(0)
     uncosted: int = 0
+    effective: int = 0
+    redirected: int = 0
+    released_caller: int = 0
+    released_callee: int = 0
+    released_other: int = 0
 
     def add(self, leg: Leg) -> None:
         answered = leg.talk_us is not None
@@ -98,6 +105,11 @@ class Slot:
             self.dtmf_answered += answered and leg.digits > 0
             self.pdd_us += leg.ringing_after_us or 0
             self.pdd_count += leg.ringing_after_us is not None
+            self.effective += leg.is_effective
+            self.redirected += leg.is_redirected
+            self.released_caller += leg.released_by == "caller"
+            self.released_callee += leg.released_by == "callee"
+            self.released_other += leg.released_by not in (None, "caller", "callee")
         self.legs += 1
         self.legs_answered += answered
         self.legs_talk_us += leg.talk_us or 0
@@ -202,7 +214,8 @@ async def empty() -> None:
         await conn.execute("SET LOCAL session_replication_role = replica")
         await conn.execute(
             "TRUNCATE call_records, hour_marks, hours, rollups, rollup_destinations, rollup_codes,"
-            " ledger_entries, balances, day_sums, month_sums"
+            " ledger_entries, balances, day_sums, month_sums, carrier_days, country_slots,"
+            " country_days, minute_sums, pdd_minutes, pdd_slots, pdd_days"
         )
 
 
@@ -220,8 +233,9 @@ async def put(legs: Sequence[Leg], gone: Sequence[Leg] = ()) -> None:
             "INSERT INTO call_records (account_id, customer_id, setup_at, switch, call_id, leg,"
             " revision, carrier_id, final, source, destination, offered_at, ringing_at, answer_at,"
             " end_at, talk_us, sip_code, dtmf_digits, rated_by, prefix, billed_seconds, charge,"
-            " cost) VALUES ($1, $2, $3, 'edge-1', $4, $5, 0, $6, $7, '+441632960000',"
-            " '+15550100', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+            " cost, country, released_by) VALUES ($1, $2, $3, 'edge-1', $4, $5, 0, $6, $7,"
+            " '+441632960000', '+15550100', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
+            " $19, $20, $21)",
             [_columns(leg) for leg in legs],
         )
         await mark(conn, [*legs, *gone])
@@ -244,7 +258,7 @@ def _columns(leg: Leg) -> tuple[Any, ...]:
         *(ACCOUNT, leg.customer, leg.setup, leg.call, leg.leg, leg.carrier, leg.final),
         *(after(leg.offered_after_us), after(leg.ringing_after_us), answer, end),
         *(leg.talk_us or 0, leg.code, leg.digits, leg.rated_by, leg.prefix, leg.billed),
-        *(leg.charge, leg.cost),
+        *(leg.charge, leg.cost, leg.country, leg.released_by),
     )
 
 

@@ -55,20 +55,20 @@ class Callboard:
     async def open(cls, url: str, customers: dict[str, int | None], carriers: list[str]) -> Self:
         """`customers` gives channel limits."""
         account = await Carrier.create(url, clock.now())
-        made = {
+        prices = {
             reference: await account.customer(reference=reference, channelLimit=limit)
             for reference, limit in customers.items()
         }
         for reference in carriers:
-            wanted = {"name": reference, "reference": reference, "currency": "EUR"}
-            await account.owner.do("createCarrier", "Carrier", "id", **wanted)
+            names = {"name": reference, "reference": reference, "currency": "EUR"}
+            await account.owner.do("createCarrier", "Carrier", "id", **names)
         async with db.connection() as conn:
             rows = await conn.fetch(
                 "SELECT id, reference FROM carriers WHERE account_id = $1", account.account_id
             )
         key = await account.key("INGEST")
         assert key.token is not None
-        return cls(account, key.token, made, {row["id"]: row["reference"] for row in rows})
+        return cls(account, key.token, prices, {row["id"]: row["reference"] for row in rows})
 
     async def in_use(self) -> int:
         """Channels up in the account."""
@@ -91,31 +91,30 @@ class Callboard:
         return in_use, of_customer["inUse"]
 
     async def answered_by_customer(self) -> dict[str, tuple[int, int, float]]:
-        """Attempts, answered, talk in seconds, from the summary; the graphs say the same.
-
-        Once all is summed: an hour may be rebuilt between the reading of rows and of graphs.
-        """
-        found = {}
+        """Attempts, answered calls and talk in seconds, from the summary, which must equal those
+        of the graphs. Read once all marks are rebuilt: an hour may be rebuilt between reading
+        rows and graphs."""
+        counts = {}
         for reference in self.customers:
             rows, points = await self._rows_and_points(reference)
             attempts = sum(row["attempts"] for row in rows)
-            answered = sum(row["answered"] for row in rows)
+            calls = sum(row["answered"] for row in rows)
             assert attempts == sum(point["attempts"] for point in points)
-            assert answered == sum(point["answered"] for point in points)
-            found[reference] = (attempts, answered, sum(float(row["talkTime"]) for row in rows))
-        return found
+            assert calls == sum(point["answered"] for point in points)
+            counts[reference] = (attempts, calls, sum(float(row["talkTime"]) for row in rows))
+        return counts
 
     async def attempts(self) -> int:
-        """By rows or by graphs, whichever know of fewer yet."""
+        """By rows or by graphs, the smaller of both."""
         both = [await self._rows_and_points(reference) for reference in self.customers]
         return min(
-            sum(each["attempts"] for one in kind for each in one)
+            sum(each["attempts"] for rows in kind for each in rows)
             for kind in zip(*both, strict=True)
         )
 
     async def _rows_and_points(self, reference: str) -> tuple[list[Any], list[Any]]:
-        asked = self.account.owner.ask(_STATS, c=self.customers[reference], **_today())
-        customer = (await asked)["customer"]
+        query = self.account.owner.ask(_STATS, c=self.customers[reference], **_today())
+        customer = (await query)["customer"]
         rows = [edge["node"] for edge in customer["summary"]["edges"]]
         return rows, customer["stats"]["total"]
 
@@ -126,11 +125,11 @@ class Callboard:
 
     async def legs(self) -> Counter[str]:
         """Legs of the account by carrier; those without one under `none`."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for line in (await self._codes_and_legs())["byCarrier"]:
             carrier = line["carrier"]["reference"] if line["carrier"] else "none"
-            found[carrier] += sum(point["legs"]["offered"] for point in line["points"])
-        return +found
+            counts[carrier] += sum(point["legs"]["offered"] for point in line["points"])
+        return +counts
 
     async def _codes_and_legs(self) -> dict[str, Any]:
         data = await self.account.owner.ask(_CODES_AND_LEGS, **_today())
@@ -168,19 +167,19 @@ def _today() -> dict[str, str]:
 
 
 class IncompleteError(Exception):
-    """The live state is incomplete: a figure of it is not a figure."""
+    """Fails if the live state is incomplete."""
 
 
 async def until(
-    what: Callable[[], Coroutine[Any, Any, Any]], wanted: object, seconds: float
+    read: Callable[[], Coroutine[Any, Any, Any]], expected: object, seconds: float
 ) -> None:
-    """Waits until `what` answers `wanted`; fails with its last answer."""
+    """Waits until `read` returns `expected`; fails with its last value."""
     deadline = time.monotonic() + seconds
-    said = None
+    value = None
     while True:
         with suppress(TimeoutException, IncompleteError):
-            said = await what()
-        if said == wanted:
+            value = await read()
+        if value == expected:
             return
-        assert time.monotonic() < deadline, f"still {said}, not {wanted}, after {seconds} s"
+        assert time.monotonic() < deadline, f"still {value}, not {expected}, after {seconds} s"
         await asyncio.sleep(0.1)

@@ -40,8 +40,8 @@ async def sampled(
         asked_at = clock.now()
         # If the machine is too busy, or a switch has yet to report: no sample, not a wrong one.
         with suppress(TimeoutException, IncompleteError):
-            said = await board.channels(customer)
-            samples.append(Sample(asked_at, clock.now(), *said))
+            channels = await board.channels(customer)
+            samples.append(Sample(asked_at, clock.now(), *channels))
         await asyncio.sleep(0.2)
     return samples
 
@@ -61,44 +61,46 @@ def check_samples(outcome: Outcome, samples: list[Sample]) -> None:
 
 
 async def compare(board: Callboard, outcome: Outcome, into: Path) -> None:
-    """Writes both sides, and keeps them for the end of the run; every number has to be the same.
+    """Writes both sides, and stores them for the end of the run; every number must be the same.
 
-    Talk time, of each call and in total, may be apart by the tolerance a call.
+    Talk time, of each call and in total, may differ by the tolerance for each call.
     """
     calls = outcome.reported()
-    answered = [call for call in calls.values() if call.answer_at is not None]
+    answered_calls = [call for call in calls.values() if call.answer_at is not None]
     by_customer = await board.answered_by_customer()
     rows = [
-        ("attempts", len(calls), sum(one[0] for one in by_customer.values())),
-        ("answered", len(answered), sum(one[1] for one in by_customer.values())),
+        ("attempts", len(calls), sum(sums[0] for sums in by_customer.values())),
+        ("answered", len(answered_calls), sum(sums[1] for sums in by_customer.values())),
         *_beside("SIP", outcome.codes(), await board.codes()),
         *_beside("legs", outcome.legs(), await board.legs()),
     ]
-    talk = sum(call.talk for call in answered)
-    said_talk = sum(one[2] for one in by_customer.values())
+    talk = sum(call.talk for call in answered_calls)
+    said_talk = sum(sums[2] for sums in by_customer.values())
     apart = await _talk_apart(board, outcome)
     lines = [f"{'':<20}{'SIPp':>12}{'Callboard':>12}"]
-    lines += [f"{what:<20}{seen:>12}{said:>12}" for what, seen, said in rows]
+    lines += [f"{name:<20}{traced:>12}{reported:>12}" for name, traced, reported in rows]
     lines.append(f"{'talk, seconds':<20}{talk:>12.3f}{said_talk:>12.3f}")
     lines.append(f"talk apart, a call on average: {1000 * apart:.2f} ms")
     report = "\n".join(lines)
     await asyncio.to_thread(into.write_text, f"{report}\n")
     COMPARISONS[os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (call)")] = report
-    assert all(seen == said for _, seen, said in rows), report
+    assert all(traced == reported for _, traced, reported in rows), report
     assert apart <= TALK_TOLERANCE, report
-    assert abs(talk - said_talk) <= TALK_TOLERANCE * len(answered), report
+    assert abs(talk - said_talk) <= TALK_TOLERANCE * len(answered_calls), report
 
 
-def _beside(what: str, seen: Counter[Any], said: Counter[Any]) -> Iterator[tuple[str, int, int]]:
-    for key in sorted(seen | said):
-        yield f"{what} {key}", seen[key], said[key]
+def _beside(
+    name: str, traced: Counter[Any], reported: Counter[Any]
+) -> Iterator[tuple[str, int, int]]:
+    for key in sorted(traced | reported):
+        yield f"{name} {key}", traced[key], reported[key]
 
 
 async def _talk_apart(board: Callboard, outcome: Outcome) -> float:
     """Seconds between SIPp's and Callboard's talk time of a call, on average."""
-    said = {id: row["talk_us"] / 1e6 for id, row in (await board.finals()).items()}
+    durations = {id: row["talk_us"] / 1e6 for id, row in (await board.finals()).items()}
     return fmean(
-        abs(call.talk - said[id])
+        abs(call.talk - durations[id])
         for id, call in outcome.reported().items()
         if call.answer_at is not None
     )

@@ -93,7 +93,7 @@ def calls(
 
 
 @dataclass(slots=True)
-class Seen:
+class TracedCall:
     """A call as one SIPp saw it. `code`: the final answer to its INVITE."""
 
     invite_at: datetime
@@ -119,39 +119,39 @@ class Seen:
         return (self.ringing_at - self.invite_at).total_seconds()
 
 
-def seen(trace: Path) -> dict[str, Seen]:
+def calls_in(trace: Path) -> dict[str, TracedCall]:
     """Calls by `Call-ID;tag of the caller`, from a SIPp's message trace."""
-    found: dict[str, Seen] = {}
-    for at, sent, message in _messages(trace):
+    calls: dict[str, TracedCall] = {}
+    for at, sent_at, message in _messages(trace):
         first, method, call = message.split("\r\n", 1)[0], _method(message), _call(message)
         if method == "INVITE" and first.startswith("INVITE"):
-            found.setdefault(call, Seen(at))
+            calls.setdefault(call, TracedCall(at))
             continue
-        one = found.get(call) or found.get(_call(message, "To"))
-        if one is None:
+        call_trace = calls.get(call) or calls.get(_call(message, "To"))
+        if call_trace is None:
             continue
         if first.startswith("SIP/2.0"):
             if method == "INVITE":
-                _answered(one, int(first.split()[1]), at)
-        elif method == "BYE" and one.bye_sent is None:
-            one.bye_sent, one.end_at = sent, at
+                _answered(call_trace, int(first.split()[1]), at)
+        elif method == "BYE" and call_trace.bye_sent is None:
+            call_trace.bye_sent, call_trace.end_at = sent_at, at
         elif method == "CANCEL":
-            one.cancelled = True
+            call_trace.cancelled = True
         elif method == "INFO":
-            one.infos.add(_header(message, "CSeq"))
-    return found
+            call_trace.infos.add(_header(message, "CSeq"))
+    return calls
 
 
-def _answered(one: Seen, code: int, at: datetime) -> None:
-    if 180 <= code < 190 and one.ringing_at is None:
-        one.ringing_at = at
-    if code < 200 or one.code is not None:
+def _answered(call_trace: TracedCall, code: int, at: datetime) -> None:
+    if 180 <= code < 190 and call_trace.ringing_at is None:
+        call_trace.ringing_at = at
+    if code < 200 or call_trace.code is not None:
         return
-    one.code = code
+    call_trace.code = code
     if code < 300:
-        one.answer_at = at
+        call_trace.answer_at = at
     else:
-        one.end_at = at
+        call_trace.end_at = at
 
 
 _STAMP = re.compile(r"^-{20,} (\d{4}-\d\d-\d\d)[\t ](\d\d:\d\d:\d\d\.\d{6})\n", re.MULTILINE)
@@ -186,10 +186,10 @@ def _call(message: str, header: str = "From") -> str:
 def wait_until_bound(*ports: int, seconds: float = 5.0) -> None:
     """Until SIPp listens on each of the ports."""
     deadline = time.monotonic() + seconds
-    wanted = {f"{port:04X}" for port in ports}
+    expected = {f"{port:04X}" for port in ports}
     while time.monotonic() < deadline:
         rows = Path("/proc/net/udp").read_text().splitlines()[1:]
-        if wanted <= {row.split()[1].rpartition(":")[2] for row in rows}:
+        if expected <= {row.split()[1].rpartition(":")[2] for row in rows}:
             return
         time.sleep(0.02)
     sys.exit(f"SIPp did not bind {ports}")

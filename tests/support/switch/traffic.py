@@ -28,7 +28,7 @@ class Load:
     number: str
     count: int
     rate: float
-    customer: str | None = "acme"  # None: a stranger
+    customer: str | None = "acme"  # None: an unauthenticated caller
     carriers: int = 1
     more: str = ""  # of the line, such as ;limit=5
     options: tuple[str, ...] = ()
@@ -36,10 +36,9 @@ class Load:
 
 @dataclass(slots=True)
 class Site:
-    """A switch with carriers a and b that take calls, c that has no room, d that says nothing.
-
-    Sets of carriers: 1 is a, 2 is b, 3 is c before b, 4 is c alone, 5 is d before c before a.
-    """
+    """A switch with carriers a and b that accept calls, c that is full, and d that does not
+    respond. Sets of carriers: 1 is a, 2 is b, 3 is c before b, 4 is only c, 5 is d before c
+    before a."""
 
     folder: Path
     switch: Kamailio
@@ -62,28 +61,28 @@ class Site:
 
     @property
     def calling(self) -> bool:
-        return any(one.process.poll() is None for one in self.callers.values())
+        return any(program.process.poll() is None for program in self.callers.values())
 
     def wait(self, seconds: float) -> None:
         """Until all calls that were placed are over; `seconds` for each load."""
-        for one in self.callers.values():
-            one.process.wait(seconds)
+        for program in self.callers.values():
+            program.process.wait(seconds)
 
     def check_callers(self) -> None:
-        for one in self.callers.values():
-            assert one.process.returncode == 0, one.complaint()
-            assert one.failed == 0, one.complaint()
+        for program in self.callers.values():
+            assert program.process.returncode == 0, program.complaint()
+            assert program.failed == 0, program.complaint()
 
     def outcome(self) -> "Outcome":
-        calls = {name: sipp.seen(one.trace) for name, one in self.callers.items()}
-        for name, one in self.callers.items():
-            assert len(calls[name]) == one.succeeded  # as SIPp itself counted
-        offers = {name: sipp.seen(one.trace) for name, one in self.carriers.items()}
+        calls = {name: sipp.calls_in(program.trace) for name, program in self.callers.items()}
+        for name, program in self.callers.items():
+            assert len(calls[name]) == program.succeeded  # as SIPp itself counted
+        offers = {name: sipp.calls_in(program.trace) for name, program in self.carriers.items()}
         return Outcome(calls, offers)
 
     def end(self) -> None:
-        for one in [*self.callers.values(), *self.carriers.values()]:
-            one.stop()
+        for program in [*self.callers.values(), *self.carriers.values()]:
+            program.stop()
 
 
 @contextmanager
@@ -107,25 +106,25 @@ def site(folder: Path, url: str, key: str, loads: Sequence[Load]) -> Iterator[Si
         Route(5, at["carrier-a"], 10, "carrier-a"),
     ]
     switch = Kamailio(folder / "switch", url, key, lines, routes)
-    made = Site(folder, switch, ports, {})
+    new_site = Site(folder, switch, ports, {})
     try:
         for name, port in at.items():
-            made.carriers[name] = sipp.carrier(folder, name, SCENARIOS[name], port)
+            new_site.carriers[name] = sipp.carrier(folder, name, SCENARIOS[name], port)
         sipp.wait_until_bound(*at.values())
         with switch:
-            yield made
+            yield new_site
     finally:
-        made.end()
+        new_site.end()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What SIPp saw: calls by load and call id; what was offered to each carrier by call id."""
+    """The view of SIPp: calls by load and call id, and the offers to each carrier by call id."""
 
-    calls: dict[str, dict[str, sipp.Seen]]
-    offers: dict[str, dict[str, sipp.Seen]]
+    calls: dict[str, dict[str, sipp.TracedCall]]
+    offers: dict[str, dict[str, sipp.TracedCall]]
 
-    def of(self, *names: str) -> dict[str, sipp.Seen]:
+    def of(self, *names: str) -> dict[str, sipp.TracedCall]:
         return {id: call for name in names for id, call in self.calls[name].items()}
 
     def without(self, load: str) -> "Outcome":
@@ -139,8 +138,8 @@ class Outcome:
             },
         )
 
-    def reported(self) -> dict[str, sipp.Seen]:
-        """Those a switch has to report: all but the stranger's."""
+    def reported(self) -> dict[str, sipp.TracedCall]:
+        """The calls that a switch must report: all except the unauthenticated ones."""
         return {id: call for id, call in self.of(*self.calls).items() if call.code != 403}
 
     def codes(self) -> Counter[int]:
@@ -149,9 +148,9 @@ class Outcome:
     def legs(self) -> Counter[str]:
         """By carrier; calls that were offered to none under `none`."""
         offered = {id for offers in self.offers.values() for id in offers}
-        found = Counter({name: len(offers) for name, offers in self.offers.items()})
-        found["none"] = len(self.reported().keys() - offered)
-        return +found
+        counts = Counter({name: len(offers) for name, offers in self.offers.items()})
+        counts["none"] = len(self.reported().keys() - offered)
+        return +counts
 
     def up(self, at: datetime, under_way: timedelta) -> tuple[int, int]:
         """Fewest and most calls up at the switch then, each message being under way that long."""
@@ -163,5 +162,5 @@ class Outcome:
         return fewest, most
 
     def delays(self) -> list[float]:
-        """Seconds from INVITE to the first 180, where one came."""
+        """Seconds from INVITE to the first 180, if there was one."""
         return sorted(call.pdd for call in self.reported().values() if call.pdd is not None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class _Begin:
-    """Finds no module; is asked before `models.db` is loaded."""
+    """Finds no module; Python calls it before `models.db` is loaded."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name == "models.db":
