@@ -1,14 +1,13 @@
 """The summary."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
 
 from domain import periods, refusals
 from domain.billing import row_invoicing
-from domain.summaries import cells, freshness, ratios
+from domain.summaries import cells, freshness
 from resolvers import access
 from resolvers.access import Capability
 from resolvers.summaries import summaries, summary_pages
@@ -20,7 +19,7 @@ from schema.engine.fragments import declarations
 from schema.engine.plans import fields as plan_fields
 from schema.engine.plans import selections
 from schema.engine.plans.fields import NOT_LOADED
-from schema.summaries import row_requests, statistic_fields
+from schema.summaries import breakdown_types, row_requests, row_sums
 
 Granularity = strawberry.enum(
     periods.Granularity,
@@ -42,12 +41,8 @@ def row_key(global_id: str, account_id: int) -> periods.RowKey:
 
 
 @permissions.open_type
-@strawberry.type(
-    description="A period's sums, of final legs. A call is in the hour of its setup. Ratios are"
-    " null without a denominator."
-)
-@statistic_fields.add(ratios.ROW_STATISTICS)
-class SummarySums(base.Node):
+@strawberry.type
+class _PeriodRow(base.Node):
     period_start: datetime = strawberry.field(description="Inclusive, UTC.")
     period_end: datetime = strawberry.field(description="Exclusive, UTC.")
     open: bool = strawberry.field(description="Whether the period has not ended yet.")
@@ -57,22 +52,14 @@ class SummarySums(base.Node):
             " 0 if there never was a call."
         )
     )
-    attempts: base.Long = strawberry.field(description="Number of attempts.")
-    answered: base.Long = strawberry.field(
-        description="Number of attempts that have an answer time."
-    )
-    talk_seconds: base.Long = strawberry.field(
-        description="Talk time in whole seconds, rounded half up. `talkTime` is exact."
-    )
-    talk_time: Decimal = strawberry.field(
-        description="Talk time (answer to end) in seconds, exact to the microsecond."
-    )
-    billed_seconds: base.Long = strawberry.field(
-        description="Talk time after the customer's billing increments, in seconds."
-    )
-    unrated_calls: base.Long = strawberry.field(
-        description="Calls that no rate matched. `charge` does not include them."
-    )
+
+
+@strawberry.type(
+    description="A period's sums, of final legs. A call is in the hour of its setup. Ratios are"
+    " null without a denominator."
+)
+class SummarySums(breakdown_types.HasParts, row_sums.CallSums, _PeriodRow):
+    pass
 
 
 @declarations.stored_type
@@ -116,7 +103,6 @@ class RowInvoicing:
     " the only data valid for billing."
 )
 class SummaryRow(SummarySums):
-    key: strawberry.Private[periods.RowKey]
     loaded_invoice: strawberry.Private[Any] = NOT_LOADED
     loaded_invoicing: strawberry.Private[Any] = NOT_LOADED
     charge: base.Money = permissions.open_field(
@@ -126,7 +112,7 @@ class SummaryRow(SummarySums):
     @classmethod
     def of(cls, row: cells.Row, currency: str, now: datetime) -> "SummaryRow":
         charge = base.Money.of(row.charge, currency)
-        return cls(key=row.key, charge=charge, **_sums(row, now))
+        return cls(charge=charge, **_sums(row, currency, now))
 
     @permissions.field(
         requires=Capability.SEE_BILLING,
@@ -137,8 +123,8 @@ class SummaryRow(SummarySums):
         metadata=plan_fields.preloaded("loaded_invoice"),
     )
     async def invoice(self, info: base.Info) -> invoice_types.Invoice | None:
-        id = (await _invoicing(info, self.key)).sole_invoice_id
-        return None if id is None else (await _invoices(info, self.key.account_id, [id]))[0]
+        id = (await _invoicing(info, self.row.key)).sole_invoice_id
+        return None if id is None else (await _invoices(info, self.row.key.account_id, [id]))[0]
 
     @permissions.field(
         requires=Capability.SEE_BILLING,
@@ -146,7 +132,7 @@ class SummaryRow(SummarySums):
         metadata=plan_fields.preloaded("loaded_invoicing"),
     )
     async def invoicing(self, info: base.Info) -> RowInvoicing | None:
-        return RowInvoicing.of(self.key.account_id, await _invoicing(info, self.key))
+        return RowInvoicing.of(self.row.key.account_id, await _invoicing(info, self.row.key))
 
 
 async def _load_invoices(info: base.Info, rows: list[SummaryRow]) -> None:
@@ -156,13 +142,13 @@ async def _load_invoices(info: base.Info, rows: list[SummaryRow]) -> None:
     if not rows or not may_see or names.isdisjoint(("invoice", "invoicing")):
         return
     loader = info.context.loader(summaries.invoicing)
-    held = await loader.load_many([row.key for row in rows])
+    held = await loader.load_many([row.row.key for row in rows])
     for row, invoicing in zip(rows, held, strict=True):
-        row.loaded_invoicing = RowInvoicing.of(row.key.account_id, invoicing)
+        row.loaded_invoicing = RowInvoicing.of(row.row.key.account_id, invoicing)
     if "invoice" not in names:
         return
     ids = sorted({id for invoicing in held if (id := invoicing.sole_invoice_id) is not None})
-    by_id = dict(zip(ids, await _invoices(info, rows[0].key.account_id, ids), strict=True))
+    by_id = dict(zip(ids, await _invoices(info, rows[0].row.key.account_id, ids), strict=True))
     for row, invoicing in zip(rows, held, strict=True):
         id = invoicing.sole_invoice_id
         row.loaded_invoice = None if id is None else by_id[id]
@@ -190,27 +176,20 @@ class AccountSummaryRow(SummarySums):
 
     @classmethod
     def of(cls, row: cells.Row, now: datetime) -> "AccountSummaryRow":
-        charges = [
-            base.Money.of(row.charges[currency], currency) for currency in sorted(row.charges)
-        ]
-        return cls(charges=charges, **_sums(row, now))
+        return cls(charges=row_sums.amounts(row.charges), **_sums(row, None, now))
 
 
-def _sums(row: cells.Row, now: datetime) -> dict[str, Any]:
+def _sums(row: cells.Row, currency: str | None, now: datetime) -> dict[str, Any]:
     period = row.key.period
     return {
+        "row": row,
+        "currency": currency,
         "id": row_id(row.key),
         "period_start": period.start,
         "period_end": period.end,
         "open": period.is_open(now),
         "version": row.version,
-        "attempts": row.attempts,
-        "answered": row.answered,
-        "talk_seconds": (row.talk_us + 500_000) // 1_000_000,
-        "talk_time": cells.talk_seconds(row),
-        "billed_seconds": row.billed_seconds,
-        "unrated_calls": row.unrated,
-        **statistic_fields.values(ratios.ROW_STATISTICS, row),
+        **row_sums.values(row),
     }
 
 
