@@ -8,7 +8,7 @@ import pytest
 
 from domain.records.call_filters import Filter
 from models import db
-from models.records import call_list, partitions
+from models.records import call_list, call_lookup, partitions
 from models.records.call_list import Scope
 from tests.support.records import sample_records
 from tests.support.records.sample_records import NOW
@@ -120,3 +120,12 @@ async def _buffers(scope: Scope, before: Any) -> int:
     hits = re.search(r"shared hit=(\d+)(?: read=(\d+))?", text)
     assert hits is not None, text
     return int(hits[1]) + int(hits[2] or 0)
+
+
+async def test_the_legs_of_a_page_are_read_by_one_statement(account: int) -> None:
+    page = await call_list.page(Scope(account), Filter(), None, 100, NOW)
+    sent: list[str] = []
+    async with db.transaction() as conn:
+        conn.add_query_logger(lambda record: sent.append(record.query))
+        await call_lookup.legs(account, [record for record, _ in page.calls])
+    assert len([query for query in sent if "record_keys" in query or "call_records" in query]) == 1
