@@ -153,6 +153,8 @@ async def check_graphs(board: Board, truth: Truth) -> None:
     hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
     day = hour.replace(hour=0)
     starts = {
+        "MINUTE": hour + timedelta(days=19),
+        "FIVE_MINUTES": hour + timedelta(days=17),
         "QUARTER_HOUR": hour + timedelta(days=16),
         "HOUR": hour,
         "DAY": day,
@@ -171,9 +173,11 @@ async def check_graph(
     query = """
     query($c: ID!, $from: DateTime!, $to: DateTime!, $i: StatsInterval!) { customer(id: $c) {
       stats(from: $from, to: $to, interval: $i) {
-        total { at attempts answered asr acdSeconds dtmfPercent pddMs }
+        total { at attempts answered asr acdSeconds dtmfPercent pddMs ner talkSeconds
+                billedSeconds charge { amount } pddMedianMs pddP95Ms }
+        byCountry { points { at attempts } }
         ner codes { code attempts }
-        byCarrier { carrier { id } points { at attempts answered
+        byCarrier { carrier { id } points { at attempts answered costs { amount }
                                             legs { offered answered pddMs } } } } } }"""
     names = {id: reference for reference, id in board.carriers.items()}
     since, until = span
@@ -182,6 +186,8 @@ async def check_graph(
     stats = data["customer"]["stats"]
     expected = expectations.rows(truth, customer, interval)
     points = {at(point["at"]): point for point in stats["total"]}
+    check_countries(stats)
+    check_percentiles(points, expectations.percentiles(truth, customer, since, interval))
     for start, sums in expected.items():
         if start >= since:
             check_point(points.pop(start), sums)
@@ -198,8 +204,34 @@ async def check_graph(
     assert {
         key: (p["attempts"], p["answered"]) for key, p in point_at.items() if p["attempts"]
     } == {key: (s["attempts"], s["answered"]) for key, s in carriers.items()}
+    check_costs(point_at, expectations.costs(truth, customer, since, interval))
     check_legs(point_at, expectations.legs(truth, customer, since, interval))
     check_codes(stats, expectations.codes(truth, customer, since))
+
+
+def check_countries(stats: Answer) -> None:
+    """They add up to the total."""
+    for number, point in enumerate(stats["total"]):
+        parts = [country["points"][number]["attempts"] for country in stats["byCountry"]]
+        assert sum(parts) == point["attempts"]
+
+
+def check_percentiles(
+    points: dict[datetime, Answer], expected: dict[datetime, tuple[float, float]]
+) -> None:
+    for start, point in points.items():
+        percentiles = point["pddMedianMs"], point["pddP95Ms"]
+        if start in expected:
+            assert percentiles == pytest.approx(expected[start], rel=0.05, abs=1)
+        else:
+            assert percentiles == (None, None)
+
+
+def check_costs(answers: dict[Any, Answer], expected: dict[Any, Decimal]) -> None:
+    """By carrier, which has one currency. Costs of legs without a carrier are not shown."""
+    for key, point in answers.items():
+        cost = sum(Decimal(cost["amount"]) for cost in point["costs"])
+        assert cost == (0 if key[0] is None else expected.get(key, 0))
 
 
 def check_legs(
@@ -223,7 +255,19 @@ def check_codes(stats: Answer, expected: dict[int, int]) -> None:
 def check_point(point: Answer, sums: expectations.Sums) -> None:
     assert (point["attempts"], point["answered"]) == (sums["attempts"], sums["answered"])
     check_ratios(point, sums)
+    check_ratio(point["ner"], _float(quotient(100 * sums["effective"], _not_redirected(sums))))
+    assert point["talkSeconds"] == sums["talk_us"] // 1_000_000
+    assert point["billedSeconds"] == sums["billed"]
+    assert Decimal(point["charge"]["amount"]) == sums["charge"]
     check_dtmf_and_pdd(point, sums)
+
+
+def _not_redirected(sums: expectations.Sums) -> int:
+    return int(sums["attempts"] - sums["redirected"])
+
+
+def _float(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def check_dtmf_and_pdd(answer: Answer, sums: expectations.Sums) -> None:
