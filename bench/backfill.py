@@ -168,10 +168,10 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(0.05)
 
 
-def _told(what: str, seconds: list[float]) -> str:
+def _told(name: str, seconds: list[float]) -> str:
     cut = quantiles(seconds, n=100)
     return (
-        f"{len(seconds)} {what} calls of B: median {median(seconds):.2f} s,"
+        f"{len(seconds)} {name} calls of B: median {median(seconds):.2f} s,"
         f" p99 {cut[98]:.2f} s, max {max(seconds):.2f} s"
     )
 
@@ -237,7 +237,7 @@ async def _timed(work: Callable[[], Awaitable[object]]) -> float:
 async def former_worker() -> None:
     """The former job with its order. The other jobs of a worker do not run."""
     url, redis_url = (os.environ[f"CALLBOARD_{name}_URL"] for name in ("DATABASE", "REDIS"))
-    async with services.open_services(url, redis_url) as opened:
+    async with services.open_services(url, redis_url) as opened_services:
         places = asyncio.Semaphore(3)
 
         async def rebuild(which: hours.Hour) -> None:
@@ -247,7 +247,7 @@ async def former_worker() -> None:
         while True:
             while waiting := await former_choice():
                 await asyncio.gather(*map(rebuild, waiting))
-            await wake.wait_for(opened.redis, 3)
+            await wake.wait_for(opened_services.redis, 3)
 
 
 def _credentials(url: str) -> dict[str, Any]:

@@ -73,8 +73,8 @@ async def measure(case: cases.Case, asker: data.Asker, web: int) -> Measured:
         await run(case, asker)
         times += 1
     after = milliseconds([web]), milliseconds(pids)
-    taken = [(late - early) / times for early, late in zip(before, after, strict=True)]
-    return Measured(case.name, cost, *taken)
+    seconds = [(late - early) / times for early, late in zip(before, after, strict=True)]
+    return Measured(case.name, cost, *seconds)
 
 
 async def run(case: cases.Case, asker: data.Asker) -> float:
@@ -119,11 +119,11 @@ async def main(rounds: int) -> None:
             async with db.connection() as conn:
                 await conn.execute("VACUUM (ANALYZE)")
             chosen = cases.documents(world, rows, free) + cases.fields(world)
-            taken: list[list[Measured]] = [[] for _ in chosen]
+            measurements: list[list[Measured]] = [[] for _ in chosen]
             for _ in range(rounds):
-                for case, measured in zip(chosen, taken, strict=True):
+                for case, measured in zip(chosen, measurements, strict=True):
                     measured.append(await measure(case, askers[case.caller], pid))
-            print(table([min(measured, key=lambda one: one.unit) for measured in taken]))
+            print(table([min(measured, key=lambda one: one.unit) for measured in measurements]))
         await db.close_database()
 
 

@@ -98,19 +98,19 @@ def compared(urls: embedded.Urls) -> list[Compared]:
     }
     serve = [sys.executable, "-P", "-m", "server.cli", "serve", "--port"]
     plain = [sys.executable, "-P", "-m", "bench.support.dashboard_plain"]
-    found = [
+    differences = [
         Compared("Callboard, warm", lambda: serve, ours),
         Compared("Callboard, cold", lambda: serve, ours | _NO_CACHE),
         Compared("plain Strawberry", lambda: plain, {}, (urls.database_url,)),
     ]
     if node_packages.are_available():
-        found += [
+        differences += [
             Compared("Mercurius, JIT", lambda: node_packages.command("mercurius.mjs"), of_node),
             Compared("yoga", lambda: node_packages.command("yoga-dashboard.mjs"), of_node),
         ]
     else:
         print("Mercurius and yoga are not measured: node and npm are missing here.")
-    return found
+    return differences
 
 
 def _started(server: Compared, command: list[str], port: int) -> subprocess.Popen[bytes]:
@@ -158,9 +158,9 @@ def history(now: datetime) -> list[dict[str, Any]]:
 
 def starts(now: datetime) -> list[dict[str, Any]]:
     """Active calls of every customer."""
-    said = {"type": "start", "at": now.isoformat(), "leg": 0, "switch": "edge-1"}
+    fields = {"type": "start", "at": now.isoformat(), "leg": 0, "switch": "edge-1"}
     return [
-        said | {"call_id": f"live-{customer}-{n}", "customer": f"customer-{customer}",
+        fields | {"call_id": f"live-{customer}-{n}", "customer": f"customer-{customer}",
                 "carrier": f"carrier-{n % CARRIERS}", "source": "+441632960000",
                 "destination": "+15550100"}
         for customer in range(CUSTOMERS) for n in range(2 * CARRIERS)

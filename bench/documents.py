@@ -170,14 +170,14 @@ async def main(rounds: int) -> None:
 
 async def _measured(work: Callable[[int], Awaitable[Any]], rounds: int) -> float:
     """Milliseconds of the fastest round. Each round has its own number, so that its text is new."""
-    taken = []
+    seconds = []
     gc.disable()
     for number in range(rounds):
         start = time.perf_counter()
         await work(number)
-        taken.append(time.perf_counter() - start)
+        seconds.append(time.perf_counter() - start)
     gc.enable()
-    return 1_000 * min(taken)
+    return 1_000 * min(seconds)
 
 
 async def _parsed(text: str) -> graphql.DocumentNode | None:

@@ -67,9 +67,9 @@ async def web(settings: Settings, **more: str) -> AsyncIterator[int]:
 
 async def stalls_of(port: int) -> dict[str, float]:
     http = await Http(port, "").open()
-    found: dict[str, float] = await http.send("/stalls")
+    stalls: dict[str, float] = await http.send("/stalls")
     http.close()
-    return found
+    return stalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +97,18 @@ async def each_alone(http: Http, operations: Sequence[largest_data.Operation]) -
     return results
 
 
-def show(found: Sequence[Alone]) -> None:
+def show(results: Sequence[Alone]) -> None:
     print(
         f"{'field':44} {'aliases':>7} {'cost':>6} {'stall':>8} {'loop':>9} {'answer':>9}  outcome"
     )
-    for one in sorted(found, key=lambda one: -one.worked):
+    for result in sorted(results, key=lambda result: -result.worked):
         print(
-            f"{one.operation.name:44} {one.operation.aliases:7} {one.operation.cost:6}"
-            f" {one.worked:5.1f} ms {one.collected:5.1f} ms {one.total:6.0f} ms"
-            f" {one.wall:6.0f} ms  {one.outcome}"
+            f"{result.operation.name:44} {result.operation.aliases:7} {result.operation.cost:6}"
+            f" {result.worked:5.1f} ms {result.collected:5.1f} ms {result.total:6.0f} ms"
+            f" {result.wall:6.0f} ms  {result.outcome}"
         )
-    above = [one for one in found if one.worked > GOAL_STALL]
-    print(f"{len(found)} operations, {len(above)} above {GOAL_STALL:.0f} ms at a stretch\n")
+    above = [result for result in results if result.worked > GOAL_STALL]
+    print(f"{len(results)} operations, {len(above)} above {GOAL_STALL:.0f} ms at a stretch\n")
 
 
 # All at once --------------------------------------------------------------------------------------
@@ -143,13 +143,17 @@ async def measure(settings: Settings, seconds: float, connections: int, calls: i
     assert settings.database_url is not None
     assert settings.redis_url is not None
     await data.fill(side, calls, (settings.database_url, settings.redis_url))
-    ids = await data.known(side, clock.now())
+    ids = await data.ids_of(side, clock.now())
     operations = list(largest_data.operations(ids, side.caller))
     async with web(settings, **_NO_LIMITS) as port:
         http = await Http(port, side.contact).open()
         show(await each_alone(http, operations))
         http.close()
-    bodies = [one.body().decode() for one in operations if not one.query.startswith("sub")]
+    bodies = [
+        operation.body().decode()
+        for operation in operations
+        if not operation.query.startswith("sub")
+    ]
     async with web(settings) as port:
         print("One web process:")
         await compare(Ports(port, port), side, other, bodies, connections, seconds)

@@ -46,13 +46,13 @@ class Size:
 
 async def milliseconds(work: Callable[[int], Awaitable[object]]) -> float:
     """The median of ROUNDS calls, after some that warm up."""
-    taken = []
+    times = []
     for number in range(-10, ROUNDS):
         start = time.perf_counter()
         await work(number)
         if number >= 0:
-            taken.append((time.perf_counter() - start) * 1000)
-    return median(taken)
+            times.append((time.perf_counter() - start) * 1000)
+    return median(times)
 
 
 async def measure(settings: Settings, world: data.World) -> dict[str, float]:

@@ -68,7 +68,7 @@ class History:
 
     def measures(self) -> list[Measure]:
         customer = 1
-        everyone = range(1, self.customers + 1)
+        customer_ids = range(1, self.customers + 1)
         return [
             *(
                 Measure(f"customer's page, {kind}, {first} rows", _page(customer, kind, first))
@@ -87,7 +87,7 @@ class History:
             Measure("balance of one customer", lambda _: ledger.balance(data.ACCOUNT, customer)),
             Measure(
                 f"balances of {self.customers} customers",
-                lambda _: ledger.balances(data.ACCOUNT, everyone),
+                lambda _: ledger.balances(data.ACCOUNT, customer_ids),
             ),
             Measure("rebuild of an hour", self._rebuild),
             Measure("generate and issue an invoice", self._generate),

@@ -54,7 +54,7 @@ def event(n: int, now: datetime, run: str) -> dict[str, Any]:
     def at(seconds: float) -> str:
         return (setup + timedelta(seconds=seconds)).isoformat()
 
-    answered = n % 5 < 3
+    is_answered = n % 5 < 3
     return {
         "type": "end",
         "call_id": f"{run}{n:08d}@192.0.2.1;tag=9fxced{n}",
@@ -69,10 +69,10 @@ def event(n: int, now: datetime, run: str) -> dict[str, Any]:
         "setup_at": at(0),
         "offered_at": at(0.01),
         "ringing_at": at(1.5),
-        "answer_at": at(3) if answered else None,
+        "answer_at": at(3) if is_answered else None,
         "end_at": at(3 + n % 300),
-        "sip_code": 200 if answered else 486,
-        "sip_reason": "OK" if answered else "Busy Here",
+        "sip_code": 200 if is_answered else 486,
+        "sip_reason": "OK" if is_answered else "Busy Here",
         "q850_cause": 16,
         "released_by": "caller",
         "dtmf_digits": n % 4,

@@ -41,7 +41,7 @@ DISCARD = """mutation($i: DiscardHeldInput!) { discardHeld(input: $i) { __typena
   ... on DecidedRecords { records { code record { id state } } } ... on Refusal { code } } }"""
 
 
-def largest(world: data.World, held: list[str]) -> list[cases.Case]:
+def largest(world: data.World, held_ids: list[str]) -> list[cases.Case]:
     """Operations of fields whose size depends on their input."""
     end = world.now.replace(minute=0, second=0, microsecond=0)
     first = world.customers[0]
@@ -55,7 +55,7 @@ def largest(world: data.World, held: list[str]) -> list[cases.Case]:
     return [
         cases.Case("stats, 62 days by carrier", "owner", ((GRAPH, since(62)),)),
         cases.Case("reconciliation, 366 days", "owner", ((cases.PROOF, since(366)),)),
-        cases.Case("discardHeld, 100 ids", "owner", ((DISCARD, {"i": {"ids": held}}),)),
+        cases.Case("discardHeld, 100 ids", "owner", ((DISCARD, {"i": {"ids": held_ids}}),)),
         cases.Case(
             "addRates, 10,000 rates", "owner",
             ((ADD_RATES, {"i": {"rateCardId": card, "rates": added}}),),
@@ -69,21 +69,21 @@ async def measure(
     garbage.configure()  # as the web process does
     for case in chosen:
         await asyncio.sleep(0.01)
-        async with stall_meter.watched() as stalls:
+        async with stall_meter.watch() as stalls:
             for _ in range(rounds):
                 await run(case, context, callers_[case.caller])
         print(f"| {case.name} | {max(stalls.worked):.1f} ms |", flush=True)
 
 
 async def run(case: cases.Case, context: shared.Context, caller: callers.Caller | None) -> None:
-    got: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     for query, variables in case.steps:
-        values = dict(variables(got) if callable(variables) else variables)
+        values = dict(variables(answers) if callable(variables) else variables)
         result = await root.api.execute(
             query, variable_values=values, context_value=context(caller, None, "en")
         )
         assert not result.errors, (case.name, str(result.errors)[:500])
-        got = dict(result.data or {})
+        answers = dict(result.data or {})
         await shared.encode_in_slices(result)
         await asyncio.sleep(0)
 
@@ -104,8 +104,8 @@ async def main(rounds: int) -> None:
             free = await cost.unused(owner, world.customers[0])
             contact_id = await own_id(askers["contact"], "Contact", world.account_id)
             owner_id = await own_id(owner, "Staff", world.account_id)
-            listed = await owner.send("{ heldRecords(first: 100) { edges { node { id } } } }")
-        held = [edge["node"]["id"] for edge in listed["data"]["heldRecords"]["edges"]]
+            answer = await owner.send("{ heldRecords(first: 100) { edges { node { id } } } }")
+        held_ids = [edge["node"]["id"] for edge in answer["data"]["heldRecords"]["edges"]]
         async with Redis.from_url(urls.redis_url) as redis:
             bus = live_bus.Bus(redis)
             await bus.start()
@@ -116,7 +116,7 @@ async def main(rounds: int) -> None:
             chosen = [
                 *cases.documents(world, rows, free),
                 *cases.fields(world),
-                *largest(world, held),
+                *largest(world, held_ids),
             ]
             await measure(chosen, context, people(world, owner_id, contact_id), rounds)
             await bus.close()

@@ -96,9 +96,9 @@ async def compare(
 ) -> None:
     times: dict[int, list[float]] = {base: [], other: []}
     for _ in range(ROUNDS):
-        for account_id, taken in times.items():
-            taken.append(await timed(work, account_id))
-    low, high = (statistics.median(taken) for taken in times.values())
+        for account_id, seconds in times.items():
+            seconds.append(await timed(work, account_id))
+    low, high = (statistics.median(seconds) for seconds in times.values())
     print(f"{name}: {low:.2f} ms and {high:.2f} ms, ratio {high / low:.2f}", flush=True)
 
 
@@ -109,10 +109,10 @@ async def measure(many: int, users: int) -> None:
     await compare(f"{of} and all but the last 10 used", pick, EMPTY, FULL)
     await compare(f"{of} and every second one used", pick, EMPTY, SPREAD)
 
-    async def counted(account_id: int) -> None:
+    async def count(account_id: int) -> None:
         await block_assignment.range_of(staff(account_id))
 
-    await compare(f"counts of {users:,}, empty and every second one used", counted, EMPTY, SPREAD)
+    await compare(f"counts of {users:,}, empty and every second one used", count, EMPTY, SPREAD)
 
 
 async def run(many: int, users: int) -> None:

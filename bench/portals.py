@@ -42,7 +42,7 @@ PAUSE = 0.1  # seconds until a portal whose connection was refused tries again
 
 async def people(world: data.World) -> list[tuple[str, str]]:
     """A contact of each customer, with the token of a session and the customer."""
-    password_hash, found = await sign_in.hash_password(data.PASSWORD), []
+    password_hash, results = await sign_in.hash_password(data.PASSWORD), []
     for n, (number, customer) in enumerate(zip(world.numbers, world.customers, strict=True)):
         email = f"portal-{n}@bench.example"
         login_id = await logins.insert(world.account_id, email, password_hash, world.now)
@@ -59,8 +59,8 @@ async def people(world: data.World) -> list[tuple[str, str]]:
             ),
             world.now,
         )
-        found.append((await data.session(world, email), customer))
-    return found
+        results.append((await data.session(world, email), customer))
+    return results
 
 
 class Portal:
@@ -115,11 +115,11 @@ async def load_all(portals: list[Portal], sockets: AsyncExitStack) -> None:
     async def load(portal: Portal) -> tuple[str, float]:
         return await portal.load(sockets), time.monotonic() - began
 
-    taken = await asyncio.gather(*map(load, portals))
-    seconds = sorted(one for _, one in taken)
+    results = await asyncio.gather(*map(load, portals))
+    seconds = sorted(seconds_of_portal for _, seconds_of_portal in results)
     tenths = quantiles(seconds, n=10)
     print(
-        f"{len(portals)} portals: {dict(Counter(code for code, _ in taken))}; the first after"
+        f"{len(portals)} portals: {dict(Counter(code for code, _ in results))}; the first after"
         f" {seconds[0]:.1f} s, half after {tenths[4]:.1f} s, the last after {seconds[-1]:.1f} s"
     )
 

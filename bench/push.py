@@ -57,12 +57,12 @@ async def fanout(of: account.Account, load: measure.Load) -> None:
 
 
 def _compared() -> list[Start]:
-    found: list[Start] = [servers.callboard, servers.bare, servers.plain]
+    starts: list[Start] = [servers.callboard, servers.bare, servers.plain]
     if node_packages.are_available():
-        found.insert(1, servers.yoga)
+        starts.insert(1, servers.yoga)
     else:
         print("graphql-yoga is not measured: node and npm are missing here.")
-    return found
+    return starts
 
 
 async def crowded(of: account.Account, load: measure.Load) -> None:
@@ -80,8 +80,8 @@ async def crowded(of: account.Account, load: measure.Load) -> None:
 async def stall(of: account.Account, sockets: int, quiet: float, longest: float) -> None:
     async with servers.callboard(of) as server:
         with measure.uncollected():
-            watched = await stalled.watch(server, of, sockets, quiet, longest)
-        print(f"\n{watched.told()}")
+            stalled_sockets = await stalled.watch(server, of, sockets, quiet, longest)
+        print(f"\n{stalled_sockets.describe()}")
 
 
 async def main(parts: list[str], size: Size) -> None:

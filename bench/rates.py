@@ -74,12 +74,12 @@ class World:
     async def batch(self) -> list[bytes]:
         """Made in steps, so that what stalls is not what is measured."""
         self.runs += 1
-        made = []
+        records = []
         for n, number in enumerate(self.numbers(BATCH)):
-            made.append(json.dumps(self.event(n, number)).encode())
+            records.append(json.dumps(self.event(n, number)).encode())
             if n % 50 == 0:
                 await asyncio.sleep(0)
-        return made
+        return records
 
     def event(self, n: int, number: str) -> dict[str, Any]:
         setup = self.now - timedelta(seconds=n)
@@ -146,7 +146,7 @@ async def ingest(
 async def alone(world: World) -> rate_cache.RateCache:
     gc.collect()
     before, cache = stall_meter.memory(), rate_cache.RateCache()
-    async with stall_meter.watched() as stalls:
+    async with stall_meter.watch() as stalls:
         seconds = await timed(world.load(cache))
     gc.collect()
     print(
@@ -163,13 +163,13 @@ async def beside_ingest(world: World, redis: Redis) -> None:
     await ingest_pipeline.ingest_calls(
         world.account_id, await world.batch(), world.now
     )  # it starts loading
-    async with stall_meter.watched() as stalls:
+    async with stall_meter.watch() as stalls:
         loading = asyncio.create_task(cache.wait_until_idle())
         start = time.perf_counter()
         speed = await ingest(world, ingest_pipeline, loading)
         seconds = time.perf_counter() - start
     print(f"beside ingest: loaded in {seconds:.1f} s, {stalls}; {speed:,.0f} events/s")
-    async with stall_meter.watched() as stalls:
+    async with stall_meter.watch() as stalls:
         speed = await ingest(world, ingest_pipeline, asyncio.create_task(asyncio.sleep(seconds)))
     print(f"ingest with the card in memory: {stalls}; {speed:,.0f} events/s")
     await ingest_pipeline.close()
@@ -177,8 +177,8 @@ async def beside_ingest(world: World, redis: Redis) -> None:
 
 async def cost_of_a_call(world: World, cache: rate_cache.RateCache) -> None:
     numbers = world.numbers(50_000)
-    found = await cache.in_force(world.account_id, [world.customer], world.a_number, world.now)
-    card = found.at(world.customer.id, world.now)
+    cards = await cache.in_force(world.account_id, [world.customer], world.a_number, world.now)
+    card = cards.at(world.customer.id, world.now)
     start = time.perf_counter()
     rated = sum(
         rating.charge_by_card(60_000_000, number, world.now, card).charge is not None
@@ -211,7 +211,7 @@ async def many_revisions(now: datetime, redis: Redis) -> None:
     world = await prepare(now)
     cache, adding, merging = rate_cache.RateCache(), [], []
     ingest_pipeline, before = pipeline.Pipeline(redis, None, cache), stall_meter.memory()
-    async with stall_meter.watched() as stalls:
+    async with stall_meter.watch() as stalls:
         for revision in range(REVISIONS):
             added = await new_rates(Decimal(1 + revision).scaleb(-4))
             at = world.now + timedelta(days=1, seconds=revision)

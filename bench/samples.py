@@ -83,10 +83,10 @@ async def measure(redis: Redis, account_id: int, customers: int) -> None:
             at = start + timedelta(seconds=number)
             await conn.execute(_BARE, account_id, at, customers, CARRIERS)
 
-    taken = await median_ms(lambda _: channel_samples.take(redis, account_id))
+    median = await median_ms(lambda _: channel_samples.take(redis, account_id))
     bare, stored = await median_ms(store_bare), await median_ms(store)
     print(
-        f"{customers:,} customers, {len(counts):,} rows: {taken:.1f} ms in Redis,"
+        f"{customers:,} customers, {len(counts):,} rows: {median:.1f} ms in Redis,"
         f" {stored:.1f} ms stored, {bare:.1f} ms bare INSERT"
     )
 

@@ -47,13 +47,13 @@ class Portal:
         body = {"query": query, "variables": {"i": input}}
         answer = await self._client.post(self._url, json=body, headers={"X-Forwarded-For": address})
         (data,) = answer.json()["data"].values()
-        found: dict[str, Any] = data
-        return found
+        results: dict[str, Any] = data
+        return results
 
     async def login(self, email: str, address: str, password: str = "not the password") -> str:
         """A refusal's code, or `in`."""
-        found = await self.ask(LOGIN, address, email=email, password=password)
-        return str(found.get("code", "in"))
+        answer = await self.ask(LOGIN, address, email=email, password=password)
+        return str(answer.get("code", "in"))
 
 
 def addresses(network: int) -> Iterator[str]:
@@ -75,20 +75,20 @@ async def prepare() -> list[str]:
 async def in_turn(
     name: str, pairs: int, emails: list[str], ask: Callable[[str], Awaitable[object]]
 ) -> None:
-    taken: dict[bool, list[float]] = {True: [], False: []}
+    times: dict[bool, list[float]] = {True: [], False: []}
     for n in range(pairs):
-        for known in (n % 2 == 0, n % 2 == 1):
-            email = emails[n % LOGINS] if known else f"nobody-{n % LOGINS}@bench.example"
+        for is_known in (n % 2 == 0, n % 2 == 1):
+            email = emails[n % LOGINS] if is_known else f"nobody-{n % LOGINS}@bench.example"
             began = time.perf_counter()
             await ask(email)
-            taken[known].append(time.perf_counter() - began)
-    for known, seconds in taken.items():
+            times[is_known].append(time.perf_counter() - began)
+    for is_known, seconds in times.items():
         tenths = quantiles(seconds, n=10)
         print(
-            f"{name}, {'known' if known else 'unknown':8} {1000 * median(seconds):7.1f} ms"
+            f"{name}, {'known' if is_known else 'unknown':8} {1000 * median(seconds):7.1f} ms"
             f"   (a tenth below {1000 * tenths[0]:.1f}, a tenth above {1000 * tenths[-1]:.1f})"
         )
-    print(f"{name}: known / unknown = {median(taken[True]) / median(taken[False]):.3f}\n")
+    print(f"{name}: known / unknown = {median(times[True]) / median(times[False]):.3f}\n")
 
 
 async def attack(
@@ -119,7 +119,7 @@ async def attack(
 
 
 @asynccontextmanager
-async def opened() -> Any:
+async def open_portal() -> Any:
     with tempfile.TemporaryDirectory() as folder, embedded.servers(Path(folder)) as urls:
         await db.open_database(urls.database_url)
         emails = await prepare()
@@ -134,7 +134,7 @@ async def opened() -> Any:
 
 
 async def main(pairs: int) -> None:
-    async with opened() as (emails, portal):
+    async with open_portal() as (emails, portal):
         everywhere, home = addresses(1), "203.0.113.1"
         victims = emails[:3]
         for email in victims:
@@ -146,8 +146,8 @@ async def main(pairs: int) -> None:
             emails,
             lambda email: portal.ask(RESET, next(everywhere), email=email),
         )
-        one = [(victims[0], "10.9.0.1")] * 500
-        await attack("one e-mail from one address", portal, one, (victims[0], home))
+        sources = [(victims[0], "10.9.0.1")] * 500
+        await attack("one e-mail from one address", portal, sources, (victims[0], home))
         others = [(f"guess-{n}@bench.example", "10.9.0.2") for n in range(500)]
         await attack("500 e-mails from one address", portal, others, (victims[1], home))
         far = addresses(10)

@@ -32,17 +32,17 @@ from server import ingest_routes
 SIZE = 10_000
 
 
-def body(now: datetime, run: str, **said: Any) -> bytes:
-    return json.dumps([ingest.event(n, now, run) | said for n in range(SIZE)]).encode()
+def body(now: datetime, run: str, **fields: Any) -> bytes:
+    return json.dumps([ingest.event(n, now, run) | fields for n in range(SIZE)]).encode()
 
 
 async def post(client: httpx2.AsyncClient, name: str, bodies: Iterable[bytes]) -> None:
     content = list(bodies)
     await asyncio.sleep(0.01)
-    async with stall_meter.watched() as stalls:
+    async with stall_meter.watch() as stalls:
         start = time.perf_counter()
-        for one in content:
-            answer = await client.post("/ingest/calls", content=one)
+        for event in content:
+            answer = await client.post("/ingest/calls", content=event)
             assert answer.status_code == 200, answer.text
         speed = SIZE * len(content) / (time.perf_counter() - start)
     print(f"{name}: {stalls}; {speed:,.0f} events/s")
@@ -63,7 +63,7 @@ HOSTILE = {
 async def unpack(client: httpx2.AsyncClient, name: str, content: bytes) -> None:
     packed = gzip.compress(content)
     await asyncio.sleep(0.01)
-    async with stall_meter.watched() as stalls:
+    async with stall_meter.watch() as stalls:
         start = time.perf_counter()
         response = await client.post(
             "/ingest/calls", content=packed, headers={"Content-Encoding": "gzip"}
@@ -74,9 +74,9 @@ async def unpack(client: httpx2.AsyncClient, name: str, content: bytes) -> None:
 
 async def show(client: httpx2.AsyncClient, now: datetime) -> None:
     calls = [{"call_id": f"{n}", "customer": f"customer-{n % 20}"} for n in range(99_999)]
-    said = {"switch": "edge-0", "at": now.isoformat(), "calls": [*calls, {"call_id": "BAD"}]}
-    content = json.dumps(said).encode().replace(b"BAD", b"\t", 1)
-    async with stall_meter.watched() as stalls:
+    snapshot = {"switch": "edge-0", "at": now.isoformat(), "calls": [*calls, {"call_id": "BAD"}]}
+    content = json.dumps(snapshot).encode().replace(b"BAD", b"\t", 1)
+    async with stall_meter.watch() as stalls:
         response = await client.post("/ingest/snapshot", content=content)
     assert response.status_code == 200, response.text
     print(f"a snapshot of 100,000 calls: {stalls}")

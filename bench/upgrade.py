@@ -56,13 +56,13 @@ async def _measured(name: str) -> Step:
 
 @asynccontextmanager
 async def _watched(step: Step) -> AsyncIterator[None]:
-    seen: dict[tuple[str, str], float] = {}
+    locks: dict[tuple[str, str], float] = {}
 
     async def look() -> None:
         async with db.connection() as conn:
             while True:
                 for name, mode in await conn.fetch(_LOCKS):
-                    seen.setdefault((name, mode), time.perf_counter())
+                    locks.setdefault((name, mode), time.perf_counter())
                 await asyncio.sleep(_POLL_SECONDS)
 
     looking = asyncio.create_task(look())
@@ -72,7 +72,7 @@ async def _watched(step: Step) -> AsyncIterator[None]:
         ended = time.perf_counter()
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
-        step.locks = {lock: ended - since for lock, since in seen.items()}
+        step.locks = {lock: ended - since for lock, since in locks.items()}
 
 
 async def faults(shape: last_release.Shape, documents: list[last_release.Document]) -> list[str]:
@@ -80,7 +80,7 @@ async def faults(shape: last_release.Shape, documents: list[last_release.Documen
     stored = await invoice_queries.by_ids(
         last_release.ACCOUNT, [document.id for document in documents]
     )
-    found = [
+    differences = [
         f"invoice {document.id} has another hash than it had"
         for document in documents
         if stored[document.id].content_hash != document.content_hash
@@ -89,20 +89,20 @@ async def faults(shape: last_release.Shape, documents: list[last_release.Documen
         proof = await reconciliation.reconcile(
             last_release.ACCOUNT, customer_id, last_release.START, shape.end, shape.now
         )
-        found += [
-            f"customer {customer_id}, {one.hour}: {one.detail.translate('en')}"
-            for one in proof.differences
+        differences += [
+            f"customer {customer_id}, {difference.hour}: {difference.detail.translate('en')}"
+            for difference in proof.differences
         ]
-    return found
+    return differences
 
 
 def report(step: Step) -> None:
-    held = sorted(step.locks.items(), key=lambda lock: -lock[1])
+    locks = sorted(step.locks.items(), key=lambda lock: -lock[1])
     print(f"{step.name:24} {step.seconds:8.2f} s", end="")
-    if held:
-        (name, mode), seconds = held[0]
+    if locks:
+        (name, mode), seconds = locks[0]
         print(f"  longest lock {seconds:.2f} s: {mode} on {name}", end="")
-        print(f", of {len(held)}" if len(held) > 1 else "", end="")
+        print(f", of {len(locks)}" if len(locks) > 1 else "", end="")
     print(flush=True)
 
 
@@ -118,11 +118,11 @@ async def measure(shape: last_release.Shape) -> None:
         report(step)
     print(f"{'in all':24} {sum(step.seconds for step in steps):8.2f} s")
     began = time.perf_counter()
-    found = await faults(shape, documents)
-    print(f"reconciled in {time.perf_counter() - began:.1f} s: {len(found)} differences")
-    for fault in found[:20]:
+    differences = await faults(shape, documents)
+    print(f"reconciled in {time.perf_counter() - began:.1f} s: {len(differences)} differences")
+    for fault in differences[:20]:
         print(f"  {fault}")
-    if found:
+    if differences:
         raise SystemExit(1)
 
 

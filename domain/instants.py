@@ -69,14 +69,14 @@ def parse_zoned_or_date(text: str, field: str) -> datetime:
 
 
 def parse(
-    said: events.Instant, zone: ZoneInfo | None, field: str, present: datetime | None = None
+    instant: events.Instant, zone: ZoneInfo | None, field: str, present: datetime | None = None
 ) -> datetime:
     """The time in UTC. Refuses NAIVE_TIME, BAD_TIME, NO_SUCH_TIME, AMBIGUOUS_TIME.
 
     If a local time existed twice, it is the one nearer to `present`; without `present` it is
     refused.
     """
-    times = parse_candidates(said, zone, field)
+    times = parse_candidates(instant, zone, field)
     if len(times) == 1:
         return times[0]
     if present is None:
@@ -85,10 +85,10 @@ def parse(
 
 
 def parse_candidates(
-    said: events.Instant, zone: ZoneInfo | None, field: str
+    instant: events.Instant, zone: ZoneInfo | None, field: str
 ) -> tuple[datetime, ...]:
     """The times in UTC, in order: two if a local time existed twice. Refuses as `parse`."""
-    value = _parse_instant(said, field)
+    value = _parse_instant(instant, field)
     if value.tzinfo is not None:
         return (value,)
     if zone is None:
@@ -109,7 +109,7 @@ def parse_candidates(
             field,
             name=field,
             zone=zone.key,
-            time=str(said),
+            time=str(instant),
         )
     try:
         times = (first.astimezone(UTC), second.astimezone(UTC))
@@ -127,10 +127,12 @@ def ambiguous_time(field: str) -> refusals.Refusal:
     )
 
 
-def _parse_instant(said: events.Instant, field: str) -> datetime:
+def _parse_instant(instant: events.Instant, field: str) -> datetime:
     try:
         return (
-            _EPOCH + timedelta(microseconds=said) if isinstance(said, int) else parse_rfc3339(said)
+            _EPOCH + timedelta(microseconds=instant)
+            if isinstance(instant, int)
+            else parse_rfc3339(instant)
         )
     except OverflowError:
         raise _impossible_time(field) from None
@@ -144,11 +146,13 @@ def _parse_instant(said: events.Instant, field: str) -> datetime:
         ) from None
 
 
-def _try_parse_utc(said: events.Instant) -> datetime | None:
+def _try_parse_utc(instant: events.Instant) -> datetime | None:
     """None if it has no zone or is not a time."""
     try:
         value = (
-            _EPOCH + timedelta(microseconds=said) if isinstance(said, int) else parse_rfc3339(said)
+            _EPOCH + timedelta(microseconds=instant)
+            if isinstance(instant, int)
+            else parse_rfc3339(instant)
         )
     except (ValueError, OverflowError):
         return None
@@ -165,18 +169,18 @@ def _impossible_time(field: str) -> refusals.Refusal:
 
 
 def parse_in_order(
-    fields: Sequence[str], said: Sequence[events.Instant | None], zone: ZoneInfo | None
+    fields: Sequence[str], instants: Sequence[events.Instant | None], zone: ZoneInfo | None
 ) -> list[datetime | None]:
     """The times in UTC. A local time that existed twice is the one not before the previous time.
 
     Refuses as `parse`. Times may run backwards.
     """
-    times = [at if at is None else _try_parse_utc(at) for at in said]
-    if times.count(None) == said.count(None):
+    times = [at if at is None else _try_parse_utc(at) for at in instants]
+    if times.count(None) == instants.count(None):
         return times
-    given = [(field, at) for field, at in zip(fields, said, strict=True) if at is not None]
-    names = [field for field, _ in given]
-    chosen = _choose(names, [parse_candidates(at, zone, field) for field, at in given])
+    pairs = [(field, at) for field, at in zip(fields, instants, strict=True) if at is not None]
+    names = [field for field, _ in pairs]
+    chosen = _choose(names, [parse_candidates(at, zone, field) for field, at in pairs])
     by_field = dict(zip(names, chosen, strict=True))
     return [by_field.get(field) for field in fields]
 
@@ -201,9 +205,9 @@ def _choose(fields: Sequence[str], times: Sequence[tuple[datetime, ...]]) -> lis
     return choices[0] if choices else [candidates[0] for candidates in times]
 
 
-def date_of(said: events.Instant) -> str | int:
+def date_of(instant: events.Instant) -> str | int:
     """The date as written, or the number of the day. Cheap, for many events."""
-    return said[:10] if isinstance(said, str) else said // _DAY_US
+    return instant[:10] if isinstance(instant, str) else instant // _DAY_US
 
 
 def earliest_on(date: str | int) -> datetime | None:

@@ -98,12 +98,12 @@ class Turns(Generic[T]):
         self._running -= 1
         _subtract(self._groups, holder.group)
         _subtract(self._members, holder)
-        begun: list[T] = []
+        started_turns: list[T] = []
         while not self._is_full() and (next_holder := self._next()) is not None:
-            begun.append(self._waiting[next_holder.group][next_holder].popleft())
+            started_turns.append(self._waiting[next_holder.group][next_holder].popleft())
             self._count_removed(next_holder)
             self._start(next_holder)
-        return begun
+        return started_turns
 
     def _is_full(self) -> bool:
         return self._running >= self._limits.total

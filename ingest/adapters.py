@@ -1,15 +1,16 @@
-"""The switch adapters. Each parses the events of one kind of switch, without I/O.
+"""The switch adapters. Each parses what one kind of switch posts, without I/O.
 
-An adapter is a module of `ingest/switches/` with the members of `Adapter`, and an entry in
-`ADAPTERS`.
+An adapter is a module of `ingest/switches/` with the members of `Adapter` or `PostAdapter`, and an
+entry in `ADAPTERS`.
 """
 
 from typing import Protocol
 
 from domain import refusals
-from domain.records import events
+from domain.directory import channel_variables
+from domain.records import call_channels, events
 from ingest import body, snapshot_body, splitting
-from ingest.switches import callboard
+from ingest.switches import callboard, freeswitch
 
 
 class Adapter(Protocol):
@@ -33,5 +34,29 @@ class Adapter(Protocol):
     def parse_snapshot(self, content: bytes) -> splitting.Work[snapshot_body.Snapshot]: ...
 
 
+class Post(Protocol):
+    """A decoded post about one leg. `switch` None: the post does not name it."""
+
+    @property
+    def switch(self) -> str | None: ...
+
+    def channel(self, names: channel_variables.ChannelVariables) -> call_channels.Channel: ...
+
+
+class PostAdapter(Protocol):
+    """See `ingest/switches/freeswitch.py`. The functions raise Refusal for invalid input.
+
+    Switches post one leg of a call at a time to `CALLS_PATH`; `ingest.channel_posts` joins them.
+    `excerpt` is stored in quarantine for a post that is not valid.
+    """
+
+    CALLS_PATH: str
+
+    def decode(self, content: bytes) -> Post: ...
+
+    def excerpt(self, content: bytes) -> bytes: ...
+
+
 NATIVE: Adapter = callboard  # the only format of snapshots and of replays
-ADAPTERS: tuple[Adapter, ...] = (NATIVE,)
+POST_ADAPTERS: tuple[PostAdapter, ...] = (freeswitch,)
+ADAPTERS: tuple[Adapter | PostAdapter, ...] = (NATIVE, *POST_ADAPTERS)

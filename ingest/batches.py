@@ -42,6 +42,7 @@ class Batch:
 
     raws: Sequence[body.Raw]
     adapter: adapters.Adapter = adapters.NATIVE
+    is_record_only: bool = False
     parsed_events: dict[int, events.Event] = field(default_factory=dict)
     listed_calls: dict[int, events.ListedCall] = field(default_factory=dict)
     records: dict[int, calls.Record] = field(default_factory=dict)
@@ -184,6 +185,15 @@ class Batch:
         live_event = self.live_events[index]
         if isinstance(live_event, calls.LiveEvent):
             self.live_events[index] = apply_verdict(live_event, verdict)
+
+    def live_events_in_order(self) -> list[calls.LiveEvent | calls.Beat]:
+        live_events = [self.live_events[index] for index in sorted(self.live_events)]
+        if not self.is_record_only:
+            return live_events
+        return [
+            replace(event, is_record_only=True) if isinstance(event, calls.LiveEvent) else event
+            for event in live_events
+        ]
 
     def switch_names(self) -> set[str]:
         return {

@@ -33,7 +33,7 @@ class LiveUpdates:
         """Applies events. Returns the account's switches that have to send a snapshot."""
         if not events:
             return switch_states.snapshot_wanted
-        reporting = {event.switch for event in events}
+        reporting = {event.switch for event in events if not _is_record_only(event)}
         beating = {event.switch for event in events if isinstance(event, calls.Beat)}
         active = beating | {event.switch for event in events if _is_current(event)}
         await self._record_activity(account_id, active, beating, switch_states, now)
@@ -97,12 +97,18 @@ class LiveUpdates:
             self._missed.add(account_id)
             return switch_states.snapshot_wanted | reporting
         reasons = result.snapshot_wanted
-        settled = (result.settled_switches & switch_states.snapshot_wanted) - reasons.keys()
+        settled_switches = (
+            result.settled_switches & switch_states.snapshot_wanted
+        ) - reasons.keys()
         await switch_reports.record_lost_calls(account_id, result.lost_calls, now)
-        await switch_reports.clear_snapshot_requests(account_id, settled, now)
+        await switch_reports.clear_snapshot_requests(account_id, settled_switches, now)
         new = {name: reasons[name] for name in reasons.keys() - switch_states.snapshot_wanted}
         await switch_reports.request_snapshots(account_id, new, now)
-        return (switch_states.snapshot_wanted | reasons.keys()) - settled
+        return (switch_states.snapshot_wanted | reasons.keys()) - settled_switches
+
+
+def _is_record_only(event: calls.LiveEvent | calls.Beat) -> bool:
+    return isinstance(event, calls.LiveEvent) and event.is_record_only
 
 
 def _is_current(event: calls.LiveEvent | calls.Beat) -> bool:

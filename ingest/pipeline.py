@@ -49,16 +49,20 @@ class Pipeline:
         account_id: int,
         raws: Sequence[body.Raw],
         now: datetime,
-        adapter: adapters.Adapter = adapters.NATIVE,
+        *,
+        is_record_only: bool = False,
     ) -> dict[str, Any]:
-        """Stores the events of a request. Returns the answer once they are durable."""
-        batch = batches.Batch(raws, adapter)
+        """Stores the events of a request. Returns the answer once they are durable.
+
+        `is_record_only`: their source reports no active calls, so it is not asked for a snapshot.
+        """
+        batch = batches.Batch(raws, is_record_only=is_record_only)
         switch_states = await self._check(account_id, batch, now)
         await batches.run_in_slices(batch.records, batch.assign_part)
         for part in batch.parts:
             await self._store(account_id, batch, part, switch_states, now)
         await self._store_refused(account_id, batch, switch_states, now)
-        events_in_order = [batch.live_events[index] for index in sorted(batch.live_events)]
+        events_in_order = batch.live_events_in_order()
         snapshot_wanted = await self._live.apply(account_id, events_in_order, switch_states, now)
         if batch.parts:
             await self._live.wake_worker(now)
@@ -87,12 +91,12 @@ class Pipeline:
         """Applies a snapshot. Returns the answer to `/ingest/snapshot`, which counts calls as that
         of `/ingest/calls` counts events. Raises Refusal if it is not a snapshot.
         """
-        received = await body.run_in_steps(adapters.NATIVE.parse_snapshot(raw))
-        name = received.switch
+        message = await body.run_in_steps(adapters.NATIVE.parse_snapshot(raw))
+        name = message.switch
         switch_states = await switches.find_or_register(account_id, {name}, now)
         switch = switch_states.switches[name]
-        at = instants.parse(received.at, switch.zone, "at", now)
-        batch = batches.Batch(received.calls)
+        at = instants.parse(message.at, switch.zone, "at", now)
+        batch = batches.Batch(message.calls)
         await _parse_in_slices(batch, batch.parse_listed_call)
         lookup = await self._look_up(
             account_id, list(batch.listed_calls.values()), switch_states, now
@@ -110,7 +114,7 @@ class Pipeline:
         snapshot = calls.Snapshot(
             switch=name,
             at=at,
-            event_number=live_events.event_number(received),
+            event_number=live_events.event_number(message),
             calls=list(batch.snapshot_calls.values()),
             lease_seconds=switch.lease_seconds,
             refused_call_ids=frozenset(batch.refused_call_ids),

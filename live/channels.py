@@ -102,14 +102,14 @@ async def apply(
     `missed`: switches with events that have not reached Redis. The state is incomplete until a
     snapshot of each awaited switch is applied, and the sliding window has to be filled again.
     """
-    now_us, wanted, is_lost = epoch.to_microseconds(now), dict[str, str](), False
+    now_us, requested_snapshots, is_lost = epoch.to_microseconds(now), dict[str, str](), False
     missed_rows = [event_rows.missed_row(switch) for switch in missed]
     for first in range(0, max(len(events), 1 if missed else 0), _MAX_EVENTS):
         groups = event_rows.group_by_switch(events[first : first + _MAX_EVENTS])
         answer = await scripts.APPLY.run(redis, account_id, _encode((now_us, groups, missed_rows)))
         reasons, is_lost = msgspec.msgpack.decode(answer, type=tuple[list[tuple[str, str]], bool])
-        wanted.update(reasons)
-    return ApplyResult(wanted, is_lost=is_lost)
+        requested_snapshots.update(reasons)
+    return ApplyResult(requested_snapshots, is_lost=is_lost)
 
 
 async def is_lost(redis: Redis, account_id: int) -> bool:
@@ -150,16 +150,16 @@ async def apply_snapshot(
         snapshot.lease_seconds * 1_000_000,
         epoch.to_microseconds(snapshot.at),
     )
-    refused = (list(snapshot.refused_call_ids), snapshot.calls_without_id)
-    arguments = _encode((*header, *numbers, *refused))
+    refused_calls = (list(snapshot.refused_call_ids), snapshot.calls_without_id)
+    arguments = _encode((*header, *numbers, *refused_calls))
     answer = await scripts.SNAPSHOT.run(redis, account_id, arguments, *parts)
-    applied, wanted, lost, is_lost = msgspec.msgpack.decode(
+    applied, requested_snapshots, lost_calls, is_lost = msgspec.msgpack.decode(
         answer, type=tuple[bool, str | Literal[False], list[_Lost], bool]
     )
     return ApplyResult(
-        {snapshot.switch: wanted} if wanted else {},
+        {snapshot.switch: requested_snapshots} if requested_snapshots else {},
         frozenset({snapshot.switch}) if applied else frozenset(),
-        tuple(_lost_calls(lost, "SNAPSHOT")),
+        tuple(_lost_calls(lost_calls, "SNAPSHOT")),
         is_lost,
     )
 
@@ -185,8 +185,8 @@ async def sweep(redis: Redis, account_id: int, now: datetime) -> tuple[calls.Los
     more = True
     while more:
         answer = await scripts.SWEEP.run(redis, account_id, epoch.to_microseconds(now))
-        more, lost = msgspec.msgpack.decode(answer, type=tuple[bool, list[_Lost]])
-        removed.extend(_lost_calls(lost, "LEASE"))
+        more, lost_calls = msgspec.msgpack.decode(answer, type=tuple[bool, list[_Lost]])
+        removed.extend(_lost_calls(lost_calls, "LEASE"))
     return tuple(removed)
 
 
@@ -242,9 +242,9 @@ def _decode(answer: bytes) -> tuple[Channels, int]:
 
 
 def _lost_calls(
-    lost: Iterable[_Lost], reason: Literal["SNAPSHOT", "LEASE"]
+    lost_calls: Iterable[_Lost], reason: Literal["SNAPSHOT", "LEASE"]
 ) -> Iterable[calls.LostCall]:
-    for switch, call_id, customer_id, setup in lost:
+    for switch, call_id, customer_id, setup in lost_calls:
         yield calls.LostCall(
             switch, call_id, customer_id, epoch.from_microseconds(setup) if setup else None, reason
         )

@@ -10,7 +10,7 @@ _ACTIVE, _END, _BEAT = 1, 2, 3  # the kinds of events in apply.lua
 NO_PDD = -1  # as in window.lua
 
 _Outcome = tuple[int | None, int, int, bool]
-Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None, *_Outcome]
+Row = tuple[int, str, int, int, int, int, int, bool, int | None, int | None, *_Outcome, bool]
 _NO_OUTCOME: _Outcome = (None, 0, 0, False)
 
 
@@ -52,6 +52,7 @@ def _row(event: calls.LiveEvent | calls.Beat) -> Row:
             boot,
             seq,
             *_NO_OUTCOME,
+            False,
         )
     return (
         _END if event.type is calls.EventType.END else _ACTIVE,
@@ -65,6 +66,7 @@ def _row(event: calls.LiveEvent | calls.Beat) -> Row:
         boot,
         seq,
         *_outcome_fields(event.outcome),
+        event.is_record_only,
     )
 
 

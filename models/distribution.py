@@ -28,6 +28,7 @@ DISTRIBUTED = (
     "rates",
     "rate_card_assignments",
     # calls and their sums
+    "channel_reports",
     "record_keys",
     "reused_call_ids",
     "call_records",
@@ -42,6 +43,7 @@ DISTRIBUTED = (
     "month_sums",
     "rollups",
     "rollup_destinations",
+    "destination_days",
     "rollup_codes",
     "carrier_days",
     "country_slots",

@@ -28,7 +28,7 @@ from schema.identity import (
     viewer,
 )
 from schema.live import fact_subscriptions, live_channels
-from schema.numbering import number_blocks, sip_users
+from schema.numbering import number_blocks, sip_user_mutations, sip_users
 from schema.records import held_records, quarantine, unrated_calls
 from schema.summaries import cells, channel_minutes, summaries, updates
 
@@ -117,7 +117,7 @@ class Mutation(
     rates.RatesMutation,
     invoicing.BillingMutation,
     number_blocks.NumberMutation,
-    sip_users.SipUserMutation,
+    sip_user_mutations.SipUserMutation,
     checklist.ChecklistMutation,
     verification.VerificationMutation,
     rule_mutations.AlertMutation,

@@ -56,12 +56,12 @@ def create_app(settings: Settings) -> Starlette:
                 settings.redis_url,
                 pool=settings.database_pool,
                 statement_timeout=STATEMENT_TIMEOUT_SECONDS,
-            ) as opened,
-            shared_connection.open_connection(opened.redis) as live_reader,
+            ) as opened_services,
+            shared_connection.open_connection(opened_services.redis) as live_reader,
         ):
             gate = SchemaGate()
             await gate.start()
-            bus = Bus(opened.redis)
+            bus = Bus(opened_services.redis)
             await bus.start()
             connections = ConnectionMonitor(clock.now, settings.sockets_per_key)
             connections.start()
@@ -70,14 +70,14 @@ def create_app(settings: Settings) -> Starlette:
             token_usage = TokenUsage(clock.now, connections.held_tokens, idle, refused_sign_ins)
             token_usage.start()
             live_feeds = Feeds(live_reader, bus)
-            ingest_pipeline = Pipeline(opened.redis, settings.records_days)
+            ingest_pipeline = Pipeline(opened_services.redis, settings.records_days)
             context = contexts(
-                opened.redis, bus, live_feeds, settings, ingest_pipeline, refused_sign_ins
+                opened_services.redis, bus, live_feeds, settings, ingest_pipeline, refused_sign_ins
             )
             hub, share = shared.Hub(context), loop_share.of_running_loop()
             runner = Runner(hub, context, known_documents, share)
             app.state.schema = gate
-            app.state.services = opened
+            app.state.services = opened_services
             app.state.settings = settings
             app.state.connections = connections
             app.state.runner = runner

@@ -1,5 +1,6 @@
 """Authenticates requests: the caller of a bearer token or of a browser's cookie."""
 
+import base64
 import hmac
 from datetime import datetime
 
@@ -92,6 +93,22 @@ def authorization(connection: HTTPConnection) -> str | None:
         return header
     cookie = cookies.token(connection)
     return None if cookie is None else f"Bearer {cookie}"
+
+
+def basic_as_bearer(connection: HTTPConnection) -> str | None:
+    """The Authorization header. Basic credentials (RFC 7617) become a bearer token: the password.
+
+    Switches that cannot send a bearer token use them. The user is ignored.
+    """
+    header = connection.headers.get("authorization")
+    scheme, _, text = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return header
+    try:
+        credentials = base64.b64decode(text.strip(), validate=True).decode()
+    except ValueError:
+        return header
+    return f"Bearer {credentials.partition(':')[2]}"
 
 
 def address(connection: HTTPConnection) -> str | None:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from domain import refusals
 from domain.identity import callers
-from ingest import adapters, body, pipeline, sip_auth
+from ingest import adapters, body, channel_posts, pipeline, sip_auth
 from models import faults, pool_shares
 from resolvers import loop_share
 from runtime import clock
@@ -22,6 +22,7 @@ from server import auth
 
 _TIMEOUT_SECONDS = 30.0  # for a body to arrive, and again for it to be stored
 _RETRY_AFTER = "1"  # seconds
+_BASIC = 'Basic realm="Callboard"'
 _STATUS = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
@@ -32,22 +33,31 @@ _STATUS = {
     "TOO_MANY_CALLS": 413,
     "UNKNOWN_ENCODING": 415,
     "TOO_MANY_TRIES": 429,
+    "QUARANTINE_FULL": 503,
 }
 
 _Take = Callable[[pipeline.Pipeline, int, bytes], Awaitable[dict[str, Any]]]
 
 
-def _calls_route(adapter: adapters.Adapter) -> Route:
-    async def take_calls(
-        into: pipeline.Pipeline, account_id: int, content: bytes
-    ) -> dict[str, Any]:
-        raws = await body.run_in_steps(body.split(content))
-        return await into.ingest_calls(account_id, raws, clock.now(), adapter)
+def _posts_route(adapter: adapters.PostAdapter) -> Route:
+    async def posts(request: Request) -> Response:
+        # mod_json_cdr appends "?uuid=" to the configured URL, even if it has a query.
+        switch = request.query_params.get("switch", "").partition("?")[0]
 
-    async def calls(request: Request) -> Response:
-        return await _prioritize(request, take_calls)
+        async def take_post(
+            into: pipeline.Pipeline, account_id: int, content: bytes
+        ) -> dict[str, Any]:
+            return await channel_posts.ingest(
+                into, account_id, adapter, content, switch or None, clock.now()
+            )
 
-    return Route(adapter.CALLS_PATH, calls, methods=["POST"])
+        return await _prioritize(request, take_post)
+
+    return Route(adapter.CALLS_PATH, posts, methods=["POST"])
+
+
+async def _calls(request: Request) -> Response:
+    return await _prioritize(request, _take_calls)
 
 
 async def _snapshot(request: Request) -> Response:
@@ -59,10 +69,16 @@ async def _sip_auth(request: Request) -> Response:
 
 
 routes = [
-    *map(_calls_route, adapters.ADAPTERS),
+    Route(adapters.NATIVE.CALLS_PATH, _calls, methods=["POST"]),
+    *map(_posts_route, adapters.POST_ADAPTERS),
     Route("/ingest/snapshot", _snapshot, methods=["POST"]),
     Route("/ingest/sip-auth", _sip_auth, methods=["POST"]),
 ]
+
+
+async def _take_calls(into: pipeline.Pipeline, account_id: int, content: bytes) -> dict[str, Any]:
+    raws = await body.run_in_steps(body.split(content))
+    return await into.ingest_calls(account_id, raws, clock.now())
 
 
 async def _take_snapshot(
@@ -85,7 +101,7 @@ async def _prioritize(request: Request, take: _Take) -> Response:
 async def _answer(request: Request, take: _Take) -> Response:
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            header, sender = request.headers.get("authorization"), auth.address(request)
+            header, sender = auth.basic_as_bearer(request), auth.address(request)
             with pool_shares.use_for(pool_shares.Purpose.INGEST, sender):
                 caller = await auth.authenticate(header, clock.now(), sender)
             if callers.Scope.INGEST not in caller.scopes or caller.customer_id is not None:
@@ -100,7 +116,7 @@ async def _answer(request: Request, take: _Take) -> Response:
         return Response(status_code=400)  # the client has disconnected
     except refusals.Refusal as refusal:
         status = _STATUS.get(refusal.code, 400)
-        headers = {"WWW-Authenticate": auth.CHALLENGE} if status == 401 else None
+        headers = {"WWW-Authenticate": f"{auth.CHALLENGE}, {_BASIC}"} if status == 401 else None
         return _json(_refusal(refusal), status, headers)
     except faults.UNAVAILABLE_ERRORS:
         unavailable = refusals.Refusal(
@@ -120,23 +136,23 @@ async def _read_content(request: Request) -> bytes:
         )
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            received = await _receive(request)
+            content = await _receive(request)
     except TimeoutError:
         raise refusals.Refusal(
             "TOO_SLOW",
             "The body did not arrive within {seconds:.0f} s. Send smaller batches.",
             seconds=_TIMEOUT_SECONDS,
         ) from None
-    return await asyncio.to_thread(body.unzip, received) if encoding == "gzip" else received
+    return await asyncio.to_thread(body.unzip, content) if encoding == "gzip" else content
 
 
 async def _receive(request: Request) -> bytes:
-    received = bytearray()
+    content = bytearray()
     async for chunk in request.stream():
-        received += chunk
-        if len(received) > body.MAX_BYTES:
+        content += chunk
+        if len(content) > body.MAX_BYTES:
             raise body.too_large()
-    return bytes(received)
+    return bytes(content)
 
 
 def _refusal(refusal: refusals.Refusal) -> dict[str, str]:

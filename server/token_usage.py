@@ -99,13 +99,13 @@ class TokenUsage:
         await self._refusals.write()
 
     def _is_due(self, token: tokens.Token, used_at: datetime) -> bool:
-        written = self._written.get(token)
-        if written is None:
+        written_at = self._written.get(token)
+        if written_at is None:
             return True
         interval = (
             _KEY_INTERVAL if token.kind is tokens.TokenKind.KEY else session_list.LAST_USE_INTERVAL
         )
-        return used_at - written >= interval
+        return used_at - written_at >= interval
 
 
 def _order(token: tokens.Token) -> tuple[int, int]:

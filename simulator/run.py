@@ -110,19 +110,19 @@ def report(
     switch: Switch, answers: delivery.Answers, started: datetime, ended: datetime
 ) -> dict[str, Any]:
     """The sent totals (`attempts`, `answered`, `talkUs`, legs by carrier) and the answers."""
-    sent = switch.sent
+    totals = switch.sent
     return {
         "switch": switch.name,
         "boot": switch.boot,
         "from": started.isoformat(),
         "to": ended.isoformat(),
         "events": switch.seq,
-        "attempts": sent.attempts,
-        "answered": sent.answered,
-        "talkUs": sent.talk_us,
-        "customers": {name: dict(counts) for name, counts in sorted(sent.customers.items())},
-        "carriers": {name: dict(counts) for name, counts in sorted(sent.carriers.items())},
-        "sipCodes": {str(code): count for code, count in sorted(sent.sip_codes.items())},
+        "attempts": totals.attempts,
+        "answered": totals.answered,
+        "talkUs": totals.talk_us,
+        "customers": {name: dict(counts) for name, counts in sorted(totals.customers.items())},
+        "carriers": {name: dict(counts) for name, counts in sorted(totals.carriers.items())},
+        "sipCodes": {str(code): count for code, count in sorted(totals.sip_codes.items())},
         "requests": answers.requests,
         "retries": answers.retries,
         "snapshots": answers.snapshots,

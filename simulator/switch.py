@@ -23,13 +23,13 @@ class Totals:
 
     def add(self, call: calls.Call) -> None:
         last = call.last
-        answered, talk_us = last.answer_at is not None, call.talk // timedelta(microseconds=1)
+        is_answered, talk_us = last.answer_at is not None, call.talk // timedelta(microseconds=1)
         self.attempts += 1
-        self.answered += answered
+        self.answered += is_answered
         self.talk_us += talk_us
         self.sip_codes[last.sip_code] += 1
         self.customers.setdefault(call.customer, Counter()).update(
-            attempts=1, answered=answered, talkUs=talk_us
+            attempts=1, answered=is_answered, talkUs=talk_us
         )
         for leg in call.legs:
             self.carriers.setdefault(leg.carrier or "none", Counter()).update(
@@ -92,9 +92,9 @@ class Switch:
         self._due.clear()
         for call_id, planned in list(self._planned.items()):
             call = calls.cut(planned.call, now)
-            sent = sum(1 for at, _ in calls.events(planned.call, self.name) if at <= now)
+            sent_count = sum(1 for at, _ in calls.events(planned.call, self.name) if at <= now)
             events = list(calls.events(call, self.name))
-            self._planned[call_id] = _PlannedCall(call, iter(events[sent:]), planned.leg)
+            self._planned[call_id] = _PlannedCall(call, iter(events[sent_count:]), planned.leg)
             self._schedule(call_id)
         self.advance(now)
 
@@ -125,12 +125,12 @@ class Switch:
 
 def _snapshot_item(planned: _PlannedCall) -> dict[str, Any]:
     leg = planned.call.legs[planned.leg]
-    listed = {
+    items = {
         "call_id": planned.call.call_id,
         "leg": leg.number,
         "customer": planned.call.customer,
         "setup_at": planned.call.setup_at,
     }
     if leg.carrier is not None:
-        listed["carrier"] = leg.carrier
-    return listed
+        items["carrier"] = leg.carrier
+    return items

@@ -20,7 +20,7 @@ from tests.support.programs import Program
 from tests.support.service_urls import TestServices
 
 pytest_plugins = [
-    "tests.support.changed",
+    "tests.support.affected_tests",
     "tests.support.durations",
     "tests.support.hangs",
     "tests.support.parallel",

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from domain import facts
 from domain.identity import session_lifetimes
 from domain.messaging import messages
-from domain.records import review
+from domain.records import call_channels, review
 from domain.summaries import channel_history, minutes, rebuild_order
 from domain.summaries.rebuild_order import Place
 from live import bus, channels, fact_signals, topics, wake
@@ -27,7 +27,7 @@ from models.checklists import checklist_state
 from models.directory import switch_reports
 from models.identity import accounts, proofs, session_list
 from models.messaging import outbox
-from models.records import partitions, quarantine_store
+from models.records import channel_reports, partitions, quarantine_store
 from models.summaries import channel_samples, hours, marks, minute_removal
 from workers import alerting, rebuilding, sampling, sending
 
@@ -196,6 +196,7 @@ _REMOVALS: tuple[_Removal, ...] = (
     (proofs.remove_expired, messages.RETENTION),
     (session_list.remove_ended, session_lifetimes.RETENTION),
     (checklist_state.remove_snoozes, timedelta(0)),
+    (channel_reports.remove_old, call_channels.RETENTION),
     (minute_removal.remove_sums, minutes.REMOVED_AFTER),
     (minute_removal.remove_delays, minutes.REMOVED_AFTER),
 )
@@ -249,7 +250,7 @@ async def sweep_leases(ctx: dict[str, Any]) -> None:
     """Removes calls from the live count whose lease has expired without a report."""
     tools: Tools = ctx["tools"]
     for account_id in await accounts.ids():
-        lost = await channels.sweep(tools.redis, account_id, tools.clock())
-        await switch_reports.record_lost_calls(account_id, lost, tools.clock())
-        if lost:
-            log.warning("leases expired", account=account_id, calls=len(lost))
+        lost_calls = await channels.sweep(tools.redis, account_id, tools.clock())
+        await switch_reports.record_lost_calls(account_id, lost_calls, tools.clock())
+        if lost_calls:
+            log.warning("leases expired", account=account_id, calls=len(lost_calls))

@@ -75,12 +75,8 @@ SCHEDULE = (
     cron(
         _tick(jobs.evaluate_alerts), second=set(range(4, 60, 10)), run_at_startup=True, timeout=60
     ),
-    cron(
-        _tick(jobs.sample_channels),
-        second=set(range(6, 60, 10)),
-        run_at_startup=True,
-        timeout=10,
-    ),
+    # Not at startup: early in a slot, the state may lack calls that are still on their way.
+    cron(_tick(jobs.sample_channels), second=set(range(6, 60, 10)), timeout=10),
     cron(_tick(jobs.fold_channels), second=25, run_at_startup=True, timeout=50),
     cron(_tick(jobs.sweep_leases), second={5, 15, 25, 35, 45, 55}, timeout=10),
     cron(_tick(jobs.create_partitions), minute={7}, second=0, run_at_startup=True, timeout=60),
@@ -116,9 +112,9 @@ async def work(settings: Settings, alive_file: Path | None) -> None:
     stop = _stop_signal()
     async with services.open_services(
         settings.database_url, settings.redis_url, pool=settings.database_pool
-    ) as opened:
+    ) as opened_services:
         tools = jobs.Tools(
-            opened.redis,
+            opened_services.redis,
             clock.now,
             settings.records_days,
             settings.partitions_ahead_days,
@@ -134,7 +130,7 @@ async def work(settings: Settings, alive_file: Path | None) -> None:
                 await _serve(settings.redis_url, tools, stop, alive_file)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("redis unavailable", error=repr(error))
-                await _wait_for_redis(opened.redis, stop)
+                await _wait_for_redis(opened_services.redis, stop)
 
 
 def _stop_signal() -> asyncio.Event:
@@ -193,7 +189,7 @@ async def _serve(
     worker = _worker(redis_url, tools)
     tasks = [
         asyncio.create_task(worker.async_run()),
-        *(asyncio.create_task(_run_when_woken(tools.redis, tools, what)) for what in WAKE_JOBS),
+        *(asyncio.create_task(_run_when_woken(tools.redis, tools, work)) for work in WAKE_JOBS),
         asyncio.create_task(alive.keep_touching(alive_file)),
         asyncio.create_task(stop.wait()),
     ]
@@ -234,17 +230,17 @@ def _to_json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, default=repr).encode()
 
 
-async def _run_when_woken(redis: Redis, tools: jobs.Tools, what: wake.Work) -> None:
+async def _run_when_woken(redis: Redis, tools: jobs.Tools, work: wake.Work) -> None:
     """Runs the job right after a commit. If the wake-up is lost, the schedule finds the work."""
-    job, seconds = WAKE_JOBS[what]
+    job, seconds = WAKE_JOBS[work]
     while True:
-        if await wake.wait_for(redis, _BLOCK_SECONDS, what):
+        if await wake.wait_for(redis, _BLOCK_SECONDS, work):
             try:
                 await asyncio.wait_for(job({"tools": tools}), seconds)
             except (faults.UnavailableError, RedisError):
                 pass  # the next tick does the work
             except Exception:
-                log.exception("job failed; the next tick tries again", what=what)
+                log.exception("job failed; the next tick tries again", what=work)
 
 
 async def _close(worker: Worker, tasks: Collection[asyncio.Task[Any]]) -> None:

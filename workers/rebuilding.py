@@ -60,7 +60,7 @@ class _Round:
             if not results:
                 self.tried.update(group)
                 return
-            self.tried.update((account, tried) for tried in results)
+            self.tried.update((account, result_place) for result_place in results)
             if any(results.values()):
                 self.rebuilt.add(account)
 
@@ -134,5 +134,5 @@ async def _run(
 
 
 def _advance(walk: rebuild_order.Walk, account: int, part: marks.Part, work: _Round) -> None:
-    tried = {place for of, place in work.tried if of == account}
-    walk.advance(part.steps, tried, ends=part.ends, rebuilt=account in work.rebuilt)
+    places = {place for of, place in work.tried if of == account}
+    walk.advance(part.steps, places, ends=part.ends, rebuilt=account in work.rebuilt)

@@ -48,8 +48,8 @@ async def sample_all(redis: Redis, clock: Clock) -> None:
 
     remaining: Collection[int] = await accounts.ids()
     for _ in range(_TRIES):
-        tried = await asyncio.gather(*(sample_one(account_id) for account_id in remaining))
-        remaining = [account_id for account_id in tried if account_id is not None]
+        results = await asyncio.gather(*(sample_one(account_id) for account_id in remaining))
+        remaining = [account_id for account_id in results if account_id is not None]
         if not remaining or clock() >= end - _RESERVE:
             return
         await asyncio.sleep(_RETRY_SECONDS)

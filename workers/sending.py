@@ -114,7 +114,7 @@ async def _try(delivery: Delivery, message: outbox.ClaimedMessage, now: datetime
             link = _link(delivery, message, proof)
         else:
             code = await _code(delivery, proof)
-    written = messages.write(
+    letter = messages.write(
         message.kind,
         channel=message.channel,
         reference=f"{message.created_at:%Y%m%d%H%M%S%f}.{message.account_id}.{message.id}",
@@ -124,7 +124,7 @@ async def _try(delivery: Delivery, message: outbox.ClaimedMessage, now: datetime
         link=link,
         at=now,
     )
-    await delivery.senders[written.channel](written)
+    await delivery.senders[letter.channel](letter)
 
 
 def _values(message: outbox.ClaimedMessage, code: str, now: datetime) -> dict[str, str]:

@@ -16,20 +16,21 @@ from starlette.websockets import WebSocket
 
 from bench.fanout import python_servers
 from server import wire
+from server.websocket_protocol import WebSocketProtocol
 
 _BEFORE, _AFTER = b'{"id":"1","type":"next","payload":{"data":{"liveChannels":', b"}}}"
 
 
 def main(port: int, redis_url: str) -> None:
-    boards: dict[str, set[wire.WebSocketProtocol]] = defaultdict(set)
+    boards: dict[str, set[WebSocketProtocol]] = defaultdict(set)
 
     async def hold(socket: WebSocket) -> None:
         await socket.accept("graphql-transport-ws")
         await socket.receive_json()
         await socket.send_json({"type": "connection_ack"})
-        asked = await socket.receive_json()
-        customer = asked["payload"]["variables"]["customer"]
-        ours: wire.WebSocketProtocol = socket.scope["extensions"][wire.EXTENSION]["wire"]
+        message = await socket.receive_json()
+        customer = message["payload"]["variables"]["customer"]
+        ours: WebSocketProtocol = socket.scope["extensions"][wire.EXTENSION]["wire"]
         boards[customer].add(ours)
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass

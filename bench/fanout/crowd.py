@@ -78,8 +78,8 @@ class Board(asyncio.Protocol):
         self._rest = data[at:]
 
     def _finish_handshake(self, data: bytes) -> bytes:
-        head, found, rest = data.partition(b"\r\n\r\n")
-        if not found:
+        head, separator, rest = data.partition(b"\r\n\r\n")
+        if not separator:
             self._rest = data
             return b""
         if b" 101 " not in head:
@@ -90,12 +90,12 @@ class Board(asyncio.Protocol):
 
     def _take(self, kind: int, data: bytes, start: int, stop: int, now: float) -> None:
         if kind == _TEXT:
-            found = data.find(_MARK, start, stop)
-            if found < 0:
+            index = data.find(_MARK, start, stop)
+            if index < 0:
                 self._take_other(data[start:stop])
             else:
-                comma = data.find(b",", found, stop)
-                self.crowd.receive(self, int(data[found + len(_MARK) : comma]), now)
+                comma = data.find(b",", index, stop)
+                self.crowd.receive(self, int(data[index + len(_MARK) : comma]), now)
         elif kind == _PING:
             self.transport.write(frame(_PONG, data[start:stop]))
         elif kind == _CLOSE:

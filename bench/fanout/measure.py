@@ -50,12 +50,12 @@ class Pushing:
     """Pushes to the topics of a crowd. Each push has one more call."""
 
     def __init__(
-        self, server: servers.Server, boards: crowd.Crowd, topics: int, shown: int
+        self, server: servers.Server, boards: crowd.Crowd, topics: int, shown_count: int
     ) -> None:
         self._server = server
         self._crowd = boards
         self._topics = topics
-        self.number = shown
+        self.number = shown_count
 
     async def rounds(self, count: int, period: float) -> None:
         """Pushes at an even pace, independent of the time of a push."""
@@ -92,7 +92,7 @@ class Pushing:
 
 async def measure(server: servers.Server, of: account.Account, load: Load) -> Measured:
     boards = crowd.Crowd(server.port, of.topics[: load.topics], of.tokens)
-    pushing = Pushing(server, boards, load.topics, shown=0)
+    pushing = Pushing(server, boards, load.topics, shown_count=0)
     empty = await emptied(server, boards, pushing)
     await boards.open(load.sockets)
     await pushing.warm_up(load.period)

@@ -72,16 +72,16 @@ def tell(customer: str, message: bytes) -> None:
         queue.put_nowait(state)
 
 
-def _channels(said: dict) -> Channels:  # type: ignore[type-arg]
+def _channels(state: dict) -> Channels:  # type: ignore[type-arg]
     return Channels(
-        sequence=said["sequence"],
-        as_of=said["asOf"],
-        in_use=said["inUse"],
-        limit=said["limit"],
-        cps=said["cps"],
+        sequence=state["sequence"],
+        as_of=state["asOf"],
+        in_use=state["inUse"],
+        limit=state["limit"],
+        cps=state["cps"],
         by_carrier=[
-            CarrierChannels(carrier=Carrier(**one["carrier"]), in_use=one["inUse"])
-            for one in said["byCarrier"]
+            CarrierChannels(carrier=Carrier(**item["carrier"]), in_use=item["inUse"])
+            for item in state["byCarrier"]
         ],
     )
 

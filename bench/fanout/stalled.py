@@ -21,10 +21,10 @@ class Stalled:
     gone_after: float | None  # seconds from the stall; None: not in the time that was watched
     memory: int  # bytes the server grew by at most
 
-    def told(self) -> str:
-        gone = "not gone" if self.gone_after is None else f"gone after {self.gone_after:.1f} s"
+    def describe(self) -> str:
+        text = "not gone" if self.gone_after is None else f"gone after {self.gone_after:.1f} s"
         return (
-            f"{self.stalled} of {self.healthy + self.stalled} sockets stop reading: {gone};"
+            f"{self.stalled} of {self.healthy + self.stalled} sockets stop reading: {text};"
             f" the others had {_told(self.before)} before and {_told(self.meanwhile)} meanwhile;"
             f" the server grew by {self.memory / 2**20:.1f} MiB"
         )
@@ -36,7 +36,7 @@ async def watch(
     """`quiet` seconds before the stall, at most `longest` after it."""
     await servers.fill(of, TOPICS, CARRIERS)
     boards = crowd.Crowd(server.port, of.topics[:TOPICS], of.tokens)
-    pushing = measure.Pushing(server, boards, TOPICS, shown=CARRIERS)
+    pushing = measure.Pushing(server, boards, TOPICS, shown_count=CARRIERS)
     await boards.open(sockets)
     await pushing.rounds(5, _PERIOD)
     await pushing.wait_until_received()

@@ -128,6 +128,7 @@ def documents(world: data.World, rows: list[str], free: str) -> list[Case]:
 
 
 _SUMS = "edges { cursor node { id version attempts answered asr acdSeconds talkTime %s } }"
+_ROW = "summary(granularity: DAILY, first: 31) { edges { node { id %s } } }"
 _CALL = """switch callId leg revision final source destination setupAt answerAt endAt talkTime
   customer { id name } carrier { id name } charge { amount } cost { amount }"""
 # Fields with long answers; `$c` is the first customer, `$x` its earliest day, `$to` now.
@@ -150,6 +151,23 @@ FIELDS: Mapping[str, tuple[str, str]] = {
         "owner",
         "customer(id: $c) { summary(granularity: DAILY, first: 31) {"
         f" {_SUMS % 'charge { amount } invoice { id number }'} }} }}",
+    ),
+    "summary, 31 days by charge": (
+        "owner",
+        "customer(id: $c) { summary(granularity: DAILY, first: 31, filter: { from: $x, to: $to },"
+        f" orderBy: {{ column: CHARGE }}) {{ {_SUMS % 'charge { amount }'} }} }}",
+    ),
+    "summary, 31 days by carrier": (
+        "owner",
+        f"customer(id: $c) {{ {_ROW % 'byCarrier { parts { carrier { name } attempts asr } }'} }}",
+    ),
+    "summary, 31 days by prefix": (
+        "owner",
+        f"customer(id: $c) {{ {_ROW % 'byPrefix { parts { prefix attempts asr } }'} }}",
+    ),
+    "summary, 31 days with costs": (
+        "owner",
+        f"customer(id: $c) {{ {_ROW % 'cost { amounts { amount } profit { amount } }'} }}",
     ),
     "account summary, 31 days": (
         "owner",

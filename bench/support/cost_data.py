@@ -42,14 +42,14 @@ class Asker:
     async def send(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         body = {"query": query, "variables": variables or {}}
         answer = await self.client.post(f"{self.url}/graphql", json=body, headers=self.headers)
-        found: dict[str, Any] = answer.json()
-        assert not found.get("errors"), (query, str(found)[:600])
-        return found
+        results: dict[str, Any] = answer.json()
+        assert not results.get("errors"), (query, str(results)[:600])
+        return results
 
-    async def do(self, mutation: str, wanted: str, /, **input: Any) -> dict[str, Any]:
+    async def do(self, mutation: str, selection: str, /, **input: Any) -> dict[str, Any]:
         type = mutation[0].upper() + mutation[1:]
         answer = await self.send(
-            f"mutation M($i: {type}Input!) {{ {mutation}(input: $i) {{ __typename {wanted}"
+            f"mutation M($i: {type}Input!) {{ {mutation}(input: $i) {{ __typename {selection}"
             " ... on Refusal { code message } } }",
             {"i": input},
         )
@@ -146,7 +146,7 @@ async def session(world: World, email: str) -> str:
     return str(tokens.Token(world.account_id, tokens.TokenKind.SESSION, id, secret))
 
 
-def event(n: int, customer: int, setup: datetime, /, **said: Any) -> dict[str, Any]:
+def event(n: int, customer: int, setup: datetime, /, **fields: Any) -> dict[str, Any]:
     """The end of an answered call of one minute."""
 
     def at(seconds: float) -> str:
@@ -164,7 +164,7 @@ def event(n: int, customer: int, setup: datetime, /, **said: Any) -> dict[str, A
         "answer_at": at(3),
         "end_at": at(63),
         "sip_code": 200,
-        **said,
+        **fields,
     }
 
 
@@ -213,7 +213,7 @@ async def fill(world: World, owner: Asker) -> None:
         "mutation($c: ID!) { assignNumberBlock(customerId: $c) { ... on NumberBlock { first } } }"
     )
     blocks = [await owner.send(block, {"c": first}) for _ in range(PAGE)]
-    numbers = [one["data"]["assignNumberBlock"]["first"] for one in blocks]
+    numbers = [answer["data"]["assignNumberBlock"]["first"] for answer in blocks]
     for number in numbers:
         await owner.do("createSipUser", "", customerId=first, username=str(number))
     for n, customer in enumerate(world.customers):

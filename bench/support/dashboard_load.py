@@ -160,10 +160,10 @@ async def _client(
         portal = portals[number % len(portals)]
         number += 1
         floor = committed.floors.get(portal.customer_id, {})
-        sent = time.perf_counter()
+        start = time.perf_counter()
         writer.write(_request(portal))
         body = await _response(reader)
-        result.latencies.append(time.perf_counter() - sent)
+        result.latencies.append(time.perf_counter() - start)
         result.length = len(body)
         result.stale += not _is_current(body, floor)
     writer.close()

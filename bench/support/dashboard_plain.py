@@ -278,7 +278,7 @@ class Customer:
             fetch(sql.STATS, *self.key, from_, to), fetch(sql.HISTORY, *self.key, from_, to)
         )
         ids = sorted({row["carrier_id"] for row in sums})
-        named = await fetch(sql.CARRIERS, self.key[0], ids)
+        rows = await fetch(sql.CARRIERS, self.key[0], ids)
         parts = {(row["carrier_id"], row["at"]): row for row in sums}
         most = {(row["carrier_id"], row["at"]): row["maximum"] for row in history}
         starts, now = [from_ + n * HOUR for n in range((to - from_) // HOUR)], clock.now()
@@ -299,7 +299,7 @@ class Customer:
             total=points(ids, -1),
             by_carrier=[
                 CarrierStats(carrier=self._carrier(row), points=points([row["id"]], row["id"]))
-                for row in named
+                for row in rows
             ],
         )
 
@@ -394,13 +394,13 @@ class Query:
         assert token is not None
         digest = tokens.digest(token.secret)
         (row,) = await fetch(sql.VIEWER, token.account_id, token.id, digest)
-        shown = ("name", "email", "email_verified_at", "mobile", "mobile_verified_at")
+        fields = ("name", "email", "email_verified_at", "mobile", "mobile_verified_at")
         return Contact(
             row=row,
             id=global_id("Contact", row["account_id"], row["id"]),
             language=row["language"],
             time_zone=row["time_zone"],
-            **{name: row[name] for name in shown},
+            **{name: row[name] for name in fields},
         )
 
 

@@ -79,8 +79,8 @@ async def create(now: datetime) -> Side:
         ),
         now,
     )
-    shown = str(tokens.Token(account_id, tokens.TokenKind.SESSION, session, _SECRET))
-    return Side(account_id, customer_id, key, shown, contact.id)
+    secret = str(tokens.Token(account_id, tokens.TokenKind.SESSION, session, _SECRET))
+    return Side(account_id, customer_id, key, secret, contact.id)
 
 
 async def fill(side: Side, calls: int, urls: tuple[str, str]) -> None:
@@ -108,7 +108,7 @@ async def fill(side: Side, calls: int, urls: tuple[str, str]) -> None:
         await conn.execute("VACUUM (ANALYZE)")
 
 
-async def known(side: Side, now: datetime) -> largest_data.Known:
+async def ids_of(side: Side, now: datetime) -> largest_data.Known:
     """Ids of rows of the account, as many as can be requested at once."""
     account_id, hour = side.account_id, periods.hour_of(now)
     async with db.connection() as conn:

@@ -60,11 +60,12 @@ class Known:
         kind = name.lower().removesuffix("s").removesuffix("id")
         kind = {"row": "summaryrow"}.get(kind, kind)
         return next(
-            (ids for one, ids in self.ids.items() if one.lower() == kind), self.ids["Customer"]
+            (ids for kind_name, ids in self.ids.items() if kind_name.lower() == kind),
+            self.ids["Customer"],
         )
 
 
-def operations(known: Known, caller: callers.Caller) -> Iterator[Operation]:
+def operations(known_ids: Known, caller: callers.Caller) -> Iterator[Operation]:
     """Of each field of Query and of what `node` returns, each mutation and subscription."""
     for kind, type in (
         ("query", SCHEMA.query_type),
@@ -73,23 +74,23 @@ def operations(known: Known, caller: callers.Caller) -> Iterator[Operation]:
     ):
         assert type is not None
         for name in sorted(set(type.fields) - LEFT_OUT):
-            yield _largest(kind, type, name, None, known, caller)
+            yield _largest(kind, type, name, None, known_ids, caller)
     node = SCHEMA.type_map["Node"]
     assert isinstance(node, graphql.GraphQLInterfaceType)
     for of in SCHEMA.get_possible_types(node):
         for name in sorted(of.fields):
-            yield _largest("query", of, name, of.name, known, caller)
+            yield _largest("query", of, name, of.name, known_ids, caller)
 
 
 def _largest(
-    kind: str, type: Any, name: str, node: str | None, known: Known, caller: callers.Caller
+    kind: str, type: Any, name: str, node: str | None, known_ids: Known, caller: callers.Caller
 ) -> Operation:
     """The largest allowed selection, with as many aliases as are allowed."""
     for depth, first in _SIZES:
-        text = _Text(known, first)
+        text = _Text(known_ids, first)
         selected = text.field(type, name, depth)
         if node is not None:
-            id = json.dumps(known.ids.get(node, known.ids["Customer"])[0])
+            id = json.dumps(known_ids.ids.get(node, known_ids.ids["Customer"])[0])
             selected = f"node(id: {id}) {{ ... on {node} {{ {selected} }} }}"
         for aliases in (1,) if kind == "subscription" else _ALIASES:
             operation = _allowed(kind, f"{type.name}.{name}", text, selected, aliases, caller)
@@ -163,15 +164,15 @@ class _Text:
         )
 
     def _value(self, field: str, name: str, type: Any, items: int) -> Any:
-        inner, named = get_nullable_type(type), get_named_type(type)
+        inner, named_type = get_nullable_type(type), get_named_type(type)
         if is_list_type(inner):
-            if named is graphql.GraphQLID:
+            if named_type is graphql.GraphQLID:
                 return list(self.known.of_argument(name)[:items])
             return [self._value(field, name, inner.of_type, items) for _ in range(min(items, 500))]
         if isinstance(inner, graphql.GraphQLInputObjectType):
             values = {key: self._argument(field, key, its) for key, its in inner.fields.items()}
             return {**values, **self.known.of_inputs.get(field, {})}
-        if named is graphql.GraphQLID:
+        if named_type is graphql.GraphQLID:
             return self.known.of_argument(name)[0]
         if isinstance(inner, graphql.GraphQLEnumType):
             return self.known.values.get(name, next(iter(inner.values)))

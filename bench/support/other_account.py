@@ -30,11 +30,11 @@ class Latencies:
     taken: dict[str, list[float]] = field(default_factory=dict)
 
     async def every(self, name: str, work: Callable[[int], Awaitable[None]], until: float) -> None:
-        number, taken = 0, self.taken.setdefault(name, [])
+        number, times = 0, self.taken.setdefault(name, [])
         while time.perf_counter() < until:
             number, start = number + 1, time.perf_counter()
             await work(number)
-            taken.append((time.perf_counter() - start) * 1000)
+            times.append((time.perf_counter() - start) * 1000)
             await asyncio.sleep(max(0.0, start + _EVERY - time.perf_counter()))
 
     def p99(self, name: str) -> float:

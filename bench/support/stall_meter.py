@@ -44,7 +44,7 @@ def memory() -> int:
 
 
 @asynccontextmanager
-async def watched() -> AsyncIterator[Stalls]:
+async def watch() -> AsyncIterator[Stalls]:
     stalls = Stalls()
     task = asyncio.create_task(stalls.watch())
     try:

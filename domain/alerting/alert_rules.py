@@ -125,7 +125,7 @@ def validate(rule: RuleDefinition) -> dict[str, Any]:
         "cool_down_seconds": rule.cool_down_seconds,
         "repeat_seconds": rule.repeat_seconds,
         "level": rule.level,
-        "recipients": [_as_json(one) for one in _validate_recipients(rule.recipients)],
+        "recipients": [_as_json(recipient) for recipient in _validate_recipients(rule.recipients)],
     }
 
 
@@ -151,7 +151,11 @@ def _check_scope(definition: MetricDefinition, scope: Scope) -> None:
             "{metric} is not available for {scope}. Select {scopes}.",
             "metric",
             metric=texts.Text(METRIC_NAMES[definition.metric]),
-            scopes=[texts.Text(SCOPE_NAMES[one]) for one in Scope if one in definition.scopes],
+            scopes=[
+                texts.Text(SCOPE_NAMES[allowed])
+                for allowed in Scope
+                if allowed in definition.scopes
+            ],
             scope=texts.Text(SCOPE_NAMES[scope]),
         )
 
@@ -238,21 +242,21 @@ def _check_intervals(rule: RuleDefinition) -> None:
         )
 
 
-def _validate_recipients(given: Sequence[Recipient]) -> list[Recipient]:
+def _validate_recipients(recipients: Sequence[Recipient]) -> list[Recipient]:
     """Without duplicates, each address in its canonical form."""
-    if len(given) > MAX_RECIPIENTS:
+    if len(recipients) > MAX_RECIPIENTS:
         raise refusals.Refusal(
             "BAD_RECIPIENT", "Set at most {most} recipients.", "recipients", most=MAX_RECIPIENTS
         )
-    found = [
+    normalized = [
         Recipient(
-            one.channel,
-            _validate_address(one),
-            personal_data.validate_language(one.language, "recipients"),
+            recipient.channel,
+            _validate_address(recipient),
+            personal_data.validate_language(recipient.language, "recipients"),
         )
-        for one in given
+        for recipient in recipients
     ]
-    return list({(one.channel, one.to): one for one in found}.values())
+    return list({(recipient.channel, recipient.to): recipient for recipient in normalized}.values())
 
 
 def _validate_address(recipient: Recipient) -> str:

@@ -125,7 +125,7 @@ NON_FAILURE_CODES = (*ratios.EFFECTIVE_CODES, *range(300, 400))
 
 def compute_reading(metric: Metric, ended: EndedCalls) -> Reading:
     """The reading of a sampled metric. Raises ValueError for other metrics."""
-    sums, counted = ended.sums, sum(ended.codes.values())
+    sums, attempts = ended.sums, sum(ended.codes.values())
     match metric:
         case Metric.ASR:
             return _ratio(ratios.ASR.of(sums), sums.attempts)
@@ -135,9 +135,9 @@ def compute_reading(metric: Metric, ended: EndedCalls) -> Reading:
             return _ratio(ratios.PDD_MS.of(sums), sums.pdd_count)
         case Metric.NER:
             redirected = sum(n for code, n in ended.codes.items() if 300 <= code < 400)
-            return _ratio(ratios.ner(ended.codes), counted - redirected)
+            return _ratio(ratios.ner(ended.codes), attempts - redirected)
         case Metric.CONSECUTIVE_FAILURES:
-            return Reading(Decimal(ended.failures) if counted else None, counted)
+            return Reading(Decimal(ended.failures) if attempts else None, attempts)
     raise ValueError(f"{metric} is not sampled")
 
 
@@ -145,8 +145,8 @@ def _ratio(value: Fraction | None, samples: int) -> Reading:
     if value is None:
         return Reading(None, samples)
     exact = money.divide(Decimal(value.numerator), value.denominator)
-    shown = money.plain(money.round_to(exact, RATIO_PLACES, Rounding.HALF_EVEN))
-    return Reading(Decimal(shown), samples)
+    text = money.plain(money.round_to(exact, RATIO_PLACES, Rounding.HALF_EVEN))
+    return Reading(Decimal(text), samples)
 
 
 # Rules -----------------------------------------------------------------------------------------

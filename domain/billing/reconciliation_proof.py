@@ -165,15 +165,15 @@ def _row_differences(hour: Hour) -> Iterator[Text]:
 
 
 def _ledger_differences(hour: Hour, currency: str) -> Iterator[Text]:
-    posted = hour.posted_charge
-    if hour.ledger != posted:
-        charges = {"ledger": hour.ledger, "posted": posted}
+    posted_charge = hour.posted_charge
+    if hour.ledger != posted_charge:
+        charges = {"ledger": hour.ledger, "posted": posted_charge}
         yield Text("the ledger has {ledger}, but {posted} was posted", charges)
     if hour.posted_version > hour.version:
         versions = {"posted": hour.posted_version, "hour": hour.version}
         yield Text("version {posted} was posted, the hour is at {hour}", versions)
-    if hour.posted_version == hour.version and posted != hour.head.charge:
-        charges = {"hour": hour.head.charge, "posted": posted}
+    if hour.posted_version == hour.version and posted_charge != hour.head.charge:
+        charges = {"hour": hour.head.charge, "posted": posted_charge}
         yield Text("the hour charges {hour}, but {posted} was posted for this version", charges)
     if any(other != currency for other in hour.currencies):
         currencies = {"currencies": list(hour.currencies), "currency": currency}

@@ -31,18 +31,18 @@ class Field:
 Fields = Mapping[str, Field]
 
 
-def validate(fields: Fields, given: Mapping[str, object]) -> dict[str, Any]:
+def validate(fields: Fields, values: Mapping[str, object]) -> dict[str, Any]:
     """The values in their stored form. Refuses INVALID with the field in camel case."""
-    return {name: _validate_field(fields[name], name, value) for name, value in given.items()}
+    return {name: _validate_field(fields[name], name, value) for name, value in values.items()}
 
 
 def _validate_field(field: Field, name: str, value: object) -> object:
-    shown = to_camel_case(name)
+    display_name = to_camel_case(name)
     if value is not None:
-        return field.check(value, shown)
+        return field.check(value, display_name)
     if not field.clearable:
         raise _invalid(
-            "This field cannot be null. Set a value, or omit the field to keep it.", shown
+            "This field cannot be null. Set a value, or omit the field to keep it.", display_name
         )
     return None
 

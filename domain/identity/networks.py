@@ -37,14 +37,14 @@ def parse_source_address(text: str) -> str:
     if parts is not None and int(parts["port4"] or parts["port6"] or 0) <= _HIGHEST_PORT:
         version, bare = (4, parts["ipv4"]) if parts["ipv4"] else (6, parts["ipv6"])
     try:
-        found = ipaddress.ip_address(bare)
+        ip_address = ipaddress.ip_address(bare)
     except ValueError:
-        found = None
-    if found is None or "%" in text or version not in (None, found.version):
+        ip_address = None
+    if ip_address is None or "%" in text or version not in (None, ip_address.version):
         raise refusals.Refusal(
             "BAD_ADDRESS", "source_ip has to be an IPv4 or IPv6 address.", "source_ip"
         )
-    return str(found)
+    return str(ip_address)
 
 
 def site(address: str) -> str:
@@ -91,8 +91,8 @@ _RELAYS_OF_6TO4 = ipaddress.IPv4Network("192.88.99.0/24")
 
 @lru_cache(maxsize=4_096)
 def _contain(networks: tuple[str, ...], address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    return any(found in ipaddress.ip_network(network) for network in networks)
+    ip_address = ipaddress.ip_address(address)
+    return any(ip_address in ipaddress.ip_network(network) for network in networks)
 
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network

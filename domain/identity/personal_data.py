@@ -88,10 +88,10 @@ def stored_emails(entered: str) -> list[str]:
     text = entered.strip().lower()
     if _CONTROL.search(text) or len(text) > _MAX_STORED_EMAIL:
         return []
-    found = [text, unicodedata.normalize("NFC", text)]
+    forms = [text, unicodedata.normalize("NFC", text)]
     with suppress(refusals.Refusal):
-        found.append(validate_email(entered))
-    return list(dict.fromkeys(found))
+        forms.append(validate_email(entered))
+    return list(dict.fromkeys(forms))
 
 
 def validate_password(value: str, field: str = "password", *, email: str | None = None) -> str:

@@ -47,8 +47,8 @@ def _format_e164(text: str, field: str) -> str:
 def _visible_text(value: str) -> str:
     """Without format characters, every width and every space in its plain form."""
     plain = unicodedata.normalize("NFKC", value)
-    shown = (character for character in plain if unicodedata.category(character) != "Cf")
-    return "".join(" " if character.isspace() else character for character in shown).strip()
+    visible = (character for character in plain if unicodedata.category(character) != "Cf")
+    return "".join(" " if character.isspace() else character for character in visible).strip()
 
 
 def _invalid_length(field: str) -> refusals.Refusal:

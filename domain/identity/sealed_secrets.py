@@ -16,12 +16,12 @@ def seal(secret_key: str, owner: str, text: str) -> bytes:
 def unseal(secret_key: str, owner: str, sealed: bytes) -> str | None:
     """The text; None if it has another owner or key, or was changed."""
     try:
-        opened = jwe.decrypt_compact(sealed, _key(secret_key))
+        plain = jwe.decrypt_compact(sealed, _key(secret_key))
     except (JoseError, ValueError):
         return None
-    if opened.headers().get("kid") != owner or opened.plaintext is None:
+    if plain.headers().get("kid") != owner or plain.plaintext is None:
         return None
-    return opened.plaintext.decode()
+    return plain.plaintext.decode()
 
 
 def _key(secret_key: str) -> OctKey:

@@ -104,8 +104,8 @@ def preferred_language(header: str | None) -> str:
 
 
 def _match_language(tag: str) -> str | None:
-    found = tag.partition("-")[0].lower()
-    return found if found in LANGUAGES else None
+    prefix = tag.partition("-")[0].lower()
+    return prefix if prefix in LANGUAGES else None
 
 
 def _quality(parameter: str) -> float:

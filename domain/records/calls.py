@@ -67,7 +67,8 @@ class LiveEvent(msgspec.Struct, frozen=True, gc=False):
     """A start, ringing, answer or end for the live state.
 
     `lease_seconds`: the switch's calls are removed after that time without an event. `outcome` is
-    None unless a counted record of the attempt's final leg exists.
+    None unless a counted record of the attempt's final leg exists. `is_record_only`: its source
+    reports records and no active calls, so it cannot send a snapshot.
     """
 
     type: EventType
@@ -82,6 +83,7 @@ class LiveEvent(msgspec.Struct, frozen=True, gc=False):
     event_number: EventNumber | None
     lease_seconds: int
     outcome: Outcome | None = None
+    is_record_only: bool = False
 
 
 class Beat(msgspec.Struct, frozen=True, gc=False):

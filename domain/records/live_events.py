@@ -100,17 +100,15 @@ def build_beat(event: events.Beat, lookup: references.Lookup) -> calls.Beat:
 
 
 def build_snapshot_call(
-    listed: events.ListedCall, at: datetime, zone: ZoneInfo | None, lookup: references.Lookup
+    call: events.ListedCall, at: datetime, zone: ZoneInfo | None, lookup: references.Lookup
 ) -> calls.SnapshotCall:
     """Builds a call of a snapshot. Without `setup_at`, its setup is the time of the snapshot.
 
     Raises Refusal.
     """
-    setup_at = (
-        at if listed.setup_at is None else instants.parse(listed.setup_at, zone, "setup_at", at)
-    )
+    setup_at = at if call.setup_at is None else instants.parse(call.setup_at, zone, "setup_at", at)
     if setup_at > lookup.latest:
         lookup.require_timely(setup_at, "setup_at")
-    customer = lookup.customer(listed.customer)
-    carrier = lookup.carrier_id(listed.carrier)
-    return calls.SnapshotCall(listed.call_id, listed.leg, customer.id, carrier, setup_at)
+    customer = lookup.customer(call.customer)
+    carrier = lookup.carrier_id(call.carrier)
+    return calls.SnapshotCall(call.call_id, call.leg, customer.id, carrier, setup_at)

@@ -27,9 +27,9 @@ def reuse_of(record: calls.Record) -> Reuse:
 
 def separate(record: calls.Record) -> calls.Record:
     """Returns the record with its own call id."""
-    _, received, setup_at = reuse_of(record)
-    call_id = f"{received}~{setup_at:%Y%m%dT%H%M%S%f}Z"
-    return msgspec.structs.replace(record, call_id=call_id, received_call_id=received)
+    _, received_id, setup_at = reuse_of(record)
+    call_id = f"{received_id}~{setup_at:%Y%m%dT%H%M%S%f}Z"
+    return msgspec.structs.replace(record, call_id=call_id, received_call_id=received_id)
 
 
 def with_received_id(former_content: str, record: calls.Record) -> calls.Record:
@@ -39,5 +39,5 @@ def with_received_id(former_content: str, record: calls.Record) -> calls.Record:
     """
     if record.received_call_id is not None:
         return record
-    received = _decode(former_content).received_call_id
-    return msgspec.structs.replace(record, received_call_id=received) if received else record
+    received_id = _decode(former_content).received_call_id
+    return msgspec.structs.replace(record, received_call_id=received_id) if received_id else record

@@ -2,8 +2,9 @@
 -- missed: {{switch, time of its last event, µs to await it (0: it has no calls), lease}, ...}, for
 -- switches with events that have not reached Redis.
 -- An event: {kind, call id, leg, customer, carrier, at, setup, final, boot, seq, answered, talk,
--- PDD, corrects}; answered is 0 or 1, or nil if the event counts no attempt. A beat has its number
--- of calls in place of the leg. Returns {{{switch, reason}, ...}, lost}.
+-- PDD, corrects, record only}; answered is 0 or 1, or nil if the event counts no attempt. A beat has
+-- its number of calls in place of the leg. Record only: the sender cannot send snapshots.
+-- Returns {{{switch, reason}, ...}, lost}.
 local ACTIVE_EVENT, END_EVENT, BEAT_EVENT = 1, 2, 3
 local MAX_ATTEMPT_AGE_US = 60000000 -- a backlog is not current traffic
 
@@ -104,6 +105,7 @@ end
 -- A switch without state has to send a snapshot. Old ends (an import of past calls) do not count
 -- as contact.
 local function check_contact(batch, event)
+  if event[15] then return end
   local long_ago = event[1] ~= BEAT_EVENT and event[6] < batch.now - batch.switch.lease
   if not batch.switch.known and not (long_ago and not batch.calls[event[2]]) then
     request_snapshot(batch.switch, 'UNKNOWN')

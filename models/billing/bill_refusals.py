@@ -8,14 +8,14 @@ from domain.messaging import texts
 from domain.refusals import Refusal
 
 
-def already_invoiced(taken: Sequence[datetime], holders: Sequence[str | texts.Text]) -> Refusal:
+def already_invoiced(hours: Sequence[datetime], holders: Sequence[str | texts.Text]) -> Refusal:
     text = texts.pluralize(
         "{count:,} of the selected hours, {first:utc}, is already on {invoices}. Leave its row"
         " out.",
         "{count:,} of the selected hours, from {first:utc} on, are already on {invoices}. Leave"
         " those rows out.",
-        len(taken),
-        first=taken[0],
+        len(hours),
+        first=hours[0],
         invoices=_listed(holders),
     )
     return Refusal("HOURS_ALREADY_INVOICED", text, "rowIds")
@@ -91,7 +91,7 @@ def draft_changed(now: Decimal) -> Refusal:
 
 
 def _listed(names: Sequence[str | texts.Text]) -> object:
-    shown = list(names[:5])
+    first_names = list(names[:5])
     if len(names) <= 5:
-        return shown
-    return texts.Text("{names} and {more:,} more", {"names": shown, "more": len(names) - 5})
+        return first_names
+    return texts.Text("{names} and {more:,} more", {"names": first_names, "more": len(names) - 5})

@@ -77,10 +77,10 @@ async def reserve(
     period = (heading.granularity, heading.period_start, heading.period_end)
     await conn.execute(bill_sql.INSERT, account_id, customer_id, invoice_id, *period, now)
     rows = await conn.fetch(bill_sql.RESERVE, account_id, customer_id, invoice_id, selected)
-    taken = sorted(set(selected) - {row["hour"] for row in rows})
-    if taken:
-        holders = await invoice_queries.holders(conn, account_id, customer_id, taken)
-        raise bill_refusals.already_invoiced(taken, holders)
+    billed_hours = sorted(set(selected) - {row["hour"] for row in rows})
+    if billed_hours:
+        holders = await invoice_queries.holders(conn, account_id, customer_id, billed_hours)
+        raise bill_refusals.already_invoiced(billed_hours, holders)
 
 
 async def reserved_hours(conn: db.Connection, account_id: int, invoice_id: int) -> list[datetime]:

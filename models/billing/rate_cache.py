@@ -66,7 +66,7 @@ class RateCache:
     @property
     def size(self) -> int:
         """Approximate bytes in the cache."""
-        return sum(kept.size for kept in self._kept.values())
+        return sum(entry.size for entry in self._kept.values())
 
     async def in_force(
         self,
@@ -98,17 +98,17 @@ class RateCache:
     async def _rates(self, account_id: int, head: Head) -> packed_rates.PackedRates | None:
         """The cached rates of a card; None if they are not in memory."""
         key = (account_id, head.id)
-        kept = self._kept.get(key)
-        if kept is None or kept.version < head.version:
+        entry = self._kept.get(key)
+        if entry is None or entry.version < head.version:
             reading = self._start_reading(key, head)
             if head.rows > self._small:
                 return None
             await asyncio.wait([reading])
-            kept = self._kept.get(key)
-        if kept is None or kept.version != head.version:
+            entry = self._kept.get(key)
+        if entry is None or entry.version != head.version:
             return None
         self._kept.move_to_end(key)
-        return kept.rates
+        return entry.rates
 
     def _start_reading(self, key: _Key, head: Head) -> "asyncio.Task[None]":
         reading = self._reading.get(key)
@@ -130,9 +130,9 @@ class RateCache:
             _log.warning("rate card not read", account=key[0], card=key[1], exc_info=True)
 
     async def _keep(self, key: _Key, head: Head) -> None:
-        kept = self._kept.get(key)
-        old = None if kept is None else kept.rates
-        after = 0 if kept is None or old is None else kept.version
+        entry = self._kept.get(key)
+        old = None if entry is None else entry.rates
+        after = 0 if entry is None or old is None else entry.version
         try:
             rates = await self._merged(old, key, after, head.version)
         except packed_rates.UnpackableError:

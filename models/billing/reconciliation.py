@@ -32,13 +32,13 @@ async def reconcile(
         )
         if currency is None:
             raise refusals.not_found("Customer", "customerId")
-        found: list[reconciliation_proof.Hour] = []
+        results: list[reconciliation_proof.Hour] = []
         unlike: list[reconciliation_proof.Difference] = []
         for span in day_bounds.slices(start, end, await partitions.existing_days()):
             async with _released_locks(conn):
                 part = _Part(conn, account_id, customer_id, span)
                 hours = [_hour(row, now) for row in await part.rows(reconciliation_sql.HOURS)]
-                found += hours
+                results += hours
                 unlike += await _unequal(part, hours)
                 unlike += await _unmatched_keys(part, hours)
         longer = await period_sums.differences(conn, account_id, customer_id, start, end)
@@ -47,11 +47,11 @@ async def reconcile(
             **await conn.fetchrow(reconciliation_sql.BALANCE, account_id, customer_id)
         )
     details = [
-        detail for hour in found for detail in reconciliation_proof.differences(hour, currency)
+        detail for hour in results for detail in reconciliation_proof.differences(hour, currency)
     ]
     details += [*unlike, *longer, *_faults(issued, start, end)]
     details += reconciliation_proof.balance_differences(balance, currency, start)
-    return _proof(currency, found, sorted(details, key=lambda difference: difference.hour))
+    return _proof(currency, results, sorted(details, key=lambda difference: difference.hour))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +81,21 @@ async def _released_locks(conn: db.Connection) -> AsyncIterator[None]:
 
 def _proof(
     currency: str,
-    found: Sequence[reconciliation_proof.Hour],
+    hours: Sequence[reconciliation_proof.Hour],
     differences: Sequence[reconciliation_proof.Difference],
 ) -> reconciliation_proof.Proof:
-    waiting = [(hour.hour, reconciliation_proof.pending_reason(hour)) for hour in found]
+    waiting = [(hour.hour, reconciliation_proof.pending_reason(hour)) for hour in hours]
     return reconciliation_proof.Proof(
         currency=currency,
-        records=_total(hour.records for hour in found),
-        rows=_total(hour.rows for hour in found),
-        ledger=money.add(hour.ledger for hour in found),
-        invoiced=money.add(hour.billed_charge for hour in found),
+        records=_total(hour.records for hour in hours),
+        rows=_total(hour.rows for hour in hours),
+        ledger=money.add(hour.ledger for hour in hours),
+        invoiced=money.add(hour.billed_charge for hour in hours),
         pending=[
             reconciliation_proof.PendingHour(hour, reason) for hour, reason in waiting if reason
         ],
         differences=differences,
-        frozen_hours=sum(hour.frozen for hour in found),
+        frozen_hours=sum(hour.frozen for hour in hours),
     )
 
 
@@ -140,10 +140,10 @@ def _hour(row: Any, now: datetime) -> reconciliation_proof.Hour:
 
 
 async def _unequal(
-    part: _Part, found: Sequence[reconciliation_proof.Hour]
+    part: _Part, hours: Sequence[reconciliation_proof.Hour]
 ) -> list[reconciliation_proof.Difference]:
     """The columns in which the finest sums differ from comparable records."""
-    unlike = {hour.hour for hour in found if not hour.has_comparable_records}
+    unlike = {hour.hour for hour in hours if not hour.has_comparable_records}
     return [
         reconciliation_proof.Difference(
             row["hour"],
@@ -159,11 +159,11 @@ async def _unequal(
 
 
 async def _unmatched_keys(
-    part: _Part, found: Sequence[reconciliation_proof.Hour]
+    part: _Part, results: Sequence[reconciliation_proof.Hour]
 ) -> list[reconciliation_proof.Difference]:
     """Record keys without a record, and records without a key. The keys of a frozen hour outlive
     its records: one for each leg of its rows."""
-    removed = {hour.hour: hour.row_legs for hour in found if hour.has_no_records_left}
+    removed = {hour.hour: hour.row_legs for hour in results if hour.has_no_records_left}
     alone = await part.rows(reconciliation_sql.UNMATCHED)
     keys = {row["hour"]: row["keys"] for row in alone if row["keys"]}
     records = {row["hour"]: row["records"] for row in alone if row["records"]}

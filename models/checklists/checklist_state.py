@@ -125,15 +125,15 @@ async def _open_items(
     conn: db.Connection, account_id: int, ids: Sequence[int] | None, now: datetime
 ) -> dict[int, dict[str, int]]:
     """Open items of the existing customers among `ids`, in order; of all customers if None."""
-    found = {}
+    items = {}
     if ids is None or ACCOUNT in ids:
         row = await conn.fetchrow(
             checklist_sql.OF_ACCOUNT, account_id, conditions.MAX_COUNTED_RECORDS
         )
-        found[ACCOUNT] = conditions.open_counts(checklist_items.ACCOUNT_ITEMS, _account(row))
+        items[ACCOUNT] = conditions.open_counts(checklist_items.ACCOUNT_ITEMS, _account(row))
     for row in await conn.fetch(checklist_sql.CUSTOMERS, account_id, ids, now):
-        found[row["id"]] = conditions.open_counts(checklist_items.CUSTOMER_ITEMS, _customer(row))
-    return found
+        items[row["id"]] = conditions.open_counts(checklist_items.CUSTOMER_ITEMS, _customer(row))
+    return items
 
 
 def _customer(row: Any) -> conditions.CustomerFacts:

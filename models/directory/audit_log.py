@@ -88,22 +88,22 @@ class RefusedSignIn:
     site: str | None
 
 
-async def insert_refused(account_id: int, refused: RefusedSignIn, at: datetime) -> None:
+async def insert_refused(account_id: int, sign_in: RefusedSignIn, at: datetime) -> None:
     """Logs a refused sign-in once an hour for each reason and site, and at most `_MAX_REFUSALS`
     times an hour for the person."""
     async with db.connection() as conn:
         await conn.execute(
             _INSERT_REFUSED,
             account_id,
-            refused.subject,
+            sign_in.subject,
             at,
             _REFUSAL_PERIOD,
             SYSTEM.name,
-            refused.customer_id,
-            refused.address,
-            refused.reason,
+            sign_in.customer_id,
+            sign_in.address,
+            sign_in.reason,
             _MAX_REFUSALS,
-            refused.site,
+            sign_in.site,
         )
 
 
@@ -154,9 +154,9 @@ _CONDITIONS = {
 Place: TypeAlias = tuple[datetime, int]  # an entry's instant and id
 
 
-async def page(account_id: int, wanted: Filter, before: Place | None, limit: int) -> list[Entry]:
+async def page(account_id: int, filter: Filter, before: Place | None, limit: int) -> list[Entry]:
     """Newest first, those before that place."""
-    conditions, values = listing.filter_conditions(account_id, wanted, _CONDITIONS)
+    conditions, values = listing.filter_conditions(account_id, filter, _CONDITIONS)
     if before is not None:
         values += before
         conditions.append(f"(at, id) < (${len(values) - 1}, ${len(values)})")
@@ -185,13 +185,13 @@ _NAMES = {
 
 async def names(account_id: int, actors: Collection[str]) -> dict[str, str]:
     """Names of people and API keys by actor, such as `staff:3`, if they have one."""
-    found: dict[str, str] = {}
+    names_by_actor: dict[str, str] = {}
     async with db.connection() as conn:
         for kind, query in _NAMES.items():
             ids = _ids(kind, actors)
             for row in await conn.fetch(query, account_id, ids) if ids else ():
-                found[f"{kind}:{row['id']}"] = row["name"]
-    return found
+                names_by_actor[f"{kind}:{row['id']}"] = row["name"]
+    return names_by_actor
 
 
 def _ids(kind: str, actors: Collection[str]) -> Sequence[int]:

@@ -72,12 +72,12 @@ async def by_ids(account_id: int, customer_ids: Sequence[int]) -> dict[int, Cust
 async def channel_limits(account_id: int, customer_ids: Sequence[int]) -> dict[int, int | None]:
     """Channel limits of the account's customers among these ids; None: no limit."""
     async with db.connection() as conn:
-        found = await conn.fetch(
+        rows = await conn.fetch(
             "SELECT id, channel_limit FROM customers WHERE account_id = $1 AND id = ANY($2)",
             account_id,
             customer_ids,
         )
-    return {row["id"]: row["channel_limit"] for row in found}
+    return {row["id"]: row["channel_limit"] for row in rows}
 
 
 async def page(account_id: int, request: listing.PageRequest) -> list[Customer]:

@@ -135,15 +135,15 @@ async def is_snapshot_wanted(account_id: int, since: datetime) -> bool:
 
 
 async def record_lost_calls(
-    account_id: int, lost: Collection[calls.LostCall], now: datetime
+    account_id: int, lost_calls: Collection[calls.LostCall], now: datetime
 ) -> None:
     """Stores the calls that were removed from the live count without an end, for staff.
 
     Omits calls whose record has arrived.
     """
-    if not lost:
+    if not lost_calls:
         return
-    by_key = sorted({(call.switch, call.call_id): call for call in lost}.items())
+    by_key = sorted({(call.switch, call.call_id): call for call in lost_calls}.items())
     async with db.connection() as conn:
         await conn.executemany(
             """

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain import refusals, time_zones
+from domain.directory import channel_variables
 from domain.directory.switch_activity import Activity, MissedEvents
 from domain.records import destinations, references
 from models import db
@@ -14,11 +15,12 @@ from models.directory import switch_reports
 
 _CONFIGURE = """
 INSERT INTO switches (account_id, reference, time_zone, lease_seconds, first_seen_at, country_code,
-                      national_prefix, international_prefix)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                      national_prefix, international_prefix, customer_variable, carrier_variable,
+                      offers_variable)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (account_id, reference) DO UPDATE
 SET time_zone = $3, lease_seconds = $4, country_code = $6, national_prefix = $7,
-    international_prefix = $8
+    international_prefix = $8, customer_variable = $9, carrier_variable = $10, offers_variable = $11
 """
 
 
@@ -102,6 +104,24 @@ async def numbering(
     return {name: stored.get(name, destinations.INTERNATIONAL) for name in names}
 
 
+async def channel_variables_of(account_id: int, name: str) -> channel_variables.ChannelVariables:
+    """The channel variables of a switch; the defaults for an unknown one."""
+    async with db.connection() as conn:
+        row = await conn.fetchrow(
+            "SELECT customer_variable, carrier_variable, offers_variable FROM switches"
+            " WHERE account_id = $1 AND reference = $2",
+            account_id,
+            name,
+        )
+    return channel_variables.DEFAULT if row is None else _variables(row)
+
+
+def _variables(row: Mapping[str, Any]) -> channel_variables.ChannelVariables:
+    return channel_variables.ChannelVariables(
+        row["customer_variable"], row["carrier_variable"], row["offers_variable"]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """A switch in the staff's list. `snapshot_wanted_since` None: no snapshot is requested."""
@@ -114,6 +134,7 @@ class Switch:
     snapshot_reason: str | None
     last_active_at: datetime | None
     numbering: destinations.Numbering
+    variables: channel_variables.ChannelVariables
 
 
 async def list_all(account_id: int) -> list[Switch]:
@@ -121,7 +142,8 @@ async def list_all(account_id: int) -> list[Switch]:
     async with db.connection() as conn:
         rows = await conn.fetch(
             "SELECT reference, time_zone, lease_seconds, first_seen_at, snapshot_wanted_since,"
-            " snapshot_reason, last_active_at, country_code, national_prefix, international_prefix"
+            " snapshot_reason, last_active_at, country_code, national_prefix, international_prefix,"
+            " customer_variable, carrier_variable, offers_variable"
             " FROM switches WHERE account_id = $1 ORDER BY reference",
             account_id,
         )
@@ -135,6 +157,7 @@ async def list_all(account_id: int) -> list[Switch]:
             row["snapshot_reason"],
             row["last_active_at"],
             _numbering(row),
+            _variables(row),
         )
         for row in rows
     ]
@@ -147,15 +170,19 @@ class SwitchSettings:
     - `time_zone`: of timestamps without an offset.
     - `lease_seconds`: a call without an event for that time is no longer active.
     - `numbering`: of numbers without a plus sign.
+    - `variables`: that a switch which reports channels uses.
     """
 
     time_zone: str | None
     lease_seconds: int
     numbering: destinations.Numbering = destinations.INTERNATIONAL
+    variables: channel_variables.ChannelVariables = channel_variables.DEFAULT
 
 
 async def configure(account_id: int, name: str, settings: SwitchSettings, now: datetime) -> None:
-    """Sets the settings of a switch. Refuses BAD_TIME_ZONE, BAD_LEASE, BAD_NUMBERING."""
+    """Sets the settings of a switch. Refuses BAD_TIME_ZONE, BAD_LEASE, BAD_NUMBERING and
+    BAD_VARIABLE."""
+    variables = channel_variables.validate(settings.variables)
     numbering, time_zone = settings.numbering, settings.time_zone
     destinations.validate(numbering)
     if time_zone is not None:
@@ -177,4 +204,7 @@ async def configure(account_id: int, name: str, settings: SwitchSettings, now: d
             numbering.country_code,
             numbering.national_prefix,
             numbering.international_prefix,
+            variables.customer,
+            variables.carrier,
+            variables.offers,
         )

@@ -64,12 +64,12 @@ def _credential(
 
 # Tokens come as arrays; `at` is a token's position in them. Only the columns of `found` count: a
 # connection is closed when one of them changes.
-def _changed_sql(found: str) -> str:
+def _changed_sql(found_sql: str) -> str:
     return f"""
         SELECT given.at, hashtextextended(found::text, 0) AS fingerprint, found.*
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
             WITH ORDINALITY AS given (account_id, id, fingerprint, at)
-        LEFT JOIN ({found}) AS found USING (account_id, id)
+        LEFT JOIN ({found_sql}) AS found USING (account_id, id)
         WHERE hashtextextended(found::text, 0) IS DISTINCT FROM given.fingerprint
     """
 

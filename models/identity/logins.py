@@ -102,8 +102,8 @@ async def of_email(email: str) -> Login | None:
 
 async def of_emails(emails: Sequence[str]) -> Login | None:
     """Of the first of these that a login has."""
-    found = {login.email: login for login in await Login.filter(email__in=emails)}
-    return next((found[email] for email in emails if email in found), None)
+    login_of = {login.email: login for login in await Login.filter(email__in=emails)}
+    return next((login_of[email] for email in emails if email in login_of), None)
 
 
 async def person_of_email(email: str, site: str | None) -> Person | None:

@@ -1,8 +1,6 @@
-"""SIP users: extensions in use, and the numbers that a customer may still select.
+"""SIP users: extensions in use.
 
-A customer with blocks selects numbers from them. A customer without blocks selects numbers of the
-account's range that are in no block. A transaction that changes SIP users holds the lock of the
-account's range (`account_ranges.lock`).
+A transaction that changes SIP users holds the lock of the account's range (`account_ranges.lock`).
 """
 
 from collections.abc import Sequence
@@ -13,7 +11,7 @@ from typing import Any
 from domain.numbering import number_ranges
 from domain.refusals import Refusal
 from models import db
-from models.numbering import number_gaps
+from models.numbering import free_numbers, number_gaps
 from models.numbering.number_gaps import Kind
 
 
@@ -47,13 +45,9 @@ class Credentials:
 
 
 _COLUMNS = "account_id, id, customer_id, username, realm, display_name, status, created_at"
-# By its lowest one, which the index finds; EXISTS may read the whole table for who has none.
-_HAS_BLOCKS = """
-(SELECT min(first_number) FROM number_blocks WHERE account_id = $1 AND customer_id = $2) IS NOT NULL
-"""
 # Whether the customer may pick number $3: from its blocks, if it has any.
 _MAY_PICK = f"""
-SELECT CASE WHEN {_HAS_BLOCKS} THEN EXISTS (
+SELECT CASE WHEN {free_numbers.HAS_BLOCKS} THEN EXISTS (
     SELECT 1 FROM number_blocks
     WHERE account_id = $1 AND customer_id = $2 AND $3 BETWEEN first_number AND last_number
 ) ELSE EXISTS (
@@ -100,65 +94,6 @@ SELECT u.username, u.realm, u.ha1, u.ha1b, u.ha1_sha256, c.reference, c.channel_
 FROM sip_users u JOIN customers c ON c.account_id = $1 AND c.id = u.customer_id
 WHERE u.account_id = $1 AND u.username = $2 AND u.status = 'ACTIVE' AND c.status = 'ACTIVE'
 """
-# Where the customer may pick, from $3 to $4, and of that what has no SIP user: pieces in ascending
-# order, each of one number at least. Read from the last interval that begins at or before $3 on.
-_FREE = """
-SELECT greatest(g.first_number, a.first) AS first, least(g.last_number, a.last) AS last
-FROM (
-    SELECT first_number, greatest(first_number, $3) AS first, least(last_number, $4) AS last
-    FROM {area}
-    WHERE account_id = $1 AND {which} AND last_number >= $3 AND first_number <= $4
-        AND first_number >= coalesce((
-            SELECT max(first_number) FROM {area}
-            WHERE account_id = $1 AND {which} AND first_number <= $3
-        ), 0)
-    ORDER BY first_number
-) a CROSS JOIN LATERAL (
-    SELECT first_number, last_number FROM number_gaps
-    WHERE account_id = $1 AND kind = 'USER' AND last_number >= a.first AND first_number <= a.last
-        AND first_number >= coalesce((
-            SELECT max(first_number) FROM number_gaps
-            WHERE account_id = $1 AND kind = 'USER' AND first_number <= a.first
-        ), 0)
-    ORDER BY first_number LIMIT $5
-) g
-ORDER BY a.first_number, g.first_number LIMIT $5
-"""
-_FREE_IN_BLOCKS = _FREE.format(area="number_blocks", which="customer_id = $2")
-_FREE_BETWEEN_BLOCKS = _FREE.format(area="number_gaps", which="kind = $2")
-
-
-# Picking -------------------------------------------------------------------------------------
-
-
-async def available(
-    account_id: int,
-    customer_id: int,
-    within: number_ranges.Span,
-    spans: Sequence[number_ranges.Span],
-    limit: int,
-) -> list[int]:
-    """The lowest `limit` numbers of the spans that the customer may use, in order.
-
-    `within` is the account's range. The cost does not depend on the number of SIP users.
-    """
-    found: list[int] = []
-    async with db.connection() as conn:
-        has_blocks = await conn.fetchval(f"SELECT {_HAS_BLOCKS}", account_id, customer_id)
-        query = _FREE_IN_BLOCKS if has_blocks else _FREE_BETWEEN_BLOCKS
-        which = customer_id if has_blocks else Kind.BLOCK
-        for span in spans:
-            part = span.intersect(within)
-            if part is None or len(found) == limit:
-                continue
-            missing = limit - len(found)
-            rows = await conn.fetch(query, account_id, which, part.first, part.last, missing)
-            gaps = (number_ranges.Span(row["first"], row["last"]) for row in rows)
-            found += number_ranges.first_numbers(gaps, missing)
-    return found
-
-
-# Users ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,14 +204,14 @@ async def pages(
     account_id: int, customer_ids: Sequence[int], spans: Sequence[number_ranges.Span], limit: int
 ) -> dict[int, list[SipUser]]:
     """`page` of each of these customers, up to `limit` each, in one statement per span."""
-    found: dict[int, list[SipUser]] = {customer_id: [] for customer_id in customer_ids}
+    results: dict[int, list[SipUser]] = {customer_id: [] for customer_id in customer_ids}
     async with db.connection() as conn:
         for span in spans:
-            short = [id for id, users in found.items() if len(users) < limit]
+            short = [id for id, users in results.items() if len(users) < limit]
             of = (account_id, span.first, span.last, limit, short)
             for row in await conn.fetch(_PAGES, *of) if short else ():
-                found[row["customer_id"]].append(_user(row))
-    return {id: users[:limit] for id, users in found.items()}
+                results[row["customer_id"]].append(_user(row))
+    return {id: users[:limit] for id, users in results.items()}
 
 
 async def credentials(account_id: int, username: str) -> Credentials | None:

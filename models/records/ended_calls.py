@@ -112,8 +112,8 @@ async def sum_periods(
         rows = await conn.fetch(_SUMS.format(**parts), *parameters(minutes))
         failed: Sequence[Mapping[str, int]] = ()
         if failures:
-            counted = (*parameters(failures), list(evaluation.NON_FAILURE_CODES))
-            failed = await conn.fetch(_FAILURES.format(**parts), *counted)
+            arguments = (*parameters(failures), list(evaluation.NON_FAILURE_CODES))
+            failed = await conn.fetch(_FAILURES.format(**parts), *arguments)
     return _ended_calls(rows, failed)
 
 

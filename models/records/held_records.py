@@ -96,8 +96,8 @@ async def _read(where: str, account_id: int, *values: Any) -> list[HeldRecord]:
         }
         current = await revision_store.current(conn, account_id, keys)
         counted_keys = [_counted_key(held_record, current) for held_record in held_contents]
-        counted = {key: current[key] for key in counted_keys if key in current}
-        contents = await revision_store.contents(conn, account_id, counted)
+        counted_records = {key: current[key] for key in counted_keys if key in current}
+        contents = await revision_store.contents(conn, account_id, counted_records)
     return [
         replace(held_record, counted=_decode(contents[key])) if key in contents else held_record
         for held_record, key in zip(held_contents, counted_keys, strict=True)

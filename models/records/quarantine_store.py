@@ -34,16 +34,16 @@ class RefusedRecord:
 
 
 async def add(
-    account_id: int, refused: Sequence[RefusedRecord], now: datetime
+    account_id: int, records: Sequence[RefusedRecord], now: datetime
 ) -> list[RefusedRecord]:
     """Stores records durably. Returns those that were not stored because the quarantine is full.
 
     Counts a repeated payload, and opens it again if it was discarded.
     """
-    if not refused:
+    if not records:
         return []
-    counts = Counter(_digest(record.payload) for record in refused)
-    by_digest = {_digest(record.payload): record for record in refused}
+    counts = Counter(_digest(record.payload) for record in records)
+    by_digest = {_digest(record.payload): record for record in records}
     async with db.connection() as conn, conn.transaction():
         size = await conn.fetchval(quarantine_sql.LOCK_SIZE, account_id)
         rows = await conn.fetch(quarantine_sql.LOCK_STORED, account_id, list(by_digest))

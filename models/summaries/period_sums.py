@@ -39,6 +39,10 @@ CARRIER_DAYS = Table("carrier_days", "day", "day", rollup_sql.SUMS, _CARRIER)
 COUNTRY_SLOTS = Table("country_slots", "slot", "slot", rollup_sql.SUMS, _COUNTRY)
 COUNTRY_DAYS = Table("country_days", "day", "day", rollup_sql.SUMS, _COUNTRY)
 
+_DESTINATION = rollup_sql.DESTINATION_SUMS, ("destination",)
+DESTINATIONS = Table("rollup_destinations", "hour", "hour", *_DESTINATION)
+DESTINATION_DAYS = Table("destination_days", "day", "day", *_DESTINATION)
+
 
 def _store(target: Table, source: Table) -> str:
     """The statement that stores the sums of a period. $1 account, $2 customer, $3 start, $4 end."""
@@ -89,6 +93,7 @@ _STORES = (
     (Granularity.MONTHLY, _store(MONTHS, DAYS)),
     (Granularity.DAILY, _store(CARRIER_DAYS, SLOTS)),
     (Granularity.DAILY, _store(COUNTRY_DAYS, COUNTRY_SLOTS)),
+    (Granularity.DAILY, _store(DESTINATION_DAYS, DESTINATIONS)),
     (Granularity.DAILY, _STORE_DELAYS),
 )
 

@@ -15,7 +15,10 @@ SUMS = (
     "released_other", "legs", "legs_answered", "legs_talk_us", "legs_pdd_us", "legs_pdd_count",
     "cost", "uncosted",
 )  # fmt: skip
-_DESTINATION_SUMS = ("attempts", "answered", "talk_us", "billed_seconds", "charge")
+DESTINATION_SUMS = (
+    "attempts", "answered", "talk_us", "billed_seconds", "charge", "detailed", "dtmf_answered",
+    "pdd_us", "pdd_count", "effective", "redirected",
+)  # fmt: skip
 _CODE_SUMS = ("attempts", "legs")
 HEAD_SUMS = (
     "attempts", "answered", "talk_us", "billed_seconds", "charge", "unrated", "dtmf_answered",
@@ -83,16 +86,21 @@ _GRAINS = """
            pdd_count AS legs_pdd_count, cost, uncosted
     FROM legs
 """
-_OUTCOMES = """
+_OUTCOMES = f"""
     SELECT $3::timestamptz AS hour, carrier_id, sip_code,
            CASE rated_by WHEN 'SWITCH' THEN 'switch' WHEN 'CARD' THEN 'prefix:' || prefix
                          WHEN 'WAIVED' THEN 'waived' ELSE 'unrated' END AS destination,
            final, CASE WHEN final THEN legs ELSE 0 END AS attempts,
-           legs, answered, talk_us, billed_seconds, charge
+           legs, answered, talk_us, billed_seconds, charge, legs AS detailed, dtmf_answered,
+           coalesce(extract(epoch FROM pdd) * 1000000, 0) AS pdd_us, pdd_count,
+           CASE WHEN sip_code IN {_EFFECTIVE} THEN legs ELSE 0 END AS effective,
+           CASE WHEN sip_code BETWEEN {_REDIRECTION} THEN legs ELSE 0 END AS redirected
     FROM (
         SELECT carrier_id, final, rated_by, prefix, sip_code, count(*) AS legs,
                count(answer_at) AS answered, sum(talk_us) AS talk_us,
-               sum(billed_seconds) AS billed_seconds, coalesce(sum(charge), 0) AS charge
+               sum(billed_seconds) AS billed_seconds, coalesce(sum(charge), 0) AS charge,
+               count(*) FILTER (WHERE dtmf_digits > 0 AND answer_at IS NOT NULL) AS dtmf_answered,
+               sum(pdd) AS pdd, count(pdd) AS pdd_count
         FROM records GROUP BY 1, 2, 3, 4, 5
     ) AS parts
 """
@@ -166,7 +174,7 @@ _STORES = {
     "slots": _upsert("rollups", "slot, carrier_id", "slot", SUMS, "grains"),
     "countries": _upsert("country_slots", "slot, carrier_id, country", "slot", SUMS, "grains"),
     "destinations": _upsert(
-        "rollup_destinations", "hour, destination", "hour", _DESTINATION_SUMS, "outcomes", "final"
+        "rollup_destinations", "hour, destination", "hour", DESTINATION_SUMS, "outcomes", "final"
     ),
     "codes": _upsert("rollup_codes", "hour, carrier_id, sip_code", "hour", _CODE_SUMS, "outcomes"),
     "slot_delays": _upsert_delays("pdd_slots", "slot"),

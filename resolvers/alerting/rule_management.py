@@ -32,7 +32,7 @@ from resolvers.directory import customers
 
 async def create(
     caller: callers.Caller,
-    wanted: RuleDefinition,
+    definition: RuleDefinition,
     *,
     customer_id: int | None,
     carrier_id: int | None,
@@ -47,7 +47,7 @@ async def create(
         )
     await _require_existing(caller.account_id, customer_id, carrier_id)
     scope = rule_store.scope(customer_id, carrier_id)
-    values = alert_rules.validate(replace(wanted, scope=scope))
+    values = alert_rules.validate(replace(definition, scope=scope))
     async with db.transaction():
         rule = await rule_store.insert(
             caller.account_id, values, customer_id=customer_id, carrier_id=carrier_id, now=now
@@ -60,13 +60,13 @@ async def create(
 async def update(
     caller: callers.Caller,
     rule_id: int,
-    given: Mapping[str, Any],
+    fields: Mapping[str, Any],
     expected_version: int | None,
     now: datetime,
 ) -> AlertRule:
     """Changes only the given values. Refuses NOT_FOUND, CHANGED_MEANWHILE, and as `create`."""
     access.require_account(caller, Capability.MANAGE_ALERTS)
-    changes = profiles.validate(alert_rules.CHANGES, given)
+    changes = profiles.validate(alert_rules.CHANGES, fields)
     async with db.transaction():
         row = await rule_store.lock(caller.account_id, rule_id)
         if row is None:
@@ -88,11 +88,13 @@ async def remove(caller: callers.Caller, redis: Redis, rule_id: int, now: dateti
         if row is None:
             raise refusals.not_found("AlertRule", "id")
         await _write(caller, "remove", rule_id, now, before={"title": row.title})
-        told = await alert_states.end_alert(conn, caller.account_id, rule_id, now)
+        recipients = await alert_states.end_alert(conn, caller.account_id, rule_id, now)
         await rule_store.remove(caller.account_id, rule_id, now)
-    if told is not None:
+    if recipients is not None:
         kind = facts.Kind.ALERT
-        await fact_signals.publish(redis, caller.account_id, told.customer_id, kind, told.number)
+        await fact_signals.publish(
+            redis, caller.account_id, recipients.customer_id, kind, recipients.number
+        )
     row.update_from_dict({"removed_at": now, "raised_at": None})
     return row
 
@@ -107,13 +109,13 @@ async def test(
         row = await rule_store.lock(caller.account_id, rule_id)
         if row is None:
             raise refusals.not_found("AlertRule", "id")
-        sent = await alert_states.send_test(caller.account_id, rule_id, now)
-        if not sent:
+        recipients = await alert_states.send_test(caller.account_id, rule_id, now)
+        if not recipients:
             raise refusals.Refusal(
                 "NO_RECIPIENTS", "The alert rule has no recipients. Add one first.", "id"
             )
         await _write(caller, "test", rule_id, now)
-    return row, sent
+    return row, recipients
 
 
 async def _require_existing(
@@ -127,7 +129,7 @@ async def _require_existing(
 
 async def _write(
     caller: callers.Caller,
-    what: str,
+    audited_action: str,
     rule_id: int,
     now: datetime,
     *,
@@ -135,19 +137,19 @@ async def _write(
     after: Mapping[str, Any] | None = None,
 ) -> None:
     """Of the account alone: a customer's contacts are not shown whom its alerts are sent to."""
-    action, subject = f"alert_rule.{what}", f"alert_rule:{rule_id}"
+    action, subject = f"alert_rule.{audited_action}", f"alert_rule:{rule_id}"
     await audit_entries.write(caller, action, subject, now, before=before, after=after)
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
     """For the audit log; of recipients their addresses, of webhooks, whose paths are often secrets,
     the hosts."""
-    shown = {name: value for name, value in values.items() if value is not None}
-    if "recipients" in shown:
-        shown["recipients"] = [
-            _named(one) for one in alert_rules.load_recipients(shown["recipients"])
+    visible = {name: value for name, value in values.items() if value is not None}
+    if "recipients" in visible:
+        visible["recipients"] = [
+            _named(recipient) for recipient in alert_rules.load_recipients(visible["recipients"])
         ]
-    return shown
+    return visible
 
 
 def _named(to: Recipient) -> str:
@@ -166,7 +168,7 @@ async def page(
     return await rule_store.page(caller.account_id, scope, after, limit)
 
 
-async def one(caller: callers.Caller, rule_id: int) -> AlertRule | None:
+async def find(caller: callers.Caller, rule_id: int) -> AlertRule | None:
     """A rule, also a removed one. None if it does not exist or the caller cannot access it."""
     access.require(caller, Capability.SEE_ALERTS)
     rule = (await rule_store.by_ids(caller.account_id, [rule_id])).get(rule_id)
@@ -175,8 +177,8 @@ async def one(caller: callers.Caller, rule_id: int) -> AlertRule | None:
 
 async def rows(keys: Sequence[tuple[int, int]]) -> list[AlertRule]:
     """The rules of foreign keys (account, rule), all of one account."""
-    found = await rule_store.by_ids(keys[0][0], [rule_id for _, rule_id in keys])
-    return [found[rule_id] for _, rule_id in keys]
+    rules = await rule_store.by_ids(keys[0][0], [rule_id for _, rule_id in keys])
+    return [rules[rule_id] for _, rule_id in keys]
 
 
 async def history(
@@ -189,7 +191,7 @@ async def history(
     """Alerts, newest first, of the customer and rule, or (None) of all that the caller can see."""
     access.require(caller, Capability.SEE_ALERTS)
     scope = await _scope(caller, customer_id)
-    if rule_id is not None and await one(caller, rule_id) is None:
+    if rule_id is not None and await find(caller, rule_id) is None:
         raise refusals.not_found("AlertRule", "ruleId")
     return await alert_history.page(caller.account_id, scope, rule_id, before, limit)
 

@@ -36,7 +36,7 @@ async def generate(
 ) -> invoices.Invoice:
     access.require_customer(caller, Capability.INVOICE, customer_id)
     async with _waking(redis):
-        made = await invoicing.generate(
+        invoice = await invoicing.generate(
             caller.account_id,
             replace(_selection(customer_id, rows), expected=expected),
             key=key,
@@ -44,8 +44,8 @@ async def generate(
             now=now,
             actor=audit_entries.actor(caller),
         )
-    await _tell(redis, caller.account_id, made)
-    return made
+    await _tell(redis, caller.account_id, invoice)
+    return invoice
 
 
 async def issue(

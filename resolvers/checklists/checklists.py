@@ -42,19 +42,19 @@ async def of_customers(
     """
     for customer_id in customer_ids:
         access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
-    found = await checklist_state.customer_facts(caller.account_id, customer_ids, now)
+    facts = await checklist_state.customer_facts(caller.account_id, customer_ids, now)
     if caller.kind is callers.Kind.CONTACT:
-        found = {id: await _as_contact(caller, looked_at) for id, looked_at in found.items()}
-    items = {id: _of_customer(caller, looked_at) for id, looked_at in found.items()}
-    shown = await _without_snoozed(caller, items, now)
-    return [shown.get(id, Shown([], [])) for id in customer_ids]
+        facts = {id: await _as_contact(caller, looked_at) for id, looked_at in facts.items()}
+    items = {id: _of_customer(caller, looked_at) for id, looked_at in facts.items()}
+    visible_items = await _without_snoozed(caller, items, now)
+    return [visible_items.get(id, Shown([], [])) for id in customer_ids]
 
 
 def _of_customer(
-    caller: callers.Caller, found: conditions.CustomerFacts
+    caller: callers.Caller, facts: conditions.CustomerFacts
 ) -> Sequence[conditions.OutstandingItem]:
     items = conditions.outstanding_items(
-        checklist_items.CUSTOMER_ITEMS, found, caller.language, _viewer(caller)
+        checklist_items.CUSTOMER_ITEMS, facts, caller.language, _viewer(caller)
     )
     return [
         item
@@ -67,14 +67,14 @@ async def of_account(caller: callers.Caller, now: datetime) -> Shown:
     """The account's checklist. A person sees its own verifications, a key those of all staff. An
     owner sees its own second factor."""
     access.require_account(caller, Capability.SEE_CUSTOMERS)
-    found = await checklist_state.account_facts(caller.account_id)
+    facts = await checklist_state.account_facts(caller.account_id)
     if caller.kind is callers.Kind.STAFF and caller.id is not None:
-        found = await _as_staff(caller, found)
+        facts = await _as_staff(caller, facts)
     if caller.role is callers.Role.OWNER and caller.id is not None:
         has_factor = await checklist_state.owner_has_factor(caller.account_id, caller.id)
-        found = replace(found, is_for_owner=True, owner_lacks_factor=has_factor is False)
+        facts = replace(facts, is_for_owner=True, owner_lacks_factor=has_factor is False)
     items = conditions.outstanding_items(
-        checklist_items.ACCOUNT_ITEMS, found, caller.language, _viewer(caller)
+        checklist_items.ACCOUNT_ITEMS, facts, caller.language, _viewer(caller)
     )
     return (await _without_snoozed(caller, {checklist_state.ACCOUNT: items}, now))[
         checklist_state.ACCOUNT
@@ -121,13 +121,13 @@ async def settle(
     try:
         # Most changes do not change a checklist and need no lock.
         changed = await checklist_state.changed_checklists(account_id, now, ids)
-        told = await checklist_state.settle(account_id, changed, now) if changed else {}
+        changes_of_items = await checklist_state.settle(account_id, changed, now) if changed else {}
     except faults.UnavailableError:
         return
     except Exception:  # the caller's change is committed
         _log.exception("checklist not settled", account=account_id)
         return
-    numbers = {id or None: number for id, number in told.items()}
+    numbers = {id or None: number for id, number in changes_of_items.items()}
     await fact_signals.publish_many(redis, account_id, facts.Kind.CHECKLIST_CHANGED, numbers)
 
 
@@ -136,12 +136,12 @@ async def _shown(caller: callers.Caller, of: int, now: datetime) -> Shown:
 
 
 async def _as_contact(
-    caller: callers.Caller, found: conditions.CustomerFacts
+    caller: callers.Caller, facts: conditions.CustomerFacts
 ) -> conditions.CustomerFacts:
     contact = await contacts.get(caller.account_id, caller.person_id)
     assert contact is not None
     return replace(
-        found,
+        facts,
         unverified_emails=int(contact.email_verified_at is None),
         unverified_mobiles=int(contact.mobile_verified_at is None),
         is_for_contact=True,
@@ -150,12 +150,12 @@ async def _as_contact(
 
 
 async def _as_staff(
-    caller: callers.Caller, found: conditions.AccountFacts
+    caller: callers.Caller, facts: conditions.AccountFacts
 ) -> conditions.AccountFacts:
     person = await staff.get(caller.account_id, caller.person_id)
     assert person is not None
     return replace(
-        found,
+        facts,
         unverified_emails=int(person.email_verified_at is None),
         unverified_mobiles=int(person.mobile_verified_at is None),
         is_for_staff=True,

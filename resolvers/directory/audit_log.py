@@ -13,16 +13,16 @@ from resolvers.directory import customers
 
 
 async def page(
-    caller: callers.Caller, wanted: audit_log.Filter, before: audit_log.Place | None, limit: int
+    caller: callers.Caller, filter: audit_log.Filter, before: audit_log.Place | None, limit: int
 ) -> list[audit_log.Entry]:
     """Entries about the filter's customer, or (None) of the whole account, newest first.
 
     Refuses FORBIDDEN, NOT_FOUND.
     """
-    access.require_scope(caller, Capability.SEE_AUDIT, wanted.customer_id)
-    if wanted.customer_id is not None:
-        await customers.existing(caller.account_id, wanted.customer_id)
-    entries = await audit_log.page(caller.account_id, wanted, before, limit)
+    access.require_scope(caller, Capability.SEE_AUDIT, filter.customer_id)
+    if filter.customer_id is not None:
+        await customers.existing(caller.account_id, filter.customer_id)
+    entries = await audit_log.page(caller.account_id, filter, before, limit)
     return [_shown(caller, entry) for entry in entries]
 
 
@@ -36,5 +36,5 @@ def _shown(caller: callers.Caller, entry: audit_log.Entry) -> audit_log.Entry:
 
 async def names(keys: Sequence[tuple[int, str]]) -> list[str | None]:
     """The names of actors such as `staff:3`, by (account, actor) of one account."""
-    found = await audit_log.names(keys[0][0], [actor for _, actor in keys])
-    return [found.get(actor) for _, actor in keys]
+    names_by_actor = await audit_log.names(keys[0][0], [actor for _, actor in keys])
+    return [names_by_actor.get(actor) for _, actor in keys]

@@ -54,7 +54,7 @@ async def create(
 async def update(
     caller: callers.Caller,
     carrier_id: int,
-    given: Mapping[str, object],
+    fields: Mapping[str, object],
     expected_version: int | None,
     now: datetime,
     redis: Redis,
@@ -62,7 +62,7 @@ async def update(
     """Changes only the given values. Refuses NOT_FOUND, INVALID with the field, REFERENCE_TAKEN,
     CHANGED_MEANWHILE."""
     access.require_account(caller, Capability.MANAGE_CARRIERS)
-    values = profiles.validate(profiles.CARRIER, given)
+    values = profiles.validate(profiles.CARRIER, fields)
     async with db.transaction():
         result = await carriers.change(caller.account_id, carrier_id, values, expected_version)
         if result is None:

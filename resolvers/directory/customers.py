@@ -68,7 +68,7 @@ async def create(
 async def update(
     caller: callers.Caller,
     customer_id: int,
-    given: Mapping[str, object],
+    fields: Mapping[str, object],
     expected_version: int | None,
     now: datetime,
     redis: Redis,
@@ -76,7 +76,7 @@ async def update(
     """Changes only the given values. Refuses NOT_FOUND, INVALID with the field, REFERENCE_TAKEN,
     CURRENCY_FIXED, CHANGED_MEANWHILE."""
     access.require_account(caller, Capability.MANAGE_CUSTOMERS)
-    values = profiles.validate(profiles.CUSTOMER, given)
+    values = profiles.validate(profiles.CUSTOMER, fields)
     async with db.transaction():
         result = await customers.change(caller.account_id, customer_id, values, expected_version)
         if result is None:
@@ -96,7 +96,7 @@ async def update(
     return result.row
 
 
-async def one(caller: callers.Caller, customer_id: int) -> Customer | None:
+async def find(caller: callers.Caller, customer_id: int) -> Customer | None:
     """A customer. None if it does not exist or the caller cannot access it."""
     access.require(caller, Capability.SEE_CUSTOMERS)
     if not access.sees_customer(caller, customer_id):
@@ -114,8 +114,8 @@ async def page(
     """The customers that the caller can access, in order of their ids."""
     access.require(caller, Capability.SEE_CUSTOMERS)
     equal = {"id": caller.customer_id, "status": status}
-    known = {column: value for column, value in equal.items() if value is not None}
-    request = listing.PageRequest(after, limit, profiles.validate_search(search), known)
+    filters = {column: value for column, value in equal.items() if value is not None}
+    request = listing.PageRequest(after, limit, profiles.validate_search(search), filters)
     return await customers.page(caller.account_id, request)
 
 

@@ -40,13 +40,13 @@ async def create(name: str, email: str, password: str, now: datetime) -> NewAcco
 
 async def update(
     caller: callers.Caller,
-    given: Mapping[str, object],
+    fields: Mapping[str, object],
     expected_version: int | None,
     now: datetime,
 ) -> Account:
     """Changes only the given values. Refuses INVALID with the field, CHANGED_MEANWHILE."""
     access.require_account(caller, Capability.MANAGE_ACCOUNT)
-    values = profiles.validate(profiles.ACCOUNT, given)
+    values = profiles.validate(profiles.ACCOUNT, fields)
     async with db.transaction():
         result = await accounts.change(caller.account_id, values, expected_version)
         if result.after:

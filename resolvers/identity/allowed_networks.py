@@ -12,7 +12,7 @@ from resolvers import access, audit_entries
 
 
 async def set_allowed(
-    caller: callers.Caller, contact_id: int, given: Sequence[str], now: datetime
+    caller: callers.Caller, contact_id: int, networks_text: Sequence[str], now: datetime
 ) -> Contact:
     """Sets the networks: by staff, or by the contact itself. Refuses NOT_FOUND, FORBIDDEN,
     INVALID, and WOULD_LOCK_OUT if the contact's own address is outside of them."""
@@ -21,7 +21,7 @@ async def set_allowed(
         access.require_self(caller)
     else:
         access.require_account(caller, access.Capability.MANAGE_CUSTOMERS)
-    chosen = networks.parse(given)
+    chosen = networks.parse(networks_text)
     if is_own and not networks.is_allowed(tuple(chosen), caller.address):
         raise refusals.Refusal(
             "WOULD_LOCK_OUT",

@@ -215,7 +215,7 @@ async def page(caller: callers.Caller, *, after: int | None, limit: int) -> list
     return await credentials.keys(caller.account_id, after=after, limit=limit)
 
 
-async def one(caller: callers.Caller, key_id: int) -> ApiKey | None:
+async def find(caller: callers.Caller, key_id: int) -> ApiKey | None:
     """A key, or None. A key can see itself, staff can see all."""
     own = caller.kind is callers.Kind.KEY and caller.id == key_id
     if not own and not access.may(caller, Capability.SEE_STAFF):

@@ -74,14 +74,14 @@ async def update(
     services: sign_in_services.SignInServices,
     caller: callers.Caller,
     contact_id: int,
-    given: Mapping[str, object],
+    fields: Mapping[str, object],
     expected_version: int | None,
     now: datetime,
 ) -> Contact:
     """Changes only the given values. Refuses NOT_FOUND, INVALID with the field, EMAIL_TAKEN,
     CHANGED_MEANWHILE. A new e-mail address or mobile number has to be verified."""
     access.require_account(caller, Capability.MANAGE_CUSTOMERS)
-    values = profiles.validate(profiles.CONTACT_BY_STAFF, given)
+    values = profiles.validate(profiles.CONTACT_BY_STAFF, fields)
     async with try_limits.setting_email(services.throttle, caller, is_set="email" in values):
         return await change(caller, contact_id, values, expected_version, now)
 
@@ -89,7 +89,7 @@ async def update(
 async def change(
     caller: callers.Caller,
     contact_id: int,
-    wanted: Mapping[str, Any],
+    fields: Mapping[str, Any],
     expected_version: int | None,
     now: datetime,
 ) -> Contact:
@@ -100,19 +100,19 @@ async def change(
         raise refusals.not_found("Contact", "id")
     async with db.transaction():
         await logins.lock(account_id, contact.login_id)
-        plain = {name: wanted[name] for name in wanted if name not in ("email", "mobile")}
+        plain = {name: fields[name] for name in fields if name not in ("email", "mobile")}
         result = await contacts.change(account_id, contact_id, plain, expected_version)
         before, after = dict(result.before), dict(result.after)
-        if "email" in wanted and await contacts.change_email(
-            account_id, contact_id, wanted["email"], now
+        if "email" in fields and await contacts.change_email(
+            account_id, contact_id, fields["email"], now
         ):
-            before["email"], after["email"] = result.row.email, wanted["email"]
-            at = result.row.email, wanted["email"]
+            before["email"], after["email"] = result.row.email, fields["email"]
+            at = result.row.email, fields["email"]
             await addressees.moved(caller, result.row.login_id, result.row.language, *at, now)
-        if "mobile" in wanted and await contacts.change_mobile(
-            account_id, contact_id, wanted["mobile"], now
+        if "mobile" in fields and await contacts.change_mobile(
+            account_id, contact_id, fields["mobile"], now
         ):
-            before["mobile"], after["mobile"] = result.row.mobile, wanted["mobile"]
+            before["mobile"], after["mobile"] = result.row.mobile, fields["mobile"]
         if after:
             await audit_entries.write(
                 caller,
@@ -146,7 +146,7 @@ async def set_disabled(
     return contact
 
 
-async def one(caller: callers.Caller, contact_id: int) -> Contact | None:
+async def find(caller: callers.Caller, contact_id: int) -> Contact | None:
     """A contact: itself, one of the same customer, or any for staff. None if there is none."""
     contact = await contacts.get(caller.account_id, contact_id)
     if contact is None or not access.may(caller, Capability.SEE_CONTACTS):

@@ -32,7 +32,7 @@ async def of(caller: callers.Caller) -> Staff | Contact | ApiKey:
 async def update(
     services: sign_in_services.SignInServices,
     caller: callers.Caller,
-    given: Mapping[str, object],
+    profile_fields: Mapping[str, object],
     current_password: str | None,
     now: datetime,
 ) -> None:
@@ -43,26 +43,26 @@ async def update(
     """
     access.require_identity(caller, access.Identity.PERSON)
     fields = profiles.OWN_PROFILE[caller.kind]
-    for name in given:
+    for name in profile_fields:
         if name not in fields:
             raise refusals.Refusal(
                 "INVALID",
                 "Staff do not have this field. Leave it out.",
                 profiles.to_camel_case(name),
             )
-    values = profiles.validate(fields, given)
-    proven = None
+    values = profiles.validate(fields, profile_fields)
+    person = None
     if "email" in values:
-        proven = await _proven(services, caller, str(values["email"]), current_password)
+        person = await _require_password(services, caller, str(values["email"]), current_password)
     change = staff.change if caller.kind is callers.Kind.STAFF else contacts.change
-    is_set = proven is not None
+    is_set = person is not None
     async with try_limits.setting_email(services.throttle, caller, is_set=is_set), db.transaction():
-        if proven is not None:
-            await sign_in_services.hold(proven, "currentPassword")
+        if person is not None:
+            await sign_in_services.hold(person, "currentPassword")
         await change(caller, caller.person_id, values, None, now)
 
 
-async def _proven(
+async def _require_password(
     services: sign_in_services.SignInServices,
     caller: callers.Caller,
     email: str,
@@ -72,6 +72,6 @@ async def _proven(
     enough to take over the login. None if the address does not change."""
     if (await sign_in_services.person(caller)).email == email:
         return None
-    return await sign_in_services.proven(
+    return await sign_in_services.require_password(
         services, caller, current_password or "", "currentPassword"
     )

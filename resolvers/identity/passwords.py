@@ -28,7 +28,7 @@ async def change(
     INVALID with the field."""
     person = await sign_in_services.person(caller)
     personal_data.validate_password(new, "new", email=person.email)
-    person = await sign_in_services.proven(services, caller, current, "current")
+    person = await sign_in_services.require_password(services, caller, current, "current")
     password_hash = await password_hashing.hashed(new, *password_hashing.of(caller))
     async with db.transaction():
         await sign_in_services.hold(person, "current")
@@ -41,10 +41,10 @@ async def request_reset(
 ) -> None:
     """Sends a link if the login exists; the caller cannot tell. Refuses TOO_MANY_TRIES, INVALID."""
     email, time = personal_data.validate_email(email), asyncio.get_running_loop().time
-    answered = time() + _RESPONSE_SECONDS
+    response_at = time() + _RESPONSE_SECONDS
     await try_limits.links(try_limits.site_of(client.address)).enter(services.throttle)
     await _ask_for_reset(services, email, now)
-    await asyncio.sleep(answered - time())
+    await asyncio.sleep(response_at - time())
 
 
 async def _ask_for_reset(
@@ -133,8 +133,8 @@ async def _person_of(
     link: address_proofs.Link, purpose: address_proofs.Purpose, now: datetime
 ) -> logins.Person:
     """The person to whom the link was sent, if the address is still the same. Uses the link."""
-    if found := await proofs.find(link, purpose):
-        await logins.lock(link.account_id, found.login_id)
+    if results := await proofs.find(link, purpose):
+        await logins.lock(link.account_id, results.login_id)
     proof = await proofs.use(link, purpose, now)
     person = None if proof is None else await logins.person(link.account_id, proof.login_id)
     if proof is None or person is None or person.disabled_at is not None:

@@ -50,7 +50,7 @@ async def enable(
 
     Refuses WRONG_PASSWORD, TWO_FACTOR_ON.
     """
-    person = await sign_in_services.proven(services, caller, password)
+    person = await sign_in_services.require_password(services, caller, password)
     account = await accounts.get(person.account_id)
     secret = second_factor.new_secret()
     sealed_secret = sealed_secrets.seal(services.secret_key, _owner(person), secret)
@@ -90,7 +90,7 @@ async def regenerate(
     services: sign_in_services.SignInServices, caller: callers.Caller, password: str, now: datetime
 ) -> Sequence[str]:
     """Replaces the recovery codes. Refuses WRONG_PASSWORD, NO_TWO_FACTOR."""
-    person = await sign_in_services.proven(services, caller, password)
+    person = await sign_in_services.require_password(services, caller, password)
     if person.totp_confirmed_at is None:
         raise _none()
     async with db.transaction():
@@ -103,7 +103,7 @@ async def disable(
     services: sign_in_services.SignInServices, caller: callers.Caller, password: str, now: datetime
 ) -> None:
     """Disables the second factor. Refuses WRONG_PASSWORD, NO_TWO_FACTOR."""
-    person = await sign_in_services.proven(services, caller, password)
+    person = await sign_in_services.require_password(services, caller, password)
     async with db.transaction():
         await sign_in_services.hold(person)
         if not await second_factors.remove(person.account_id, person.id):
@@ -189,11 +189,11 @@ async def require(
         raise refusals.Refusal(
             "OTP_REQUIRED", "Enter the code of your authenticator app, or a recovery code.", "otp"
         )
-    tried = try_limits.otp(person.email, site, at_home=person.has_used_site)
-    await tried.enter(services.throttle)
+    tries = try_limits.otp(person.email, site, at_home=person.has_used_site)
+    await tries.enter(services.throttle)
     if not await _taken(services, person, otp, now):
         raise _wrong("otp")
-    await tried.give_back(services.throttle)
+    await tries.give_back(services.throttle)
 
 
 async def _taken(

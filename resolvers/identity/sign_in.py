@@ -51,21 +51,21 @@ async def login(
     site, entered = try_limits.site_of(client.address), email.strip().lower()
     person = await logins.person_of_emails(personal_data.stored_emails(entered), site)
     try:
-        proven, match = await _proven(services, entered, person, password, site)
-        await second_factor.require(services, proven, otp, site, now)
-        if not networks.is_allowed(tuple(proven.networks), client.address):
+        login_person, match = await _check_password(services, entered, person, password, site)
+        await second_factor.require(services, login_person, otp, site, now)
+        if not networks.is_allowed(tuple(login_person.networks), client.address):
             raise not_allowed()
-        caller = proven.caller(client.address)
+        caller = login_person.caller(client.address)
         signed_in = await _begin(
-            proven, caller, services.lifetimes.of(caller.kind, now), client, now
+            login_person, caller, services.lifetimes.of(caller.kind, now), client, now
         )
     except refusals.Refusal as refusal:
         services.refused_sign_ins.add(person, entered, client.address, refusal.code, now)
         raise
     if match is password_hashing.Match.AS_ENTERED or password_hashing.is_outdated(
-        proven.password_hash or ""
+        login_person.password_hash or ""
     ):
-        await _renew_hash(proven, password, site)
+        await _renew_hash(login_person, password, site)
     return signed_in
 
 
@@ -81,7 +81,7 @@ async def _renew_hash(person: logins.Person, password: str, site: str | None) ->
         await logins.rehash_password(person.account_id, person.id, old, renewed)
 
 
-async def _proven(
+async def _check_password(
     services: sign_in_services.SignInServices,
     entered: str,
     person: logins.Person | None,
@@ -91,8 +91,8 @@ async def _proven(
     """The person with the entered address, if the password is correct. The steps are the same
     for every failure. Text that is not an e-mail address is counted like an unknown address."""
     at_home = person is not None and person.has_used_site
-    tried = try_limits.login(entered, site, at_home=at_home)
-    await tried.enter(services.throttle)
+    tries = try_limits.login(entered, site, at_home=at_home)
+    await tries.enter(services.throttle)
     stored_hash = None if person is None else person.password_hash
     by, member = site, None
     if person is not None and at_home:  # many people may share the network, such as in an office
@@ -100,11 +100,11 @@ async def _proven(
     try:
         match = await password_hashing.compare(stored_hash, password, by, member, reserved=at_home)
     except refusals.Refusal:
-        await tried.give_back(services.throttle)
+        await tries.give_back(services.throttle)
         raise
     if person is None or match is password_hashing.Match.WRONG or person.disabled_at is not None:
         raise _wrong()
-    await tried.give_back(services.throttle)
+    await tries.give_back(services.throttle)
     return person, match
 
 

@@ -29,26 +29,26 @@ async def person(caller: callers.Caller) -> logins.Person:
     return current
 
 
-async def proven(
+async def require_password(
     services: SignInServices, caller: callers.Caller, password: str, field: str = "password"
 ) -> logins.Person:
     """The person who acts for itself, after a check of the password. Refuses WRONG_PASSWORD,
     TOO_MANY_TRIES, BUSY."""
     current = await person(caller)
     site = try_limits.site_of(caller.address)
-    tried = try_limits.own_password(current.email, site)
-    await tried.enter(services.throttle)
+    tries = try_limits.own_password(current.email, site)
+    await tries.enter(services.throttle)
     by = password_hashing.of(caller)
     if not await password_hashing.is_right(current.password_hash, password, *by, reserved=True):
         raise _wrong(field)
-    await tried.give_back(services.throttle)
+    await tries.give_back(services.throttle)
     return current
 
 
-async def hold(found: logins.Person, field: str = "password") -> None:
-    """Locks the login of a `proven` person in the open transaction. Refuses WRONG_PASSWORD if
-    the password was changed or the login disabled since the check."""
-    if not await logins.lock_unchanged(found):
+async def hold(person: logins.Person, field: str = "password") -> None:
+    """Locks the login of a person, checked by `require_password`, in the open transaction.
+    Refuses WRONG_PASSWORD if the password was changed or the login disabled since the check."""
+    if not await logins.lock_unchanged(person):
         raise _wrong(field)
 
 

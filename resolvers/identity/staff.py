@@ -50,14 +50,14 @@ async def update(
     services: sign_in_services.SignInServices,
     caller: callers.Caller,
     staff_id: int,
-    given: Mapping[str, object],
+    fields: Mapping[str, object],
     expected_version: int | None,
     now: datetime,
 ) -> Staff:
     """Changes only the given values. Refuses NOT_FOUND, INVALID with the field, EMAIL_TAKEN,
     LAST_OWNER, CHANGED_MEANWHILE."""
     access.require_account(caller, Capability.MANAGE_STAFF)
-    values = profiles.validate(profiles.STAFF_BY_OWNER, given)
+    values = profiles.validate(profiles.STAFF_BY_OWNER, fields)
     async with try_limits.setting_email(services.throttle, caller, is_set="email" in values):
         return await change(caller, staff_id, values, expected_version, now)
 
@@ -65,7 +65,7 @@ async def update(
 async def change(
     caller: callers.Caller,
     staff_id: int,
-    wanted: Mapping[str, Any],
+    fields: Mapping[str, Any],
     expected_version: int | None,
     now: datetime,
 ) -> Staff:
@@ -76,23 +76,23 @@ async def change(
     if person is None:
         raise refusals.not_found("Staff", "id")
     async with db.transaction():
-        if "role" in wanted:
+        if "role" in fields:
             await staff.lock_owners(account_id)
         login = await logins.lock_and_get(account_id, person.login_id)
-        plain = {name: wanted[name] for name in wanted if name not in ("email", "mobile")}
+        plain = {name: fields[name] for name in fields if name not in ("email", "mobile")}
         result = await staff.change(account_id, staff_id, plain, expected_version)
         before, after = dict(result.before), dict(result.after)
         if "role" in after:
             await staff.require_owner(account_id)
-        if "email" in wanted and login.email != wanted["email"]:
-            await staff.change_email(account_id, staff_id, login.id, wanted["email"], now)
-            before["email"], after["email"] = login.email, wanted["email"]
-            at = login.email, wanted["email"]
+        if "email" in fields and login.email != fields["email"]:
+            await staff.change_email(account_id, staff_id, login.id, fields["email"], now)
+            before["email"], after["email"] = login.email, fields["email"]
+            at = login.email, fields["email"]
             await addressees.moved(caller, login.id, result.row.language, *at, now)
-        if "mobile" in wanted and await staff.change_mobile(
-            account_id, staff_id, wanted["mobile"], now
+        if "mobile" in fields and await staff.change_mobile(
+            account_id, staff_id, fields["mobile"], now
         ):
-            before["mobile"], after["mobile"] = result.row.mobile, wanted["mobile"]
+            before["mobile"], after["mobile"] = result.row.mobile, fields["mobile"]
         if after:
             await audit_entries.write(
                 caller, "staff.update", f"staff:{staff_id}", now, before=before, after=after
@@ -118,7 +118,7 @@ async def set_disabled(
     return person
 
 
-async def one(caller: callers.Caller, staff_id: int) -> Staff | None:
+async def find(caller: callers.Caller, staff_id: int) -> Staff | None:
     """A member of staff. None if there is none, and for callers that are not staff."""
     if not access.may(caller, Capability.SEE_STAFF):
         return None

@@ -47,24 +47,28 @@ class Tries:
 def login(email: str, site: str | None, *, at_home: bool) -> Tries:
     """Wrong passwords. `email` is the entered text. `at_home`: the login has signed in from
     this network before."""
-    who = digest(email)
-    guard = Bucket(f"login:{who}", 100, 180)
+    email_hash = digest(email)
+    guard = Bucket(f"login:{email_hash}", 100, 180)
     if site is None:
         return Tries((guard,))
-    here = (Bucket(f"address:{site}", 50, 10), Bucket(f"login:{who}:{site}", 10, 60))
-    return Tries(here, () if at_home else (guard,), _trusted(who, site))
+    site_buckets = (Bucket(f"address:{site}", 50, 10), Bucket(f"login:{email_hash}:{site}", 10, 60))
+    return Tries(site_buckets, () if at_home else (guard,), _trusted(email_hash, site))
 
 
 def otp(email: str, site: str | None, *, at_home: bool) -> Tries:
     """Wrong second factors. Three of a million codes are valid, so 10 tries and then 4 an hour."""
-    who = digest(email)
-    guard = Bucket(f"otp:{who}", 10, 900)
+    email_hash = digest(email)
+    guard = Bucket(f"otp:{email_hash}", 10, 900)
     if site is None:
         return Tries((guard,))
-    here = (
-        Bucket(f"otp:{who}:{site}", 10, 900),
+    site_buckets = (
+        Bucket(f"otp:{email_hash}:{site}", 10, 900),
     )  # also if trusted, because a link does not replace the factor
-    return Tries(here) if at_home else Tries(here, (guard,), _trusted(who, site))
+    return (
+        Tries(site_buckets)
+        if at_home
+        else Tries(site_buckets, (guard,), _trusted(email_hash, site))
+    )
 
 
 def own_password(email: str, site: str | None) -> Tries:
@@ -95,20 +99,20 @@ async def setting_email(
         yield
         return
     account_id = caller.account_id
-    tried = Tries(
+    tries = Tries(
         (
             Bucket(f"taken:{account_id}:{caller.actor}", 20, 180),
             Bucket(f"taken:{account_id}", 100, 60),
         )
     )
-    await tried.enter(throttle)
+    await tries.enter(throttle)
     try:
         yield
     except BaseException as error:
         if not isinstance(error, refusals.Refusal) or error.code != "EMAIL_TAKEN":
-            await tried.give_back(throttle)
+            await tries.give_back(throttle)
         raise
-    await tried.give_back(throttle)
+    await tries.give_back(throttle)
 
 
 async def trust(throttle: throttles.Throttle, email: str, site: str | None) -> None:
@@ -121,8 +125,8 @@ def site_of(address: str | None) -> str | None:
     return None if address is None else networks.site(address)
 
 
-def _trusted(who: str, site: str) -> str:
-    return f"trusted:{who}:{site}"
+def _trusted(email_hash: str, site: str) -> str:
+    return f"trusted:{email_hash}:{site}"
 
 
 def digest(email: str) -> str:

@@ -52,8 +52,8 @@ async def verify_email(secret_key: str, token: str, now: datetime) -> Verified:
     if link is None:
         raise _bad_link()
     async with db.transaction():
-        if found := await proofs.find(link, purpose):
-            await logins.lock(link.account_id, found.login_id)
+        if results := await proofs.find(link, purpose):
+            await logins.lock(link.account_id, results.login_id)
         proof = await proofs.use(link, purpose, now)
         person = proof and await addressees.of_login(link.account_id, proof.login_id)
         if not (proof and person and await addressees.email_verified(person, proof.address, now)):
@@ -70,13 +70,13 @@ async def verify_mobile(
     person, purpose = await addressees.of_caller(caller), Purpose.VERIFY_MOBILE
     if person.mobile_verified_at is not None:
         raise _already_verified()
-    tried = await proofs.try_code(person.account_id, person.login_id, purpose, now)
-    if tried is None:
+    outcome = await proofs.try_code(person.account_id, person.login_id, purpose, now)
+    if outcome is None:
         raise await _no_code(person, now)
-    proof = address_proofs.Link(person.account_id, tried.id)
+    proof = address_proofs.Link(person.account_id, outcome.id)
     typed = "".join(code.split())
-    if not address_proofs.is_valid_code(secret_key, proof, typed, tried.code_hash):
-        raise _wrong_code(address_proofs.MAX_TRIES - tried.tries)
+    if not address_proofs.is_valid_code(secret_key, proof, typed, outcome.code_hash):
+        raise _wrong_code(address_proofs.MAX_TRIES - outcome.tries)
     async with db.transaction():
         await logins.lock(person.account_id, person.login_id)
         used = await proofs.use(proof, purpose, now)

@@ -112,12 +112,12 @@ class Feeds:
         if feed.task is None:
             feed.task = asyncio.create_task(self._follow(feed))
         feed.watchers += 1
-        seen = 0
+        sequence = 0
         try:
             while not feed.closed:
                 changed, latest = feed.changed, feed.state
-                if latest is not None and latest.sequence > seen:
-                    seen = latest.sequence
+                if latest is not None and latest.sequence > sequence:
+                    sequence = latest.sequence
                     yield latest
                 else:
                     await changed.wait()

@@ -28,7 +28,7 @@ class LastStates:
         self._states: OrderedDict[Hashable, Any] = OrderedDict()
         self._max_states = max_states
 
-    def shown(self, key: Hashable, state: S | None) -> S | None:
+    def select_state(self, key: Hashable, state: S | None) -> S | None:
         """The state if it is complete, which is then stored; else the last one that was, as
         incomplete. None: there was none."""
         if state is not None and state.complete:

@@ -73,22 +73,22 @@ class Channels:
         state = live_channels.decode_published(redis, message)
         if state is None or state.sequence <= floor or not state.complete:
             return None
-        self.shown(state)
-        known = self.caption_cache.is_fresh(self.customer_id, state.carriers)
-        return self._with_captions(state) if known else None
+        self.select_state(state)
+        is_fresh = self.caption_cache.is_fresh(self.customer_id, state.carriers)
+        return self._with_captions(state) if is_fresh else None
 
     async def read(self, redis: Redis, floor: int = 0) -> CaptionedState | None:
         """The state; the last complete one if Redis has none. None if this process has not
         shown one."""
-        state = self.shown(await self.read_state(redis, floor))
+        state = self.select_state(await self.read_state(redis, floor))
         return None if state is None else await self.add_captions(state)
 
     async def read_state(self, redis: Redis, floor: int = 0) -> live_channels.Channels:
         return await recovery.read(redis, self.account_id, self.customer_id, switch_reports, floor)
 
-    def shown(self, state: live_channels.Channels | None) -> live_channels.Channels | None:
+    def select_state(self, state: live_channels.Channels | None) -> live_channels.Channels | None:
         """The state if it is complete, otherwise the last complete one."""
-        return self.last.shown((self.account_id, self.customer_id), state)
+        return self.last.select_state((self.account_id, self.customer_id), state)
 
     async def add_captions(self, state: live_channels.Channels) -> CaptionedState:
         if not self.caption_cache.is_fresh(self.customer_id, state.carriers):
@@ -126,7 +126,7 @@ async def channels(
             places = asyncio.Semaphore(_MAX_CONCURRENT)
             states = await asyncio.gather(*(_state(redis, source, places) for source in sources))
     except (RedisError, OSError):
-        refusal, states = unavailable(), [source.shown(None) for source in sources]
+        refusal, states = unavailable(), [source.select_state(None) for source in sources]
     for source, state in zip(sources, states, strict=True):
         if state is not None:  # captions are read together with the others
             source.caption_cache.is_fresh(source.customer_id, state.carriers)
@@ -140,7 +140,7 @@ async def _state(
     redis: Redis, source: Channels, places: asyncio.Semaphore
 ) -> live_channels.Channels | None:
     async with places:
-        return source.shown(await source.read_state(redis))
+        return source.select_state(await source.read_state(redis))
 
 
 async def require(caller: callers.Caller, customer_id: int | None) -> None:

@@ -52,11 +52,11 @@ class Stats:
     async def read(self, redis: Redis, floor: int = 0) -> sliding_window.Window | None:
         """The window; the last complete one if Redis has none, for example while it is filled.
         None if this process has not shown one."""
-        return self.shown(await self.read_window(redis, floor))
+        return self.select_state(await self.read_window(redis, floor))
 
-    def shown(self, window: sliding_window.Window | None) -> sliding_window.Window | None:
+    def select_state(self, window: sliding_window.Window | None) -> sliding_window.Window | None:
         """The window if it is complete, otherwise the last complete one."""
-        return self.last.shown(self, window)
+        return self.last.select_state(self, window)
 
     async def read_window(self, redis: Redis, floor: int = 0) -> sliding_window.Window | None:
         """None while another reader fills it."""
@@ -101,10 +101,10 @@ async def stats(
                     refusal = live_channels.incomplete()
                     break
                 await asyncio.sleep(_PAUSE)
-    shown = source.shown(window)
-    if shown is None:
+    shown_window = source.select_state(window)
+    if shown_window is None:
         raise refusal
-    return shown
+    return shown_window
 
 
 async def require(caller: callers.Caller, customer_id: int | None, seconds: int) -> None:
@@ -128,15 +128,15 @@ def _require_length(seconds: int) -> None:
 async def fill(redis: Redis, account_id: int) -> bool:
     """Fills the window from the records. False if another reader does, or Redis lost it
     meanwhile."""
-    begun = await sliding_window.begin_fill(redis, account_id)
-    if begun is None:
+    token = await sliding_window.begin_fill(redis, account_id)
+    if token is None:
         return False
     # The records are read only now. The process that stores a later record counts it itself.
     chunks = ended_calls.read_since(
-        account_id, begun.now - _FILLED, begun.now, sliding_window.MAX_FILL_ATTEMPTS
+        account_id, token.now - _FILLED, token.now, sliding_window.MAX_FILL_ATTEMPTS
     )
     async with aclosing(chunks):
         async for attempts in chunks:
-            if not await sliding_window.fill(redis, account_id, begun, attempts, begun.now):
+            if not await sliding_window.fill(redis, account_id, token, attempts, token.now):
                 return False
-    return await sliding_window.end_fill(redis, account_id, begun)
+    return await sliding_window.end_fill(redis, account_id, token)

@@ -49,8 +49,8 @@ async def set_range(
 async def range_of(caller: callers.Caller) -> Use | None:
     """The range; None if it has not been set."""
     access.require_account(caller, Capability.SEE_NUMBERS)
-    found = await account_ranges.read(caller.account_id)
-    return None if found is None else await _use(caller.account_id, found)
+    number_range = await account_ranges.read(caller.account_id)
+    return None if number_range is None else await _use(caller.account_id, number_range)
 
 
 async def assign(
@@ -117,7 +117,7 @@ async def free(caller: callers.Caller, block_id: int, now: datetime) -> Block:
     return block
 
 
-async def one(caller: callers.Caller, block_id: int) -> Block | None:
+async def find(caller: callers.Caller, block_id: int) -> Block | None:
     """A block. None if it does not exist or the caller cannot access it."""
     access.require(caller, Capability.SEE_NUMBERS)
     block = await number_blocks.get(caller.account_id, block_id)
@@ -147,9 +147,11 @@ async def used(spans: Sequence[tuple[int, number_ranges.Span]]) -> list[int]:
     return await number_blocks.count_used(account_id, [span for _, span in spans])
 
 
-async def _use(account_id: int, found: number_ranges.Range) -> Use:
-    [used] = await number_blocks.count_used(account_id, [found.span])
-    return Use(found, await number_blocks.count_assigned(account_id, found.span), used)
+async def _use(account_id: int, number_range: number_ranges.Range) -> Use:
+    [used] = await number_blocks.count_used(account_id, [number_range.span])
+    return Use(
+        number_range, await number_blocks.count_assigned(account_id, number_range.span), used
+    )
 
 
 def _range(of: number_ranges.Range) -> dict[str, int]:

@@ -8,7 +8,7 @@ from domain import refusals
 from domain.identity import callers, personal_data
 from domain.numbering import number_ranges
 from models import db
-from models.numbering import account_ranges, sip_users
+from models.numbering import account_ranges, free_numbers, sip_users
 from models.numbering.sip_users import SipUser as SipUser
 from resolvers import access, audit_entries
 from resolvers.access import Capability
@@ -36,7 +36,7 @@ async def available(
     spans = _above(number_ranges.spans_with_prefix(prefix), after)
     if within is None:
         return []
-    return await sip_users.available(caller.account_id, customer_id, within.span, spans, limit)
+    return await free_numbers.available(caller.account_id, customer_id, within.span, spans, limit)
 
 
 async def create(
@@ -58,7 +58,7 @@ async def create(
     number_ranges.parse_username(username)
     chosen = number_ranges.new_secret() if secret is None else number_ranges.validate_secret(secret)
     digests = number_ranges.digests(username, realm, chosen)
-    shown = _display_name(display_name)
+    name = _display_name(display_name)
     async with db.transaction() as conn:
         await customers.existing(caller.account_id, customer_id)
         within = await account_ranges.lock(conn, caller.account_id)
@@ -66,12 +66,12 @@ async def create(
             conn,
             caller.account_id,
             sip_users.NewSipUser(
-                customer_id=customer_id, username=username, digests=digests, display_name=shown
+                customer_id=customer_id, username=username, digests=digests, display_name=name
             ),
             within,
             now,
         )
-        after = {"username": username, "displayName": shown}
+        after = {"username": username, "displayName": name}
         await _note(caller, "create", user, now, after=after)
     return Secret(user, chosen)
 
@@ -82,8 +82,8 @@ async def reset_secret(
     """Replaces the secret. Refuses NOT_FOUND, INVALID."""
     chosen = number_ranges.new_secret() if secret is None else number_ranges.validate_secret(secret)
     async with db.transaction():
-        found = await _own(caller, user_id)
-        digests = number_ranges.digests(found.username, realm, chosen)
+        results = await _own(caller, user_id)
+        digests = number_ranges.digests(results.username, realm, chosen)
         user = _existing(await sip_users.set_digests(caller.account_id, user_id, digests))
         await _note(caller, "reset_secret", user, now)
     return Secret(user, chosen)
@@ -98,10 +98,10 @@ async def update(
 ) -> SipUser:
     """Changes the user. None keeps a value; a display name of "" removes it. Refuses NOT_FOUND,
     INVALID."""
-    shown = _display_name(display_name) if display_name else display_name
+    name = _display_name(display_name) if display_name else display_name
     async with db.transaction():
         before = await _own(caller, user_id)
-        user = _existing(await sip_users.update(caller.account_id, user_id, shown, status))
+        user = _existing(await sip_users.update(caller.account_id, user_id, name, status))
         await _note(caller, "update", user, now, before=_state(before), after=_state(user))
     return user
 
@@ -116,7 +116,7 @@ async def remove(caller: callers.Caller, user_id: int, now: datetime) -> SipUser
     return user
 
 
-async def one(caller: callers.Caller, user_id: int) -> SipUser | None:
+async def find(caller: callers.Caller, user_id: int) -> SipUser | None:
     """A SIP user. None if it does not exist or the caller cannot access it."""
     access.require(caller, Capability.SEE_NUMBERS)
     return _visible(caller, await sip_users.get(caller.account_id, user_id))
@@ -171,8 +171,8 @@ def _above(spans: Sequence[number_ranges.Span], after: int | None) -> list[numbe
     return [span for span in left if span is not None]
 
 
-def _display_name(given: str | None) -> str | None:
-    return None if given is None else personal_data.validate_name(given, "displayName")
+def _display_name(text: str | None) -> str | None:
+    return None if text is None else personal_data.validate_name(text, "displayName")
 
 
 def _state(user: SipUser) -> dict[str, str | None]:
@@ -181,7 +181,7 @@ def _state(user: SipUser) -> dict[str, str | None]:
 
 async def _note(
     caller: callers.Caller,
-    what: str,
+    action: str,
     user: SipUser,
     now: datetime,
     *,
@@ -190,7 +190,7 @@ async def _note(
 ) -> None:
     await audit_entries.write(
         caller,
-        f"sip_user.{what}",
+        f"sip_user.{action}",
         f"sip_user:{user.id}",
         now,
         customer_id=user.customer_id,

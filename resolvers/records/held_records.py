@@ -30,15 +30,15 @@ class Decided:
 
 async def page(
     caller: callers.Caller,
-    wanted: held_records.Filter,
+    filter: held_records.Filter,
     before: listing.ReceiptPosition | None,
     limit: int,
 ) -> list[HeldRecord]:
     """Held records, newest first. Refuses FORBIDDEN, INVALID."""
     access.require_account(caller, Capability.REVIEW_RECORDS)
-    if wanted.switch is not None:
-        personal_data.validate_name(wanted.switch, "switch")
-    return await held_records.page(caller.account_id, wanted, before, limit)
+    if filter.switch is not None:
+        personal_data.validate_name(filter.switch, "switch")
+    return await held_records.page(caller.account_id, filter, before, limit)
 
 
 async def accept(
@@ -60,14 +60,14 @@ async def accept(
         async with db.transaction():
             return await _accept(caller, chosen, decision, now)
 
-    verdicts = await call_records.retry(store, [one.content for one in chosen])
+    verdicts = await call_records.retry(store, [record.content for record in chosen])
     decided = await _again(caller, [*ids, *(id for id in verdicts if id not in ids)])
-    accepted = [one for one in decided if verdicts.get(one.id) in held_records.ACCEPTED]
+    accepted = [record for record in decided if verdicts.get(record.id) in held_records.ACCEPTED]
     await intakes.update_live(
         intake, caller.account_id, await _ends(caller, accepted, verdicts, now), now
     )
     why = {id: refusal_of(verdict) for id, verdict in verdicts.items()}
-    return [Decided(one, why.get(one.id)) for one in decided]
+    return [Decided(record, why.get(record.id)) for record in decided]
 
 
 async def _accept(
@@ -77,15 +77,15 @@ async def _accept(
         chosen = await held_records.with_other_legs(caller.account_id, chosen)
     chosen = await held_records.rate_by_current_cards(caller.account_id, chosen)
     verdicts = await held_records.accept(caller.account_id, chosen, now, decision)
-    for one in chosen:
-        verdict = verdicts.get(one.id)
+    for record in chosen:
+        verdict = verdicts.get(record.id)
         if verdict is Verdict.CORRECTED:
-            before, after = _differing(one.counted, one.content)
-            await _note(caller, "held.accept", one, HeldState.ACCEPTED, now, before, after)
+            before, after = _differing(record.counted, record.content)
+            await _note(caller, "held.accept", record, HeldState.ACCEPTED, now, before, after)
         elif verdict is Verdict.ACCEPTED:
-            _, after = _differing(None, other_calls.separate(one.content))
+            _, after = _differing(None, other_calls.separate(record.content))
             state = HeldState.ANOTHER_CALL
-            await _note(caller, "held.accept_another_call", one, state, now, {}, after)
+            await _note(caller, "held.accept_another_call", record, state, now, {}, after)
     return verdicts
 
 
@@ -95,11 +95,13 @@ async def discard(caller: callers.Caller, ids: Sequence[int], now: datetime) -> 
     chosen = await _chosen(caller, ids)
     async with db.transaction():
         discarded = await held_records.discard(caller.account_id, chosen)
-        for one in chosen:
-            if one.id in discarded:
-                _, said = _differing(one.counted, one.content)
-                await _note(caller, "held.discard", one, HeldState.DISCARDED, now, said, {})
-    return [Decided(one) for one in await _again(caller, ids)]
+        for record in chosen:
+            if record.id in discarded:
+                _, difference = _differing(record.counted, record.content)
+                await _note(
+                    caller, "held.discard", record, HeldState.DISCARDED, now, difference, {}
+                )
+    return [Decided(record) for record in await _again(caller, ids)]
 
 
 async def _chosen(caller: callers.Caller, ids: Sequence[int]) -> list[HeldRecord]:
@@ -124,14 +126,15 @@ async def _ends(
     now: datetime,
 ) -> list[calls.LiveEvent]:
     """The ends that now count in live state, instead of or beside the earlier ones."""
-    switch_names = {one.content.switch for one in accepted}
-    known = (await switches.find_or_register(caller.account_id, switch_names, now)).switches
+    switch_names = {content.content.switch for content in accepted}
+    ids = (await switches.find_or_register(caller.account_id, switch_names, now)).switches
     return [
         apply_verdict(
-            calls.end_event(one.counted, known[one.counted.switch].lease_seconds), verdicts[one.id]
+            calls.end_event(content.counted, ids[content.counted.switch].lease_seconds),
+            verdicts[content.id],
         )
-        for one in accepted
-        if one.counted is not None
+        for content in accepted
+        if content.counted is not None
     ]
 
 
@@ -139,18 +142,18 @@ _State = dict[str, object]
 _NOT_SAID = ("digest", "revision", "currency")  # of a record, by its switch
 
 
-def _differing(counts: calls.Record | None, held: calls.Record) -> tuple[_State, _State]:
+def _differing(counts: calls.Record | None, held_content: calls.Record) -> tuple[_State, _State]:
     """The values in which the held record and the one that counts differ."""
-    names = [name for name in held.__struct_fields__ if name not in _NOT_SAID]
-    changed = [name for name in names if getattr(counts, name, None) != getattr(held, name)]
+    names = [name for name in held_content.__struct_fields__ if name not in _NOT_SAID]
+    changed = [name for name in names if getattr(counts, name, None) != getattr(held_content, name)]
     before = {name: getattr(counts, name) for name in changed} if counts is not None else {}
-    return before, {name: getattr(held, name) for name in changed}
+    return before, {name: getattr(held_content, name) for name in changed}
 
 
 async def _note(
     caller: callers.Caller,
     action: str,
-    held: HeldRecord,
+    record: HeldRecord,
     state: HeldState,
     now: datetime,
     before: _State,
@@ -159,8 +162,8 @@ async def _note(
     await audit_entries.write(
         caller,
         action,
-        f"held:{held.id}",
+        f"held:{record.id}",
         now,
-        before={"state": held.state} | before,
+        before={"state": record.state} | before,
         after={"state": state} | after,
     )

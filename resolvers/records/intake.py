@@ -24,19 +24,19 @@ class Intake(Protocol):
     ) -> Sequence[review.ValidRecord | refusals.Refusal]: ...
 
     async def update_live(
-        self, account_id: int, counted: Sequence[calls.LiveEvent], now: datetime
+        self, account_id: int, events: Sequence[calls.LiveEvent], now: datetime
     ) -> None: ...
 
 
 async def update_live(
-    intake: Intake, account_id: int, counted: Sequence[calls.LiveEvent], now: datetime
+    intake: Intake, account_id: int, events: Sequence[calls.LiveEvent], now: datetime
 ) -> None:
     """Updates the live state, after the commit. If this fails, the worker's sweep and the next
     snapshot correct it."""
-    if not counted:
+    if not events:
         return
     try:
-        await intake.update_live(account_id, counted, now)
+        await intake.update_live(account_id, events, now)
     except faults.UnavailableError:
         pass
     except Exception:  # the change is committed

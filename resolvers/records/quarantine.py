@@ -35,16 +35,16 @@ class Replayed:
 
 async def page(
     caller: callers.Caller,
-    wanted: quarantine_store.Filter,
+    filter: quarantine_store.Filter,
     before: listing.ReceiptPosition | None,
     limit: int,
 ) -> list[QuarantinedRecord]:
     """Refused records, newest first. Refuses FORBIDDEN, INVALID."""
     access.require_account(caller, Capability.REVIEW_RECORDS)
     for field in ("code", "switch"):
-        if (value := getattr(wanted, field)) is not None:
+        if (value := getattr(filter, field)) is not None:
             personal_data.validate_name(value, field)
-    return await quarantine_store.page(caller.account_id, wanted, before, limit)
+    return await quarantine_store.page(caller.account_id, filter, before, limit)
 
 
 async def replay(
@@ -71,21 +71,21 @@ async def replay(
                 most=quarantine_store.MAX_PAYLOAD_CHARACTERS,
             )
     rows = await _existing(caller.account_id, ids)
-    said = {id: row.payload if corrected is None else corrected for id, row in rows.items()}
-    payloads = [text.encode("utf-8", "surrogatepass") for text in said.values()]
+    payload_of = {id: row.payload if corrected is None else corrected for id, row in rows.items()}
+    payloads = [text.encode("utf-8", "surrogatepass") for text in payload_of.values()]
     first = min(row.received_at for row in rows.values())
     answers = await intake.check(caller.account_id, payloads, first, now)
-    checked = dict(zip(said, answers, strict=True))
+    checked = dict(zip(payload_of, answers, strict=True))
 
     async def store() -> tuple[dict[int, Replayed], list[calls.LiveEvent]]:
         async with db.transaction():
             return await _store(caller, checked, corrected, now)
 
     try:
-        replayed, counted = await call_records.retry(store, _records(checked))
+        replayed, events = await call_records.retry(store, _records(checked))
     except faults.REFERENCES_CHANGED_ERRORS:  # since they were checked
         return await replay(caller, intake, ids, corrected, now)
-    await intakes.update_live(intake, caller.account_id, counted, now)
+    await intakes.update_live(intake, caller.account_id, events, now)
     return [replayed[id] for id in ids]
 
 
@@ -98,11 +98,11 @@ async def discard(
     review.require_ids(ids)
     async with db.transaction():
         rows = await _existing(caller.account_id, ids, lock=True)
-        opened = [row for row in rows.values() if row.state is State.OPEN]
+        open_rows = [row for row in rows.values() if row.state is State.OPEN]
         await quarantine_store.set_state(
-            caller.account_id, [row.id for row in opened], State.DISCARDED
+            caller.account_id, [row.id for row in open_rows], State.DISCARDED
         )
-        for row in opened:
+        for row in open_rows:
             rows[row.id] = replace(row, state=State.DISCARDED)
             await _note(caller, "quarantine.discard", row, rows[row.id], now)
     return [rows[id] for id in ids]
@@ -121,7 +121,7 @@ _Checked = Mapping[int, review.ValidRecord | refusals.Refusal]
 
 
 def _records(checked: _Checked) -> list[calls.Record]:
-    return [one.record for one in checked.values() if isinstance(one, review.ValidRecord)]
+    return [item.record for item in checked.values() if isinstance(item, review.ValidRecord)]
 
 
 async def _store(
@@ -129,29 +129,33 @@ async def _store(
 ) -> tuple[dict[int, Replayed], list[calls.LiveEvent]]:
     """The outcome of each record, and the changes to publish after the commit."""
     rows = await _existing(caller.account_id, list(checked), lock=True)
-    opened = {id: checked[id] for id, row in rows.items() if row.state is State.OPEN}
-    sound = {id: one for id, one in opened.items() if isinstance(one, review.ValidRecord)}
-    refused = {id: one for id, one in opened.items() if isinstance(one, refusals.Refusal)}
+    open_records = {id: checked[id] for id, row in rows.items() if row.state is State.OPEN}
+    sound = {
+        id: record for id, record in open_records.items() if isinstance(record, review.ValidRecord)
+    }
+    refusals_by_id = {
+        id: record for id, record in open_records.items() if isinstance(record, refusals.Refusal)
+    }
     of_each = await call_records.insert(
-        caller.account_id, [one.record for one in sound.values()], now
+        caller.account_id, [record.record for record in sound.values()], now
     )
     verdicts = dict(zip(sound, of_each.verdicts, strict=True))
     for id, verdict in verdicts.items():
         refusal = refusal_of(verdict)
         if refusal is not None:
-            refused[id] = refusal
+            refusals_by_id[id] = refusal
     replayed = {id: Replayed(row, Outcome.NOT_OPEN) for id, row in rows.items()}
-    for id, refusal in refused.items():
+    for id, refusal in refusals_by_id.items():
         row = await _refused(caller, rows[id], refusal, corrected, now)
         replayed[id] = Replayed(row, Outcome.REFUSED, refusal)
-    taken = {id: verdict for id, verdict in verdicts.items() if id not in refused}
-    await quarantine_store.set_state(caller.account_id, list(taken), State.REPLAYED)
-    for id, verdict in taken.items():
+    verdicts_stored = {id: verdict for id, verdict in verdicts.items() if id not in refusals_by_id}
+    await quarantine_store.set_state(caller.account_id, list(verdicts_stored), State.REPLAYED)
+    for id, verdict in verdicts_stored.items():
         row = replace(rows[id], state=State.REPLAYED)
-        said = _said(rows[id], corrected)
-        await _note(caller, "quarantine.replay", rows[id], row, now, said, {"outcome": verdict})
+        changes = _said(rows[id], corrected)
+        await _note(caller, "quarantine.replay", rows[id], row, now, changes, {"outcome": verdict})
         replayed[id] = Replayed(row, Outcome(verdict.value))
-    return replayed, [apply_verdict(sound[id].live_event, verdicts[id]) for id in taken]
+    return replayed, [apply_verdict(sound[id].live_event, verdicts[id]) for id in verdicts_stored]
 
 
 async def _refused(
@@ -181,7 +185,7 @@ async def _note(
     was: QuarantinedRecord,
     row: QuarantinedRecord,
     now: datetime,
-    said: Mapping[str, str] | None = None,
+    changes: Mapping[str, str] | None = None,
     more: audit_log.State | None = None,
 ) -> None:
     before = {"state": was.state, "code": was.code, "message": str(was.message)}
@@ -193,6 +197,6 @@ async def _note(
         f"quarantine:{row.id}",
         now,
         before={name: before[name] for name in changed}
-        | ({"payload": was.payload} if said else {}),
-        after={name: after[name] for name in changed} | dict(said or {}) | dict(more or {}),
+        | ({"payload": was.payload} if changes else {}),
+        after={name: after[name] for name in changed} | dict(changes or {}) | dict(more or {}),
     )

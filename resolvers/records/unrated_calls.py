@@ -40,22 +40,22 @@ class Rated:
 
 
 async def page(
-    caller: callers.Caller, wanted: Filter, before: unrated_calls.Position | None, limit: int
+    caller: callers.Caller, filter: Filter, before: unrated_calls.Position | None, limit: int
 ) -> list[tuple[calls.Record, unrated_calls.Position]]:
     """Calls without a rate, newest first. Refuses FORBIDDEN, NOT_FOUND."""
     access.require_account(caller, Capability.RATE_CALLS)
-    if wanted.customer_id is not None:
-        await customers.existing(caller.account_id, wanted.customer_id)
-    return await unrated_calls.page(caller.account_id, wanted, before, limit)
+    if filter.customer_id is not None:
+        await customers.existing(caller.account_id, filter.customer_id)
+    return await unrated_calls.page(caller.account_id, filter, before, limit)
 
 
-async def rate(caller: callers.Caller, wanted: Filter, now: datetime) -> Rated:
+async def rate(caller: callers.Caller, filter: Filter, now: datetime) -> Rated:
     """Rates the earliest `MAX_CALLS` of a customer. Refuses FORBIDDEN, NOT_FOUND."""
-    customer = await _customer(caller, wanted)
+    customer = await _customer(caller, filter)
 
     async def store() -> Rated:
         async with db.transaction():
-            return await _rate(caller, customer, wanted, now)
+            return await _rate(caller, customer, filter, now)
 
     return await call_records.retry(store)
 
@@ -63,10 +63,10 @@ async def rate(caller: callers.Caller, wanted: Filter, now: datetime) -> Rated:
 async def _rate(
     caller: callers.Caller,
     customer: references.Customer,
-    wanted: Filter,
+    filter: Filter,
     now: datetime,
 ) -> Rated:
-    locked = await unrated_calls.lock_earliest(caller.account_id, wanted, MAX_CALLS + 1)
+    locked = await unrated_calls.lock_earliest(caller.account_id, filter, MAX_CALLS + 1)
     numbering = await switches.numbering(caller.account_id, {record.switch for record in locked})
     digits = [
         destinations.digits(record.destination, numbering[record.switch]) for record in locked
@@ -83,25 +83,25 @@ async def _rate(
     charge = money.add(by.charge for _, by in rated if by.charge is not None)
     await unrated_calls.store_rates(caller.account_id, customer.id, rated, now)
     changed = [record for record, _ in rated]
-    await _note(caller, "calls.rate", customer.id, wanted, changed, charge, now)
+    await _note(caller, "calls.rate", customer.id, filter, changed, charge, now)
     left = len(locked[:MAX_CALLS]) - len(rated)
     go_on = locked[MAX_CALLS].setup_at if len(locked) > MAX_CALLS else None
     return Rated(len(rated), charge, customer.currency, left, go_on)
 
 
-async def waive(caller: callers.Caller, wanted: Filter, expected: int, now: datetime) -> int:
+async def waive(caller: callers.Caller, filter: Filter, expected: int, now: datetime) -> int:
     """Waives all matching calls and returns their number, which has to be the expected one.
 
     Refuses FORBIDDEN, NOT_FOUND; INVALID for more than `MAX_CALLS`; CHANGED_MEANWHILE for
     another number.
     """
-    customer = await _customer(caller, wanted)
+    customer = await _customer(caller, filter)
     if not 1 <= expected <= MAX_CALLS:
         raise _too_many(mark_text("Waive 1 to {most:,} calls at a time."))
 
     async def store() -> None:
         async with db.transaction():
-            await _waive(caller, customer, wanted, expected, now)
+            await _waive(caller, customer, filter, expected, now)
 
     await call_records.retry(store)
     return expected
@@ -110,17 +110,17 @@ async def waive(caller: callers.Caller, wanted: Filter, expected: int, now: date
 async def _waive(
     caller: callers.Caller,
     customer: references.Customer,
-    wanted: Filter,
+    filter: Filter,
     expected: int,
     now: datetime,
 ) -> None:
-    locked = await unrated_calls.lock_earliest(caller.account_id, wanted, expected + 1)
+    locked = await unrated_calls.lock_earliest(caller.account_id, filter, expected + 1)
     if len(locked) != expected:
         raise _other_number(_OTHER_UNRATED, expected)
     await unrated_calls.store_rates(
-        caller.account_id, customer.id, [(one, rating.WAIVED) for one in locked], now
+        caller.account_id, customer.id, [(call, rating.WAIVED) for call in locked], now
     )
-    await _note(caller, "calls.waive", customer.id, wanted, locked, Decimal(0), now)
+    await _note(caller, "calls.waive", customer.id, filter, locked, Decimal(0), now)
 
 
 def digits(prefix: str | None) -> str | None:
@@ -135,10 +135,10 @@ def digits(prefix: str | None) -> str | None:
     return match[1]
 
 
-async def _customer(caller: callers.Caller, wanted: Filter) -> references.Customer:
+async def _customer(caller: callers.Caller, filter: Filter) -> references.Customer:
     access.require_account(caller, Capability.RATE_CALLS)
-    assert wanted.customer_id is not None
-    row = await customers.existing(caller.account_id, wanted.customer_id)
+    assert filter.customer_id is not None
+    row = await customers.existing(caller.account_id, filter.customer_id)
     return references.Customer(row.id, row.currency)
 
 
@@ -149,30 +149,30 @@ def _by_card(
     return rating.charge_by_card(record.talk_us, digits, record.setup_at, card)
 
 
-async def unwaive(caller: callers.Caller, wanted: Filter, expected: int, now: datetime) -> int:
+async def unwaive(caller: callers.Caller, filter: Filter, expected: int, now: datetime) -> int:
     """Undoes the waiver of all matching calls and returns their number, which has to be the
     expected one.
 
     Refuses FORBIDDEN, NOT_FOUND; INVALID for more than `MAX_CALLS` or a period of more than 31
     days; CHANGED_MEANWHILE for another number.
     """
-    customer = await _customer(caller, wanted)
+    customer = await _customer(caller, filter)
     if not 1 <= expected <= MAX_CALLS:
         raise _too_many(mark_text("Unwaive 1 to {most:,} calls at a time."))
-    assert wanted.start is not None
-    assert wanted.end is not None
-    if wanted.end - wanted.start > _MAX_UNWAIVE_PERIOD:
+    assert filter.start is not None
+    assert filter.end is not None
+    if filter.end - filter.start > _MAX_UNWAIVE_PERIOD:
         raise refusals.Refusal(
             "INVALID", "The period is longer than 31 days. Set a later `from`.", "from"
         )
 
     async def store() -> None:
         async with db.transaction():
-            locked = await unrated_calls.lock_waived(caller.account_id, wanted, expected + 1)
+            locked = await unrated_calls.lock_waived(caller.account_id, filter, expected + 1)
             if len(locked) != expected:
                 raise _other_number(_OTHER_WAIVED, expected)
             await unrated_calls.unwaive(caller.account_id, customer.id, locked, now)
-            await _note(caller, "calls.unwaive", customer.id, wanted, locked, None, now)
+            await _note(caller, "calls.unwaive", customer.id, filter, locked, None, now)
 
     await call_records.retry(store)
     return expected
@@ -199,7 +199,7 @@ async def _note(
     caller: callers.Caller,
     action: str,
     customer_id: int,
-    wanted: Filter,
+    filter: Filter,
     of: Sequence[calls.Record],
     charge: Decimal | None,
     now: datetime,
@@ -210,7 +210,7 @@ async def _note(
         return
     calls_before, calls_after = (len(of), 0) if charge is not None else (0, len(of))
     span = {"first_setup_at": of[0].setup_at, "last_setup_at": of[-1].setup_at}
-    after = {"unrated_calls": calls_after, "digits": wanted.digits or ""}
+    after = {"unrated_calls": calls_after, "digits": filter.digits or ""}
     if charge is not None:
         after["charge"] = money.plain(charge)
     await audit_entries.write(

@@ -18,6 +18,7 @@ from models.directory import customers
 from models.summaries import summary_rows
 from resolvers import access
 from resolvers.access import Capability
+from resolvers.summaries import row_parts
 
 MAX_SINCE = timedelta(days=31)
 _MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)  # the client's clock may be ahead
@@ -32,11 +33,14 @@ _log = structlog.get_logger("resolvers")
 async def select(
     caller: callers.Caller, keys: Sequence[periods.RowKey], column: cells.Column
 ) -> cells.Selection:
-    """Sum and averages of a column over rows. Refuses NOT_FOUND, MIXED_ROWS, EMPTY_SELECTION."""
+    """Sum and averages of a column over rows. Refuses NOT_FOUND, MIXED_ROWS, EMPTY_SELECTION, and
+    FORBIDDEN a column of costs."""
     chosen = cells.distinct_rows(keys)
     if not chosen:
         raise refusals.Refusal("EMPTY_SELECTION", "Select at least one row.", "rowIds")
-    return cells.select(column, await _rows(caller, chosen))
+    row_parts.require_column(caller, column)
+    rows = await _rows(caller, chosen)
+    return cells.select(column, await row_parts.with_costs(caller, column, rows))
 
 
 async def row(caller: callers.Caller, key: periods.RowKey) -> tuple[cells.Row, str | None]:

@@ -11,7 +11,7 @@ from domain.summaries import cells, freshness, row_filters, row_order
 from models.summaries import marks, summary_rows
 from resolvers import access
 from resolvers.access import Capability
-from resolvers.summaries import summaries
+from resolvers.summaries import row_parts, summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ async def page(
     access.require_scope(caller, Capability.SEE_SUMMARIES, customer_id)
     if request.filter.invoicing is not None:
         access.require(caller, Capability.SEE_BILLING)
+    row_parts.require_column(caller, request.order.column)
     if request.reads_whole_range:
         request.filter.require_bounded(granularity, now)
     scope = caller.account_id, customer_id, granularity
@@ -65,6 +66,9 @@ async def page(
     between = request.filter.starts(granularity, now)
     if request.reads_whole_range:
         rows = await _of_range(scope, between, request, now)
+        rows = await row_parts.with_costs(caller, request.order.column, rows)
+        request.order.require_one_currency(rows)
+        rows = request.order.page(rows, request.after, request.first + 1)
     else:
         starts = await _starts(scope, between, request, now)
         rows = await summary_rows.rows(*scope, starts)
@@ -96,16 +100,16 @@ def _live_starts(between: periods.Period, now: datetime) -> list[datetime]:
 async def _of_range(
     scope: _Scope, between: periods.Period, request: Request, now: datetime
 ) -> list[cells.Row]:
+    """All rows that match the filter."""
     if scope[2] is Granularity.LIVE:
         rows = await summary_rows.rows(*scope, _live_starts(between, now))
     else:
         rows = await summary_rows.rows_between(*scope, between)
-    request.order.require_one_currency(rows)
-    if request.filter.invoicing is not None:
-        invoicing = await summaries.invoicing([row.key for row in rows])
-        states = request.filter.invoicing
-        rows = [row for row, of in zip(rows, invoicing, strict=True) if of.state in states]
-    return request.order.page(rows, request.after, request.first + 1)
+    states = request.filter.invoicing
+    if states is None:
+        return rows
+    invoicing = await summaries.invoicing([row.key for row in rows])
+    return [row for row, of in zip(rows, invoicing, strict=True) if of.state in states]
 
 
 async def _oldest_mark(account_id: int, customer_id: int | None) -> datetime | None:

@@ -63,8 +63,8 @@ class AlertRecipient:
     language: str = strawberry.field(description="BCP 47 tag of the language of its notifications.")
 
     @classmethod
-    def of(cls, one: alert_rules.Recipient) -> "AlertRecipient":
-        return cls(channel=one.channel, to=one.to, language=one.language)
+    def of(cls, recipient: alert_rules.Recipient) -> "AlertRecipient":
+        return cls(channel=recipient.channel, to=recipient.to, language=recipient.language)
 
 
 def value_field(
@@ -183,7 +183,7 @@ class AlertRule(base.Node):
         description="Recipients of its notifications.",
     )
     def recipients(self) -> list[AlertRecipient] | None:
-        return [AlertRecipient.of(one) for one in self.wanted.recipients]
+        return [AlertRecipient.of(recipient) for recipient in self.wanted.recipients]
 
     @permissions.field(
         requires=Capability.MANAGE_ALERTS,
@@ -247,5 +247,5 @@ def customer_number(info: base.Info, id: str | None) -> int | None:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> AlertRule | None:
-    row = await rule_management.one(info.context.signed_in(), base.single(parts))
+    row = await rule_management.find(info.context.signed_in(), base.single(parts))
     return None if row is None else AlertRule.of(row)

@@ -156,8 +156,11 @@ TestAlertRuleResult: TypeAlias = Annotated[
 ]
 
 
-def _recipients(given: list[AlertRecipientInput]) -> tuple[alert_rules.Recipient, ...]:
-    return tuple(alert_rules.Recipient(one.channel, one.to, one.language) for one in given)
+def _recipients(inputs: list[AlertRecipientInput]) -> tuple[alert_rules.Recipient, ...]:
+    return tuple(
+        alert_rules.Recipient(recipient.channel, recipient.to, recipient.language)
+        for recipient in inputs
+    )
 
 
 def _number(info: base.Info, id: str | None, kind: str) -> int | None:
@@ -219,8 +222,8 @@ class AlertMutation:
         caller = info.context.signed_in()
         changes = partial_inputs.values(input, {"id", "rule_id", "expected_version", "recipients"})
         if input.recipients is not strawberry.UNSET:
-            told = input.recipients
-            changes["recipients"] = None if told is None else _recipients(told)
+            recipients = input.recipients
+            changes["recipients"] = None if recipients is None else _recipients(recipients)
         row = await rule_management.update(
             caller,
             target_ids.number(input.id, input.rule_id, "AlertRule", caller.account_id),
@@ -244,9 +247,10 @@ class AlertMutation:
     ) -> TestAlertRuleResult:
         context, caller = info.context, info.context.signed_in()
         id = base.decode_id(input.id, "AlertRule", caller.account_id)
-        row, sent = await rule_management.test(caller, id, context.now)
+        row, recipients = await rule_management.test(caller, id, context.now)
         return AlertRuleTested(
-            rule=AlertRule.of(row), sent_to=[AlertRecipient.of(one) for one in sent]
+            rule=AlertRule.of(row),
+            sent_to=[AlertRecipient.of(recipient) for recipient in recipients],
         )
 
     @permissions.mutation(

@@ -208,7 +208,7 @@ class BillingQuery:
         caller = info.context.signed_in()
         given_filter = filter or InvoiceFilter()
         statuses = ISSUED if given_filter.statuses is None else given_filter.statuses
-        found = await invoice_actions.page(
+        page = await invoice_actions.page(
             caller,
             None
             if given_filter.customer_id is None
@@ -219,10 +219,10 @@ class BillingQuery:
         )
         edges = [
             base.Edge(cursor=_write(invoice), node=Invoice.of(caller.account_id, invoice))
-            for invoice in found.invoices
+            for invoice in page.invoices
         ]
         return base.Connection(
-            edges=edges, page_info=base.page_info(edges, after, has_next=found.has_next)
+            edges=edges, page_info=base.page_info(edges, after, has_next=page.has_next)
         )
 
     @permissions.field(

@@ -129,8 +129,8 @@ class RatesQuery:
         caller = info.context.signed_in()
         card_id = base.single(base.parts_of(id, "RateCard", caller.account_id))
         row = await rate_resolvers.get(caller, card_id)
-        return None if row is None else shown(id, row)
+        return None if row is None else rate_card_of(id, row)
 
 
-def shown(id: strawberry.ID, row: rate_resolvers.Card) -> RateCard:
+def rate_card_of(id: strawberry.ID, row: rate_resolvers.Card) -> RateCard:
     return RateCard(id=id, version=base.Long(row.version), name=row.name, currency=row.currency)

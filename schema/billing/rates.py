@@ -12,7 +12,7 @@ from domain.billing import rating
 from domain.identity import personal_data
 from resolvers.access import Capability
 from resolvers.billing import rates
-from schema.billing.rate_cards import RateCard, shown
+from schema.billing.rate_cards import RateCard, rate_card_of
 from schema.engine import base, permissions, slices, target_ids
 from schema.engine.documents import prices
 
@@ -185,7 +185,7 @@ class RatesMutation:
             now=info.context.now,
         )
         id = base.encode_id("RateCard", caller.account_id, card_id)
-        return shown(id, await rates.existing(caller, card_id))
+        return rate_card_of(id, await rates.existing(caller, card_id))
 
     @permissions.mutation(
         requires=Capability.MANAGE_CARRIERS,
@@ -206,7 +206,7 @@ class RatesMutation:
         await rates.add(
             *(caller, card_id, added, input.ended_prefixes, input.effective_from, info.context.now)
         )
-        return shown(
+        return rate_card_of(
             target_ids.required(input.id, input.rate_card_id), await rates.existing(caller, card_id)
         )
 

@@ -96,10 +96,10 @@ class Reconciliation:
             rows=CallSums.of(proof.rows, proof.currency),
             ledger=ChargeSum(charge=base.Money.of(proof.ledger, proof.currency)),
             invoiced=ChargeSum(charge=base.Money.of(proof.invoiced, proof.currency)),
-            pending=[PendingHour(hour=one.hour, reason=one.reason) for one in proof.pending],
+            pending=[PendingHour(hour=hour.hour, reason=hour.reason) for hour in proof.pending],
             differences=[
-                ReconciliationDifference(hour=one.hour, detail=context.say(one.detail))
-                for one in proof.differences
+                ReconciliationDifference(hour=hour.hour, detail=context.say(hour.detail))
+                for hour in proof.differences
             ],
             frozen_hours=base.Long(proof.frozen_hours),
         )

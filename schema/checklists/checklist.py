@@ -67,10 +67,10 @@ class Checklist:
     )
 
     @classmethod
-    def of(cls, shown: checklists.Shown) -> "Checklist":
+    def of(cls, items: checklists.Shown) -> "Checklist":
         return cls(
-            items=[ChecklistItem.of(item) for item in shown.items],
-            snoozed=[ChecklistItem.of(item) for item in shown.snoozed],
+            items=[ChecklistItem.of(item) for item in items.items],
+            snoozed=[ChecklistItem.of(item) for item in items.snoozed],
         )
 
     @strawberry.field(description="Number of outstanding items, without snoozed ones.")

@@ -136,8 +136,8 @@ class AuditEntry:
         return await info.context.loader(audit_log.names).load((self.account_id, actor))
 
 
-def _id(account_id: int, named: str) -> strawberry.ID | None:
-    kind, _, number = named.partition(":")
+def _id(account_id: int, name: str) -> strawberry.ID | None:
+    kind, _, number = name.partition(":")
     type = _TYPES.get(kind)
     return None if type is None else base.encode_id(type, account_id, number)
 
@@ -231,10 +231,10 @@ def _actor(global_id: str, account_id: int) -> str:
 
 
 async def _page(
-    info: base.Info, wanted: audit_log.Filter, first: int, after: str | None
+    info: base.Info, filter: audit_log.Filter, first: int, after: str | None
 ) -> base.Connection[AuditEntry]:
     size, caller = base.page_size(first), info.context.signed_in()
-    rows = await audit_log.page(caller, wanted, base.decode_time_cursor(after), size + 1)
+    rows = await audit_log.page(caller, filter, base.decode_time_cursor(after), size + 1)
     return base.page(
         rows,
         size,

@@ -24,12 +24,12 @@ class Carrier(base.Node):
     )
 
     @classmethod
-    def of(cls, row: tables.Carrier, *, named: bool = True) -> "Carrier":
+    def of(cls, row: tables.Carrier, *, sees_carriers: bool = True) -> "Carrier":
         return cls(
             row=row,
             id=base.encode_id("Carrier", row.account_id, row.id),
-            reference=row.reference if named else None,
-            name=row.name if named else None,
+            reference=row.reference if sees_carriers else None,
+            name=row.name if sees_carriers else None,
         )
 
     @permissions.field(
@@ -61,8 +61,8 @@ async def of(info: base.Info, carrier_ids: Sequence[int]) -> list[Carrier | None
     """The carriers with these numbers as the caller can see them; None for calls.NO_CARRIER."""
     caller = info.context.signed_in()
     rows = await carriers.rows([(caller.account_id, id) for id in carrier_ids])
-    named = caller.sees_carriers
-    return [None if row is None else Carrier.of(row, named=named) for row in rows]
+    sees_carriers = caller.sees_carriers
+    return [None if row is None else Carrier.of(row, sees_carriers=sees_carriers) for row in rows]
 
 
 @strawberry.input(description="A new carrier.")

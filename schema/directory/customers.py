@@ -144,8 +144,8 @@ class Customer(
     async def checklist(self, info: base.Info) -> checklist.Checklist | None:
         context = info.context
         key = (context.signed_in(), self.row.id, context.now)
-        shown = await context.loader(_checklists, cached=False).load(key)
-        return checklist.Checklist.of(shown)
+        items = await context.loader(_checklists, cached=False).load(key)
+        return checklist.Checklist.of(items)
 
 
 async def of(info: base.Info, account_id: int, customer_id: int) -> Customer:
@@ -272,5 +272,5 @@ class CustomerMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Customer | None:
-    row = await customers.one(info.context.signed_in(), base.single(parts))
+    row = await customers.find(info.context.signed_in(), base.single(parts))
     return None if row is None else Customer.of(row)

@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from domain.directory import channel_variables
 from domain.records import destinations
 from resolvers.access import Capability
 from resolvers.directory import switches
@@ -59,6 +60,17 @@ class Switch:
         description="The start of its international numbers, which is removed."
     )
 
+    customer_variable: str = strawberry.field(
+        description="The channel variable that names the customer, on the first leg of a call."
+        " Only for switches that report channels, such as FreeSWITCH."
+    )
+    carrier_variable: str = strawberry.field(
+        description="The channel variable that names the carrier, or the carriers of all offers."
+    )
+    offers_variable: str = strawberry.field(
+        description="The channel variable that lists the offers of a call in order."
+    )
+
     @classmethod
     def of(cls, value: switches.Switch) -> "Switch":
         return cls(
@@ -72,6 +84,9 @@ class Switch:
             national_prefix=value.numbering.national_prefix,
             international_prefix=value.numbering.international_prefix,
             last_active_at=value.last_active_at,
+            customer_variable=value.variables.customer,
+            carrier_variable=value.variables.carrier,
+            offers_variable=value.variables.offers,
         )
 
 
@@ -105,6 +120,21 @@ class ConfigureSwitchInput:
     international_prefix: str = strawberry.field(
         default="00", description="Start of international numbers, 1 to 6 digits."
     )
+    customer_variable: str = strawberry.field(
+        default=channel_variables.DEFAULT.customer,
+        description="The channel variable that names the customer, on the first leg of a call."
+        " Only for switches that report channels, such as FreeSWITCH.",
+    )
+    carrier_variable: str = strawberry.field(
+        default=channel_variables.DEFAULT.carrier,
+        description="The channel variable that names the carrier: on the leg of an offer, or on the"
+        " first leg, where it may list the carriers of all offers in order, such as `a|b`.",
+    )
+    offers_variable: str = strawberry.field(
+        default=channel_variables.DEFAULT.offers,
+        description="The channel variable that lists the offers of a call in order, on the first"
+        " leg, in the format of FreeSWITCH's `originated_legs`.",
+    )
 
 
 ConfigureSwitchResult: TypeAlias = Annotated[
@@ -121,7 +151,7 @@ class SwitchQuery:
         description="The account's switches in order of their names.",
     )
     async def switches(self, info: base.Info) -> list[Switch] | None:
-        return [Switch.of(one) for one in await switches.listed(info.context.signed_in())]
+        return [Switch.of(row) for row in await switches.list_all(info.context.signed_in())]
 
 
 @strawberry.type
@@ -129,8 +159,8 @@ class SwitchMutation:
     @permissions.mutation(
         requires=Capability.MANAGE_CARRIERS,
         description=(
-            "Sets the time zone, lease and numbering of a switch. Refused: BAD_TIME_ZONE,"
-            " BAD_LEASE, BAD_NUMBERING."
+            "Sets the time zone, lease, numbering and channel variables of a switch. Refused:"
+            " BAD_TIME_ZONE, BAD_LEASE, BAD_NUMBERING, BAD_VARIABLE."
         ),
     )
     async def configure_switch(
@@ -145,6 +175,9 @@ class SwitchMutation:
             lease_seconds=input.lease_seconds,
             numbering=destinations.Numbering(
                 input.country_code, input.national_prefix, input.international_prefix
+            ),
+            variables=channel_variables.ChannelVariables(
+                input.customer_variable, input.carrier_variable, input.offers_variable
             ),
             now=info.context.now,
         )

@@ -68,8 +68,8 @@ class Account(
     )
     async def checklist(self, info: base.Info) -> schema_checklist.Checklist | None:
         context = info.context
-        shown = await checklists.of_account(context.signed_in(), context.now)
-        return schema_checklist.Checklist.of(shown)
+        items = await checklists.of_account(context.signed_in(), context.now)
+        return schema_checklist.Checklist.of(items)
 
     @permissions.field(
         requires=Capability.SEE_CUSTOMERS, description="Its customers, oldest first."

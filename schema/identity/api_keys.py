@@ -211,5 +211,5 @@ class KeyMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> ApiKey | None:
-    row = await api_keys.one(info.context.signed_in(), base.single(parts))
+    row = await api_keys.find(info.context.signed_in(), base.single(parts))
     return None if row is None else ApiKey.of(row)

@@ -146,5 +146,5 @@ class ContactMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Contact | None:
-    row = await contacts.one(info.context.signed_in(), base.single(parts))
+    row = await contacts.find(info.context.signed_in(), base.single(parts))
     return None if row is None else Contact.of(row)

@@ -114,5 +114,5 @@ class StaffMutation:
 
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> Staff | None:
-    row = await staff.one(info.context.signed_in(), base.single(parts))
+    row = await staff.find(info.context.signed_in(), base.single(parts))
     return None if row is None else Staff.of(row)

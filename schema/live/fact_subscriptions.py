@@ -190,7 +190,7 @@ async def _stream(
     customer = None
     if customer_id is not None:
         customer = base.decode_id(customer_id, "Customer", caller.account_id)
-    known = [number for number in (after, context.progress.resume_after) if number is not None]
-    stream = await fact_feed.stream(caller, kind, customer, max(known, default=None))
+    numbers = [number for number in (after, context.progress.resume_after) if number is not None]
+    stream = await fact_feed.stream(caller, kind, customer, max(numbers, default=None))
     context.start_from(stream.after)
     return stream

@@ -75,7 +75,7 @@ class Channels:
     )
 
     @classmethod
-    def of(cls, captioned: live.CaptionedState, *, named: bool) -> "Channels":
+    def of(cls, captioned: live.CaptionedState, *, sees_carriers: bool) -> "Channels":
         state = captioned.state
         return cls(
             sequence=captioned.sequence,
@@ -86,7 +86,9 @@ class Channels:
             cps=state.cps,
             by_carrier=[
                 CarrierChannels(
-                    carrier=None if row is None else carriers.Carrier.of(row, named=named),
+                    carrier=None
+                    if row is None
+                    else carriers.Carrier.of(row, sees_carriers=sees_carriers),
                     in_use=count,
                 )
                 for row, count in captioned.by_carrier
@@ -130,19 +132,19 @@ class LiveStats:
     )
 
     @classmethod
-    def of(cls, shown: live_stats.Window) -> "LiveStats":
-        sums = shown.sums
+    def of(cls, window: live_stats.Window) -> "LiveStats":
+        sums = window.sums
         return cls(
-            sequence=shown.sequence,
-            as_of=shown.as_of,
-            complete=shown.complete,
-            window_seconds=shown.seconds,
+            sequence=window.sequence,
+            as_of=window.as_of,
+            complete=window.complete,
+            window_seconds=window.seconds,
             attempts=sums.attempts,
             answered=sums.answered,
             asr=as_float(ratios.ASR.of(sums)),
             acd_seconds=as_float(ratios.ACD_SECONDS.of(sums)),
             pdd_ms=as_float(ratios.PDD_MS.of(sums)),
-            cps=shown.cps,
+            cps=window.cps,
         )
 
 
@@ -164,7 +166,7 @@ class HasChannels(base.Scoped):
             self.customer_id,
         )
         captioned = await info.context.loader(_load_states, cached=False).load(key)
-        return Channels.of(captioned, named=caller.sees_carriers)
+        return Channels.of(captioned, sees_carriers=caller.sees_carriers)
 
     @permissions.field(
         requires=Capability.SEE_LIVE,
@@ -216,7 +218,9 @@ class LiveSubscription:
             caller.account_id, customer, captions, info.context.services.last_states
         )
         states = info.context.services.live_feeds.watch(source)
-        return _pushed(states, lambda captioned: Channels.of(captioned, named=caller.sees_carriers))
+        return _pushed(
+            states, lambda captioned: Channels.of(captioned, sees_carriers=caller.sees_carriers)
+        )
 
     @permissions.subscription(
         requires=Capability.SEE_LIVE,
@@ -241,8 +245,8 @@ class LiveSubscription:
 
 
 async def _pushed(
-    states: AsyncGenerator[S, None], shown: Callable[[S], T]
+    states: AsyncGenerator[S, None], convert: Callable[[S], T]
 ) -> AsyncGenerator[T, None]:
     async with aclosing(states):
         async for state in states:
-            yield shown(state)
+            yield convert(state)

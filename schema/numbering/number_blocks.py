@@ -110,11 +110,11 @@ _Page: TypeAlias = tuple[callers.Caller, int | None, int]  # caller, `after`, `l
 async def _pages(keys: list[tuple[int, _Page]]) -> Sequence[list[block_assignment.Block]]:
     """The page of each customer. Customers with an equal page share a statement."""
     customers = base.grouped(keys)
-    found = {
+    blocks = {
         page: await block_assignment.pages(page[0], ids, *page[1:])
         for page, ids in customers.items()
     }
-    return [found[page][customer_id] for customer_id, page in keys]
+    return [blocks[page][customer_id] for customer_id, page in keys]
 
 
 @strawberry.type
@@ -151,7 +151,7 @@ class HasRange(base.Scoped):
 
 async def node(info: base.Info, parts: tuple[str, ...]) -> NumberBlock | None:
     number = base.single(parts)
-    row = None if number is None else await block_assignment.one(info.context.signed_in(), number)
+    row = None if number is None else await block_assignment.find(info.context.signed_in(), number)
     return None if row is None else NumberBlock.of(row)
 
 

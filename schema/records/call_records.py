@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 import strawberry
 
@@ -13,16 +12,7 @@ from schema.directory import customers
 from schema.directory.carriers import Carrier
 from schema.engine import base, permissions
 from schema.engine.documents import prices
-
-
-@strawberry.enum(
-    description="Origin of a call's charge: the switch reported it, a rate of the customer's card"
-    " set it, or staff waived a call without a rate."
-)
-class RatedBy(StrEnum):
-    SWITCH = "SWITCH"
-    CARD = "CARD"
-    WAIVED = "WAIVED"
+from schema.records.rated_by import RatedBy
 
 
 @permissions.open_type

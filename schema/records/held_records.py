@@ -87,10 +87,10 @@ class DecidedRecord:
     )
 
     @classmethod
-    def of(cls, info: base.Info, account_id: int, one: held_records.Decided) -> "DecidedRecord":
-        refusal = one.refusal
+    def of(cls, info: base.Info, account_id: int, decided: held_records.Decided) -> "DecidedRecord":
+        refusal = decided.refusal
         return cls(
-            record=HeldRecord.of(account_id, one.held),
+            record=HeldRecord.of(account_id, decided.held),
             code=None if refusal is None else refusal.code,
             message=None if refusal is None else info.context.say(refusal.text),
         )
@@ -161,10 +161,12 @@ class HeldQuery:
             HeldFilter | None, strawberry.argument(description="A filter. Null: all.")
         ] = None,
     ) -> base.Connection[HeldRecord] | None:
-        size, caller, asked = base.page_size(first), info.context.signed_in(), filter
+        size, caller, filter_input = base.page_size(first), info.context.signed_in(), filter
         selection = held_records.Filter()
-        if asked is not None:
-            selection = held_records.Filter(asked.switch, asked.from_, asked.to)
+        if filter_input is not None:
+            selection = held_records.Filter(
+                filter_input.switch, filter_input.from_, filter_input.to
+            )
         place = base.decode_time_cursor(after)
         rows = await held_records.page(caller, selection, place, size + 1)
         return base.page(
@@ -214,4 +216,6 @@ class HeldMutation:
 
 def _decided(info: base.Info, decided: list[held_records.Decided]) -> DecidedRecords:
     account_id = info.context.signed_in().account_id
-    return DecidedRecords(records=[DecidedRecord.of(info, account_id, one) for one in decided])
+    return DecidedRecords(
+        records=[DecidedRecord.of(info, account_id, record) for record in decided]
+    )

@@ -188,11 +188,15 @@ class QuarantineQuery:
             strawberry.argument(description="A filter. Null: all that are open."),
         ] = None,
     ) -> base.Connection[QuarantinedRecord] | None:
-        size, caller, asked = base.page_size(first), info.context.signed_in(), filter
+        size, caller, filter_input = base.page_size(first), info.context.signed_in(), filter
         selection = quarantine.Filter()
-        if asked is not None:
+        if filter_input is not None:
             selection = quarantine.Filter(
-                asked.state, asked.code, asked.switch, asked.from_, asked.to
+                filter_input.state,
+                filter_input.code,
+                filter_input.switch,
+                filter_input.from_,
+                filter_input.to,
             )
         place = base.decode_time_cursor(after)
         rows = await quarantine.page(caller, selection, place, size + 1)
@@ -222,7 +226,7 @@ class QuarantineMutation:
         caller, now = info.context.signed_in(), info.context.now
         ids = [base.decode_id(id, _KIND, caller.account_id) for id in input.ids]
         replayed = await quarantine.replay(caller, intake(info), ids, input.corrected, now)
-        return ReplayedRecords(records=[ReplayedRecord.of(info, one) for one in replayed])
+        return ReplayedRecords(records=[ReplayedRecord.of(info, record) for record in replayed])
 
     @permissions.mutation(
         requires=Capability.REVIEW_RECORDS,
@@ -244,6 +248,6 @@ class QuarantineMutation:
 
 def intake(info: base.Info) -> intakes.Intake:
     """The process's intake, which every web process has."""
-    found = info.context.services.intake
-    assert found is not None
-    return found
+    results = info.context.services.intake
+    assert results is not None
+    return results

@@ -169,8 +169,8 @@ class UnratedMutation:
         input: Annotated[WaiveCallsInput, strawberry.argument(description="The calls.")],
     ) -> WaiveCallsResult:
         caller, context = info.context.signed_in(), info.context
-        wanted, expected = _wanted(info, input), input.expected_calls
-        waived = await unrated_calls.waive(caller, wanted, expected, context.now)
+        filter_of_input, expected = _wanted(info, input), input.expected_calls
+        waived = await unrated_calls.waive(caller, filter_of_input, expected, context.now)
         return WaivedCalls(calls=base.Long(waived))
 
     @permissions.mutation(
@@ -186,21 +186,24 @@ class UnratedMutation:
         input: Annotated[UnwaiveCallsInput, strawberry.argument(description="The calls.")],
     ) -> UnwaiveCallsResult:
         caller, context = info.context.signed_in(), info.context
-        wanted, expected = _wanted(info, input), input.expected_calls
-        unwaived = await unrated_calls.unwaive(caller, wanted, expected, context.now)
+        filter_of_input, expected = _wanted(info, input), input.expected_calls
+        unwaived = await unrated_calls.unwaive(caller, filter_of_input, expected, context.now)
         return UnwaivedCalls(calls=base.Long(unwaived))
 
 
 def _wanted(
     info: base.Info,
-    asked: UnratedFilter | RateCallsInput | WaiveCallsInput | UnwaiveCallsInput | None,
+    input_filter: UnratedFilter | RateCallsInput | WaiveCallsInput | UnwaiveCallsInput | None,
 ) -> unrated_calls.Filter:
-    if asked is None:
+    if input_filter is None:
         return unrated_calls.Filter()
     customer_id = None
-    if asked.customer_id is not None:
+    if input_filter.customer_id is not None:
         account_id = info.context.signed_in().account_id
-        customer_id = base.decode_id(asked.customer_id, "Customer", account_id)
+        customer_id = base.decode_id(input_filter.customer_id, "Customer", account_id)
     return unrated_calls.Filter(
-        customer_id, unrated_calls.digits(asked.destination), asked.from_, asked.to
+        customer_id,
+        unrated_calls.digits(input_filter.destination),
+        input_filter.from_,
+        input_filter.to,
     )

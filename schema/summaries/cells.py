@@ -27,7 +27,9 @@ _FEW = 100  # rows that take a few milliseconds
 )
 class SummaryCells:
     count: base.Long = strawberry.field(description="Number of distinct selected rows.")
-    sum: Decimal | None = strawberry.field(description="Exact sum. Null for ratios.")
+    sum: Decimal | None = strawberry.field(
+        description="Exact sum. Null for ratios, and for PROFIT if a row has none."
+    )
     cell_average: Decimal | None = strawberry.field(
         description="Plain mean of the unrounded cells that have a value, rounded half up to"
         f" {cells.AVERAGE_PLACES} places. Null if no cell has a value."
@@ -60,8 +62,9 @@ class CellsQuery:
         requires=Capability.SEE_SUMMARIES,
         description=(
             "Sum and averages of a column over summary rows. All rows must belong to one"
-            " customer (or the account) and one granularity, and for CHARGE have one currency. A"
-            " row that is named twice counts once. Refused: MIXED_ROWS, BUSY."
+            " customer (or the account) and one granularity, and for columns of money have one"
+            " currency. A row that is named twice counts once. Columns of costs require"
+            f" permission to {Capability.SEE_COST}. Refused: MIXED_ROWS, FORBIDDEN, BUSY."
         ),
         metadata={
             **prices.price(100),

@@ -61,7 +61,7 @@ class ChannelMinute:
             channels_last=calls.last if samples else None,
             by_carrier=[
                 CarrierMinute(
-                    carrier=None if row is None else carriers.Carrier.of(row, named=named),
+                    carrier=None if row is None else carriers.Carrier.of(row, sees_carriers=named),
                     channels_max=of_carrier.maximum,
                     channels_mean=of_carrier.total / samples,
                     channels_last=of_carrier.last,

@@ -5,6 +5,7 @@ from enum import Enum
 import strawberry
 
 from domain.summaries import cells
+from resolvers.access import Capability
 
 
 @strawberry.enum(description="A column of the summary.")
@@ -22,6 +23,21 @@ class SummaryColumn(Enum):
     BILLED_SECONDS = "BILLED_SECONDS"
     UNRATED_CALLS = "UNRATED_CALLS"
     CHARGE = "CHARGE"
+    COST = strawberry.enum_value(
+        "COST",
+        description="What carriers are paid, without `uncostedLegs`. Requires permission to"
+        f" {Capability.SEE_COST}.",
+    )
+    PROFIT = strawberry.enum_value(
+        "PROFIT",
+        description="Charge − cost. Has no value if a cost is not known. Requires"
+        f" permission to {Capability.SEE_COST}.",
+    )
+    MARGIN_PERCENT = strawberry.enum_value(
+        "MARGIN_PERCENT",
+        description="100 × profit ÷ charge. Has no value without a profit and if"
+        f" the charge is 0. Requires permission to {Capability.SEE_COST}.",
+    )
 
 
 _COLUMNS = {column.name: column for column in cells.COLUMNS}

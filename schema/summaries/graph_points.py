@@ -14,7 +14,6 @@ from schema.engine import base, permissions, scalars
 from schema.engine.fragments import declarations
 from schema.summaries import statistic_fields
 
-_MICROSECONDS = 1_000_000
 _NOT_FOR_BILLING = "Not for billing."
 
 
@@ -71,7 +70,7 @@ class _Sums:
         description="Number of attempts that have an answer time."
     )
     talk_seconds: base.Long = strawberry.field(
-        description="Talk time of answered attempts, in whole seconds, rounded down."
+        description="Talk time of answered attempts, in whole seconds, rounded half up."
     )
     billed_seconds: base.Long = strawberry.field(description="Billed seconds.")
 
@@ -183,7 +182,7 @@ class StatsPoint(_Sums):
             channels_samples=0 if channels is None else channels.samples,
             cps=_cps(point, now),
             cps_peak=None if point.peak is None else point.peak / 60,
-            talk_seconds=sums.talk_us // _MICROSECONDS,
+            talk_seconds=(sums.talk_us + 500_000) // 1_000_000,
             billed_seconds=sums.billed_seconds,
             released_by=ReleaseSides.of(sums),
             point=point,

@@ -78,8 +78,8 @@ class SummaryOrder:
     column: columns.SummaryColumn | None = strawberry.field(
         default=None,
         description="Null: the start of the period. A column requires `from` in the filter and at"
-        f" most {row_filters.MAX_DAYS} days (else BAD_RANGE); LIVE needs no `from`. CHARGE"
-        " requires rows of one currency (else MIXED_CURRENCIES).",
+        f" most {row_filters.MAX_DAYS} days (else BAD_RANGE); LIVE needs no `from`. Columns of"
+        " money require rows of one currency (else MIXED_CURRENCIES).",
     )
     direction: OrderDirection = strawberry.field(
         default=OrderDirection.DESC, description="The direction."

@@ -1,14 +1,13 @@
 """The summary."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
 
 from domain import periods, refusals
 from domain.billing import row_invoicing
-from domain.summaries import cells, freshness, ratios
+from domain.summaries import cells, freshness
 from resolvers.access import Capability
 from resolvers.summaries import summaries, summary_pages
 from resolvers.summaries.revisions import Revision, Source
@@ -16,7 +15,7 @@ from schema.billing import invoice_types
 from schema.engine import base, permissions
 from schema.engine.documents import expensive, prices
 from schema.engine.fragments import declarations
-from schema.summaries import row_requests, statistic_fields
+from schema.summaries import breakdown_types, row_requests, row_sums
 
 Granularity = strawberry.enum(
     periods.Granularity,
@@ -38,12 +37,8 @@ def row_key(global_id: str, account_id: int) -> periods.RowKey:
 
 
 @permissions.open_type
-@strawberry.type(
-    description="A period's sums, of final legs. A call is in the hour of its setup. Ratios are"
-    " null without a denominator."
-)
-@statistic_fields.add(ratios.ROW_STATISTICS)
-class SummarySums(base.Node):
+@strawberry.type
+class _PeriodRow(base.Node):
     period_start: datetime = strawberry.field(description="Inclusive, UTC.")
     period_end: datetime = strawberry.field(description="Exclusive, UTC.")
     open: bool = strawberry.field(description="Whether the period has not ended yet.")
@@ -53,22 +48,14 @@ class SummarySums(base.Node):
             " 0 if there never was a call."
         )
     )
-    attempts: base.Long = strawberry.field(description="Number of attempts.")
-    answered: base.Long = strawberry.field(
-        description="Number of attempts that have an answer time."
-    )
-    talk_seconds: base.Long = strawberry.field(
-        description="Talk time in whole seconds, rounded half up. `talkTime` is exact."
-    )
-    talk_time: Decimal = strawberry.field(
-        description="Talk time (answer to end) in seconds, exact to the microsecond."
-    )
-    billed_seconds: base.Long = strawberry.field(
-        description="Talk time after the customer's billing increments, in seconds."
-    )
-    unrated_calls: base.Long = strawberry.field(
-        description="Calls that no rate matched. `charge` does not include them."
-    )
+
+
+@strawberry.type(
+    description="A period's sums, of final legs. A call is in the hour of its setup. Ratios are"
+    " null without a denominator."
+)
+class SummarySums(breakdown_types.HasParts, row_sums.CallSums, _PeriodRow):
+    pass
 
 
 @declarations.stored_type
@@ -112,7 +99,6 @@ class RowInvoicing:
     " the only data valid for billing."
 )
 class SummaryRow(SummarySums):
-    key: strawberry.Private[periods.RowKey]
     charge: base.Money = permissions.open_field(
         description="Charge of these calls: the exact sum of the rounded charges of each call."
     )
@@ -120,7 +106,7 @@ class SummaryRow(SummarySums):
     @classmethod
     def of(cls, row: cells.Row, currency: str, now: datetime) -> "SummaryRow":
         charge = base.Money.of(row.charge, currency)
-        return cls(key=row.key, charge=charge, **_sums(row, now))
+        return cls(charge=charge, **_sums(row, currency, now))
 
     @permissions.field(
         requires=Capability.SEE_BILLING,
@@ -130,14 +116,14 @@ class SummaryRow(SummarySums):
         ),
     )
     async def invoice(self, info: base.Info) -> invoice_types.Invoice | None:
-        id = (await _invoicing(info, self.key)).sole_invoice_id
-        return None if id is None else (await _invoices(info, self.key.account_id, [id]))[0]
+        id = (await _invoicing(info, self.row.key)).sole_invoice_id
+        return None if id is None else (await _invoices(info, self.row.key.account_id, [id]))[0]
 
     @permissions.field(
         requires=Capability.SEE_BILLING, description="How many hours of the row are on invoices."
     )
     async def invoicing(self, info: base.Info) -> RowInvoicing | None:
-        return RowInvoicing.of(self.key.account_id, await _invoicing(info, self.key))
+        return RowInvoicing.of(self.row.key.account_id, await _invoicing(info, self.row.key))
 
 
 async def _invoicing(info: base.Info, key: periods.RowKey) -> row_invoicing.RowInvoicing:
@@ -162,27 +148,20 @@ class AccountSummaryRow(SummarySums):
 
     @classmethod
     def of(cls, row: cells.Row, now: datetime) -> "AccountSummaryRow":
-        charges = [
-            base.Money.of(row.charges[currency], currency) for currency in sorted(row.charges)
-        ]
-        return cls(charges=charges, **_sums(row, now))
+        return cls(charges=row_sums.amounts(row.charges), **_sums(row, None, now))
 
 
-def _sums(row: cells.Row, now: datetime) -> dict[str, Any]:
+def _sums(row: cells.Row, currency: str | None, now: datetime) -> dict[str, Any]:
     period = row.key.period
     return {
+        "row": row,
+        "currency": currency,
         "id": row_id(row.key),
         "period_start": period.start,
         "period_end": period.end,
         "open": period.is_open(now),
         "version": row.version,
-        "attempts": row.attempts,
-        "answered": row.answered,
-        "talk_seconds": (row.talk_us + 500_000) // 1_000_000,
-        "talk_time": cells.talk_seconds(row),
-        "billed_seconds": row.billed_seconds,
-        "unrated_calls": row.unrated,
-        **statistic_fields.values(ratios.ROW_STATISTICS, row),
+        **row_sums.values(row),
     }
 
 

@@ -85,13 +85,13 @@ async def connect(settings: Settings, *, pool: int) -> AsyncIterator[Redis]:
         settings.redis_url,
         pool=pool,
         statement_timeout=None,  # a migration may take long; the user can end it
-    ) as opened:
+    ) as opened_services:
         try:
             await db.server_version()
         except Exception as error:  # every error of the driver is a reason
             reason = f"no connection to PostgreSQL: {error}. Run ./callboard doctor for details"
             raise failure(reason) from error
-        yield opened.redis
+        yield opened_services.redis
 
 
 async def apply_migrations() -> None:

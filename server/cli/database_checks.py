@@ -42,16 +42,16 @@ def findings(server: ServerSettings, partition_days: int) -> Iterator[Finding]:
 def logins(in_two_forms: Sequence[Sequence[str]]) -> Iterator[Finding]:
     """`in_two_forms`: e-mail addresses that look alike."""
     for emails in in_two_forms:
-        shown = " and ".join(email.encode("ascii", "backslashreplace").decode() for email in emails)
+        text = " and ".join(email.encode("ascii", "backslashreplace").decode() for email in emails)
         advice = (
-            f"{shown} are the same e-mail address in two forms. Each signs in with its own form."
+            f"{text} are the same e-mail address in two forms. Each signs in with its own form."
             " Change one of them"
         )
         yield Finding("note", "logins", advice)
 
 
-def sessions(*, kept: bool) -> Finding:
-    if kept:
+def sessions(*, keeps_session: bool) -> Finding:
+    if keeps_session:
         return Finding("good", "sessions", "each connection keeps its server session")
     return Finding("bad", "sessions", _POOLER)
 

@@ -188,11 +188,11 @@ async def _check_database(config: Settings) -> list[Finding]:
         await db.open_database(url, pool=2)
         try:
             if not await database_server.keeps_sessions():
-                return [database_checks.sessions(kept=False)]
+                return [database_checks.sessions(keeps_session=False)]
             server = await database_server.read_settings()
             reached = _version(url, server.version, await schema_version.read())
-            kept = database_checks.sessions(kept=True)
-            checked = [reached, kept, *database_checks.findings(server, days)]
+            finding = database_checks.sessions(keeps_session=True)
+            checked = [reached, finding, *database_checks.findings(server, days)]
             if reached.state == "good":
                 checked += database_checks.logins(await logins.in_two_forms())
             return checked

@@ -31,8 +31,8 @@ def build(arguments: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_about)
-    named = [COMMANDS[arguments[0]]] if arguments and arguments[0] in COMMANDS else []
-    for module in named or COMMANDS.values():
+    commands = [COMMANDS[arguments[0]]] if arguments and arguments[0] in COMMANDS else []
+    for module in commands or COMMANDS.values():
         app.add_typer(import_module(module).commands)
     return app
 

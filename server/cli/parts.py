@@ -112,7 +112,7 @@ class Parts:
         return False
 
     def end(self, name: str) -> None:
-        """Ends one part for good; the others continue."""
+        """Ends one part, which is not restarted; the others continue."""
         ending = [running for running in self.running if running.part.name == name]
         self.running = [running for running in self.running if running not in ending]
         _end(ending)

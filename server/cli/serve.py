@@ -11,8 +11,10 @@ import uvicorn
 from models import db, faults
 from runtime import garbage, logs
 from runtime.settings import Settings
-from server import cli, wire
+from server import cli, websocket_protocol, wire
 from server.cli import up
+from server.http_protocol import HttpProtocol
+from server.websocket_protocol import WebSocketProtocol
 
 commands = typer.Typer()
 
@@ -98,12 +100,12 @@ def config(settings: Settings, *, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="uvloop",
-        http=wire.HttpProtocol,
-        ws=wire.WebSocketProtocol,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         ws_max_size=requests.MAX_BYTES,
         ws_per_message_deflate=False,
-        ws_ping_interval=wire.PING_INTERVAL_SECONDS,
-        ws_ping_timeout=wire.PONG_TIMEOUT_SECONDS,
+        ws_ping_interval=websocket_protocol.PING_INTERVAL_SECONDS,
+        ws_ping_timeout=websocket_protocol.PONG_TIMEOUT_SECONDS,
         timeout_graceful_shutdown=int(wire.GRACE_SECONDS),
         log_config=None,
         access_log=False,

@@ -56,10 +56,10 @@ def simulate(
 
 
 def _split_names(names: str) -> tuple[str, ...]:
-    listed = tuple(name.strip() for name in names.split(",") if name.strip())
-    if not listed:
+    name_tuple = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not name_tuple:
         raise typer.BadParameter("name at least one reference, such as acme")
-    return listed
+    return name_tuple
 
 
 async def _run(
@@ -91,7 +91,7 @@ async def _run(
         typer.echo(f"callboard: {url} {why}; trying again", err=True)
 
     async with delivery.connect(url, key, report_problem) as deliver:
-        with progress.calls(deliver.answers) as shown:
+        with progress.calls(deliver.answers) as call_progress:
             return await run.simulate(
                 deliver,
                 mix,
@@ -100,5 +100,5 @@ async def _run(
                 stop=stop,
                 duration=duration,
                 seed=seed,
-                watch=shown,
+                watch=call_progress,
             )

@@ -108,8 +108,8 @@ def _with_marker(marker: str, arguments: list[str]) -> list[str]:
     """The arguments for pytest, with `marker` and the user's -m in one, as only the last counts."""
     parser = argparse.ArgumentParser(prog="./callboard test", add_help=False, allow_abbrev=False)
     parser.add_argument("-m")
-    known, others = parser.parse_known_args(arguments)
-    return ["-m", f"({marker}) and ({known.m})" if known.m else marker, *others]
+    options, others = parser.parse_known_args(arguments)
+    return ["-m", f"({marker}) and ({options.m})" if options.m else marker, *others]
 
 
 def _pytest(*arguments: str) -> int:

@@ -1,11 +1,9 @@
 """Serves a WebSocket: its messages, its operations and its close."""
 
 import asyncio
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import datetime
-from typing import Any
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -20,7 +18,14 @@ from schema.engine import errors
 from server import auth, connection_monitor
 from server.graphql import operations, protocol, requests, shared
 from server.graphql.protocol import Close, Closed, Message
-from server.wire import EXTENSION, MAX_MESSAGE_BYTES, WebSocketProtocol
+from server.graphql.socket_messages import (
+    complete_message,
+    error_message,
+    next_prefix,
+    size_error,
+)
+from server.websocket_protocol import MAX_MESSAGE_BYTES, WebSocketProtocol
+from server.wire import EXTENSION
 
 INIT_TIMEOUT_SECONDS = 10.0
 
@@ -169,7 +174,7 @@ class Handler:
         try:
             operation = await self._read(request)
         except GraphQLError as error:
-            await self._write(_error(id, [error.formatted]))
+            await self._write(error_message(id, [error.formatted]))
             return
         self.running[id] = asyncio.create_task(self._start(id, operation))
 
@@ -184,7 +189,9 @@ class Handler:
             self._forbid(refusal)
         except Exception as error:
             message, extensions = errors.mask(error, self.language)
-            await self._finish(id, _error(id, [{"message": message, "extensions": extensions}]))
+            await self._finish(
+                id, error_message(id, [{"message": message, "extensions": extensions}])
+            )
 
     async def _start_subscription(self, id: str, operation: operations.Operation) -> None:
         subscription = SocketSubscription(self, id)
@@ -193,7 +200,7 @@ class Handler:
         except refusals.Refusal as refusal:
             message = refusal.translate(operation.language)
             error = {"message": message, "extensions": errors.of_refusal(refusal)}
-            await self._finish(id, _error(id, [error]))
+            await self._finish(id, error_message(id, [error]))
             return
         self.running[id] = subscription
         subscription.wake()
@@ -220,7 +227,7 @@ class Handler:
             return
         except Exception as error:
             message, extensions = errors.mask(error, self.language)
-            last = _error(id, [{"message": message, "extensions": extensions}])
+            last = error_message(id, [{"message": message, "extensions": extensions}])
         await self._finish(id, last)
 
     async def _finish(self, id: str, last: bytes) -> None:
@@ -232,12 +239,12 @@ class Handler:
     async def _send_result(self, id: str, result: ExecutionResult, language: str) -> bytes:
         """Sends the result, if any, and returns the operation's last message."""
         if errors.not_executed(result):
-            return _error(id, [error.formatted for error in result.errors or ()])
-        text = _next(id) + await self._encode(result) + b"}"
+            return error_message(id, [error.formatted for error in result.errors or ()])
+        text = next_prefix(id) + await self._encode(result) + b"}"
         if len(text) > MAX_MESSAGE_BYTES:
-            return _error(id, [_too_large(len(text), language)])
+            return error_message(id, [size_error(len(text), language)])
         await self._write(text)
-        return _complete(id)
+        return complete_message(id)
 
     async def _encode(self, result: ExecutionResult) -> bytes:
         return await self.runner.encode(result, self.caller, auth.address(self.socket))
@@ -310,7 +317,7 @@ class SocketSubscription(shared.Subscription):
         self.id = id
         self._handler = handler
         self._wire = handler.wire
-        self._prefix = _next(id)
+        self._prefix = next_prefix(id)
 
     def wake(self) -> None:
         wire = self._wire
@@ -322,7 +329,7 @@ class SocketSubscription(shared.Subscription):
                     return
                 text = self._prefix + event.payload + b"}"
                 if len(text) > MAX_MESSAGE_BYTES:
-                    self._finish([_too_large(len(text), self.execution.key.language)])
+                    self._finish([size_error(len(text), self.execution.key.language)])
                     return
                 wire.write(text)
                 if self.has_taken_all:
@@ -342,34 +349,4 @@ class SocketSubscription(shared.Subscription):
         if faults is None or self._handler.running.pop(self.id, None) is None:
             return
         self.leave()
-        self._wire.write(_error(self.id, faults) if faults else _complete(self.id))
-
-
-def _next(id: str) -> bytes:
-    return b'{"id":' + json.dumps(id).encode() + b',"type":"next","payload":'
-
-
-def _complete(id: str) -> bytes:
-    return protocol.text_of({"id": id, "type": "complete"})
-
-
-def _error(id: str, faults: Sequence[Any]) -> bytes:
-    text = protocol.text_of({"id": id, "type": "error", "payload": faults})
-    return (
-        text
-        if len(text) <= MAX_MESSAGE_BYTES
-        else _error(id, [_too_large(len(text), texts.DEFAULT)])
-    )
-
-
-def _too_large(size: int, language: str) -> Message:
-    message = texts.translate(
-        language,
-        "The response has {size} bytes; the limit of a WebSocket message is {limit}. Request less,"
-        " or use HTTP.",
-        {"size": size, "limit": MAX_MESSAGE_BYTES},
-    )
-    return {
-        "message": message,
-        "extensions": {"code": "TOO_LARGE", "limit": MAX_MESSAGE_BYTES, "requested": size},
-    }
+        self._wire.write(error_message(self.id, faults) if faults else complete_message(self.id))

@@ -170,7 +170,10 @@ class SharedExecution:
         So a long history is not read faster than clients read it.
         """
         while self._is_half_full() and self.subscriptions:
-            if min(one.behind for one in self.subscriptions) <= len(self.events) // 2:
+            if (
+                min(subscription.behind for subscription in self.subscriptions)
+                <= len(self.events) // 2
+            ):
                 return
             self.event_taken = asyncio.Event()
             await self.event_taken.wait()

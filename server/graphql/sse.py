@@ -19,7 +19,8 @@ from domain.identity import callers
 from schema.engine import errors
 from server import auth, connection_monitor
 from server.graphql import operations, shared
-from server.wire import EXTENSION, HttpProtocol
+from server.http_protocol import HttpProtocol
+from server.wire import EXTENSION
 
 MEDIA_TYPE = "text/event-stream"
 _HEARTBEAT_SECONDS = 12.0  # proxies close idle connections

@@ -76,7 +76,10 @@ class View:
             return await self._stream(request, parameters, caller)
         exchange = auth.exchange(request, takes_cookie=True)
         if isinstance(parameters, list):
-            results = [await self._of_batch(request, one, caller, exchange) for one in parameters]
+            results = [
+                await self._of_batch(request, parameter, caller, exchange)
+                for parameter in parameters
+            ]
         else:
             results = [await self._result(request, parameters, caller, exchange)]
         runner, address = request.app.state.runner, auth.address(request)

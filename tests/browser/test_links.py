@@ -44,7 +44,7 @@ async def test_the_button_of_a_page_uses_its_link_and_shows_the_next_step(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_used_link_shows_what_happened_and_offers_no_button(
+async def test_a_used_link_shows_its_result_and_no_button(
     carrier: Carrier, window: Opened, kind: str
 ) -> None:
     email, link = await link_of(carrier, kind)
@@ -82,7 +82,7 @@ async def test_an_expired_or_invalid_link_is_reported(
 
 
 @pytest.mark.parametrize("path", ["/invitation", "/reset-password", "/verify-email"])
-async def test_a_page_opened_without_its_link_shows_what_to_open(
+async def test_a_page_opened_without_its_link_asks_for_the_link(
     carrier: Carrier, window: Opened, path: str
 ) -> None:
     page = window()
@@ -128,7 +128,7 @@ async def test_the_page_does_not_send_a_password_that_is_too_short(
     assert not [request for request in page.requests if request.url.endswith("/graphql")]
 
 
-async def test_if_the_server_is_unreachable_the_page_says_to_try_again(
+async def test_if_the_server_is_unreachable_the_page_advises_to_try_again(
     carrier: Carrier, window: Opened
 ) -> None:
     _, link = await carrier.verification()

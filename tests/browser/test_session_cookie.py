@@ -22,7 +22,7 @@ return await new Promise((tell) => {
 });"""
 
 
-def test_a_callboard_page_gets_a_cookie_that_scripts_cannot_read(
+def test_a_callboard_page_receives_a_cookie_that_scripts_cannot_read(
     carrier: Carrier, window: Opened
 ) -> None:
     page = window()

@@ -142,7 +142,7 @@ def _details(facts: CustomerFacts, viewer: conditions.Assignee) -> list[str]:
     ]
 
 
-def test_a_contact_sees_what_to_do_and_other_callers_how_many_contacts_have_to() -> None:
+def test_a_contact_sees_its_tasks_and_other_callers_the_number_of_contacts_with_tasks() -> None:
     checklist_facts = replace(
         NOTHING, unverified_emails=1, unverified_mobiles=1, is_for_contact=True
     )
@@ -157,7 +157,7 @@ def test_a_contact_sees_what_to_do_and_other_callers_how_many_contacts_have_to()
     ]
 
 
-def test_staff_see_what_to_verify_and_programs_how_many_staff_have_to() -> None:
+def test_staff_see_their_verifications_and_programs_the_number_of_staff_with_any() -> None:
     def details(**changes: object) -> list[str]:
         facts = replace(ALL_SET, unverified_emails=1, unverified_mobiles=2)
         items = conditions.outstanding_items(

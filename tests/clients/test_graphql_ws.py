@@ -85,7 +85,7 @@ async def test_an_invalid_document_ends_only_its_own_operation(
         await client.state("board", 1)
 
 
-async def test_a_refused_subscription_says_why_and_the_socket_stays_usable(
+async def test_a_refused_subscription_states_the_reason_and_the_socket_stays_usable(
     carrier: Carrier,
 ) -> None:
     async with _client(await carrier.key("BILLING_READ")) as client:

@@ -21,7 +21,7 @@ from resolvers.access import Capability, Identity
 from runtime import clock
 from schema import root
 from schema.engine import base, executing, permissions, services
-from tests.support.api import declared
+from tests.support.api import rights
 
 PEOPLE_PAGE = Path(__file__).parents[2] / "docs" / "people.md"
 
@@ -95,17 +95,17 @@ def test_the_page_of_people_says_the_same() -> None:
 ROOTS = ("Query", "Mutation", "Subscription")
 RESTRICTED = [
     (type, name)
-    for type, name in declared.fields()
-    if (needs := declared.requirement(type, name)) and needs.requires is not Identity.NONE
+    for type, name in rights.fields()
+    if (needs := rights.requirement(type, name)) and needs.requires is not Identity.NONE
 ]
 
 
 def test_every_field_declares_who_may_call_it() -> None:
     missing = [
         f"{type}.{name}"
-        for type, name in declared.fields()
-        if declared.requirement(type, name) is None
-        and not permissions.is_open(declared.declaration(type, name))
+        for type, name in rights.fields()
+        if rights.requirement(type, name) is None
+        and not permissions.is_open(rights.declaration(type, name))
     ]
     assert missing == [], "see `schema.engine.permissions`"
 
@@ -113,30 +113,30 @@ def test_every_field_declares_who_may_call_it() -> None:
 def test_every_query_mutation_and_subscription_has_a_requirement() -> None:
     assert not [
         f"{type}.{name}"
-        for type, name in declared.fields()
-        if type in ROOTS and declared.requirement(type, name) is None
+        for type, name in rights.fields()
+        if type in ROOTS and rights.requirement(type, name) is None
     ]
 
 
 def test_no_field_of_an_open_type_has_a_requirement() -> None:
-    restricted = [declared.declaration(type, name).origin for type, name in RESTRICTED]
+    restricted = [rights.declaration(type, name).origin for type, name in RESTRICTED]
     assert not [type for type in restricted if permissions.is_open_type(type)]
 
 
 def test_the_description_ends_with_who_may_call_the_field() -> None:
-    fields = declared.type_of("Customer").fields
+    fields = rights.type_of("Customer").fields
     assert str(fields["balance"].description).endswith(
         " Requires permission to see balances, invoices and reconciliation: staff, contacts and API"
         " keys with BILLING_READ or BILLING_WRITE."
     )
-    assert str(declared.type_of("Carrier").fields["sipUri"].description).endswith(
+    assert str(rights.type_of("Carrier").fields["sipUri"].description).endswith(
         " Null unless the caller may see what carriers are paid: staff."
     )
-    assert str(declared.type_of("Query").fields["carriers"].description).endswith(
+    assert str(rights.type_of("Query").fields["carriers"].description).endswith(
         " Requires permission to see live channels: staff and API keys of the whole account with"
         " LIVE_READ."
     )
-    assert str(declared.type_of("AlertRule").fields["threshold"].description).endswith(
+    assert str(rights.type_of("AlertRule").fields["threshold"].description).endswith(
         " If it is a balance: null unless the caller may see balances, invoices and reconciliation:"
         " staff, contacts and API keys with BILLING_READ or BILLING_WRITE."
     )
@@ -201,24 +201,27 @@ async def _is_refused(
 
 
 def _excluded(type: str, name: str) -> Iterator[tuple[str, callers.Caller | None]]:
-    needs = declared.required(type, name)
+    needs = rights.required(type, name)
     return ((who, caller) for who, caller in EVERYBODY.items() if not needs.allows(caller))
 
 
 @pytest.mark.parametrize(("type", "name"), RESTRICTED, ids=[".".join(one) for one in RESTRICTED])
 async def test_a_field_runs_only_for_callers_who_may_call_it(type: str, name: str) -> None:
-    definition, field = declared.type_of(type).fields[name], declared.declaration(type, name)
+    definition, field = (
+        rights.type_of(type).fields[name],
+        rights.declaration(type, name),
+    )
     resolve = definition.subscribe if type == "Subscription" else definition.resolve
     assert resolve is not None
     for who, caller in _excluded(type, name):
         assert await _is_refused(field, resolve, caller), f"{type}.{name} as {who}"
-    assert (type, name) not in executing.plain_fields(declared.SCHEMA)
+    assert (type, name) not in executing.plain_fields(rights.SCHEMA)
 
 
 @pytest.mark.parametrize(("type", "name"), RESTRICTED, ids=[".".join(one) for one in RESTRICTED])
 async def test_a_field_without_its_check_would_be_noticed(type: str, name: str) -> None:
     """The test above fails for each field of which the check is removed."""
-    field = declared.declaration(type, name)
+    field = rights.declaration(type, name)
     unchecked = copy.copy(field)
     unchecked.extensions = [
         one for one in field.extensions if not isinstance(one, permissions.Check)

@@ -91,7 +91,7 @@ def test_fields_with_the_same_name_within_a_union_have_the_same_type() -> None:
 STATISTICS = {
     to_camel_case(statistic.name) for statistic in (*ratios.STATISTICS, *delays.PERCENTILES)
 }
-NOT_MONEY = STATISTICS | {"cps", "cpsPeak", "ner", "channelsMean"}
+NOT_MONEY = STATISTICS | {"cps", "cpsPeak", "ner", "channelsMean", "marginPercent"}
 
 
 def test_money_is_never_a_float() -> None:

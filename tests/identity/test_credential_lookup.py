@@ -17,7 +17,7 @@ def token(id: int) -> Token:
     return Token(1, TokenKind.KEY, id, "x" * 43)
 
 
-async def test_a_request_whose_look_up_is_canceled_gets_an_error_and_later_ones_an_answer(
+async def test_a_request_whose_look_up_is_canceled_fails_and_later_requests_are_answered(
     database: str,
 ) -> None:
     lookup = CredentialLookup()
@@ -37,7 +37,7 @@ async def test_a_request_whose_look_up_is_canceled_gets_an_error_and_later_ones_
             assert await lookup.get(token(1), clock.now()) is None
 
 
-async def test_a_request_that_arrives_as_all_look_ups_end_gets_an_answer() -> None:
+async def test_a_request_that_arrives_as_all_look_ups_end_is_answered() -> None:
     starts, answers = asyncio.Semaphore(0), asyncio.Event()
 
     async def find_changed(*_: object) -> dict[int, None]:

@@ -10,7 +10,7 @@ import graphql
 import httpx2
 import pytest
 
-from tests.support.api import declared
+from tests.support.api import rights
 from tests.support.api.callers import Carrier
 from tests.support.api.past_calls import days_ago, ended, post
 from tests.support.api.world import World
@@ -25,7 +25,7 @@ REACHED_BY: Mapping[str, str] = {
 
 
 def connections() -> Iterator[tuple[str, str]]:
-    for type in declared.SCHEMA.type_map.values():
+    for type in rights.SCHEMA.type_map.values():
         if isinstance(type, graphql.GraphQLObjectType):
             for name, field in type.fields.items():
                 if graphql.get_named_type(field.type).name.endswith("Connection"):
@@ -34,7 +34,7 @@ def connections() -> Iterator[tuple[str, str]]:
 
 def document(world: World, type: str, name: str, after: str | None) -> str:
     arguments = f"first: 100, after: {json.dumps(after)}"
-    if "granularity" in declared.type_of(type).fields[name].args:
+    if "granularity" in rights.type_of(type).fields[name].args:
         arguments += ", granularity: DAILY"
     field = f"it: {name}({arguments}) {{ edges {{ cursor }} pageInfo {{ hasNextPage endCursor }} }}"
     ids = {kind: json.dumps(its.own) for kind, its in world.ids.items()}

@@ -9,8 +9,8 @@ import pytest
 from runtime import clock
 from tests.support.api import permission_checks, sdl_documents
 from tests.support.api.callers import Carrier
-from tests.support.api.declared import type_of
 from tests.support.api.mutation_cases import CASES
+from tests.support.api.rights import type_of
 from tests.support.api.world import World
 from tests.support.inputs import near_ids
 from tests.support.inputs.entrances import ENTRANCES, UNREADABLE, Callers
@@ -38,7 +38,7 @@ async def test_a_text_is_an_id_if_and_only_if_it_was_handed_out(
 
 
 @pytest.mark.parametrize("number", [5, 0, -1, 2**31, 2**63, 1.0, True, None, ["x"], {"id": "x"}])
-async def test_what_is_no_text_is_no_id(carrier: Carrier, number: Any) -> None:
+async def test_a_value_that_is_not_text_is_no_id(carrier: Carrier, number: Any) -> None:
     await carrier.customer()
     answer = await carrier.owner.send("query Q($v: ID!) { node(id: $v) { id } }", v=number)
     assert "INTERNAL" not in str(answer)
@@ -60,7 +60,7 @@ DONE = [
 ]
 
 
-async def test_nothing_that_is_read_is_found_by_what_is_nearly_its_id(
+async def test_a_text_similar_to_an_id_finds_no_object(
     everything: World, http: httpx2.AsyncClient
 ) -> None:
     count = 0
@@ -74,7 +74,7 @@ async def test_nothing_that_is_read_is_found_by_what_is_nearly_its_id(
     print(f"| id | {len(READ)} arguments of queries | {count} tried | 0 valid |")
 
 
-async def test_nothing_is_done_to_what_is_nearly_named(
+async def test_a_mutation_with_a_text_similar_to_an_id_changes_nothing(
     everything: World, http: httpx2.AsyncClient
 ) -> None:
     count = 0

@@ -38,7 +38,7 @@ TYPED = [
 ]
 
 
-async def test_a_name_is_found_by_what_people_type(api_database: str) -> None:
+async def test_a_name_is_found_by_its_usual_spellings(api_database: str) -> None:
     assert await _unmatched(TYPED) == []
 
 

@@ -67,7 +67,7 @@ async def test_1000_concurrent_operations_all_run(running: Running) -> None:
     assert len(running.begun) == 1_000
 
 
-async def test_an_account_gets_a_turn_however_many_operations_of_others_wait(
+async def test_an_account_is_served_for_any_number_of_waiting_operations_of_others(
     running: Running,
 ) -> None:
     for account, customer in [(1, 1), (1, 2), (3, 3), (3, 4), (4, 5), (4, 6)]:

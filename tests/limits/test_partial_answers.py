@@ -11,7 +11,7 @@ from models import db
 from models.directory import carriers
 from runtime import clock
 from schema.engine import base
-from tests.support.api import declared, sdl_documents
+from tests.support.api import rights, sdl_documents
 from tests.support.api.callers import Carrier
 from tests.support.api.world import Who, World
 from tests.support.engine import failing_fields
@@ -81,7 +81,7 @@ REFUSED = [
     (field, arguments)
     for field in FAILING
     if (arguments := failing_fields.refused_arguments(field)) is not None
-    and field.type in {*declared.OBJECTS, "Query", "RateCard"}
+    and field.type in {*rights.OBJECTS, "Query", "RateCard"}
 ]
 
 
@@ -99,20 +99,20 @@ def without_permission(world: World, field: Field) -> list[Who]:
         return [
             who
             for who in world.everybody
-            if who.may and not declared.allows("Query", field.name, who.may)
+            if who.may and not rights.allows("Query", field.name, who.may)
         ]
-    needs = declared.required(field.type, field.name)
+    needs = rights.required(field.type, field.name)
     return [
         who
         for who in world.everybody
-        if declared.shows(field.type, who.may) and not needs.allows(who.may)
+        if rights.shows(field.type, who.may) and not needs.allows(who.may)
     ]
 
 
 def is_refused(field: Field) -> bool:
     """Not if it is null without an error for callers without permission: that is an answer."""
     needs = failing_fields.needs_permission(field)
-    return needs and not declared.required(field.type, field.name).hidden
+    return needs and not rights.required(field.type, field.name).hidden
 
 
 PERMITTED = [field for field in FAILING if is_refused(field)]

@@ -29,7 +29,7 @@ def _answer(accept: str, results: list[ExecutionResult], *, batch: bool = False)
     ("code", "status"),
     [("BUSY", 503), ("UNAVAILABLE", 503), ("RATE_LIMITED", 429), ("TOO_COSTLY", 400)],
 )
-def test_a_graphql_media_type_client_gets_the_status_of_the_refusal(code: str, status: int) -> None:
+def test_a_graphql_media_type_client_receives_the_refusal_as_status(code: str, status: int) -> None:
     for accept, expected in [(OWN_TYPE, status), ("application/json", 200)]:
         answer = _answer(accept, [_refused(code, 5)])
         assert (answer.status_code, answer.headers["retry-after"]) == (expected, "5")

@@ -80,7 +80,7 @@ async def test_customers_cannot_spend_the_reserve_of_staff_and_billing(
 @pytest.mark.parametrize(
     ("accept", "status"), [("application/graphql-response+json", 429), ("application/json", 200)]
 )
-async def test_a_refusal_says_when_to_retry(narrow: Carrier, accept: str, status: int) -> None:
+async def test_a_refusal_states_when_to_retry(narrow: Carrier, accept: str, status: int) -> None:
     contact = await narrow.contact(await narrow.customer())
     await _exhaust(contact)
     answer = await _post(contact, DEAR, accept)

@@ -242,7 +242,7 @@ async def test_closing_the_bus_ends_all_subscriptions(redis: Redis) -> None:
     assert await _client_count(redis, "pubsub") == 0
 
 
-async def test_a_listener_gets_the_last_published_state_or_none_if_changes_may_be_missing(
+async def test_a_listener_receives_the_last_published_state_or_none_if_changes_may_be_missing(
     redis: Redis, open_bus: bus.Bus
 ) -> None:
     async with open_bus.listen(TOPIC, min_interval=0.1, max_interval=60) as changes:

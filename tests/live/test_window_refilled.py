@@ -35,7 +35,7 @@ class Ends:
     numbers: "count[int]" = field(default_factory=count)
 
     async def report(self, number: int, now: datetime, ended: float = 0.5) -> None:
-        """Calls that ended `ago` seconds before now, every other one answered."""
+        """Calls that ended `ended` seconds before now, every other one answered."""
         at = now - timedelta(seconds=ended)
         events = [self._end(next(self.numbers), at) for _ in range(number)]
         answer = await self.into.ingest_calls(self.account_id, events, now)

@@ -116,7 +116,7 @@ def test_languages_have_names_in_their_own_language() -> None:
         ("pt-BR, zh", "en"),
     ],
 )
-def test_an_unauthenticated_caller_gets_the_language_it_prefers(
+def test_an_unauthenticated_caller_is_answered_in_the_language_it_prefers(
     header: str | None, language: str
 ) -> None:
     assert texts.preferred_language(header) == language

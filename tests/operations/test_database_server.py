@@ -141,7 +141,7 @@ def findings(days: int = 407, **changes: Any) -> dict[str, tuple[str, str]]:
     return {finding.subject: (finding.state, finding.detail) for finding in checks}
 
 
-def test_a_server_with_good_settings_gets_no_note() -> None:
+def test_a_server_with_good_settings_has_no_finding() -> None:
     assert {state for state, _ in findings().values()} == {"good"}
     assert "Europe/Berlin" in findings()["time zone"][1]
 
@@ -175,7 +175,7 @@ def test_the_lock_table_has_capacity_for_at_least_a_year() -> None:
     assert "1,007 partitions" in findings(days=1_007)["locks"][1]
 
 
-async def test_a_statement_over_all_partitions_holds_the_locks_that_doctor_counts(
+async def test_a_statement_on_all_partitions_needs_the_locks_that_doctor_counts(
     database: str,
 ) -> None:
     """Each partition and each of its indexes, so that the figure is of what PostgreSQL does."""

@@ -230,7 +230,7 @@ def test_a_failed_test_run_fails_the_command(tmp_path: Path) -> None:
         ("browser", "chromium and chromedriver", "chromium chromium-driver"),
     ],
 )
-def test_a_part_without_its_programs_says_how_to_install_them(
+def test_a_part_without_its_programs_names_the_command_that_installs_them(
     tmp_path: Path, part: str, programs: str, packages: str
 ) -> None:
     code, output = launch("test", part, PATH=str(tmp_path))

@@ -87,7 +87,7 @@ async def test_the_same_content_again_is_a_duplicate_and_changes_nothing() -> No
     assert await stored_records(mine) == before
 
 
-async def test_a_correction_goes_to_the_call_of_its_setup() -> None:
+async def test_a_correction_changes_the_call_with_its_setup_time() -> None:
     mine, _ = await reused()
     of_second = record(talk=50, setup_at=AGAIN, revision=None)
     of_first = record(talk=60, revision=1)
@@ -122,7 +122,7 @@ async def test_a_second_end_of_the_other_call_is_held_beside_it() -> None:
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.41")}
 
 
-async def test_what_was_held_before_the_decision_is_of_the_call_of_its_setup() -> None:
+async def test_a_record_held_before_the_decision_belongs_to_the_call_of_its_setup() -> None:
     mine = await account()
     await verdicts(mine, record(), record(talk=40, setup_at=AGAIN))
     [chosen] = await held_records.page(mine, held_records.Filter(), None, 5)
@@ -136,7 +136,7 @@ async def test_what_was_held_before_the_decision_is_of_the_call_of_its_setup() -
     assert await charges(mine) == {"a": Decimal("0.3"), OTHER_ID: Decimal("0.41")}
 
 
-async def test_a_record_with_the_setup_of_what_counts_is_no_other_call() -> None:
+async def test_a_record_with_the_setup_time_of_the_counted_record_is_no_other_call() -> None:
     mine = await account()
     await verdicts(mine, record(), record(talk=40))
     assert await accept(mine) == [Verdict.SAME_CALL]
@@ -180,7 +180,7 @@ async def test_a_leg_that_was_refused_or_comes_late_is_of_the_other_call() -> No
     assert len(await stored_records(mine)) == 4
 
 
-async def test_however_many_accept_it_at_once_it_counts_once() -> None:
+async def test_any_number_of_concurrent_decisions_accept_a_record_once() -> None:
     mine = await account()
     batch = [record(f"call-{n}", setup_at=at) for n in range(20) for at in (SETUP, AGAIN)]
     await verdicts(mine, *batch)
@@ -196,7 +196,7 @@ async def test_however_many_accept_it_at_once_it_counts_once() -> None:
     assert len(await charges(mine)) == 20 + counts[Verdict.ACCEPTED]
 
 
-async def test_a_frozen_hour_gets_no_other_call_and_the_record_stays_held() -> None:
+async def test_a_held_record_of_a_frozen_hour_cannot_become_another_call() -> None:
     mine = await account()
     await verdicts(mine, record(), record(talk=40, setup_at=AGAIN))
     await rebuild()
@@ -218,7 +218,7 @@ async def test_another_call_of_an_archived_record_counts() -> None:
     assert await charges(mine) == {OTHER_ID: Decimal("0.4")}
 
 
-async def test_what_ends_in_the_middle_has_accepted_nothing(database: str) -> None:
+async def test_a_body_that_ends_in_the_middle_of_an_event_accepts_nothing(database: str) -> None:
     mine = await account()
     await verdicts(mine, record(), record(talk=40, setup_at=AGAIN))
     marks, waiting = (
@@ -271,7 +271,7 @@ happenings = st.lists(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(happenings)
-async def test_whatever_is_sent_and_accepted_what_counts_is_as_calculated_apart(
+async def test_after_any_records_and_decisions_the_counted_records_match_a_model(
     steps: list[tuple[str, int, Any]],
 ) -> None:
     """The model identifies attempts by their setups, without keys or ids of other calls."""

@@ -135,7 +135,7 @@ async def test_times_that_run_backwards_are_refused(switch: Switch) -> None:
     assert [error["code"] for error in answer["refused"]] == ["TIMES_BACKWARDS"] * 4
 
 
-async def test_a_setup_more_than_five_minutes_ahead_or_too_old_goes_to_quarantine(
+async def test_a_setup_more_than_five_minutes_ahead_or_too_old_is_quarantined(
     switch: Switch,
 ) -> None:
     ahead = switch.end("ahead", setup_at=switch.at(400), end_at=switch.at(400))

@@ -277,7 +277,7 @@ async def test_any_order_and_repetition_of_batches_gives_the_same_records(
     }
 
 
-async def test_a_day_with_unrated_calls_is_kept_until_they_are_rated_or_waived() -> None:
+async def test_a_day_with_unrated_calls_is_not_removed_until_they_are_rated_or_waived() -> None:
     mine, after = await account(), NOW.date() + timedelta(days=1)
     await call_records.insert(mine, [record(charge=None, rated_by=None)], NOW)
     await _rebuilt()

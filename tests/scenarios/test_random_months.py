@@ -20,7 +20,14 @@ from models.summaries import hours
 from runtime import clock
 from tests.support.programs import Program
 from tests.support.scenarios import call_messages as phases
-from tests.support.scenarios import expectations, graphql_checks, months, tampering, worlds
+from tests.support.scenarios import (
+    expectations,
+    graphql_checks,
+    months,
+    row_parts,
+    tampering,
+    worlds,
+)
 from tests.support.scenarios import proofs_of_months as proofs
 from tests.support.scenarios.billed_months import (
     bill_the_first_month,
@@ -121,6 +128,7 @@ class Run:
     async def check_rows(self, *, frozen: bool = False) -> None:
         await graphql_checks.check_rows(self.board, self.truth, self.world)
         await graphql_checks.check_account(self.board, self.truth)
+        await row_parts.check(self.board, self.truth, self.world)
         await proofs.check_balanced(self.board, self.truth, self.world, frozen=frozen)
         await proofs.check_balances(self.board, self.truth, self.world)
         start = middle(self.world) if frozen else self.world.start

@@ -84,7 +84,7 @@ def test_simulate_reports_an_unreachable_server_and_stops_at_the_second_signal()
         assert process.wait(10) == 1
 
 
-async def test_simulate_explains_what_is_wrong_with_its_key(board: Board) -> None:
+async def test_simulate_explains_the_problem_with_its_key(board: Board) -> None:
     ended = await simulate(board.url, await board.key("BILLING_READ"), "--duration", "2")
     assert ended.returncode == 1
     assert ended.stdout == ""

@@ -10,6 +10,7 @@ from domain.periods import Granularity, RowKey
 from domain.refusals import Refusal
 from domain.summaries import cells
 from domain.summaries.cells import Row
+from domain.summaries.row_costs import Costs
 from schema.summaries.columns import SummaryColumn
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -29,6 +30,8 @@ SUMS = (
     *("effective", "redirected"),
 )
 counts = st.integers(0, 10**9)
+amounts = st.decimals(-(10**15), 10**15, places=12)
+RATIOS = ("ASR", "ACD_SECONDS", "NER", "PDD_MS", "DTMF_PERCENT", "MARGIN_PERCENT")
 
 
 @st.composite
@@ -49,11 +52,29 @@ def random_row(draw: st.DrawFn) -> Row:
         pdd_count=pdd_count,
         effective=draw(st.integers(0, attempts - redirected)),
         redirected=redirected,
-        charges={"EUR": draw(st.decimals(-(10**15), 10**15, places=12))},
+        charges={"EUR": draw(amounts)},
+        costs=draw(st.builds(Costs, st.fixed_dictionaries({"EUR": amounts}), st.integers(0, 1))),
     )
 
 
 rows = random_row()
+
+
+def cost(row: Row) -> Fraction:
+    assert row.costs is not None
+    return Fraction(sum(row.costs.amounts.values()))
+
+
+def profit(row: Row) -> Fraction | None:
+    assert row.costs is not None
+    return None if row.costs.uncosted else Fraction(row.charge) - cost(row)
+
+
+def margin_percent(rows: list[Row]) -> Fraction | None:
+    """Of the rows that have one, together."""
+    profits = [(each, row) for row in rows if row.charge and (each := profit(row)) is not None]
+    charge = Fraction(sum(row.charge for _, row in profits))
+    return 100 * sum(each for each, _ in profits) / charge if charge else None
 
 
 def value(name: str, row: Row) -> Fraction | None:
@@ -76,6 +97,12 @@ def value(name: str, row: Row) -> Fraction | None:
             return Fraction(row.unrated)
         case "CHARGE":
             return Fraction(row.charge)
+        case "COST":
+            return cost(row)
+        case "PROFIT":
+            return profit(row)
+        case "MARGIN_PERCENT":
+            return margin_percent([row])
         case _:
             return Fraction(getattr(row, name.lower()))
 
@@ -93,7 +120,10 @@ def test_sums_and_averages_equal_those_of_fractions(name: str, chosen: list[Row]
     values = [cell for row in chosen if (cell := value(name, row)) is not None]
     assert got.count == len(chosen)
     assert close(got.cell_average, sum(values) / Fraction(len(values)) if values else None)
-    if name in ("ASR", "ACD_SECONDS", "NER", "PDD_MS", "DTMF_PERCENT"):
+    if name == "MARGIN_PERCENT":
+        assert got.sum is None
+        assert close(got.weighted_average, margin_percent(chosen))
+    elif name in RATIOS:
         whole = Row(
             key(),
             **{column: sum(getattr(row, column) for row in chosen) for column in SUMS},
@@ -101,8 +131,10 @@ def test_sums_and_averages_equal_those_of_fractions(name: str, chosen: list[Row]
         assert got.sum is None
         assert close(got.weighted_average, value(name, whole))
     else:
-        assert got.sum is not None
-        assert Fraction(got.sum) == sum(values)
+        is_known = len(values) == len(chosen)
+        assert (None if got.sum is None else Fraction(got.sum)) == (
+            sum(values) if is_known else None
+        )
         assert got.weighted_average is None
 
 
@@ -146,3 +178,22 @@ def test_money_of_several_currencies_is_not_added_but_counts_are() -> None:
     with pytest.raises(Refusal) as refused:
         cells.select(COLUMN["CHARGE"], chosen)
     assert refused.value.code == "MIXED_ROWS"
+
+
+def test_costs_in_another_currency_are_not_subtracted() -> None:
+    costs = Costs({"USD": Decimal(1)})
+    row = Row(key(), charges={"EUR": Decimal(3)}, costs=costs)
+    assert cells.select(COLUMN["COST"], [row]).sum == "1"
+    for name in ("PROFIT", "MARGIN_PERCENT"):
+        with pytest.raises(Refusal) as refused:
+            cells.select(COLUMN[name], [row])
+        assert refused.value.code == "MIXED_ROWS"
+
+
+def test_a_profit_needs_every_cost() -> None:
+    whole = Row(key(0), charges={"EUR": Decimal(4)}, costs=Costs({"EUR": Decimal(1)}))
+    lacking = Row(key(1), charges={"EUR": Decimal(9)}, costs=Costs({"EUR": Decimal(1)}, 1))
+    assert cells.select(COLUMN["PROFIT"], [whole]) == cells.Selection(1, "3", "3", None)
+    assert cells.select(COLUMN["PROFIT"], [whole, lacking]) == cells.Selection(2, None, "3", None)
+    got = cells.select(COLUMN["MARGIN_PERCENT"], [whole, lacking])
+    assert (got.cell_average, got.weighted_average) == ("75", "75")

@@ -197,3 +197,30 @@ async def test_each_response_includes_all_calls_acknowledged_before_its_time(web
         before = clock.now()
         as_of, _ = await ask()
         assert as_of >= before  # no mark is left
+
+
+@pytest.mark.usefixtures("customers")
+async def test_without_a_worker_as_of_ages_and_becomes_stale_after_120_seconds(
+    web: Program, redis: Redis
+) -> None:
+    secret = "p" * 43
+    token = f"cb_{ACCOUNT}_k{await stored_key(secret=secret)}_{secret}"
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(verify=False, timeout=60, headers=headers) as client:
+        before = clock.now()
+        answer = await client.post(f"{web.url}/ingest/calls", json=[call(1, before)])
+        assert answer.json()["accepted"] == 1
+        acknowledged = clock.now()
+        query = {"query": QUERY, "variables": {"c": customer(1)}}
+        shown_by_web = []
+        for _ in range(2):
+            answer = await client.post(f"{web.url}/graphql", json=query)
+            shown_by_web.append(answer.json()["data"]["customer"]["summary"])
+    first, second = shown_by_web
+    assert first == second  # although time has passed
+    as_of = datetime.fromisoformat(first["asOf"])
+    assert before <= as_of <= acknowledged
+    for age, stale in ((1, False), (120, False), (121, True), (86_400, True)):
+        now = as_of + timedelta(seconds=age)
+        assert await shown(redis, 1, now) == [(as_of, stale)] * 2
+        assert await of_account(redis, now) == (as_of, stale)

@@ -7,16 +7,21 @@ import signal
 import uvicorn
 from starlette.applications import Starlette
 
-from server import wire
 from server.cli import serve
 from server.graphql import sse
+from server.http_protocol import HttpProtocol
+from server.websocket_protocol import WebSocketProtocol
 
 
 async def test_a_signal_before_the_startup_ends_the_server() -> None:
     app = Starlette()
     app.state.streams = sse.Streams(None, None)  # type: ignore[arg-type] - nobody asks
     config = uvicorn.Config(
-        app, port=0, http=wire.HttpProtocol, ws=wire.WebSocketProtocol, log_config=None
+        app,
+        port=0,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        log_config=None,
     )
     server = serve.Server(config)
     server.handle_exit(signal.SIGTERM, None)

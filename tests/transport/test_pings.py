@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from server import wire
+from server.websocket_protocol import WebSocketProtocol
 from tests.support.api.failing_server import broken
 from tests.support.api.peers import Frames
 from tests.support.api.sockets import acknowledged
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.once
 INTERVAL = 0.5  # seconds between two pings of a socket, here
 
 
-class Pinging(wire.WebSocketProtocol):
+class Pinging(WebSocketProtocol):
     """Records when the pings were due that were sent separately."""
 
     due: ClassVar[list[float]] = []
-    open: ClassVar[list[wire.WebSocketProtocol]] = []
+    open: ClassVar[list[WebSocketProtocol]] = []
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

@@ -136,7 +136,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("messages", "code"), FORBIDDEN.values(), ids=FORBIDDEN)
-async def test_what_the_protocol_forbids_closes_the_socket_with_its_code(
+async def test_a_message_that_the_protocol_forbids_closes_the_socket_with_its_code(
     api: Program, messages: list[Any], code: int
 ) -> None:
     async with open_socket(api.url) as socket:
@@ -146,7 +146,7 @@ async def test_what_the_protocol_forbids_closes_the_socket_with_its_code(
 
 
 @pytest.mark.parametrize(("sent_message", "answers"), ALLOWED.values(), ids=ALLOWED)
-async def test_what_the_protocol_allows_is_answered(
+async def test_a_message_that_the_protocol_allows_is_answered(
     api: Program, sent_message: Any, answers: list[Any]
 ) -> None:
     async with acknowledged(api.url) as socket:

@@ -9,7 +9,7 @@ import pytest
 
 from models import db
 from runtime import clock
-from server import connection_monitor, wire
+from server import connection_monitor, websocket_protocol
 from tests.support.api.callers import Carrier
 from tests.support.api.failing_server import broken
 from tests.support.api.peers import (
@@ -221,7 +221,7 @@ async def test_an_error_is_not_longer_than_a_message_can_be(carrier: Carrier) ->
     async with signed_in(carrier.url, carrier.owner.token, max_size=None) as socket:
         await say(socket, subscribe("1", query, variables={"i": odd}))
         stream = await socket.recv()
-    assert len(stream) <= wire.MAX_MESSAGE_BYTES
+    assert len(stream) <= websocket_protocol.MAX_MESSAGE_BYTES
     message = json.loads(stream)
     assert (message["id"], message["type"]) == ("1", "error")
     assert message["payload"][0]["extensions"]["code"] == "TOO_LARGE"

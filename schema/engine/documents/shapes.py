@@ -27,6 +27,12 @@ LIST_SIZE = 10
 LIST_SIZES: Mapping[str, int] = MappingProxyType(
     {
         "AccountSummaryRow.charges": 2,
+        "CarrierPart.charges": 1,
+        "CountryPart.charges": 1,
+        "OtherParts.charges": 1,
+        "OtherPrefixes.charges": 1,
+        "PrefixPart.charges": 1,
+        "SummaryCost.amounts": 2,
         "AlertRule.recipients": 3,
         "AuditEntry.changes": 4,
         "Customer.numberBlocks": 100,
@@ -34,7 +40,15 @@ LIST_SIZES: Mapping[str, int] = MappingProxyType(
     }
 )
 # Lists whose length the arguments of a field above them determine.
-POINTS = frozenset({"Stats.total", "CarrierStats.points"})
+POINTS = frozenset(
+    {
+        "Stats.total",
+        "CarrierStats.points",
+        "CarrierBreakdown.parts",
+        "CountryBreakdown.parts",
+        "PrefixBreakdown.parts",
+    }
+)
 
 # Costs of fields without a declared price, in units of `prices`.
 OBJECT = 0.5  # an object that is read

@@ -13,10 +13,10 @@ QUERY = (
 def welcome(credentials: dict[str, Any], data_dir: Path, seconds: float) -> str:
     url, keys = credentials["url"], credentials["keys"]
     logins = "\n".join(
-        f"  {who:<8} {credentials[who]['email']}  {credentials[who]['password']}"
-        for who in ("contact", "staff")
+        f"  {kind:<8} {credentials[kind]['email']}  {credentials[kind]['password']}"
+        for kind in ("contact", "staff")
     )
-    listed = "\n".join(f"  {name:<10} {secret}" for name, secret in keys.items())
+    lines = "\n".join(f"  {name:<10} {secret}" for name, secret in keys.items())
     return f"""
 Callboard is ready after {seconds:.0f} s. A simulated switch makes calls.
 
@@ -24,7 +24,7 @@ GraphQL      {url}/graphql   (also WebSocket: graphql-transport-ws)
 Logins
 {logins}
 Keys
-{listed}
+{lines}
 These are also in {data_dir / "credentials.json"}.
 
 A query to paste:

@@ -58,7 +58,7 @@ async def test_the_total_decides_whether_a_draft_becomes_a_credit_note_or_an_inv
     assert (issued.total, issued.kind) == (Decimal("-1.19"), invoices.Kind.CREDIT_NOTE)
 
 
-async def test_a_customer_without_new_calls_gets_a_document_of_its_adjustments(
+async def test_a_customer_without_new_calls_is_billed_only_adjustments(
     books: Books,
 ) -> None:
     calls = [await books.call(at(day, hour), "1") for day, hour in ((2, 9), (3, 22))]
@@ -111,7 +111,7 @@ async def test_concurrent_drafts_of_the_same_adjustments_bill_them_once(books: B
     assert (error.value.code, error.value.field) == ("NOTHING_TO_INVOICE", "id")
 
 
-async def test_a_draft_of_adjustments_takes_the_period_of_what_it_bills_when_issued(
+async def test_a_draft_of_adjustments_has_the_period_of_its_hours_when_issued(
     books: Books,
 ) -> None:
     call = await books.call(at(4), "1")

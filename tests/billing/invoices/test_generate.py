@@ -20,7 +20,7 @@ async def refusal_of(answer: Awaitable[object]) -> Refusal:
     return error.value
 
 
-async def test_an_invoice_has_a_line_per_day_and_its_totals_add_up(books: Books) -> None:
+async def test_an_invoice_has_a_line_per_day_and_totals_equal_to_their_sum(books: Books) -> None:
     await books.call(at(2, 3), "1.234567")
     await books.call(at(2, 23, 59), "0.000001")
     await books.call(at(2, 5), "0", talk_seconds=0)

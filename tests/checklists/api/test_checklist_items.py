@@ -22,7 +22,7 @@ from models.records import quarantine_store
 from models.tables import Login, Staff
 from runtime import clock
 from schema.engine import base
-from tests.support.api import declared, sdl_documents
+from tests.support.api import rights, sdl_documents
 from tests.support.api.callers import Caller, Carrier
 from tests.support.api.checklists import (
     CHANGES,
@@ -183,7 +183,7 @@ def test_people_see_only_the_items_that_they_can_resolve(
     for item in items:
         root, name = item.action.split()
         assert name in sdl_documents.type_of(root.title()).fields, item.action
-        may = {viewer for viewer, who in people.items() if declared.allows(root.title(), name, who)}
+        may = {viewer for viewer, who in people.items() if rights.allows(root.title(), name, who)}
         assert item.by == may, item.code
 
 

@@ -27,7 +27,7 @@ def _code(answer: httpx2.Response) -> str:
     return code
 
 
-async def test_a_page_that_signs_in_gets_a_cookie_that_scripts_cannot_read(
+async def test_a_page_that_signs_in_receives_a_cookie_that_scripts_cannot_read(
     carrier: Carrier,
 ) -> None:
     async with Browser(carrier.url) as browser:
@@ -41,7 +41,7 @@ async def test_a_page_that_signs_in_gets_a_cookie_that_scripts_cannot_read(
         assert (await browser.post(VIEWER)).json()["data"] == STAFF
 
 
-async def test_a_program_that_signs_in_gets_no_cookie(carrier: Carrier) -> None:
+async def test_a_program_that_signs_in_receives_no_cookie(carrier: Carrier) -> None:
     async with Browser(carrier.url, headers={}) as program:
         assert COOKIE not in _set(await program.login(carrier.email))
 

@@ -52,7 +52,7 @@ async def test_a_login_signs_in_with_the_address_that_it_has_always_had(
         await migrate()
 
 
-async def test_after_the_upgrade_it_signs_in_with_either_form_and_gets_its_mail(
+async def test_after_the_upgrade_a_login_signs_in_with_either_form_and_receives_mail(
     carrier: Carrier,
 ) -> None:
     address = await stored_as(carrier, "jose\u0301")

@@ -122,7 +122,7 @@ async def test_a_command_resets_the_second_factor_of_the_only_owner(
     } in entries
 
 
-async def test_a_command_without_a_second_factor_to_remove_says_so_in_one_line(
+async def test_a_command_for_a_login_without_a_second_factor_fails_with_one_line(
     api: Program, carrier: Carrier
 ) -> None:
     for email, code in [(carrier.email, "NO_TWO_FACTOR"), ("nobody@voice.example", "NOT_FOUND")]:

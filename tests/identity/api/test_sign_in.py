@@ -73,8 +73,10 @@ async def test_no_try_of_another_test_counts(carrier: Carrier, api_redis: Redis,
     assert (await anonymous.do("login", "Session", "token", **wrong))["code"] == "TOO_MANY_TRIES"
 
 
-async def test_a_disabled_login_gets_the_same_response_as_an_unknown_one(carrier: Carrier) -> None:
-    """An e-mail without a password yet, and one that is switched off, with its right password."""
+async def test_disabled_and_unknown_logins_receive_the_same_response(
+    carrier: Carrier,
+) -> None:
+    """An e-mail without a password yet, and a disabled one with its correct password."""
     emails = [(await new_contact(carrier))[2] for _ in range(2)]
     async with db.connection() as conn:
         for email, change in zip(

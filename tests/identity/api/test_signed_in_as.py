@@ -27,7 +27,7 @@ async def test_staff_are_signed_in_as_a_contact_for_an_hour(carrier: Carrier) ->
     assert timedelta(minutes=59) < time_left < timedelta(hours=1)
 
 
-async def test_staff_signed_in_as_a_contact_see_what_it_sees_and_it_sees_their_session(
+async def test_staff_signed_in_as_a_contact_see_its_data_and_it_sees_their_session(
     carrier: Carrier,
 ) -> None:
     person, contact, _ = await new_contact(carrier)

@@ -43,7 +43,7 @@ class Switch:
         return body
 
     def end(self, talk: float | None = None, ended: float = 1.0, **changes: Any) -> Shown:
-        """Ended `ago` seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
+        """Ended `ended` seconds ago; answered if there was talk, in seconds. It rang after 1 s."""
         self.made += 1
         at = clock.now() - timedelta(seconds=ended)
         answer = None if talk is None else at - timedelta(seconds=talk)
@@ -128,7 +128,7 @@ async def test_the_complete_state_arrives_immediately_and_after_every_end(
         assert (await stream.until(4))["asr"] == 50
 
 
-async def test_a_query_shows_what_is_pushed(
+async def test_a_query_returns_the_pushed_figures(
     carrier: Carrier, customer: str, switch: Switch
 ) -> None:
     await carrier.customer(reference="other")

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from models import db
-from tests.support.numbering.number_plan import Desk, open_desk
+from tests.support.numbering.number_plan import NumberPlan, open_plan
 
 
 @pytest.fixture(scope="package")
@@ -29,8 +29,8 @@ async def plan_url(services: Any, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def desk(plan_url: str) -> Desk:
+async def plan(plan_url: str) -> NumberPlan:
     """An account with two customers and the range 1000 to 99999 in blocks of 1000."""
-    new_desk = await open_desk()
-    await new_desk.range()
-    return new_desk
+    new_plan = await open_plan()
+    await new_plan.range()
+    return new_plan

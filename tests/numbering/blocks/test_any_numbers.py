@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.numbering.number_plan import Desk, between, code, open_desk
+from tests.support.numbering.number_plan import NumberPlan, between, code, open_plan
 
 CUSTOMERS, HIGHEST = 3, 45
 WHO = st.integers(0, CUSTOMERS - 1)
@@ -111,7 +111,7 @@ class Model:
 
 @dataclass
 class Course:
-    desk: Desk
+    plan: NumberPlan
     model: Model = field(default_factory=Model)
     ids: dict[Any, int] = field(default_factory=dict)  # of blocks by span, of users by number
 
@@ -119,18 +119,18 @@ class Course:
         await getattr(self, kind)(*values)
 
     async def range(self, start: int, end: int, size: int) -> None:
-        assert await code(self.desk.range(start, end, size)) == self.model.set_range(
+        assert await code(self.plan.range(start, end, size)) == self.model.set_range(
             start, end, size
         )
 
     async def assign(self, who: int, first: int | None) -> None:
-        customer = self.desk.customers[who]
+        customer = self.plan.customers[who]
         before = set(self.model.blocks)
         expected = self.model.assign(customer, first)
         if expected:
-            assert await code(self.desk.assign(customer, first)) == expected
+            assert await code(self.plan.assign(customer, first)) == expected
             return
-        block = await self.desk.assign(customer, first)
+        block = await self.plan.assign(customer, first)
         span = (block.span.first, block.span.last)
         assert {span} == set(self.model.blocks) - before
         self.ids[span] = block.id
@@ -139,33 +139,33 @@ class Course:
         if not self.model.blocks:
             return
         span = sorted(self.model.blocks)[n % len(self.model.blocks)]
-        assert await code(self.desk.free(self.ids[span])) == self.model.free(span)
+        assert await code(self.plan.free(self.ids[span])) == self.model.free(span)
 
     async def create(self, who: int, number: int) -> None:
-        customer = self.desk.customers[who]
+        customer = self.plan.customers[who]
         expected = self.model.create(customer, number)
         if expected:
-            assert await code(self.desk.create(customer, number)) == expected
+            assert await code(self.plan.create(customer, number)) == expected
         else:
-            self.ids[number] = (await self.desk.create(customer, number)).id
+            self.ids[number] = (await self.plan.create(customer, number)).id
 
     async def remove(self, n: int) -> None:
         if not self.model.users:
             return
         number = sorted(self.model.users)[n % len(self.model.users)]
-        await self.desk.remove(self.ids[number])
+        await self.plan.remove(self.ids[number])
         del self.model.users[number]
 
     async def check(self) -> None:
-        assert await self.desk.spans() == sorted(self.model.blocks)
-        await self.desk.check_gaps()
-        for customer in self.desk.customers:
+        assert await self.plan.spans() == sorted(self.model.blocks)
+        await self.plan.check_gaps()
+        for customer in self.plan.customers:
             free = self.model.may_pick(customer)
-            assert await self.desk.available(customer, 100) == free
+            assert await self.plan.available(customer, 100) == free
             if free:
                 middle = free[len(free) // 2]
                 assert (
-                    await self.desk.available(customer, 2, after=middle)
+                    await self.plan.available(customer, 2, after=middle)
                     == [number for number in free if number > middle][:2]
                 )
 
@@ -177,7 +177,7 @@ class Course:
 async def test_after_any_sequence_of_operations_the_rules_hold(
     plan_url: str, start: tuple[int, int, int], steps: list[Any]
 ) -> None:
-    course = Course(await open_desk(CUSTOMERS))
+    course = Course(await open_plan(CUSTOMERS))
     await course.range(*start)
     for step in steps:
         await course.step(*step)

@@ -11,7 +11,7 @@ import pytest
 from domain.numbering import number_ranges
 from models import db
 from resolvers.numbering import sip_users
-from tests.support.numbering.number_plan import NOW, REALM, Desk, open_desk
+from tests.support.numbering.number_plan import NOW, REALM, NumberPlan, open_plan
 
 _roles = count(1)
 
@@ -42,38 +42,38 @@ async def switch(plan_url: str, role: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def reads(desk: Desk, role: str) -> None:
+async def reads(plan: NumberPlan, role: str) -> None:
     async with db.connection() as conn:
         await conn.execute(
             "INSERT INTO kamailio_readers (account_id, role_name) VALUES ($1, $2)",
-            desk.account_id,
+            plan.account_id,
             role,
         )
 
 
 async def test_a_switch_reads_the_users_of_only_its_account(
-    desk: Desk, switch: Any, role: str
+    plan: NumberPlan, switch: Any, role: str
 ) -> None:
-    other = await open_desk(1)
+    other = await open_plan(1)
     await other.range()
-    for each in (desk, other):
+    for each in (plan, other):
         await each.create(each.customers[0], 1000, f"secret-of-{each.account_id:010}")
     query = "SELECT username, domain, ha1, ha1b FROM kamailio_subscriber WHERE username = '1000'"
     assert await switch.fetch(query) == []
-    await reads(desk, role)
-    digests = number_ranges.digests("1000", REALM, f"secret-of-{desk.account_id:010}")
+    await reads(plan, role)
+    digests = number_ranges.digests("1000", REALM, f"secret-of-{plan.account_id:010}")
     assert [tuple(row) for row in await switch.fetch(query)] == [
         ("1000", REALM, digests.ha1, digests.ha1b)
     ]
 
 
-async def test_a_switch_cannot_act_as_another(desk: Desk, switch: Any, role: str) -> None:
-    await desk.create(desk.customers[0], 1000)
-    await reads(desk, "another_switch")
+async def test_a_switch_cannot_act_as_another(plan: NumberPlan, switch: Any, role: str) -> None:
+    await plan.create(plan.customers[0], 1000)
+    await reads(plan, "another_switch")
     for attempt in (
         "SET ROLE another_switch",
         "SET SESSION AUTHORIZATION another_switch",
-        f"INSERT INTO kamailio_readers VALUES ({desk.account_id}, '{role}')",
+        f"INSERT INTO kamailio_readers VALUES ({plan.account_id}, '{role}')",
         "SELECT * FROM sip_users",
         "SELECT * FROM kamailio_readers",
         "SELECT * FROM customers",
@@ -85,13 +85,13 @@ async def test_a_switch_cannot_act_as_another(desk: Desk, switch: Any, role: str
 
 
 async def test_a_switch_does_not_see_users_that_cannot_sign_in(
-    desk: Desk, switch: Any, role: str
+    plan: NumberPlan, switch: Any, role: str
 ) -> None:
-    await reads(desk, role)
-    acme, _ = desk.customers
-    users = [await desk.create(acme, number) for number in (1000, 1001, 1002)]
-    await desk.remove(users[0].id)
-    await sip_users.update(desk.staff, users[1].id, None, number_ranges.Status.DISABLED, NOW)
+    await reads(plan, role)
+    acme, _ = plan.customers
+    users = [await plan.create(acme, number) for number in (1000, 1001, 1002)]
+    await plan.remove(users[0].id)
+    await sip_users.update(plan.staff, users[1].id, None, number_ranges.Status.DISABLED, NOW)
     query = "SELECT username FROM kamailio_subscriber"
     assert [row["username"] for row in await switch.fetch(query)] == ["1002"]
     async with db.connection() as conn:

@@ -103,8 +103,8 @@ class Account:
         offered: float = 0,
     ) -> None:
         """A leg that ended `ended` seconds after NOW. With `talk` None it was not answered. It
-        was set up 20 s before it was answered or ended, and offered and rang `pdd` seconds after
-        that."""
+        was set up 20 s before it was answered or ended. It was offered and rang at the given
+        seconds after that."""
         self.made += 1
         end_at = after(ended)
         answer_at = None if talk is None else end_at - timedelta(seconds=talk)

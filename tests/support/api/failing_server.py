@@ -9,9 +9,11 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from runtime import clock
-from server import connection_monitor, wire
+from server import connection_monitor
 from server.cli import serve
 from server.graphql import handler
+from server.http_protocol import HttpProtocol
+from server.websocket_protocol import WebSocketProtocol
 
 
 class Broken:
@@ -31,7 +33,8 @@ class Broken:
 
 @asynccontextmanager
 async def broken(
-    protocol: type[wire.WebSocketProtocol] = wire.WebSocketProtocol, **more: Any
+    protocol: type[WebSocketProtocol] = WebSocketProtocol,
+    **more: Any,
 ) -> AsyncIterator[str]:
     """The address of a server in this process."""
 
@@ -41,7 +44,13 @@ async def broken(
         await handler.Handler(socket, Broken(), connections, clock.now, 1).serve()  # type: ignore[arg-type]
 
     config = uvicorn.Config(
-        app, port=0, http=wire.HttpProtocol, ws=protocol, lifespan="off", log_config=None, **more
+        app,
+        port=0,
+        http=HttpProtocol,
+        ws=protocol,
+        lifespan="off",
+        log_config=None,
+        **more,
     )
     server = serve.Server(config)
     config.load()

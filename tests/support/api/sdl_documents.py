@@ -9,9 +9,9 @@ from typing import Any
 import graphql
 from graphql import get_named_type, is_non_null_type, is_object_type, is_union_type
 
-from tests.support.api import declared, sample_values, world
-from tests.support.api.declared import type_of
+from tests.support.api import rights, sample_values, world
 from tests.support.api.mutation_cases import Case
+from tests.support.api.rights import type_of
 
 _numbers = itertools.count(1)
 _from, _to = world.some_days()
@@ -84,7 +84,7 @@ class Reading:
 
     def whole(self, type: graphql.GraphQLNamedType) -> str:
         """All fields of an object, with its parts; only the type of an object that has an id."""
-        if is_union_type(type) or type.name in declared.OBJECTS or not is_object_type(type):
+        if is_union_type(type) or type.name in rights.OBJECTS or not is_object_type(type):
             return " { __typename }" if not graphql.is_leaf_type(type) else ""
         if not self.parts:
             return " { __typename }"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import graphql
 
 from resolvers.access import Identity
-from tests.support.api import declared, sdl_documents
+from tests.support.api import rights, sdl_documents
 
 # They answer from Redis.
 READ_REDIS = {"channels", "liveStats"}
@@ -33,7 +33,7 @@ class Field:
 
 def fields() -> Iterator[Field]:
     """Of all types that a query reaches."""
-    for type in declared.SCHEMA.type_map.values():
+    for type in rights.SCHEMA.type_map.values():
         is_own = not type.name.startswith("__") and type.name not in PLUMBING
         if isinstance(type, graphql.GraphQLObjectType) and is_own:
             yield from (Field(type.name, name) for name in type.fields)
@@ -41,7 +41,7 @@ def fields() -> Iterator[Field]:
 
 def needs_permission(field: Field) -> bool:
     """Another one than its object."""
-    needs = declared.requirement(field.type, field.name)
+    needs = rights.requirement(field.type, field.name)
     return needs is not None and needs.requires not in (Identity.NONE, Identity.SIGNED_IN)
 
 

@@ -93,7 +93,7 @@ class _Writer:
     used: set[str] = field(default_factory=set)  # names of fields
 
     def chance(self, in_how_many: int) -> bool:
-        """Hypothesis prefers the ends of a range: one value in `n` is from its middle."""
+        """Hypothesis prefers the ends of a range: one value in `in_how_many` is from its middle."""
         return bool(self.draw(st.integers(0, in_how_many - 1)) == in_how_many // 2)
 
     def slip(self, in_how_many: int) -> bool:

@@ -23,7 +23,7 @@ _numbers = count(1)
 
 
 @dataclass(slots=True)
-class Desk:
+class NumberPlan:
     """The operations of staff and contacts, without HTTP. Refusals are raised."""
 
     account_id: int
@@ -130,12 +130,12 @@ async def rows_of(sql: str, *values: object) -> list[Any]:
         return list(await conn.fetch(sql, *values))
 
 
-async def open_desk(customers: int = 2) -> Desk:
+async def open_plan(customers: int = 2) -> NumberPlan:
     account = await accounts.insert("Example Voice", NOW)
-    desk = Desk(account.id)
+    plan = NumberPlan(account.id)
     for _ in range(customers):
-        await desk.customer()
-    return desk
+        await plan.customer()
+    return plan
 
 
 async def code(doing: Coroutine[Any, Any, Any]) -> str:

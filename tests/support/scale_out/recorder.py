@@ -7,7 +7,8 @@ kill -9.
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,14 @@ class Connection(engine.Connection):
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         _record(query)
+        _sent.append(query)
         tag: str = await super().execute(query, *args, **options)
         return tag
 
     async def _get_statement(self, query: str, *args: Any, **options: Any) -> Any:
         if not self.is_copying:
             _record(query)
+            _sent.append(query)
         return await super()._get_statement(query, *args, **options)
 
     async def copy_records_to_table(
@@ -59,7 +62,10 @@ class Connection(engine.Connection):
 
 # Of no table, and savepoints have a name of their own each time.
 _OF_TRANSACTIONS = ("BEGIN", "COMMIT", "SAVEPOINT", "ROLLBACK", "RELEASE")
+# asyncpg's own look-up of types, once for a connection.
+_OF_CONNECTIONS = (*_OF_TRANSACTIONS, "WITH RECURSIVE typeinfo_tree")
 _recorded: set[str] = set()
+_sent: deque[str] = deque(maxlen=10_000)
 _file: int | None = None
 
 
@@ -79,6 +85,13 @@ def statements(folder: Path, files: str = "*.jsonl") -> list[Statement]:
         for file in sorted(folder.glob(files))
         for line in file.read_text("utf-8").splitlines()
     ]
+
+
+async def sent(work: Callable[[], Awaitable[object]]) -> list[str]:
+    """The statements that this process sends while the work runs, without those of transactions."""
+    _sent.clear()
+    await work()
+    return [sql for sql in _sent if not sql.lstrip().startswith(_OF_CONNECTIONS)]
 
 
 def _record(sql: str) -> None:

@@ -10,6 +10,7 @@ from domain import periods
 from domain.periods import Granularity, Period
 from domain.refusals import Refusal
 from domain.summaries import cells, row_order
+from domain.summaries.row_costs import Costs
 from domain.summaries.row_order import Order
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -18,15 +19,26 @@ COLUMN = {column.name: column for column in cells.COLUMNS}
 ORDERS = [Order(column, up) for column in (None, *cells.COLUMNS) for up in (False, True)]
 
 
-def row(day: int, attempts: int = 0, answered: int = 0, charge: str = "0") -> cells.Row:
-    key = periods.RowKey(1, 1, Granularity.DAILY, START + day * DAY)
-    charges = {"EUR": Decimal(charge)}
-    return cells.Row(key, version=1, attempts=attempts, answered=answered, charges=charges)
+def row(
+    day: int, attempts: int = 0, answered: int = 0, charge: str = "0", uncosted: int = 0
+) -> cells.Row:
+    return cells.Row(
+        periods.RowKey(1, 1, Granularity.DAILY, START + day * DAY),
+        version=1,
+        attempts=attempts,
+        answered=answered,
+        charges={"EUR": Decimal(charge)},
+        costs=Costs({"EUR": Decimal("0.2")}, uncosted),
+    )
 
 
 small = st.integers(0, 3)
 lists_of_rows = st.lists(
-    st.builds(row, st.integers(0, 30), small, small, st.sampled_from(["-1", "0", "0.3", "2"])),
+    st.builds(
+        row,
+        *(st.integers(0, 30), small, small),
+        *(st.sampled_from(["-1", "0", "0.3", "2"]), st.integers(0, 1)),
+    ),
     unique_by=lambda row: row.key,
 )
 

@@ -208,7 +208,7 @@ async def test_concurrent_decisions_accept_or_discard_a_record_once(
     assert await summed(carrier.owner, customer) == [(3, f"0.{expected:02}")]
 
 
-async def test_the_audit_log_names_what_counted_before_and_what_counts_now(
+async def test_the_audit_log_names_the_earlier_and_the_present_counted_record(
     carrier: Carrier, customer: str, reference: str, switch: Caller
 ) -> None:
     await send(switch, charged(reference, "0.10"), charged(reference, "0.30", sip_code=486))

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from tests.support.api import declared, permission_checks, sdl_documents
+from tests.support.api import permission_checks, rights, sdl_documents
 from tests.support.api.sockets import hear, say, signed_in, subscribe
 from tests.support.api.world import Who, World
 
@@ -53,7 +53,7 @@ def _judge(
         answer = {"payload": messages[key]["payload"]}
         is_refused = messages[key]["type"] == "error" or "errors" in messages[key]["payload"]
         mine = case in ("", "own") or (case == "other" and not who.restricted)
-        allowed = mine and declared.allows("Subscription", name, who.may, names_customer=case != "")
+        allowed = mine and rights.allows("Subscription", name, who.may, names_customer=case != "")
         assert is_refused is not allowed, f"{place}: {messages[key]}"
         permission_checks.require_kept(place, who, {case: answer})
         if is_refused:

@@ -166,7 +166,7 @@ async def test_a_full_quarantine_stores_nothing_new_for_its_account_until_there_
     assert await quarantine_store.add(mine, batch[2:], NOW) == []
 
 
-async def test_a_full_quarantine_still_responds_and_the_log_counts_what_is_not_stored(
+async def test_a_full_quarantine_still_responds_and_the_log_counts_the_dropped_records(
     switch: Switch,
 ) -> None:
     await sample_records.rows(

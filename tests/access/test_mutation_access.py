@@ -15,13 +15,19 @@ from models.checklists import checklist_state
 from resolvers.access import Identity
 from runtime import clock
 from schema.engine import base
-from tests.support.api import declared, permission_checks, sample_values, sdl_documents, world
+from tests.support.api import (
+    permission_checks,
+    rights,
+    sample_values,
+    sdl_documents,
+    world,
+)
 from tests.support.api.callers import PASSWORD, Caller, Carrier, sign_in
 from tests.support.api.mutation_cases import CASES
 from tests.support.api.permission_checks import Operation
 from tests.support.api.world import Who, World
 
-MUTATIONS = list(declared.type_of("Mutation").fields)
+MUTATIONS = list(rights.type_of("Mutation").fields)
 
 
 def test_every_mutation_has_a_case() -> None:
@@ -33,7 +39,7 @@ async def test_a_mutation_serves_permitted_callers_only_and_treats_a_foreign_id_
     everything: World, http: httpx2.AsyncClient, case_counts: Counter[str], mutation: str
 ) -> None:
     case, slots, successes = CASES[mutation], sdl_documents.mutation_slots(mutation), 0
-    is_public = declared.required("Mutation", mutation).requires is Identity.NONE
+    is_public = rights.required("Mutation", mutation).requires is Identity.NONE
     everything = await _with_new_ones(everything, {kind for _, kind in slots})
     # A password check takes long for every caller.
     for who in everything.everybody[-1:] if is_public else everything.everybody:
@@ -124,7 +130,7 @@ def _judge_done(mutation: str, who: Who, answer: dict[str, Any]) -> None:
     assert "errors" not in answer, f"{place}: {answer}"
     result = answer["data"]["it"]
     code = result.get("code")
-    if declared.allows("Mutation", mutation, who.may, names_customer=True):
+    if rights.allows("Mutation", mutation, who.may, names_customer=True):
         assert code is None or code in CASES[mutation].later_codes, f"{place}: {result}"
     elif who.may is None:
         assert code == "UNAUTHENTICATED", f"{place}: {result}"

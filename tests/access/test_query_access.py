@@ -12,7 +12,13 @@ import pytest
 from graphql import get_named_type
 
 from schema.engine.permissions import Requirement
-from tests.support.api import declared, permission_checks, sample_values, sdl_documents, world
+from tests.support.api import (
+    permission_checks,
+    rights,
+    sample_values,
+    sdl_documents,
+    world,
+)
 from tests.support.api.world import Who, World
 
 
@@ -22,10 +28,10 @@ def test_these_tests_query_every_field() -> None:
     for root_type in ("Query", "Subscription"):
         for name in sdl_documents.type_of(root_type).fields:
             reading.field(sdl_documents.type_of(root_type), name)
-    for name in declared.OBJECTS:
+    for name in rights.OBJECTS:
         for field in sdl_documents.type_of(name).fields:
             reading.field(sdl_documents.type_of(name), field)
-    unseen = {(type, name) for type, name in declared.fields() if type != "Mutation"} - reading.seen
+    unseen = {(type, name) for type, name in rights.fields() if type != "Mutation"} - reading.seen
     assert {type for type, _ in unseen} <= _answers_of_mutations()
 
 
@@ -65,17 +71,17 @@ async def test_a_query_serves_permitted_callers_only_and_treats_a_foreign_id_as_
                 text = _reading(everything, who).field(sdl_documents.type_of("Query"), name, slot)
                 query = head + f"{{ it: {text} }}"
                 answers = await permission_checks.by_case(http, who.asks, query, cases)
-                allowed = declared.allows("Query", name, who.may, names_customer=kind == "Customer")
+                allowed = rights.allows("Query", name, who.may, names_customer=kind == "Customer")
                 _judge(f"{name}({slot})", who, cases, answers, allowed, field=None)
                 case_counts["queries"] += len(cases)
 
 
-@pytest.mark.parametrize("type", sorted(declared.OBJECTS))
+@pytest.mark.parametrize("type", sorted(rights.OBJECTS))
 async def test_only_permitted_callers_see_an_object_and_a_foreign_object_is_not_found(
     everything: World, http: httpx2.AsyncClient, case_counts: Counter[str], type: str
 ) -> None:
     cases = permission_checks.cases_of(everything.ids[type])
-    for needs, group in declared.groups(type):
+    for needs, group in rights.groups(type):
         for who in everything.everybody:
             reading = _reading(everything, who)
             text = " ".join(reading.field(sdl_documents.type_of(type), name) for name in group)
@@ -87,14 +93,14 @@ async def test_only_permitted_callers_see_an_object_and_a_foreign_object_is_not_
             case_counts["fields"] += len(cases) * len(group)
 
 
-@pytest.mark.parametrize("type", sorted(declared.OBJECTS))
+@pytest.mark.parametrize("type", sorted(rights.OBJECTS))
 async def test_a_field_argument_treats_a_foreign_id_as_unknown(
     everything: World, http: httpx2.AsyncClient, case_counts: Counter[str], type: str
 ) -> None:
     for name, definition in sdl_documents.type_of(type).fields.items():
         for slot, kind in sdl_documents.slots(name, definition):
             cases, own = permission_checks.cases_of(everything.ids[kind]), everything.ids[type].own
-            needs = declared.requirement(type, name)
+            needs = rights.requirement(type, name)
             for who in everything.everybody:
                 reading = sdl_documents.Reading(everything.ids, parts=False)
                 text = reading.field(sdl_documents.type_of(type), name, slot)
@@ -107,7 +113,7 @@ async def test_a_field_argument_treats_a_foreign_id_as_unknown(
 
 
 def _allows(type: str, needs: Requirement | None, who: Who) -> bool:
-    return declared.shows(type, who.may) and (needs is None or needs.allows(who.may))
+    return rights.shows(type, who.may) and (needs is None or needs.allows(who.may))
 
 
 def _reading(everything: World, who: Who) -> sdl_documents.Reading:
@@ -149,7 +155,7 @@ async def test_a_key_of_one_customer_cannot_see_the_rest_of_the_account(
 ) -> None:
     keys = [who for who in everything.everybody if who.restricted and "key" in who.name]
     reading = sdl_documents.Reading(everything.ids)
-    for needs, names in declared.groups("Account"):
+    for needs, names in rights.groups("Account"):
         for name in names:
             text = reading.field(sdl_documents.type_of("Account"), name)
             query = f"{{ viewer {{ ... on ApiKey {{ it: account {{ {text} }} }} }} }}"
