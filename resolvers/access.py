@@ -22,6 +22,7 @@ class Capability(StrEnum):
     SEE_LIVE = texts.mark_text("see live channels")
     SEE_STATS = texts.mark_text("see graphs")
     SEE_SUMMARIES = texts.mark_text("see summaries and their charges")
+    SEE_CALLS = texts.mark_text("see single calls and their numbers")
     SEE_BILLING = texts.mark_text("see balances, invoices and reconciliation")
     SEE_COST = texts.mark_text("see what carriers are paid")
     INVOICE = texts.mark_text("create invoices")
@@ -64,6 +65,7 @@ _SEE_ALL = frozenset(
         C.SEE_LIVE,
         C.SEE_STATS,
         C.SEE_SUMMARIES,
+        C.SEE_CALLS,
         C.SEE_BILLING,
         C.SEE_COST,
         C.SEE_AUDIT,
@@ -89,7 +91,9 @@ OF_ROLE: Mapping[Role, frozenset[Capability]] = {
     Role.SUPPORT: _SEE_ALL | _SERVE,
     Role.FINANCE: _SEE_ALL | {C.INVOICE, C.POST_PAYMENTS, C.RATE_CALLS},
 }
-_READ_BILLING = frozenset({C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_SUMMARIES, C.SEE_BILLING})
+_READ_BILLING = frozenset(
+    {C.SEE_CUSTOMERS, C.SEE_STATS, C.SEE_SUMMARIES, C.SEE_CALLS, C.SEE_BILLING}
+)
 OF_SCOPE: Mapping[Scope, frozenset[Capability]] = {
     Scope.INGEST: frozenset({C.INGEST}),
     Scope.LIVE_READ: frozenset({C.SEE_CUSTOMERS, C.SEE_LIVE, C.SEE_STATS, C.SEE_ALERTS}),
@@ -106,6 +110,7 @@ OF_CONTACT = frozenset(
         C.SEE_LIVE,
         C.SEE_STATS,
         C.SEE_SUMMARIES,
+        C.SEE_CALLS,
         C.SEE_BILLING,
         C.INVOICE,
         C.SEE_NUMBERS,

@@ -29,7 +29,7 @@ from schema.identity import (
 )
 from schema.live import fact_subscriptions, live_channels
 from schema.numbering import number_blocks, sip_user_mutations, sip_users
-from schema.records import held_records, quarantine, unrated_calls
+from schema.records import call_list, call_types, held_records, quarantine, unrated_calls
 from schema.summaries import cells, channel_minutes, summaries, updates
 
 # What `node(id:)` finds, by the kind in the id. Each resolver gets the id's parts and returns None
@@ -38,6 +38,7 @@ NODES: dict[str, permissions.NodeKind] = {
     "Account": permissions.NodeKind(accounts.node, requires=Identity.SIGNED_IN),
     "AlertRule": permissions.NodeKind(alert_types.node, requires=Capability.SEE_ALERTS),
     "ApiKey": permissions.NodeKind(api_keys.node, requires=Identity.SIGNED_IN),
+    "Call": permissions.NodeKind(call_types.node, requires=Capability.SEE_CALLS),
     "Carrier": permissions.NodeKind(carriers.node, requires=Capability.SEE_LIVE),
     "Contact": permissions.NodeKind(contacts.node, requires=Capability.SEE_CONTACTS, hidden=True),
     "Customer": permissions.NodeKind(customers.node, requires=Capability.SEE_CUSTOMERS),
@@ -68,6 +69,7 @@ class Query(
     held_records.HeldQuery,
     rate_cards.RatesQuery,
     unrated_calls.UnratedQuery,
+    call_list.CallQuery,
     languages.LanguageQuery,
     alert_types.AlertQuery,
     alert_history.AlertHistoryQuery,
@@ -143,6 +145,7 @@ BY_TIME = frozenset({"summaryUpdated", "channelMinutes"})
 START_WITH_LATEST = frozenset({"channelMinutes"})
 
 customer_of.install()
+call_list.install()
 storable_input.install()
 variables.install()
 api = bounded.Schema(

@@ -28,8 +28,12 @@ def reuse_of(record: calls.Record) -> Reuse:
 def separate(record: calls.Record) -> calls.Record:
     """Returns the record with its own call id."""
     _, received_id, setup_at = reuse_of(record)
-    call_id = f"{received_id}~{setup_at:%Y%m%dT%H%M%S%f}Z"
+    call_id = own_call_id(received_id, setup_at)
     return msgspec.structs.replace(record, call_id=call_id, received_call_id=received_id)
+
+
+def own_call_id(received_id: str, setup_at: datetime) -> str:
+    return f"{received_id}~{setup_at:%Y%m%dT%H%M%S%f}Z"
 
 
 def with_received_id(former_content: str, record: calls.Record) -> calls.Record:

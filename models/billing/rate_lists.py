@@ -1,5 +1,6 @@
 """A rate card as staff see it: its revisions, and its rates at an instant."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,15 @@ FROM (
     ORDER BY prefix, effective_from DESC, revision DESC
 ) AS latest
 WHERE per_minute IS NOT NULL ORDER BY prefix LIMIT $5
+"""
+
+_APPLIED = """
+SELECT k.number, r.prefix, r.description, r.per_minute, r.connect_fee, r.minimum, r.increment,
+       r.round_up_seconds, r.revision, r.effective_from
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
+    AS k (number, rate_card_id, revision, prefix)
+JOIN rates r ON r.account_id = $1 AND r.rate_card_id = k.rate_card_id AND r.revision = k.revision
+    AND r.prefix = k.prefix
 """
 
 
@@ -54,6 +64,15 @@ class Rate:
     effective_from: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Identifies a rate, as records name it."""
+
+    rate_card_id: int
+    revision: int
+    prefix: str
+
+
 async def card(account_id: int, card_id: int) -> Card | None:
     async with db.connection() as conn:
         row = await conn.fetchrow(
@@ -80,3 +99,32 @@ async def rates(
     async with db.connection() as conn:
         rows = await conn.fetch(_RATES, account_id, card_id, at, after, limit)
     return [Rate(**row) for row in rows]
+
+
+async def applied(account_id: int, keys: Sequence[Key]) -> list[Rate | None]:
+    """The rates with these keys, in one statement."""
+    columns = (
+        list(range(len(keys))),
+        [key.rate_card_id for key in keys],
+        [key.revision for key in keys],
+        [key.prefix for key in keys],
+    )
+    async with db.connection() as conn:
+        rows = await conn.fetch(_APPLIED, account_id, *columns)
+    rates: list[Rate | None] = [None] * len(keys)
+    for row in rows:
+        values = dict(row)
+        rates[values.pop("number")] = Rate(**values)
+    return rates
+
+
+async def cards(account_id: int, card_ids: Sequence[int]) -> dict[int, Card]:
+    """The account's cards among these ids, by id."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT id, name, currency, version FROM rate_cards"
+            " WHERE account_id = $1 AND id = ANY($2::bigint[])",
+            account_id,
+            list(card_ids),
+        )
+    return {row["id"]: Card(row["name"], row["currency"], row["version"]) for row in rows}

@@ -7,7 +7,7 @@ from models.schema_version import mark_compatible
 
 
 class Migration(Base):
-    dependencies = [("models", "0029_row_statistics")]  # noqa: RUF012
+    dependencies = [("models", "0030_graph_sums")]  # noqa: RUF012
     operations = [  # noqa: RUF012
         RunSQL(Path(__file__).with_suffix(".sql").read_text("utf-8")),
         mark_compatible("0031_revisions", oldest_code="0029_row_statistics"),

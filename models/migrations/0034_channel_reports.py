@@ -7,7 +7,7 @@ from models.schema_version import mark_compatible
 
 
 class Migration(Base):
-    dependencies = [("models", "0030_graph_sums"), ("models", "0031_revisions")]  # noqa: RUF012
+    dependencies = [("models", "0033_call_list")]  # noqa: RUF012
     operations = [  # noqa: RUF012
         RunSQL(Path(__file__).with_suffix(".sql").read_text("utf-8")),
         mark_compatible("0034_channel_reports", oldest_code="0029_row_statistics"),

@@ -64,6 +64,15 @@ async def existing_days() -> list[date]:
     return [_day(row["relname"]) for row in rows]
 
 
+async def oldest_day(conn: db.Connection) -> datetime | None:
+    """The start of the first day that has a partition."""
+    relation = await conn.fetchval(
+        "SELECT min(c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = 'call_records'::regclass"
+    )
+    return None if relation is None else _start(_day(relation))
+
+
 async def drop_before(day: date, received_since: datetime | None = None) -> list[date]:
     """Freezes the hours of earlier days and drops their partitions. Returns the dropped days.
 

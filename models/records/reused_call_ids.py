@@ -32,6 +32,15 @@ async def among(
     return {reuse for reuse in map(other_calls.reuse_of, records) if _row(reuse) in accepted}
 
 
+async def setups(
+    conn: db.Connection, account_id: int, switches: Sequence[str], call_id: str
+) -> list[tuple[str, datetime]]:
+    """The other calls with this received call id: switch and setup."""
+    switch_of = {call_keys.compute(switch, call_id): switch for switch in switches}
+    rows = await conn.fetch(_SELECT, account_id, list(switch_of))
+    return [(switch_of[row["call_key"]], row["setup_at"]) for row in rows]
+
+
 async def insert(conn: db.Connection, account_id: int, reuses: Iterable[Reuse]) -> None:
     await conn.executemany(_INSERT, [(account_id, *_row(reuse)) for reuse in reuses])
 

@@ -7,7 +7,7 @@ hour is marked in the same transaction.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from domain import periods
 from domain.billing import rating
@@ -15,11 +15,8 @@ from domain.records import calls
 from domain.records.verdicts import hour_frozen_refusal
 from models import db, faults, listing
 from models.records import day_bounds, partitions, record_store
+from models.records.stored_records import COLUMNS, TIE, Position, record_of
 
-# Orders calls set up in the same microsecond: a 63-bit number.
-_TIE = f"(hashtextextended(concat_ws(' ', switch, call_id, leg), 0) & {2**63 - 1})"
-_FIELDS = [name for name in record_store.COLUMNS if name != "account_id"]
-_COLUMNS = ", ".join(_FIELDS)
 # The last two conditions select the index of calls without a rate. Without them, PostgreSQL reads
 # every record of the account.
 _STORE_RATES = """
@@ -87,8 +84,6 @@ _CONDITIONS = {
     "end": "setup_at < {}",
 }
 
-Position: TypeAlias = tuple[datetime, int]  # the setup of a call, and its tie-breaker
-
 
 async def page(
     account_id: int, filter: Filter, before: Position | None, limit: int
@@ -99,20 +94,20 @@ async def page(
     if before is not None:
         values += before
         at = f"${len(values) - 1}"
-        where += f" AND setup_at <= {at} AND (setup_at, {_TIE}) < ({at}, ${len(values)})"
+        where += f" AND setup_at <= {at} AND (setup_at, {TIE}) < ({at}, ${len(values)})"
         end = before[0] + calls.MICROSECOND
     rows: list[Mapping[str, Any]] = []
     async with db.connection() as conn:
         for span in reversed(await _spans(conn, account_id, replace(filter, end=end))):
             rows += await conn.fetch(
-                f"SELECT {_COLUMNS}, {_TIE} AS tie FROM call_records"
+                f"SELECT {COLUMNS}, {TIE} AS tie FROM call_records"
                 f" WHERE {where} AND {span.condition()}"
                 f" ORDER BY setup_at DESC, tie DESC LIMIT {limit - len(rows)}",
                 *values,
             )
             if len(rows) == limit:
                 break
-    return [(_record(row), (row["setup_at"], row["tie"])) for row in rows]
+    return [(record_of(row), (row["setup_at"], row["tie"])) for row in rows]
 
 
 async def lock_earliest(account_id: int, filter: Filter, limit: int) -> list[calls.Record]:
@@ -122,13 +117,13 @@ async def lock_earliest(account_id: int, filter: Filter, limit: int) -> list[cal
     async with db.connection() as conn:
         for span in await _spans(conn, account_id, filter):
             rows += await conn.fetch(
-                f"SELECT {_COLUMNS} FROM call_records WHERE {where} AND {span.condition()}"
+                f"SELECT {COLUMNS} FROM call_records WHERE {where} AND {span.condition()}"
                 f" ORDER BY setup_at LIMIT {limit - len(rows)} FOR UPDATE",
                 *values,
             )
             if len(rows) == limit:
                 break
-    return [_record(row) for row in rows]
+    return [record_of(row) for row in rows]
 
 
 async def _spans(conn: db.Connection, account_id: int, filter: Filter) -> list[day_bounds.Span]:
@@ -188,13 +183,13 @@ async def lock_waived(account_id: int, filter: Filter, limit: int) -> list[calls
     async with db.connection() as conn:
         for span in day_bounds.slices(filter.start, filter.end, days):
             rows += await conn.fetch(
-                f"SELECT {_COLUMNS} FROM call_records WHERE {where} AND {span.condition()}"
+                f"SELECT {COLUMNS} FROM call_records WHERE {where} AND {span.condition()}"
                 f" ORDER BY setup_at LIMIT {limit - len(rows)} FOR UPDATE",
                 *values,
             )
             if len(rows) == limit:
                 break
-    return [_record(row) for row in rows]
+    return [record_of(row) for row in rows]
 
 
 async def unwaive(
@@ -227,11 +222,3 @@ async def _mark(
 def _where(account_id: int, filter: Filter) -> tuple[str, list[Any]]:
     conditions, values = listing.filter_conditions(account_id, filter, _CONDITIONS)
     return " AND ".join([*conditions, "final", "charge IS NULL"]), values
-
-
-def _record(row: Mapping[str, Any]) -> calls.Record:
-    values = {name: row[name] for name in _FIELDS}
-    address = row["source_ip"]
-    return calls.Record(
-        **values | {"digest": b"", "source_ip": None if address is None else str(address)}
-    )

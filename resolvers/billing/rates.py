@@ -9,6 +9,7 @@ from domain.identity import callers, personal_data
 from models import db
 from models.billing import rate_cards, rate_lists
 from models.billing.rate_lists import Card as Card
+from models.billing.rate_lists import Key as Key
 from models.billing.rate_lists import Rate as Rate
 from models.billing.rate_lists import Revision as Revision
 from models.records import call_records
@@ -144,6 +145,17 @@ async def rates_at(
     """The rates that are valid at the given time, by prefix. Refuses FORBIDDEN."""
     access.require_account(caller, Capability.MANAGE_CARRIERS)
     return await rate_lists.rates(caller.account_id, card_id, at, after, limit)
+
+
+async def applied(keys: Sequence[tuple[int, Key]]) -> list[rate_lists.Rate | None]:
+    """The rates that records (account, key) name, all of one account."""
+    return await rate_lists.applied(keys[0][0], [key for _, key in keys])
+
+
+async def cards(keys: Sequence[tuple[int, int]]) -> list[rate_lists.Card | None]:
+    """The rate cards that records (account, card) name, all of one account."""
+    cards = await rate_lists.cards(keys[0][0], [card_id for _, card_id in keys])
+    return [cards.get(card_id) for _, card_id in keys]
 
 
 def _prices(of: Iterable[rating.Rate]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Calls without a rate: listed, rated by the card that applied at their setup, waived or
 unwaived."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,14 +14,13 @@ from domain.records import calls, destinations, references
 from models import db
 from models.billing import rate_lookup, rate_versions
 from models.directory import switches
-from models.records import call_records, unrated_calls
+from models.records import call_records, stored_records, unrated_calls
 from models.records.unrated_calls import Filter as Filter
 from resolvers import access, audit_entries
 from resolvers.access import Capability
 from resolvers.directory import customers
 
 MAX_CALLS = 10_000  # processed by one mutation
-_DIGITS = re.compile(r"\+?([0-9]{1,20})", re.ASCII)
 _MAX_UNWAIVE_PERIOD = timedelta(days=31)
 
 
@@ -40,8 +38,8 @@ class Rated:
 
 
 async def page(
-    caller: callers.Caller, filter: Filter, before: unrated_calls.Position | None, limit: int
-) -> list[tuple[calls.Record, unrated_calls.Position]]:
+    caller: callers.Caller, filter: Filter, before: stored_records.Position | None, limit: int
+) -> list[tuple[calls.Record, stored_records.Position]]:
     """Calls without a rate, newest first. Refuses FORBIDDEN, NOT_FOUND."""
     access.require_account(caller, Capability.RATE_CALLS)
     if filter.customer_id is not None:
@@ -121,18 +119,6 @@ async def _waive(
         caller.account_id, customer.id, [(call, rating.WAIVED) for call in locked], now
     )
     await _note(caller, "calls.waive", customer.id, filter, locked, Decimal(0), now)
-
-
-def digits(prefix: str | None) -> str | None:
-    """The first digits of a number, with or without its plus sign. Refuses INVALID."""
-    if prefix is None:
-        return None
-    match = _DIGITS.fullmatch(prefix)
-    if match is None:
-        raise refusals.Refusal(
-            "BAD_PREFIX", "A prefix is up to 20 digits, without a plus sign.", "destination"
-        )
-    return match[1]
 
 
 async def _customer(caller: callers.Caller, filter: Filter) -> references.Customer:

@@ -18,6 +18,7 @@ from schema.directory import audit_log
 from schema.engine import base, customer_ids, permissions
 from schema.live import live_channels
 from schema.numbering import number_blocks, sip_users
+from schema.records import call_list
 from schema.summaries import graph_types, summaries
 
 
@@ -49,6 +50,7 @@ class Customer(
     live_channels.HasChannels,
     graph_types.HasStats,
     summaries.HasSummary,
+    call_list.HasCalls,
     number_blocks.HasBlocks,
     sip_users.HasUsernames,
     sip_users.HasSipUsers,

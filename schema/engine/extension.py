@@ -13,9 +13,16 @@ from strawberry.types import get_object_definition
 
 def extend(extended: type, name: str, resolver: Callable[..., Any], description: str) -> None:
     """Appends a field. Call before the schema is created."""
+    add(extended, name, strawberry.field(resolver=resolver, description=description), extended)
+
+
+def add(extended: type, name: str, field: Any, origin: type) -> None:
+    """Appends a declared field with its resolver. Call before the schema is created.
+
+    What is declared for all fields of the class `origin` (open, stored) holds for this field.
+    """
     definition = get_object_definition(extended, strict=True)
     assert all(known.python_name != name for known in definition.fields), name
-    field: Any = strawberry.field(resolver=resolver, description=description)
     field.python_name = name
-    field.origin = extended
+    field.origin = origin
     definition.fields.append(field)

@@ -14,6 +14,7 @@ from schema.directory import customers as customer_types
 from schema.engine import base, permissions
 from schema.live import live_channels
 from schema.numbering import number_blocks, sip_users
+from schema.records import call_list
 from schema.summaries import graph_types, summaries
 
 
@@ -30,6 +31,7 @@ class Account(
     live_channels.HasChannels,
     graph_types.HasStats,
     summaries.HasAccountSummary,
+    call_list.HasAccountCalls,
     number_blocks.HasRange,
     sip_users.HasSipUsers,
     base.Node,

@@ -21,8 +21,8 @@ strawberry.enum(
     description=(
         "Permissions of an API key. INGEST: report calls. LIVE_READ: see active calls, graphs"
         " and alerts, without money. STATS_READ: see graphs and summaries, with charges."
-        " BILLING_READ: see summaries, balances, invoices and reconciliation. BILLING_WRITE:"
-        " BILLING_READ, and create invoices and post payments."
+        " BILLING_READ: see summaries, single calls, balances, invoices and reconciliation."
+        " BILLING_WRITE: BILLING_READ, and create invoices and post payments."
     ),
 )
 

@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from domain.records import call_filters
 from resolvers.access import Capability
 from resolvers.records import unrated_calls
 from schema.engine import base, permissions
@@ -203,7 +204,7 @@ def _wanted(
         customer_id = base.decode_id(input_filter.customer_id, "Customer", account_id)
     return unrated_calls.Filter(
         customer_id,
-        unrated_calls.digits(input_filter.destination),
+        call_filters.digits(input_filter.destination, "destination"),
         input_filter.from_,
         input_filter.to,
     )

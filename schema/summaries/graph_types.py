@@ -214,7 +214,7 @@ class HasStats(base.Scoped):
         requires=Capability.SEE_STATS,
         description="Graphs of the period [from, to), at most a minute old, with at most"
         f" {intervals.MAX_POINTS} points (TOO_MANY_POINTS) and {intervals.MAX_DAYS} days"
-        " (BAD_RANGE). Refused also: NO_MINUTES, BUSY. Only the summary is valid for billing.",
+        " (BAD_RANGE). Not valid for billing. Refused also: NO_MINUTES, BUSY.",
         extensions=[expensive.Expensive(_asks_for_long)],
         metadata={
             **prices.price(250, each=10, work=_work, points=_points),

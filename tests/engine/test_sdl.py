@@ -58,6 +58,7 @@ def _lists() -> Iterator[tuple[str, graphql.GraphQLOutputType]]:
 LISTS_THAT_CAN_FAIL = {
     "AlertRule.recipients",
     "AuditEntry.changes",
+    "Call.legs",
     "Customer.numberBlocks",
     "Query.switches",
     "Stats.byCarrier",
@@ -91,7 +92,7 @@ def test_fields_with_the_same_name_within_a_union_have_the_same_type() -> None:
 STATISTICS = {
     to_camel_case(statistic.name) for statistic in (*ratios.STATISTICS, *delays.PERCENTILES)
 }
-NOT_MONEY = STATISTICS | {"cps", "cpsPeak", "ner", "channelsMean", "marginPercent"}
+NOT_MONEY = STATISTICS | {"cps", "cpsPeak", "ner", "channelsMean", "marginPercent", "ringMs"}
 
 
 def test_money_is_never_a_float() -> None:
@@ -99,3 +100,13 @@ def test_money_is_never_a_float() -> None:
         for name, field in getattr(type, "fields", {}).items():
             if graphql.get_named_type(field.type) is graphql.GraphQLFloat:
                 assert name in NOT_MONEY, f"{type.name}.{name}"
+
+
+def test_only_the_summary_says_whether_it_can_be_billed_and_graphs_say_that_they_cannot() -> None:
+    types = {type.name: type for type in OWN}
+    billable = {name for name, type in types.items() if "billable" in getattr(type, "fields", {})}
+    assert billable == {"SummaryConnection", "AccountSummaryConnection"}
+    for name in ("Customer", "Account"):
+        assert "Not valid for billing." in types[name].fields["stats"].description
+    assert "not valid for billing" in types["Account"].fields["summary"].description
+    assert "the only data valid for billing" in types["Customer"].fields["summary"].description

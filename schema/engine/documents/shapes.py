@@ -35,6 +35,7 @@ LIST_SIZES: Mapping[str, int] = MappingProxyType(
         "SummaryCost.amounts": 2,
         "AlertRule.recipients": 3,
         "AuditEntry.changes": 4,
+        "Call.legs": 3,
         "Customer.numberBlocks": 100,
         "RowInvoicing.invoices": 2,
     }

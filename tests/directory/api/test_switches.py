@@ -31,6 +31,23 @@ async def test_staff_set_how_a_switch_writes_numbers(carrier: Carrier) -> None:
         assert (await carrier.owner.ask(query))["switches"] == [result]
 
 
+async def test_staff_set_the_channel_variables_of_a_switch(carrier: Carrier) -> None:
+    fields = "customerVariable carrierVariable offersVariable"
+    usual = {
+        "customerVariable": "accountcode",
+        "carrierVariable": "carrier",
+        "offersVariable": "originated_legs",
+    }
+    own = {"customerVariable": "tenant", "carrierVariable": "route", "offersVariable": "offers"}
+    for settings, result in [({}, usual), (own, own)]:
+        switch = await carrier.owner.do(
+            "configureSwitch", "Switch", fields, reference="edge-1", **settings
+        )
+        assert switch == result | {"__typename": "Switch"}
+        query = f"{{ switches {{ {fields} }} }}"
+        assert (await carrier.owner.ask(query))["switches"] == [result]
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
@@ -41,6 +58,9 @@ async def test_staff_set_how_a_switch_writes_numbers(carrier: Carrier) -> None:
         ({"countryCode": "0044"}, "BAD_NUMBERING"),
         ({"nationalPrefix": "x"}, "BAD_NUMBERING"),
         ({"internationalPrefix": ""}, "BAD_NUMBERING"),
+        ({"customerVariable": ""}, "BAD_VARIABLE"),
+        ({"carrierVariable": "a b"}, "BAD_VARIABLE"),
+        ({"offersVariable": "x" * 101}, "BAD_VARIABLE"),
     ],
 )
 async def test_invalid_settings_are_refused(

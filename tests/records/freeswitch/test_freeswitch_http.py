@@ -1,8 +1,10 @@
 """FreeSWITCH over HTTP: authentication, retries and the name of the switch."""
 
 import pytest
+from redis.asyncio import Redis
 
 from domain.records import review
+from live import channels, sliding_window
 from models import db
 from models.directory import switches
 from runtime import clock
@@ -127,10 +129,36 @@ async def test_an_unknown_customer_is_refused_once_and_can_be_replayed(client: C
     assert replayed.json()["accepted"] == 1
 
 
-async def test_posts_request_no_snapshot_and_leave_the_live_state_complete(client: Client) -> None:
+async def test_posts_count_in_live_statistics_and_leave_the_live_state_complete(
+    client: Client, redis: Redis
+) -> None:
     """mod_json_cdr reports no active calls, so it cannot send a snapshot."""
     opened, account_id, key = client
-    answer = await opened.post(PATH, content=first_post(), headers=basic("fs", key))
+    posts = recorded_posts.moved(recorded_posts.posts(recorded_posts.PLAIN), clock.now())
+    current = await sliding_window.begin_fill(redis, account_id)
+    assert current is not None
+    assert await sliding_window.end_fill(redis, account_id, current)
+    for post in posts:
+        answer = await opened.post(PATH, content=post.content, headers=basic("fs", key))
+        assert answer.json()["snapshotWanted"] == []
+    states = await switches.list_all(account_id)
+    assert [state.snapshot_wanted_since for state in states] == [None]
+    state = await channels.read(redis, account_id, None)
+    assert (state.complete, state.in_use) == (True, 0)
+    window = await sliding_window.read(redis, account_id, None, sliding_window.MAX_SECONDS)
+    assert window is not None
+    assert window.sums.attempts == 43  # 42 calls, and that of a transferred party
+
+
+async def test_posts_request_no_snapshot_after_redis_was_away(client: Client, redis: Redis) -> None:
+    opened, account_id, key = client
+    # Redis answers with an error to everything that writes.
+    await redis.config_set("min-replicas-to-write", 1)
+    try:
+        answer = await opened.post(PATH, content=first_post(), headers=basic("fs", key))
+        assert answer.json()["accepted"] == 1
+    finally:
+        await redis.config_set("min-replicas-to-write", 0)
     assert answer.json()["snapshotWanted"] == []
     states = await switches.list_all(account_id)
     assert [state.snapshot_wanted_since for state in states] == [None]

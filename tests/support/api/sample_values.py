@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "rowIds": "SummaryRow",
     "staffId": "Staff",
     "alertRule.id": "AlertRule",
+    "call.id": "Call",
     "customer.id": "Customer",
     "invoice.id": "Invoice",
     "rateCard.id": "RateCard",

@@ -108,7 +108,9 @@ class Reading:
                     yield name, f"[{own}]" if is_list else own
             elif isinstance(inner, graphql.GraphQLInputObjectType):
                 if slot in inner.fields:
-                    yield name, f"{{ {slot}: $id }}"
+                    type = graphql.get_nullable_type(inner.fields[slot].type)
+                    id = "[$id]" if isinstance(type, graphql.GraphQLList) else "$id"
+                    yield name, f"{{ {slot}: {id} }}"
             elif name == "after" and str(inner) == "Long":
                 yield name, "0"  # for facts, which have numbers: from the beginning
             elif required(definition) or name in ("first", "since"):

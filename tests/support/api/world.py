@@ -12,6 +12,7 @@ from domain.identity.callers import Kind, Role, Scope
 from models import db
 from models.alerting import alert_states
 from models.checklists import checklist_state
+from models.records import call_keys
 from models.summaries import hours
 from models.tables import Session, Staff
 from runtime import clock
@@ -81,6 +82,7 @@ async def create(url: str) -> World:
     foreign = await _of_customer(theirs, FOREIGN)
     ids = {kind: _ids(kind, own[kind], other[kind], foreign[kind]) for kind in own}
     mine_too, theirs_too = await _of_account(mine, "Mine"), await _of_account(theirs, FOREIGN)
+    await _complete_calls(mine, mine_too)
     ids |= {kind: _ids(kind, mine_too[kind], None, theirs_too[kind]) for kind in mine_too}
     world = World(mine, ids)
     world.everybody = await _everybody(mine, own["Customer"])
@@ -209,7 +211,26 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
         "ApiKey": key["id"],
         "SummaryRow": row["node"]["id"],
         "Invoice": invoice,
+        "Call": _call_id(split[1], f"{reference}-0"),
     }
+
+
+def _call_id(account_id: int, call_id: str) -> str:
+    key = call_keys.key_bytes("edge-1", call_id).hex()
+    return base.encode_id("Call", account_id, key, 0)
+
+
+async def _complete_calls(carrier: Carrier, ids: Mapping[str, str]) -> None:
+    """Gives the account's calls everything that a call can have."""
+    numbers = [
+        base.decode_id(ids[kind], kind, carrier.account_id) for kind in ("Carrier", "RateCard")
+    ]
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE call_records SET carrier_id = $2, cost = 0.01, rate_card_id = $3"
+            " WHERE account_id = $1",
+            *(carrier.account_id, *numbers),
+        )
 
 
 async def _raised(account_id: int) -> None:

@@ -20,7 +20,7 @@ RUNS = (PLAIN, ENCODED_VALUES, FORM, BASE64)
 SWITCH = "fs-test-1"  # as every post names it
 CUSTOMERS = ("ACME01", "NORD02", "C-1003")
 CARRIERS = ("alpha", "beta", "gamma", "dead")
-RECEIVED_AT = datetime.fromisoformat("2026-11-30T08:00:00Z")  # after every post
+RECEIVED_AT = datetime.fromisoformat("2026-11-30T07:42:00Z")  # after every post
 _MICROSECONDS = re.compile(rb"\b1796[0-9]{12}\b")
 
 

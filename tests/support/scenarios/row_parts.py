@@ -194,11 +194,12 @@ def _by_country(parts: Mapping[str | None, Part]) -> dict[str | None, Part]:
 
 @cache
 def _country(destination: str) -> str | None:
+    """The main country of the calling code: no destination of the messages is in another one."""
     try:
         number = phonenumbers.parse(f"+{destination}")
     except phonenumbers.NumberParseException:
         return None
-    return phonenumbers.region_code_for_number(number)
+    return phonenumbers.region_code_for_country_code(number.country_code)
 
 
 def _check_parts(
