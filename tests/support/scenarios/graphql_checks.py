@@ -164,12 +164,12 @@ async def check_graphs(board: Board, truth: Truth) -> None:
     assert starts.keys() == set(intervals.Interval)
     for customer in worlds.BILLED:
         for interval, start in starts.items():
+            length = intervals.Interval(interval).typical_length
             end = now + timedelta(hours=1)
             await check_graph(board, truth, customer, interval, (start, end))
-            latest = max(start, hour + timedelta(days=20) - 60 * interval.typical_length)
-            if not interval.is_of_days:
-                start = latest
-            await check_costs_and_countries(board, truth, customer, interval, (start, end))
+            latest = max(start, hour + timedelta(days=20) - 60 * length)
+            since = start if length >= timedelta(days=1) else latest
+            await check_costs_and_countries(board, truth, customer, interval, (since, end))
 
 
 async def check_graph(
