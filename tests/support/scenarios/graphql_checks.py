@@ -147,16 +147,16 @@ def rounded(exact: Fraction) -> Decimal:
 
 
 async def check_graphs(board: Board, truth: Truth) -> None:
-    """Twenty days, or the whole weeks and months of them, at every interval (four days of
-    quarter-hours, for the limit of cost): the wall clock of the owner is UTC."""
+    """Twenty days, or the whole weeks and months of them, at every interval. Finer intervals cover
+    less, for the limit of cost. The wall clock of the owner is UTC."""
     now = clock.now()
     hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
     day = hour.replace(hour=0)
     starts = {
         "MINUTE": hour + timedelta(days=20, hours=-4),
         "FIVE_MINUTES": hour + timedelta(days=19),
-        "QUARTER_HOUR": hour + timedelta(days=16),
-        "HOUR": hour,
+        "QUARTER_HOUR": hour + timedelta(days=17),
+        "HOUR": hour + timedelta(days=4),
         "DAY": day,
         "WEEK": day - timedelta(days=day.weekday()),
         "MONTH": day.replace(day=1),
