@@ -44,6 +44,14 @@ CROSS JOIN LATERAL (
     WHERE h.account_id = $1 AND h.customer_id = c.id AND h.posted_version < h.version
 ) unposted
 """
+# The oldest mark is of the same snapshot: every call acknowledged before it is in the balance.
+_DATED_BALANCES = f"""
+SELECT b.id, b.balance, (
+    SELECT m.marked_at FROM hour_marks m
+    WHERE m.account_id = $1 AND m.customer_id = b.id ORDER BY m.marked_at LIMIT 1
+) AS oldest_mark
+FROM ({_BALANCES}) b
+"""
 _POST_INVOICE = """
 INSERT INTO ledger_entries
     (account_id, customer_id, kind, cause, invoice_id, amount, currency, at)
@@ -104,6 +112,15 @@ async def balances(account_id: int, customer_ids: Collection[int]) -> dict[int, 
     async with db.connection() as conn:
         rows = await conn.fetch(_BALANCES, account_id, sorted(set(customer_ids)))
     return {row["id"]: row["balance"] for row in rows}
+
+
+async def dated_balances(
+    account_id: int, customer_ids: Collection[int]
+) -> dict[int, tuple[Decimal, datetime | None]]:
+    """`balances`, and when the oldest mark of each customer was set; None if it has none."""
+    async with db.connection() as conn:
+        rows = await conn.fetch(_DATED_BALANCES, account_id, sorted(set(customer_ids)))
+    return {row["id"]: (row["balance"], row["oldest_mark"]) for row in rows}
 
 
 async def post_invoice(

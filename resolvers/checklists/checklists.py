@@ -14,6 +14,7 @@ from live import fact_signals
 from models import db, faults
 from models.checklists import checklist_state
 from models.identity import contacts, staff
+from models.tables import Contact
 from resolvers import access, audit_entries
 from resolvers.access import Capability
 from resolvers.directory import customers
@@ -43,11 +44,15 @@ async def of_customers(
     for customer_id in customer_ids:
         access.require_customer(caller, Capability.SEE_CUSTOMERS, customer_id)
     facts = await checklist_state.customer_facts(caller.account_id, customer_ids, now)
-    if caller.kind is callers.Kind.CONTACT:
-        facts = {id: await _as_contact(caller, looked_at) for id, looked_at in facts.items()}
+    login_id = None
+    if caller.kind is callers.Kind.CONTACT and facts:
+        contact = await contacts.get(caller.account_id, caller.person_id)
+        assert contact is not None
+        login_id = contact.login_id
+        facts = {id: _as_contact(contact, looked_at) for id, looked_at in facts.items()}
     items = {id: _of_customer(caller, looked_at) for id, looked_at in facts.items()}
-    visible_items = await _without_snoozed(caller, items, now)
-    return [visible_items.get(id, Shown([], [])) for id in customer_ids]
+    shown = await _without_snoozed(caller, items, now, login_id)
+    return [shown.get(id, Shown([], [])) for id in customer_ids]
 
 
 def _of_customer(
@@ -135,11 +140,7 @@ async def _shown(caller: callers.Caller, of: int, now: datetime) -> Shown:
     return (await of_customers(caller, [of], now))[0] if of else await of_account(caller, now)
 
 
-async def _as_contact(
-    caller: callers.Caller, facts: conditions.CustomerFacts
-) -> conditions.CustomerFacts:
-    contact = await contacts.get(caller.account_id, caller.person_id)
-    assert contact is not None
+def _as_contact(contact: Contact, facts: conditions.CustomerFacts) -> conditions.CustomerFacts:
     return replace(
         facts,
         unverified_emails=int(contact.email_verified_at is None),
@@ -164,12 +165,18 @@ async def _as_staff(
 
 
 async def _without_snoozed(
-    caller: callers.Caller, items: Mapping[int, Sequence[conditions.OutstandingItem]], now: datetime
+    caller: callers.Caller,
+    items: Mapping[int, Sequence[conditions.OutstandingItem]],
+    now: datetime,
+    login_id: int | None = None,
 ) -> dict[int, Shown]:
-    """Items by customer, without those that the caller has snoozed. Programs snooze none."""
+    """Items by customer, without those that the caller has snoozed. Programs snooze none.
+
+    `login_id` is the person's, None if it is not known yet.
+    """
     if caller.id is None or caller.kind is callers.Kind.KEY:
         return {of: Shown(all_items, []) for of, all_items in items.items()}
-    login_id = await _login(caller)
+    login_id = login_id or await _login(caller)
     until = await checklist_state.active_snoozes(caller.account_id, list(items), login_id, now)
     return {of: _split(all_items, until[of]) for of, all_items in items.items()}
 

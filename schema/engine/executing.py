@@ -6,21 +6,15 @@ back to graphql-core, which reports the error.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphql import (
     ExecutionResult,
-    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLSchema,
-    GraphQLString,
-    Undefined,
     get_named_type,
-    get_nullable_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
@@ -28,29 +22,12 @@ from graphql import (
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.field import StrawberryField
 
 from schema.engine import slices
 from schema.engine.fragments import parts, reading
-from schema.engine.fragments.declarations import TimedFloat
-
-Reader: TypeAlias = Callable[[Any], Any]
-
-
-_MAX_DIRECT_ITEMS = 1_000  # longer lists are completed in slices
-
-
-class FallbackError(Exception):
-    """A value that is left to graphql-core, because it does not match its type or is too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlainField:
-    """A field without a resolver or arguments: its value is an attribute."""
-
-    attribute: str
-    type: GraphQLOutputType
-    reader: Reader | None  # None unless it is a scalar or an enum
+from schema.engine.plans import fields as plan_fields
+from schema.engine.plans import readers
+from schema.engine.plans.readers import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +50,13 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         if self.middleware_manager and not self.middleware_manager.middlewares:
             self.middleware_manager = None  # otherwise it would be called for every field
-        self._plain_fields = {} if self.middleware_manager else plain_fields(self.schema)
-        self._types_with_lists = types_with_lists(self.schema)
+        self._plain_fields = (
+            {} if self.middleware_manager else plan_fields.plain_fields(self.schema)
+        )
+        self._direct_fields = (
+            {} if self.middleware_manager else plan_fields.direct_fields(self.schema)
+        )
+        self._types_with_lists = plan_fields.types_with_lists(self.schema)
         self._stored_fields = parts.stored_fields(self.schema)
         self._reading = reading.Reading.of(self, self._read_plain)
         # Shared by all events of a stream, each of which has a shallow copy of this object.
@@ -103,12 +85,13 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         ((root_type, selected),) = self._selected.items()
         key = (root_type, id(selected))
         if key not in self._readers:
-            readers = {
+            of_fields = {
                 name: self._reader(root_type.fields[nodes[0].node.name.value].type, nodes)
                 for name, nodes in selected.items()
                 if nodes[0].node.name.value in root_type.fields
             }
-            self._readers[key] = _root_reader(readers) if len(readers) == len(selected) else None
+            is_whole = len(of_fields) == len(selected)
+            self._readers[key] = readers.root(of_fields) if is_whole else None
         return self._readers[key]
 
     def execute_field(
@@ -226,7 +209,7 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
 
     def _make_reader(self, type: GraphQLOutputType, fields: Any) -> Reader | None:
         if is_leaf_type(type):
-            return _leaf_reader(type)
+            return readers.leaf(type)
         if is_object_type(type):
             return self._object_reader(type, fields)
         if not (is_non_null_type(type) or is_list_type(type)):
@@ -234,123 +217,43 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         of = self._reader(type.of_type, fields)
         if of is None:
             return None
-        return _non_null_reader(of) if is_non_null_type(type) else _list_reader(of)
+        return readers.non_null(of) if is_non_null_type(type) else readers.items(of)
 
     def _object_reader(self, type: GraphQLObjectType, fields: Any) -> Reader | None:
         declared = type.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         if declared is None:  # a type of graphql-core, such as __Schema
             return None
         selected, deferred, _ = self.collect_subfields(type, fields)
-        readers: list[tuple[str, str, Reader]] = []
+        of_fields: list[tuple[str, str | None, Reader]] = []
         for key, nodes in selected.items():
-            name = nodes[0].node.name.value
-            is_typename = name == "__typename"
-            plain = _typename(type) if is_typename else self._plain_fields.get((type.name, name))
-            read = None if plain is None else plain.reader or self._reader(plain.type, nodes)
-            if plain is None or read is None:
+            of_field = self._field_reader(type, nodes)
+            if of_field is None:
                 return None
-            readers.append((key, plain.attribute, read))
-        return None if deferred else _attributes_reader(declared.origin, readers)
+            of_fields.append((key, *of_field))
+        return None if deferred else readers.attributes(plan_fields.classes(declared), of_fields)
 
+    def _field_reader(
+        self, type: GraphQLObjectType, nodes: Any
+    ) -> tuple[str | None, Reader] | None:
+        """The attribute (None: the object itself) and its reader; None if there is none."""
+        name = nodes[0].node.name.value
+        plain = self._plain_fields.get((type.name, name))
+        if name == "__typename":
+            plain = plan_fields.typename(type)
+        if plain is None:
+            resolving = self._resolving_reader(type, name, nodes)
+            return None if resolving is None else (None, resolving)
+        read = plain.reader or self._reader(plain.type, nodes)
+        return None if read is None else (plain.attribute, read)
 
-# Readers. If one raises FallbackError or another exception, graphql-core completes the value ----
-
-
-def _leaf_reader(type: GraphQLLeafType) -> Reader:
-    coerced, is_float = type.coerce_output_value, type.name == "Float"
-
-    def read(value: Any) -> Any:
-        if value is None:
+    def _resolving_reader(self, type: GraphQLObjectType, name: str, nodes: Any) -> Reader | None:
+        """The reader of a field with a synchronous resolver. The permission is decided here, once
+        for all objects of the execution; if it is refused, graphql-core reports that."""
+        field = self._direct_fields.get((type.name, name))
+        if field is None or (of := self._reader(field.type, nodes)) is None:
             return None
-        if is_float and isinstance(value, TimedFloat):  # coerced, it would lose its function
-            return value
-        answer = coerced(value)
-        if answer is None or answer is Undefined:
-            raise FallbackError
-        return answer
-
-    return read
-
-
-def _non_null_reader(of: Reader) -> Reader:
-    def read(value: Any) -> Any:
-        if value is None:
-            raise FallbackError
-        return of(value)
-
-    return read
-
-
-def _list_reader(of: Reader) -> Reader:
-    def read(values: Any) -> Any:
-        if values is None:
+        try:
+            is_met = field.requirement is None or field.requirement.is_met(self.context_value)
+        except Exception:
             return None
-        if not isinstance(values, list | tuple) or len(values) > _MAX_DIRECT_ITEMS:
-            raise FallbackError
-        return [of(value) for value in values]
-
-    return read
-
-
-def _root_reader(readers: Mapping[str, Reader | None]) -> Reader | None:
-    """The reader of several fields from the same value. None if one has no reader."""
-    present = [(name, read) for name, read in readers.items() if read is not None]
-    if len(present) < len(readers):
-        return None
-    return lambda value: {name: read(value) for name, read in present}
-
-
-def _attributes_reader(origin: type, readers: list[tuple[str, str, Reader]]) -> Reader:
-    def read(value: Any) -> Any:
-        if value is None:
-            return None
-        if type(value) is not origin:
-            raise FallbackError
-        return {key: read(getattr(value, attribute)) for key, attribute, read in readers}
-
-    return read
-
-
-@cache
-def types_with_lists(schema: GraphQLSchema) -> frozenset[str]:
-    """The names of types that have a list of objects among their plain fields."""
-    return frozenset(
-        type
-        for (type, _), plain in plain_fields(schema).items()
-        if is_list_type(get_nullable_type(plain.type)) and plain.reader is None
-    )
-
-
-@cache
-def plain_fields(schema: GraphQLSchema) -> Mapping[tuple[str, str], PlainField]:
-    """The plain fields of a schema by the names of their type and field."""
-    return {
-        (type.name, name): plain
-        for type in schema.type_map.values()
-        if isinstance(type, GraphQLObjectType)
-        for name, field in type.fields.items()
-        if (plain := _plain_field(field)) is not None
-    }
-
-
-def _plain_field(field: Any) -> PlainField | None:
-    declared = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    if not isinstance(declared, StrawberryField) or not declared.is_basic_field or field.args:
-        return None
-    if declared.default_resolver is not getattr:
-        return None
-    return PlainField(declared.python_name, field.type, _reader_of_leaf(field.type))
-
-
-def _typename(type: GraphQLObjectType) -> PlainField:
-    return PlainField("__class__", GraphQLString, lambda _: type.name)
-
-
-def _reader_of_leaf(type: GraphQLOutputType) -> Reader | None:
-    if is_leaf_type(type):
-        return _leaf_reader(type)
-    return (
-        _non_null_reader(_leaf_reader(type.of_type))
-        if is_non_null_type(type) and is_leaf_type(type.of_type)
-        else None
-    )
+        return readers.resolver(field.resolve, of) if is_met else readers.nothing

@@ -8,6 +8,7 @@ import strawberry
 from domain import periods, refusals
 from domain.billing import row_invoicing
 from domain.summaries import cells, freshness
+from resolvers import access
 from resolvers.access import Capability
 from resolvers.summaries import summaries, summary_pages
 from resolvers.summaries.revisions import Revision, Source
@@ -15,6 +16,9 @@ from schema.billing import invoice_types
 from schema.engine import base, permissions
 from schema.engine.documents import expensive, prices
 from schema.engine.fragments import declarations
+from schema.engine.plans import fields as plan_fields
+from schema.engine.plans import selections
+from schema.engine.plans.fields import NOT_LOADED
 from schema.summaries import breakdown_types, row_requests, row_sums
 
 Granularity = strawberry.enum(
@@ -99,6 +103,8 @@ class RowInvoicing:
     " the only data valid for billing."
 )
 class SummaryRow(SummarySums):
+    loaded_invoice: strawberry.Private[Any] = NOT_LOADED
+    loaded_invoicing: strawberry.Private[Any] = NOT_LOADED
     charge: base.Money = permissions.open_field(
         description="Charge of these calls: the exact sum of the rounded charges of each call."
     )
@@ -114,16 +120,38 @@ class SummaryRow(SummarySums):
             "The invoice or draft that contains all hours of the row. Null if none does: see"
             " `invoicing`."
         ),
+        metadata=plan_fields.preloaded("loaded_invoice"),
     )
     async def invoice(self, info: base.Info) -> invoice_types.Invoice | None:
         id = (await _invoicing(info, self.row.key)).sole_invoice_id
         return None if id is None else (await _invoices(info, self.row.key.account_id, [id]))[0]
 
     @permissions.field(
-        requires=Capability.SEE_BILLING, description="How many hours of the row are on invoices."
+        requires=Capability.SEE_BILLING,
+        description="How many hours of the row are on invoices.",
+        metadata=plan_fields.preloaded("loaded_invoicing"),
     )
     async def invoicing(self, info: base.Info) -> RowInvoicing | None:
         return RowInvoicing.of(self.row.key.account_id, await _invoicing(info, self.row.key))
+
+
+async def _load_invoices(info: base.Info, rows: list[SummaryRow]) -> None:
+    """Loads the invoicing of all rows at once if the document selects it and the caller sees it."""
+    names = selections.names_below(info)
+    may_see = access.may(info.context.signed_in(), Capability.SEE_BILLING)
+    if not rows or not may_see or names.isdisjoint(("invoice", "invoicing")):
+        return
+    loader = info.context.loader(summaries.invoicing)
+    held = await loader.load_many([row.row.key for row in rows])
+    for row, invoicing in zip(rows, held, strict=True):
+        row.loaded_invoicing = RowInvoicing.of(row.row.key.account_id, invoicing)
+    if "invoice" not in names:
+        return
+    ids = sorted({id for invoicing in held if (id := invoicing.sole_invoice_id) is not None})
+    by_id = dict(zip(ids, await _invoices(info, rows[0].row.key.account_id, ids), strict=True))
+    for row, invoicing in zip(rows, held, strict=True):
+        id = invoicing.sole_invoice_id
+        row.loaded_invoice = None if id is None else by_id[id]
 
 
 async def _invoicing(info: base.Info, key: periods.RowKey) -> row_invoicing.RowInvoicing:
@@ -241,6 +269,7 @@ class HasSummary(base.Scoped):
             lambda row: row_requests.cursor(row, request.order),
             lambda row: SummaryRow.of(row, currency, now),
         )
+        await _load_invoices(info, [edge.node for edge in edges])
         return SummaryConnection(
             edges=edges,
             page_info=page_info,

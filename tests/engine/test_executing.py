@@ -13,6 +13,7 @@ from models import tables
 from schema import root
 from schema.directory import carriers
 from schema.engine import errors, executing
+from schema.engine.plans import fields as plan_fields
 from schema.live import live_channels
 
 SCHEMA = root.api._schema
@@ -100,7 +101,7 @@ def test_a_type_is_resolved_as_in_graphql_core(of: str) -> None:
 
 
 def test_only_fields_without_a_resolver_or_arguments_are_read_directly() -> None:
-    found = executing.plain_fields(SCHEMA)
+    found = plan_fields.plain_fields(SCHEMA)
     assert ("Channels", "inUse") in found
     assert ("Channels", "byCarrier") in found
     assert ("Customer", "channels") not in found

@@ -16,12 +16,13 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema import root
 from schema.engine import executing
+from schema.engine.plans import fields as plan_fields
 
 Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
 
 SCHEMA = root.api._schema
 BACK = "strawberry-definition"
-PLAIN = executing.plain_fields(SCHEMA)
+PLAIN = plan_fields.plain_fields(SCHEMA)
 TYPES = [
     type
     for _, type in sorted(SCHEMA.type_map.items())

@@ -20,7 +20,8 @@ from resolvers import access
 from resolvers.access import Capability, Identity
 from runtime import clock
 from schema import root
-from schema.engine import base, executing, permissions, services
+from schema.engine import base, permissions, services
+from schema.engine.plans import fields as plan_fields
 from tests.support.api import rights
 
 PEOPLE_PAGE = Path(__file__).parents[2] / "docs" / "people.md"
@@ -216,7 +217,7 @@ async def test_a_field_runs_only_for_callers_who_may_call_it(type: str, name: st
     assert resolve is not None
     for who, caller in _excluded(type, name):
         assert await _is_refused(field, resolve, caller), f"{type}.{name} as {who}"
-    assert (type, name) not in executing.plain_fields(rights.SCHEMA)
+    assert (type, name) not in plan_fields.plain_fields(rights.SCHEMA)
 
 
 @pytest.mark.parametrize(("type", "name"), RESTRICTED, ids=[".".join(one) for one in RESTRICTED])

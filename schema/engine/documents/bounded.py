@@ -46,6 +46,9 @@ MAX_COMPARISONS = 500
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MAX_COMPARISONS
 
 
+# Per document: portals send the same few variables again and again.
+_MAX_KEPT_MEASURES, _MAX_KEPT_CHARACTERS = 8, 1_000
+
 _EXECUTED = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 # The message of graphql-core after too many errors or comparisons.
@@ -106,16 +109,31 @@ class Schema(errors.Schema):
     ) -> _Checked:
         assert query is not None
         operation = parsing.operation(query, name, request.caller)
-        measured = cost.measure(
-            self._schema,
-            operation.document,
-            operation.definition,
-            values or {},
-            signed_in=request.caller is not None,
-        )
+        measured = self._measured(operation, values or {}, signed_in=request.caller is not None)
         allowed = limits.of(request.caller)
         cost.require(measured, allowed)
         return _Checked(operation, measured, allowed)
+
+    def _measured(
+        self, operation: parsing.Operation, values: Mapping[str, Any], *, signed_in: bool
+    ) -> cost.Measured:
+        """The measures of an operation, kept for the variables that it was last sent with."""
+        measures = operation.parsed.measures
+        key = (operation.name, signed_in, repr(values))
+        measured: cost.Measured | None = measures.get(key)
+        if measured is None:
+            measured = cost.measure(
+                self._schema,
+                operation.document,
+                operation.definition,
+                values,
+                signed_in=signed_in,
+            )
+            if len(key[2]) <= _MAX_KEPT_CHARACTERS:
+                if len(measures) == _MAX_KEPT_MEASURES:
+                    measures.pop(next(iter(measures)))
+                measures[key] = measured
+        return measured
 
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner

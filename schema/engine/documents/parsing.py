@@ -41,6 +41,7 @@ class Parsed:
     document: DocumentNode
     counts: lexical.Counts
     valid: bool = False
+    measures: dict[Any, Any] = field(default_factory=dict)  # of `cost`, by operation and variables
     parts: dict[Any, Any] = field(default_factory=dict)  # of `schema.engine.fragments`
     _digest: bytes | None = None
 

@@ -19,8 +19,9 @@ from graphql import (
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from schema.engine import base, executing
+from schema.engine import base
 from schema.engine.documents import prices
+from schema.engine.plans import fields as plan_fields
 
 # The assumed length of a list that is neither a connection's `edges` nor the points of a graph.
 LIST_SIZE = 10
@@ -92,7 +93,7 @@ class Shape:
 @cache
 def shapes(schema: GraphQLSchema) -> dict[str, dict[str, Shape]]:
     """The shapes of all fields, except `__typename`, by type and name."""
-    plain = executing.plain_fields(schema)
+    plain = plan_fields.plain_fields(schema)
     shapes_ = {
         name: {
             field: _shape(name, field, definition, is_plain=(name, field) in plain)

@@ -1,0 +1,1 @@
+"""How the values of an answer are read without a call or coroutine for each field."""
