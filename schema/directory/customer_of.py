@@ -43,4 +43,4 @@ def install() -> None:
     of_call = permissions.open_field(
         resolver=_of_call, description="The customer that made the call."
     )
-    extension.add(call_types.Call, "customer", of_call, call_types.Call)
+    extension.add(call_types.Call, "customer", of_call)

@@ -13,16 +13,13 @@ from strawberry.types import get_object_definition
 
 def extend(extended: type, name: str, resolver: Callable[..., Any], description: str) -> None:
     """Appends a field. Call before the schema is created."""
-    add(extended, name, strawberry.field(resolver=resolver, description=description), extended)
+    add(extended, name, strawberry.field(resolver=resolver, description=description))
 
 
-def add(extended: type, name: str, field: Any, origin: type) -> None:
-    """Appends a declared field with its resolver. Call before the schema is created.
-
-    What is declared for all fields of the class `origin` (open, stored) holds for this field.
-    """
+def add(extended: type, name: str, field: Any) -> None:
+    """Appends a declared field with its resolver. Call before the schema is created."""
     definition = get_object_definition(extended, strict=True)
     assert all(known.python_name != name for known in definition.fields), name
     field.python_name = name
-    field.origin = origin
+    field.origin = extended
     definition.fields.append(field)

@@ -12,6 +12,7 @@ from resolvers.records import call_list
 from schema.directory import carriers
 from schema.engine import base, extension, permissions
 from schema.engine.documents import expensive, prices
+from schema.engine.fragments import declarations
 from schema.records import call_types
 
 _MAX_CODES = 100
@@ -160,10 +161,8 @@ async def _page(
     )
 
 
-_DECLARED: dict[str, Any] = {
-    "requires": Capability.SEE_CALLS,
-    "metadata": prices.price(_PAGE, each=4, work=_work),
-}
+_PRICE = prices.price(_PAGE, each=4, work=_work)
+_DECLARED: dict[str, Any] = {"requires": Capability.SEE_CALLS, "metadata": _PRICE}
 
 
 @strawberry.type
@@ -236,7 +235,8 @@ def install() -> None:
         resolver=_of_carrier,
         description=f"The legs that were offered to the carrier, {_ABOUT}",
         extensions=[expensive.Expensive()],
-        **_DECLARED,
+        requires=Capability.SEE_CALLS,
+        # The list changes without a change of what shows the carrier.
+        metadata={**_PRICE, **declarations.unstored()},
     )
-    # Calls change without a change of what shows the carrier, so they are not stored with it.
-    extension.add(carriers.Carrier, "calls", field, CallQuery)
+    extension.add(carriers.Carrier, "calls", field)

@@ -7,6 +7,7 @@ except:
 - fields declared `live`: directly below it, they are computed for each answer;
 - fields with a resolver whose type is not declared `stored_type`, and fields of objects with an id
   that are not: such a selection is not cached;
+- fields declared `unstored`: such a selection is not cached;
 - a float that depends on the time is a `TimedFloat`.
 """
 
@@ -24,7 +25,7 @@ ReadScope: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Scope | None]
 # An object with the attributes of the live fields, from the revision and the time of the request.
 ReadLive: TypeAlias = Callable[[Revision, datetime], Any]
 
-_STORED, _LIVE = "callboard.stored", "callboard.live"
+_STORED, _LIVE, _UNSTORED = "callboard.stored", "callboard.live", "callboard.unstored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ def live() -> Mapping[str, bool]:
     return {_LIVE: True}
 
 
+def unstored() -> Mapping[str, bool]:
+    """Declares that a field of a `stored_type` depends on anything else, as part of its
+    `metadata`."""
+    return {_UNSTORED: True}
+
+
 def stored_type(type: type[T]) -> type[T]:
     """Declares that all fields of the type depend only on what the field above them does. Does not
     hold for the fields of subclasses."""
@@ -72,6 +79,10 @@ def declaration_of(declared: Any) -> Stored | None:
 
 def is_live(declared: Any) -> bool:
     return _LIVE in getattr(declared, "metadata", {})
+
+
+def is_unstored(declared: Any) -> bool:
+    return _UNSTORED in getattr(declared, "metadata", {})
 
 
 def is_stored_type(type: Any) -> bool:

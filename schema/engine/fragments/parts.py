@@ -133,7 +133,7 @@ class _Walk:
 
 def is_covered(type: GraphQLObjectType, declared: Any) -> bool:
     """Whether a field depends only on what the stored field above it does."""
-    if not isinstance(declared, StrawberryField):
+    if not isinstance(declared, StrawberryField) or declarations.is_unstored(declared):
         return False
     origin = type.extensions[_BACK].origin
     if declarations.is_stored_type(origin) or declarations.is_stored_type(declared.origin):
