@@ -238,8 +238,11 @@ class Batch:
                 " active calls itself.",
                 "type",
             )
-        # Its old number would look like missing events or a restart of the switch.
-        return review.ValidRecord(record, replace(live_event, event_number=None))
+        # Its old number would look like missing events or a restart of the switch, and it does not
+        # come from the switch: its call was closed when it was refused.
+        return review.ValidRecord(
+            record, replace(live_event, event_number=None, is_record_only=True)
+        )
 
     def add_refused_item(self, index: int) -> None:
         """Adds a refused event to the answer. Call it in the order of the indexes."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from domain import epoch, periods, refusals
+from domain.summaries import minutes
 
 MAX_POINTS = 2_000
 MAX_DAYS = 731  # two years, one of which may be a leap year
@@ -19,10 +20,12 @@ _LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 class Interval(StrEnum):
     """How long a point lasts, from the finest to the coarsest.
 
-    Quarter-hours and hours are those of UTC; days, weeks (from Monday) and months are those of
-    the reader's wall clock, so a day of a clock change has 23 or 25 hours.
+    Minutes, quarter-hours and hours are those of UTC; days, weeks (from Monday) and months are
+    those of the reader's wall clock, so a day of a clock change has 23 or 25 hours.
     """
 
+    MINUTE = "MINUTE"
+    FIVE_MINUTES = "FIVE_MINUTES"
     QUARTER_HOUR = "QUARTER_HOUR"
     HOUR = "HOUR"
     DAY = "DAY"
@@ -34,8 +37,20 @@ class Interval(StrEnum):
         """Without clock changes; of a month, the shortest."""
         return _LENGTHS[self]
 
+    @property
+    def is_of_minutes(self) -> bool:
+        """Whether it is made of sums by minute, which are stored for 30 days."""
+        return self in (Interval.MINUTE, Interval.FIVE_MINUTES)
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether its edges are those of days of a wall clock."""
+        return self.typical_length >= _LENGTHS[Interval.DAY]
+
 
 _LENGTHS = {
+    Interval.MINUTE: timedelta(minutes=1),
+    Interval.FIVE_MINUTES: timedelta(minutes=5),
     Interval.QUARTER_HOUR: timedelta(minutes=15),
     Interval.HOUR: periods.HOUR,
     Interval.DAY: timedelta(days=1),
@@ -72,11 +87,23 @@ def buckets(
             most=MAX_POINTS,
             interval=_next_coarser(start, end, interval).value,
         )
-    if interval.typical_length < _LENGTHS[Interval.DAY]:
+    if not interval.is_of_days:
         edges = _edges_of_utc(start, interval.typical_length)
     else:
         edges = _edges_of_wall_clock(start.astimezone(zone).date(), interval, zone)
     return _between(edges, end)
+
+
+def require_stored(start: datetime, end: datetime, interval: Interval, now: datetime) -> None:
+    """Refuses NO_MINUTES if the interval needs minutes that are no longer stored."""
+    if interval.is_of_minutes and start < now - minutes.SHOWN_FOR:
+        raise refusals.Refusal(
+            "NO_MINUTES",
+            "Minutes are shown for {days} days. Select the interval {interval} or a later period.",
+            "interval",
+            days=minutes.SHOWN_FOR.days,
+            interval=_next_coarser(start, end, Interval.FIVE_MINUTES).value,
+        )
 
 
 def _count(start: datetime, end: datetime, interval: Interval) -> float:

@@ -1,8 +1,9 @@
 """Sums of calls and the ratios derived from them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -34,6 +35,40 @@ class Sums:
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSums(Sums):
+    """`charges` by the customers' currencies, `costs` by those of carriers.
+
+    `costs` has None for legs of which the currency is not known.
+    """
+
+    billed_seconds: int = 0
+    effective: int = 0
+    redirected: int = 0
+    released_caller: int = 0
+    released_callee: int = 0
+    released_other: int = 0
+    charges: Mapping[str, Decimal] = field(default_factory=dict)
+    costs: Mapping[str | None, Decimal] = field(default_factory=dict)
+
+
+_COUNTS = tuple(f.name for f in fields(GraphSums) if f.name not in ("charges", "costs"))
+
+
+def merge(parts: Sequence[GraphSums]) -> GraphSums:
+    if len(parts) == 1:
+        return parts[0]
+    charges: dict[str, Decimal] = {}
+    costs: dict[str | None, Decimal] = {}
+    for part in parts:
+        for currency, amount in part.charges.items():
+            charges[currency] = charges.get(currency, Decimal(0)) + amount
+        for place, amount in part.costs.items():
+            costs[place] = costs.get(place, Decimal(0)) + amount
+    counts = {name: sum(getattr(part, name) for part in parts) for name in _COUNTS}
+    return GraphSums(**counts, charges=charges, costs=costs)
 
 
 def total(sums: Iterable[Sums]) -> Sums:
@@ -90,7 +125,7 @@ NER = Statistic(
     lambda s: s.attempts - s.redirected,
 )
 # Each is a field of every point of a graph.
-STATISTICS = (ASR, ACD_SECONDS, DTMF_PERCENT, PDD_MS)
+STATISTICS = (ASR, ACD_SECONDS, DTMF_PERCENT, PDD_MS, NER)
 # Each is a field and a column of every row of the summary.
 ROW_STATISTICS = (ASR, ACD_SECONDS, NER, PDD_MS, DTMF_PERCENT)
 LEGS_PDD_MS = Statistic(

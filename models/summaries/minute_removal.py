@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from models import db
+from models.summaries import revisions
 
 # The limit is a literal: with a parameter, PostgreSQL may read the whole table.
 _REMOVE_SUMS = """
@@ -31,5 +32,8 @@ async def remove_delays(account_id: int, before: datetime, limit: int) -> int:
 
 
 async def _remove(statement: str, account_id: int, before: datetime, limit: int) -> int:
-    async with db.connection() as conn:
-        return len(await conn.fetch(statement.format(limit=limit), account_id, before))
+    async with db.transaction() as conn:
+        removed = await conn.fetch(statement.format(limit=limit), account_id, before)
+        if removed:
+            await revisions.increase(conn, account_id, revisions.ACCOUNT, revisions.Source.SUMS)
+    return len(removed)

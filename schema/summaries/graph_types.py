@@ -1,14 +1,18 @@
 """Graphs: points of an interval each, as a total and by carrier."""
 
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Any, cast
 
+import graphql
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from domain import periods
-from domain.summaries import intervals, ratios
+from domain.summaries import delays, intervals, ratios
+from domain.summaries.graph_parts import Part
+from models import tables
 from resolvers.access import Capability
 from resolvers.summaries import graphs
 from resolvers.summaries.revisions import Source
@@ -17,116 +21,42 @@ from schema.engine import base, permissions, slices
 from schema.engine.documents import expensive, prices, shapes
 from schema.engine.fragments import declarations
 from schema.summaries import statistic_fields
+from schema.summaries.graph_parts import CarrierStats, CodeCount, CountryStats, CustomerStats
+from schema.summaries.graph_points import StatsPoint
 
-T = TypeVar("T")
 _FINEST = next(iter(intervals.Interval))
 _LONG = timedelta(days=31)  # longer graphs take PostgreSQL more than about 20 ms
 
 StatsInterval = strawberry.enum(
     intervals.Interval,
     name="StatsInterval",
-    description="Length of the interval of a point. QUARTER_HOUR, HOUR: of UTC. DAY, WEEK (starting"
+    description="Length of the interval of a point. MINUTE, FIVE_MINUTES (last 30 days),"
+    " QUARTER_HOUR, HOUR: of UTC. DAY, WEEK (starting"
     " Monday), MONTH: of the contact's time zone; a day with a clock change has 23 or 25 hours.",
 )
 
 
-@permissions.open_type
-@strawberry.type(
-    description=(
-        "The carrier view: each leg counts for its own carrier, so an attempt counts once for"
-        " each carrier to which it was offered. The sum over carriers is at least the number of"
-        " attempts."
-    )
-)
-class LegStats:
-    offered: base.Long = strawberry.field(
-        description="Number of offered legs. If no carrier was chosen, the number of attempts."
-    )
-    answered: base.Long = strawberry.field(description="Number of legs that have an answer time.")
-    pdd_ms: float | None = strawberry.field(
-        description=f"{ratios.LEGS_PDD_MS.description} Null if none had one."
-    )
-
-    @classmethod
-    def of(cls, sums: ratios.Sums) -> "LegStats":
-        return cls(
-            offered=sums.legs,
-            answered=sums.legs_answered,
-            pdd_ms=statistic_fields.as_float(ratios.LEGS_PDD_MS.of(sums)),
-        )
+_PERCENTILES = {to_camel_case(percentile.name) for percentile in delays.PERCENTILES}
 
 
-@permissions.open_type
-@strawberry.type
-@statistic_fields.add(ratios.STATISTICS)
-class _Sums:
-    at: datetime = strawberry.field(description="Start of the interval.")
-    attempts: base.Long = strawberry.field(description="Number of attempts, by their final leg.")
-    answered: base.Long = strawberry.field(
-        description="Number of attempts that have an answer time."
-    )
+async def _points_of(points: Iterator[graphs.Point], now: datetime) -> list[StatsPoint]:
+    return await slices.transform(points, lambda point: StatsPoint.of(point, now))
 
 
-@declarations.stored_type
-@permissions.open_type
-@strawberry.type(
-    description=(
-        "One point of a graph. Shows the customer view, except `legs`. Ratios are null if their"
-        " denominator is 0."
-    )
-)
-class StatsPoint(_Sums):
-    channels_max: base.Long | None = strawberry.field(
-        description="Maximum of active calls in samples that are taken every 10 s. Null (not 0) if"
-        " no sample was taken. Also null in the total of selected carriers if several of them had"
-        " calls, because their maxima are from different times."
-    )
-    channels_mean: float | None = strawberry.field(
-        description="Mean of active calls in samples that are taken every 10 s. Null if no"
-        " sample was taken."
-    )
-    channels_samples: base.Long = strawberry.field(
-        description="Number of samples of active calls, one for each 10 s in which they were known."
-        " 0 if there is no data."
-    )
-    cps: float = strawberry.field(
-        description="Attempts per second of the interval. While it lasts, per second that has"
-        " passed, at least 1."
-    )
-    point: strawberry.Private[graphs.Point]
-
-    @strawberry.field(
-        description=(
-            "The carrier view. Null for callers that can access only one customer, because"
-            " routing is hidden from customers."
-        )
-    )
-    def legs(self) -> LegStats | None:
-        return LegStats.of(self.point.sums) if self.point.shows_legs else None
-
-    @classmethod
-    def of(cls, point: graphs.Point, now: datetime) -> "StatsPoint":
-        sums, channels = point.sums, point.channels
-        statistics = statistic_fields.values(ratios.STATISTICS, sums)
-        return cls(
-            at=point.bucket.start,
-            attempts=sums.attempts,
-            answered=sums.answered,
-            channels_max=None if channels is None else channels.maximum,
-            channels_mean=None if channels is None else float(channels.mean),
-            channels_samples=0 if channels is None else channels.samples,
-            cps=_cps(point, now),
-            point=point,
-            **statistics,
-        )
-
-
-def _cps(point: graphs.Point, now: datetime) -> float:
-    def at(instant: datetime) -> float:
-        return float(ratios.cps(point.sums, point.bucket, instant))
-
-    has_ended = point.bucket.end <= now
-    return at(now) if has_ended else declarations.TimedFloat.of(at, now)
+def _selected_names(info: base.Info) -> set[str]:
+    """The names of all fields that are selected below the current one."""
+    names: set[str] = set()
+    raw = info._raw_info
+    nodes: list[Any] = list(raw.field_nodes)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, graphql.FragmentSpreadNode):
+            node = raw.fragments[node.name.value]
+        elif isinstance(node, graphql.FieldNode):
+            names.add(node.name.value)
+        if node.selection_set is not None:
+            nodes.extend(node.selection_set.selections)
+    return names
 
 
 def _is_long(source: "Stats") -> bool:
@@ -138,66 +68,95 @@ def _asks_for_long(_: object, *, from_: datetime, to: datetime, **more: object) 
     return to - from_ > _LONG
 
 
-@permissions.open_type
-@strawberry.type(description="The graph of one carrier.")
-class CarrierStats:
-    carrier: carriers.Carrier | None = strawberry.field(
-        description="The carrier. Null for attempts for which no carrier was chosen."
-    )
-    points: list[StatsPoint] = strawberry.field(
-        description=(
-            "As many points as `total` has, at the same times. Each counts the attempts whose"
-            " final leg was this carrier's, so the carriers add up to the total. `legs` counts"
-            " every leg."
-        )
-    )
-
-
-@permissions.open_type
-@strawberry.type(description="Attempts whose final leg ended with a SIP code.")
-class CodeCount:
-    code: base.Long | None = strawberry.field(
-        description="Final SIP code. Null if none was reported."
-    )
-    attempts: base.Long = strawberry.field(description="Number of attempts, at least 1.")
-
-
 @declarations.stored_type
-@permissions.open_type
 @strawberry.type(description="Graphs of the stored sums. Only the summary is valid for billing.")
 class Stats:
-    time_zone: str = strawberry.field(
+    time_zone: str = permissions.open_field(
         description="IANA zone of the days: the contact's time zone; UTC for staff and keys."
     )
     graph: strawberry.Private[graphs.Graph]
 
-    @strawberry.field(
+    @permissions.open_field(
         description="The graph over the selected carriers (null: all, and calls without a carrier)."
         " Has a point for every interval that overlaps [from, to), also without calls."
     )
     async def total(self, info: base.Info) -> list[StatsPoint]:
-        now = info.context.now
-        return await slices.transform(self.graph.total(), lambda point: StatsPoint.of(point, now))
+        extras = await self._extras(info, Part.CARRIER, total=True)
+        return await _points_of(self.graph.total(extras), info.context.now)
 
-    @strawberry.field(
+    @permissions.open_field(
         description="One graph per carrier: the selected carriers, or those with calls in the"
         f" period. At most {graphs.MAX_CARRIER_POINTS} points in total. Refused: TOO_MANY_POINTS."
     )
     async def by_carrier(self, info: base.Info) -> list[CarrierStats] | None:
-        graphs.require_few(self.graph)
+        graphs.require_few(self.graph, len(self.graph.carriers))
         carrier_rows = await carriers.of(info, self.graph.carriers)
-        return cast("list[CarrierStats]", self._by_carrier(carrier_rows, info.context.now))
+        extras = await self._extras(info, Part.CARRIER)
+        return cast("list[CarrierStats]", self._by_carrier(carrier_rows, extras, info.context.now))
 
     async def _by_carrier(
-        self, found: Sequence[carriers.Carrier | None], now: datetime
+        self, found: Sequence[carriers.Carrier | None], extras: graphs.Extras, now: datetime
     ) -> AsyncGenerator[CarrierStats, None]:
         """One after another (see `slices.complete_one_by_one`): they have up to 50,000 points."""
         for carrier_id, carrier in zip(self.graph.carriers, found, strict=True):
-            points = self.graph.of_carrier(carrier_id)
-            points_shown = await slices.transform(points, lambda point: StatsPoint.of(point, now))
-            yield CarrierStats(carrier=carrier, points=points_shown)
+            points = await _points_of(self.graph.of_carrier(carrier_id, extras), now)
+            yield CarrierStats(carrier=carrier, points=points)
 
-    @strawberry.field(
+    @permissions.field(
+        requires=Capability.SEE_STATS,
+        whole_account=True,
+        hidden=True,
+        description="One graph per customer with calls in the period, over the selected carriers,"
+        f" in order of creation. At most {graphs.MAX_CARRIER_POINTS} points in total. Refused:"
+        " TOO_MANY_POINTS.",
+    )
+    async def by_customer(self, info: base.Info) -> list[CustomerStats] | None:
+        rows = await graphs.read_customers(self.graph)
+        graphs.require_few(self.graph, len(rows))
+        extras = await self._extras(info, Part.CUSTOMER)
+        return cast("list[CustomerStats]", self._by_customer(rows, extras, info.context.now))
+
+    async def _by_customer(
+        self, rows: Sequence[tables.Customer], extras: graphs.Extras, now: datetime
+    ) -> AsyncGenerator[CustomerStats, None]:
+        for row in rows:
+            points = self.graph.of_part(Part.CUSTOMER, row.id, extras)
+            yield CustomerStats(
+                customer_id=strawberry.ID(base.encode_id("Customer", row.account_id, row.id)),
+                reference=row.reference,
+                name=row.name,
+                points=await _points_of(points, now),
+            )
+
+    @permissions.open_field(
+        description="One graph per destination country with calls in the period, over the selected"
+        " carriers, in order of the codes (not known: first). At most"
+        f" {graphs.MAX_CARRIER_POINTS} points in total. Refused: TOO_MANY_POINTS."
+    )
+    async def by_country(self, info: base.Info) -> list[CountryStats] | None:
+        countries = await graphs.read_part(self.graph, Part.COUNTRY)
+        graphs.require_few(self.graph, len(countries))
+        extras = await self._extras(info, Part.COUNTRY)
+        return cast("list[CountryStats]", self._by_country(countries, extras, info.context.now))
+
+    async def _by_country(
+        self, countries: Sequence[str], extras: graphs.Extras, now: datetime
+    ) -> AsyncGenerator[CountryStats, None]:
+        for country in countries:
+            points = self.graph.of_part(Part.COUNTRY, country, extras)
+            yield CountryStats(country=country or None, points=await _points_of(points, now))
+
+    async def _extras(self, info: base.Info, part: Part, *, total: bool = False) -> graphs.Extras:
+        names = _selected_names(info)
+        return await graphs.extras(
+            self.graph,
+            part,
+            total=total,
+            percentiles=not names.isdisjoint(_PERCENTILES),
+            peaks="cpsPeak" in names,
+        )
+
+    @permissions.open_field(
         description=(
             "Attempts by SIP code of the final leg, in order of the codes, over the selected"
             " carriers. They are stored by UTC hour and cover the hours that start in the period"
@@ -212,7 +171,7 @@ class Stats:
             for code, attempts in counts.items()
         ]
 
-    @strawberry.field(
+    @permissions.open_field(
         description=(
             "Percent, computed from `codes`: 100 × (200, 480, 486, 600, 603) ÷ (attempts − 3xx),"
             " the SEER of RFC 6076. Null if the denominator is 0. Refused: BUSY."
@@ -246,7 +205,11 @@ def _hours_of_point(arguments: prices.Arguments) -> float:
 
 
 def _work(arguments: prices.Arguments) -> float:
-    return _hours(arguments) * 1.6
+    """By the rows that PostgreSQL reads for an hour of the period."""
+    length = _hours_of_point(arguments)
+    if length >= 24:
+        return _hours(arguments) * 0.4
+    return _hours(arguments) * (1.6 if length >= 0.25 else 10)
 
 
 @strawberry.type
@@ -255,7 +218,7 @@ class HasStats(base.Scoped):
         requires=Capability.SEE_STATS,
         description="Graphs of the period [from, to), at most a minute old, with at most"
         f" {intervals.MAX_POINTS} points (TOO_MANY_POINTS) and {intervals.MAX_DAYS} days"
-        " (BAD_RANGE). Not valid for billing. Refused also: BUSY.",
+        " (BAD_RANGE). Not valid for billing. Refused also: NO_MINUTES, BUSY.",
         extensions=[expensive.Expensive(_asks_for_long)],
         metadata={
             **prices.price(250, each=10, work=_work, points=_points),

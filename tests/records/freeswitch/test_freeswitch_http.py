@@ -4,6 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from domain.records import review
+from ingest import pipeline
 from live import channels, sliding_window
 from models import db
 from models.directory import switches
@@ -109,7 +110,9 @@ async def test_a_post_that_will_never_be_valid_is_stored_and_acknowledged(client
     assert {code for code, _, _ in kept} == {code for _, code in GARBAGE.values()}
 
 
-async def test_an_unknown_customer_is_refused_once_and_can_be_replayed(client: Client) -> None:
+async def test_an_unknown_customer_is_refused_once_and_can_be_replayed(
+    client: Client, redis: Redis
+) -> None:
     opened, account_id, key = client
     content = first_post().replace(b'"ACME01"', b'"nobody"')
     for _ in range(2):
@@ -121,12 +124,14 @@ async def test_an_unknown_customer_is_refused_once_and_can_be_replayed(client: C
     )
     assert [times for _, times in kept] == [2]
     await sample_records.customer(account_id, "nobody")
-    replayed = await opened.post(
-        "/ingest/calls",
-        content=kept[0][0].encode(),
-        headers={"Authorization": f"Bearer {key}"},
-    )
-    assert replayed.json()["accepted"] == 1
+    now, ingest = clock.now(), pipeline.Pipeline(redis, records_days=None)
+    [replayed] = await ingest.check(account_id, [kept[0][0].encode()], now, now)
+    assert isinstance(replayed, review.ValidRecord)
+    assert replayed.record.call_id
+    await ingest.update_live(account_id, [replayed.live_event], now)
+    await ingest.close()
+    states = await switches.list_all(account_id)
+    assert [state.snapshot_wanted_since for state in states] == [None]
 
 
 async def test_posts_count_in_live_statistics_and_leave_the_live_state_complete(

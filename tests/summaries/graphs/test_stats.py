@@ -1,13 +1,16 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strawberry.utils.str_converters import to_camel_case
 
 from domain.periods import Period
-from domain.summaries import ratios
+from domain.summaries import delays, ratios
 from domain.summaries.ratios import Sums
+from tests.support.scenarios import graphql_checks
 
 
 def test_ratios_are_null_without_a_denominator() -> None:
@@ -70,3 +73,15 @@ def test_ner_is_the_share_of_effective_codes_among_attempts_not_redirected(
     if ner is not None:
         assert ner * len(counted) == 100 * len(effective)
         assert 0 <= ner <= 100
+
+
+def test_every_statistic_is_in_the_table_of_the_documentation() -> None:
+    rules = (Path(__file__).parents[3] / "docs" / "rules.md").read_text("utf-8")
+    for statistic in (*ratios.STATISTICS, *delays.PERCENTILES):
+        assert f"| `{to_camel_case(statistic.name)}` |" in rules, statistic.name
+
+
+def test_every_statistic_is_compared_in_the_random_months() -> None:
+    checks = Path(graphql_checks.__file__).read_text("utf-8")
+    for statistic in (*ratios.STATISTICS, *delays.PERCENTILES):
+        assert f'["{to_camel_case(statistic.name)}"]' in checks, statistic.name

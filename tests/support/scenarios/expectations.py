@@ -9,6 +9,8 @@ from tests.support.scenarios.truth import Truth
 
 # The start of the period that contains a setup, by granularity of a summary or interval of a graph.
 STARTS = {
+    "MINUTE": "date_trunc('minute', setup)",
+    "FIVE_MINUTES": "time_bucket(INTERVAL 5 MINUTE, setup)",
     "QUARTER_HOUR": "time_bucket(INTERVAL 15 MINUTE, setup)",
     **dict.fromkeys(("LIVE", "HOUR"), "date_trunc('hour', setup)"),
     **dict.fromkeys(("DAILY", "DAY"), "date_trunc('day', setup)"),
@@ -79,6 +81,33 @@ def legs(
         since.replace(tzinfo=None),
     )
     return {(row["carrier"], row["start"]): row for row in rows}
+
+
+def costs(truth: Truth, customer: str, since: datetime, interval: str) -> dict[Any, Decimal]:
+    """Of every leg, by carrier and microsecond of the start of the interval."""
+    rows = truth.query(
+        f"SELECT carrier, epoch_us({STARTS[interval]}) AS start, coalesce(sum(cost), 0) AS cost"
+        " FROM rated WHERE customer = ? AND setup >= ? GROUP BY ALL",
+        customer,
+        since.replace(tzinfo=None),
+    )
+    return {(row["carrier"], row["start"]): row["cost"] for row in rows}
+
+
+def percentiles(
+    truth: Truth, customer: str, since: datetime, interval: str
+) -> dict[datetime, tuple[float, float]]:
+    """The median and the 95th percentile of PDD in ms by the start of the interval."""
+    rows = truth.query(
+        f"SELECT {STARTS[interval]} AS start, quantile_disc(ringing_us - setup_us, 0.5) AS median,"
+        " quantile_disc(ringing_us - setup_us, 0.95) AS p95 FROM rated"
+        " WHERE customer = ? AND final AND setup >= ? AND ringing_us IS NOT NULL GROUP BY ALL",
+        customer,
+        since.replace(tzinfo=None),
+    )
+    return {
+        row["start"].replace(tzinfo=UTC): (row["median"] / 1000, row["p95"] / 1000) for row in rows
+    }
 
 
 def invoice(

@@ -147,14 +147,16 @@ def rounded(exact: Fraction) -> Decimal:
 
 
 async def check_graphs(board: Board, truth: Truth) -> None:
-    """Twenty days, or the whole weeks and months of them, at every interval (four days of
-    quarter-hours, for the limit of cost): the wall clock of the owner is UTC."""
+    """Twenty days, or the whole weeks and months of them, at every interval. Finer intervals cover
+    less, for the limit of cost. The wall clock of the owner is UTC."""
     now = clock.now()
     hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
     day = hour.replace(hour=0)
     starts = {
-        "QUARTER_HOUR": hour + timedelta(days=16),
-        "HOUR": hour,
+        "MINUTE": hour + timedelta(days=20, hours=-4),
+        "FIVE_MINUTES": hour + timedelta(days=19),
+        "QUARTER_HOUR": hour + timedelta(days=17),
+        "HOUR": hour + timedelta(days=4),
         "DAY": day,
         "WEEK": day - timedelta(days=day.weekday()),
         "MONTH": day.replace(day=1),
@@ -162,7 +164,12 @@ async def check_graphs(board: Board, truth: Truth) -> None:
     assert starts.keys() == set(intervals.Interval)
     for customer in worlds.BILLED:
         for interval, start in starts.items():
-            await check_graph(board, truth, customer, interval, (start, now + timedelta(hours=1)))
+            length = intervals.Interval(interval).typical_length
+            end = now + timedelta(hours=1)
+            await check_graph(board, truth, customer, interval, (start, end))
+            latest = max(start, hour + timedelta(days=20) - 60 * length)
+            since = start if length >= timedelta(days=1) else latest
+            await check_costs_and_countries(board, truth, customer, interval, (since, end))
 
 
 async def check_graph(
@@ -171,7 +178,8 @@ async def check_graph(
     query = """
     query($c: ID!, $from: DateTime!, $to: DateTime!, $i: StatsInterval!) { customer(id: $c) {
       stats(from: $from, to: $to, interval: $i) {
-        total { at attempts answered asr acdSeconds dtmfPercent pddMs }
+        total { at attempts answered asr acdSeconds dtmfPercent pddMs ner talkSeconds
+                billedSeconds charge { amount } pddMedianMs pddP95Ms }
         ner codes { code attempts }
         byCarrier { carrier { id } points { at attempts answered
                                             legs { offered answered pddMs } } } } } }"""
@@ -182,6 +190,7 @@ async def check_graph(
     stats = data["customer"]["stats"]
     expected = expectations.rows(truth, customer, interval)
     points = {at(point["at"]): point for point in stats["total"]}
+    check_percentiles(points, expectations.percentiles(truth, customer, since, interval))
     for start, sums in expected.items():
         if start >= since:
             check_point(points.pop(start), sums)
@@ -200,6 +209,48 @@ async def check_graph(
     } == {key: (s["attempts"], s["answered"]) for key, s in carriers.items()}
     check_legs(point_at, expectations.legs(truth, customer, since, interval))
     check_codes(stats, expectations.codes(truth, customer, since))
+
+
+async def check_costs_and_countries(
+    board: Board, truth: Truth, customer: str, interval: str, span: tuple[datetime, datetime]
+) -> None:
+    query = """
+    query($c: ID!, $from: DateTime!, $to: DateTime!, $i: StatsInterval!) { customer(id: $c) {
+      stats(from: $from, to: $to, interval: $i) {
+        total { attempts } byCountry { points { attempts } }
+        byCarrier { carrier { id } points { at cost { amount } } } } } }"""
+    names = {id: reference for reference, id in board.carriers.items()}
+    since, until = span
+    values = {"from": since.isoformat(), "to": until.isoformat(), "i": interval}
+    data = await board.ask(query, c=board.customers[customer], **values)
+    stats = data["customer"]["stats"]
+    check_countries(stats)
+    first = at(stats["byCarrier"][0]["points"][0]["at"]) if stats["byCarrier"] else since
+    costs = expectations.costs(truth, customer, first, interval)
+    for graph in stats["byCarrier"]:
+        if graph["carrier"] is not None:  # without a carrier, the currency of a cost is not known
+            for point in graph["points"]:
+                start = round(at(point["at"]).timestamp() * 1_000_000)
+                cost = costs.get((names[graph["carrier"]["id"]], start), 0)
+                assert Decimal(point["cost"]["amount"]) == cost
+
+
+def check_countries(stats: Answer) -> None:
+    """They add up to the total."""
+    for number, point in enumerate(stats["total"]):
+        parts = [country["points"][number]["attempts"] for country in stats["byCountry"]]
+        assert sum(parts) == point["attempts"]
+
+
+def check_percentiles(
+    points: dict[datetime, Answer], expected: dict[datetime, tuple[float, float]]
+) -> None:
+    for start, point in points.items():
+        percentiles = point["pddMedianMs"], point["pddP95Ms"]
+        if start in expected:
+            assert percentiles == pytest.approx(expected[start], rel=0.05, abs=1)
+        else:
+            assert percentiles == (None, None)
 
 
 def check_legs(
@@ -223,7 +274,19 @@ def check_codes(stats: Answer, expected: dict[int, int]) -> None:
 def check_point(point: Answer, sums: expectations.Sums) -> None:
     assert (point["attempts"], point["answered"]) == (sums["attempts"], sums["answered"])
     check_ratios(point, sums)
+    check_ratio(point["ner"], _float(quotient(100 * sums["effective"], _not_redirected(sums))))
+    assert point["talkSeconds"] == (sums["talk_us"] + 500_000) // 1_000_000
+    assert point["billedSeconds"] == sums["billed"]
+    assert Decimal(point["charge"]["amount"]) == sums["charge"]
     check_dtmf_and_pdd(point, sums)
+
+
+def _not_redirected(sums: expectations.Sums) -> int:
+    return int(sums["attempts"] - sums["redirected"])
+
+
+def _float(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def check_dtmf_and_pdd(answer: Answer, sums: expectations.Sums) -> None:
