@@ -117,14 +117,12 @@ async def test_years_without_calls_are_passed_in_one_page() -> None:
 
 async def test_a_page_reads_a_limited_number_of_weeks_and_the_next_one_continues() -> None:
     account = await sample_records.account()
-    weeks = MAX_SPANS + 5
-    setups = [NOW - _DAY * 8 * week for week in range(weeks)]
-    await call_records.insert(
-        account, [record(f"c{n}", setup_at=setup) for n, setup in enumerate(setups)], NOW
-    )
-    first, second = await pages(Scope(account), Filter(), 100)
-    assert len(first.calls) == MAX_SPANS
-    assert listed([first, second]) == [(f"c{number}", 0) for number in range(weeks)]
+    days = MAX_SPANS * 7 + 10
+    batch = [record(f"c{day}", setup_at=NOW - _DAY * day, sip_code=486) for day in range(days)]
+    await call_records.insert(account, batch, NOW)
+    first, second = await pages(Scope(account), Filter(sip_codes=[486]), 200)
+    assert 7 * (MAX_SPANS - 1) < len(first.calls) < days
+    assert listed([first, second]) == [(f"c{day}", 0) for day in range(days)]
 
 
 async def test_a_page_compares_a_limited_number_of_calls_and_the_next_one_continues() -> None:
