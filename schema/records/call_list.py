@@ -161,7 +161,7 @@ async def _page(
     )
 
 
-_PRICE = prices.price(_PAGE, each=4, work=_work)
+_PRICE = prices.price(_PAGE, each=10, work=_work)
 _DECLARED: dict[str, Any] = {"requires": Capability.SEE_CALLS, "metadata": _PRICE}
 
 
