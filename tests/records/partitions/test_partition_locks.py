@@ -122,7 +122,7 @@ async def test_no_statement_locks_the_partitions_of_more_than_10_days(
         await work
         await statements.collect()
     words = {" ".join(text.split()[:3]) for text in statements.texts}
-    assert {"DELETE FROM call_records", "UPDATE call_records r", "WITH legs AS"} <= words
+    assert {"DELETE FROM call_records", "UPDATE call_records r", "WITH records AS"} <= words
     assert any("to_jsonb(r)" in text for text in statements.texts)
     assert any("end_at >= $2 AND final" in text for text in statements.texts)
     assert any("FOR UPDATE" in text for text in statements.texts)
