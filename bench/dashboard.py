@@ -13,6 +13,7 @@ answer of Callboard.
     ./callboard bench dashboard             3 rounds of 15 s each
     ./callboard bench dashboard --quick     1 round of 6 s each
     ./callboard bench dashboard --only Callboard
+    ./callboard bench dashboard --still     no records arrive, so every part is in the cache
 """
 
 import argparse
@@ -222,7 +223,7 @@ class Size:
     seconds: float
 
 
-async def main(size: Size, only: str) -> None:
+async def main(size: Size, only: str, *, still: bool) -> None:
     with (
         meter.on_core(meter.CLIENT_CORE),
         tempfile.TemporaryDirectory() as folder,
@@ -250,7 +251,8 @@ async def main(size: Size, only: str) -> None:
             await fill(world, port)
             numbers = iter(range(0, 10**9, BATCH))
             batch = lambda: calls(clock.now(), next(numbers), BATCH)  # noqa: E731
-            posting = asyncio.create_task(load.post(port, world.ingest_token, batch, PERIOD))
+            period = 3_600.0 if still else PERIOD
+            posting = asyncio.create_task(load.post(port, world.ingest_token, batch, period))
             print("\n| | requests/s | p50 | p99 | CPU a request | answer | stale |")
             print("|---|---|---|---|---|---|---|")
             servers = [server for server in compared(urls) if only in server.name]
@@ -264,6 +266,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="./callboard bench dashboard")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="part of the names of the servers to measure")
+    parser.add_argument("--still", action="store_true", help="no records arrive")
     arguments = parser.parse_args()
     size = Size(1, 6) if arguments.quick else Size(3, 15)
-    uvloop.run(main(size, arguments.only))
+    uvloop.run(main(size, arguments.only, still=arguments.still))
