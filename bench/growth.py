@@ -29,7 +29,7 @@ from runtime.settings import Settings
 
 GOAL = 1.2
 ROUNDS = 100
-_NO_LIMITS = {
+NO_LIMITS = {
     f"CALLBOARD_{budget}COST_{part}": "1000000000000"
     for budget in ("", "CUSTOMER_", "TOKEN_")
     for part in ("CAPACITY", "PER_SECOND")
@@ -60,7 +60,7 @@ async def measure(settings: Settings, world: data.World) -> dict[str, float]:
     assert settings.redis_url is not None
     urls = settings.database_url, settings.redis_url
     async with (
-        ingest.web_process(*urls, _NO_LIMITS) as (port, _),
+        ingest.web_process(*urls, NO_LIMITS) as (port, _),
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
         after = await last_cursor(client, world)

@@ -114,7 +114,8 @@ async def applied(account_id: int, keys: Sequence[Key]) -> list[Rate | None]:
     rates: list[Rate | None] = [None] * len(keys)
     for row in rows:
         values = dict(row)
-        rates[values.pop("number")] = Rate(**values)
+        number = values.pop("number")
+        rates[number] = Rate(**values)
     return rates
 
 

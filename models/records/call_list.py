@@ -29,12 +29,14 @@ _COMPARED_FIRST = 10  # calls per missing item: enough for most filters
 _COLUMNS = f"{stored_records.COLUMNS}, {TIE} AS tie"
 _ORDER = "ORDER BY setup_at DESC, tie DESC"
 _ALL = f"SELECT {_COLUMNS} FROM call_records WHERE {{scope}} AND {{days}} {_ORDER} LIMIT {{limit}}"
-# `number` counts the compared calls. The last of them is returned whether it matches or not.
+# `number` counts the compared calls. The last of them is returned whether it matches or not. Each
+# level repeats the order, so that PostgreSQL stops at the last match instead of sorting all levels.
 _FILTERED = f"""
 SELECT c.*, ({{filter}}) AS matches FROM (
     SELECT r.*, row_number() OVER () AS number, lead(true) OVER () IS NULL AS is_last FROM (
         SELECT {_COLUMNS} FROM call_records WHERE {{scope}} AND {{days}} {_ORDER} LIMIT {{compared}}
     ) r
+    {_ORDER}
 ) c
 WHERE ({{filter}}) OR is_last {_ORDER} LIMIT {{limit}}
 """

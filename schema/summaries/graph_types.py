@@ -205,7 +205,11 @@ def _hours_of_point(arguments: prices.Arguments) -> float:
 
 
 def _work(arguments: prices.Arguments) -> float:
-    return _hours(arguments) * 1.6
+    """By the rows that PostgreSQL reads for an hour of the period."""
+    length = _hours_of_point(arguments)
+    if length >= 24:
+        return _hours(arguments) * 0.4
+    return _hours(arguments) * (1.6 if length >= 0.25 else 10)
 
 
 @strawberry.type

@@ -14,11 +14,15 @@ from starlette.applications import Starlette
 from domain.alerting import evaluation
 from domain.identity import callers
 from domain.identity.callers import Kind, Role
+from domain.records import call_filters
 from domain.records.verdicts import Verdict
 from domain.summaries.rebuild_order import Place
 from models import db
 from models.billing import reconciliation
 from models.records import (
+    call_keys,
+    call_list,
+    call_lookup,
     call_records,
     ended_calls,
     held_records,
@@ -117,14 +121,16 @@ async def test_no_statement_locks_the_partitions_of_more_than_10_days(
         _rate(switch, redis, staff),
         _rebuild(),
         _read(switch, redis),
+        _list(switch, staff),
         _reconcile(switch),
     ):
         await work
         await statements.collect()
     words = {" ".join(text.split()[:3]) for text in statements.texts}
-    assert {"DELETE FROM call_records", "UPDATE call_records r", "WITH legs AS"} <= words
+    assert {"DELETE FROM call_records", "UPDATE call_records r", "WITH records AS"} <= words
     assert any("to_jsonb(r)" in text for text in statements.texts)
     assert any("end_at >= $2 AND final" in text for text in statements.texts)
+    assert any("row_number() OVER ()" in text for text in statements.texts)
     assert any("FOR UPDATE" in text for text in statements.texts)
     locked = {text: await locked_by(outside, text) for text in statements.texts}
     assert {text: number for text, number in locked.items() if number > MOST} == {}
@@ -192,6 +198,25 @@ async def _read(switch: Switch, redis: Redis) -> None:
         ids = [0, switch.customer_id]
         await ended_calls.sum_periods(switch.account_id, scope, ids, [5, 15], [15], clock.now())
     assert await window_filling.fill(redis, switch.account_id)
+
+
+async def _list(switch: Switch, staff: callers.Caller) -> None:
+    """Pages of calls over a year, and the legs of the calls of one."""
+    scopes = [call_list.Scope(switch.account_id), call_list.Scope(switch.account_id, 1)]
+    scopes.append(call_list.Scope(switch.account_id, carrier_id=1))
+    filters = [{}, {"answered": False}, {"unrated": True}, {"call_id": "call-3"}]
+    now = clock.now()
+    for scope in scopes:
+        for filter in filters:
+            start = now - timedelta(days=365)
+            rule = call_filters.Filter(start=start, **filter)  # type: ignore[arg-type]
+            await call_list.page(scope, rule, None, 100, now)
+    page = await call_list.page(scopes[0], call_filters.Filter(), None, 100, now)
+    assert len(page.calls) == 32
+    assert await call_lookup.legs(switch.account_id, [record for record, _ in page.calls])
+    first, _ = page.calls[0]
+    key = call_keys.key_bytes(first.switch, first.call_id)
+    assert await call_lookup.record(switch.account_id, key, first.leg) == first
 
 
 async def _reconcile(switch: Switch) -> None:
