@@ -19,6 +19,7 @@ from tests.support.api.world import World
 REACHED_BY: Mapping[str, str] = {
     "Query": "{field}",
     "Account": "viewer {{ ... on Staff {{ account {{ {field} }} }} }}",
+    "Carrier": "node(id: {Carrier}) {{ ... on Carrier {{ {field} }} }}",
     "Customer": "customer(id: {Customer}) {{ {field} }}",
     "RateCard": "rateCard(id: {RateCard}) {{ {field} }}",
 }

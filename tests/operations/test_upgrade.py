@@ -10,6 +10,7 @@ from bench import upgrade
 from bench.support import last_release
 from models import db
 from models.summaries import hours
+from runtime import clock
 from tests.support import databases
 
 SHAPE = last_release.Shape(records=600, customers=2, days=3)
@@ -55,12 +56,13 @@ async def test_after_an_upgrade_hashes_are_unchanged_and_every_hour_reconciles(
 async def test_after_an_upgrade_a_rebuild_reproduces_the_stored_sums(
     documents: list[last_release.Document],
 ) -> None:
-    places = await _customers_first_kept_hours()
+    """Of the time of the upgrade, which decides whether an hour has sums by minute."""
+    places, now = await _customers_first_kept_hours(), clock.now()
     assert len(places) == SHAPE.customers
     for customer_id, hour in places:
-        await hours.rebuild(last_release.ACCOUNT, customer_id, hour, SHAPE.now)
+        await hours.rebuild(last_release.ACCOUNT, customer_id, hour, now)
     async with db.connection() as conn:
-        count = await conn.fetchval("SELECT count(*) FROM hours WHERE rebuilt_at = $1", SHAPE.now)
+        count = await conn.fetchval("SELECT count(*) FROM hours WHERE rebuilt_at = $1", now)
     assert count == 0
 
 

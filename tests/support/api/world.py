@@ -148,9 +148,6 @@ async def _new_contact(carrier: Carrier, customer: str, name: str = "A person") 
     return id
 
 
-NEW = {"AlertRule": _new_rule, "Contact": _new_contact, "SipUser": _new_user}
-
-
 def _ids(kind: str, own: str, other: str | None, foreign: str) -> Ids:
     return Ids(own, other, _missing(kind, other or own), foreign, _missing(kind, foreign))
 
@@ -165,12 +162,8 @@ def _missing(kind: str, like: str) -> str:
     return base.encode_id(name, account_id, NO_NUMBER)
 
 
-async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
-    """A customer with an invited contact, a key, and calls of two days, one of them invoiced."""
-    owner, reference = carrier.owner, carrier.unique("company")
-    customer = await carrier.customer(name=name, reference=reference)
-    contact = await _new_contact(carrier, customer, name)
-    key = await owner.do(
+async def _new_key(carrier: Carrier, customer: str, name: str = "A key") -> str:
+    key = await carrier.owner.do(
         "createApiKey",
         "CreatedApiKey",
         "id",
@@ -178,6 +171,19 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
         scopes=["LIVE_READ"],
         customerId=customer,
     )
+    id: str = key["id"]
+    return id
+
+
+NEW = {"AlertRule": _new_rule, "ApiKey": _new_key, "Contact": _new_contact, "SipUser": _new_user}
+
+
+async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
+    """A customer with an invited contact, a key, and calls of two days, one of them invoiced."""
+    owner, reference = carrier.owner, carrier.unique("company")
+    customer = await carrier.customer(name=name, reference=reference)
+    contact = await _new_contact(carrier, customer, name)
+    key = await _new_key(carrier, customer, name)
     setup = days_ago(3) + timedelta(hours=7)
     await post(
         await carrier.key("INGEST"),
@@ -208,7 +214,7 @@ async def _of_customer(carrier: Carrier, name: str) -> dict[str, str]:
         "Session": base.encode_id("OpenSession", split[1], session.id),
         "Customer": customer,
         "Contact": contact,
-        "ApiKey": key["id"],
+        "ApiKey": key,
         "SummaryRow": row["node"]["id"],
         "Invoice": invoice,
         "Call": _call_id(split[1], f"{reference}-0"),

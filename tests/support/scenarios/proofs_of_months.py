@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 from models import db
-from runtime import clock
 from tests.support.scenarios import worlds
 from tests.support.scenarios.board import Answer, Board
 from tests.support.scenarios.truth import Truth
@@ -36,13 +35,15 @@ GROUP BY ALL
 """
 
 
-def closed_hours_end() -> datetime:
-    return clock.now().replace(minute=0, second=0, microsecond=0)
+def closed_hours_end(world: worlds.World) -> datetime:
+    """Of the hours that had ended when the world began: the ledger has their charges. An hour that
+    ends during the test is posted somewhat later."""
+    return world.now.replace(minute=0, second=0, microsecond=0)
 
 
 async def check_balanced(board: Board, truth: Truth, world: worlds.World, *, frozen: bool) -> None:
     """Records, rows and ledger; where hours are frozen, records are not there."""
-    end = closed_hours_end()
+    end = closed_hours_end(world)
     for customer in world.customers:
         [expected] = truth.query(_SUMS, customer.reference, end.replace(tzinfo=None))
         proof = await board.proof(customer.reference, world.start, end)
@@ -78,9 +79,9 @@ async def check_frozen(board: Board, truth: Truth, world: worlds.World, middle: 
         [least] = truth.query(_HOURS.format(of="rated"), start, name)
         [most] = truth.query(_HOURS.format(of="messages"), start, name)
         assert least["hours"] <= first["frozenHours"] <= most["hours"]
-        later = await board.proof(name, middle, closed_hours_end())
+        later = await board.proof(name, middle, closed_hours_end(world))
         assert later["frozenHours"] == 0
-        end = closed_hours_end().replace(tzinfo=None)
+        end = closed_hours_end(world).replace(tzinfo=None)
         [expected] = truth.query(f"{_SUMS} AND setup >= ?", name, end, start)
         check_sums(later["records"], expected)
 
