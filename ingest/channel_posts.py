@@ -68,6 +68,8 @@ async def _join(
         # Refused without a customer. Staff can add one; the switch can send it again.
         return attempts.ends(switch, channel, {})
     related = await channel_reports.add(account_id, switch, channel, now)
+    if channel.is_attempt and related.channel != channel:  # another call, or another report of it
+        return attempts.conflicting_ends(switch, channel, related.channel, related.by_id)
     ends: list[events.End] = []
     if related.channel.is_attempt:
         ends += attempts.ends(switch, related.channel, related.by_id)
@@ -80,7 +82,8 @@ async def _join(
 def _encode(end: events.End) -> bytes:
     """The native event, which staff can correct and replay if it is refused."""
     fields = msgspec.to_builtins(end)
-    return msgspec.json.encode({name: v for name, v in fields.items() if v not in (None, "")})
+    present = {name: v for name, v in fields.items() if v not in (None, "") or name == "source"}
+    return msgspec.json.encode(present)
 
 
 async def _refuse(
@@ -93,9 +96,7 @@ async def _refuse(
 ) -> dict[str, Any]:
     record = quarantine_store.RefusedRecord(payload, refusal, switch)
     if await quarantine_store.add(account_id, [record], now):
-        raise refusals.Refusal(
-            "QUARANTINE_FULL", "The quarantine is full. Discard records, then send this again."
-        )
+        raise pipeline.quarantine_full()
     answer = await into.ingest_calls(account_id, [], now, is_record_only=True)
     item = {"index": 0, "code": refusal.code, "message": refusal.message}
     return answer | {"refused": [item]}

@@ -55,13 +55,17 @@ class Pipeline:
         """Stores the events of a request. Returns the answer once they are durable.
 
         `is_record_only`: their source reports no active calls, so it is not asked for a snapshot.
+        It sends again what is not acknowledged: raises Refusal QUARANTINE_FULL if a refused record
+        cannot be stored.
         """
         batch = batches.Batch(raws, is_record_only=is_record_only)
         switch_states = await self._check(account_id, batch, now)
         await batches.run_in_slices(batch.records, batch.assign_part)
         for part in batch.parts:
             await self._store(account_id, batch, part, switch_states, now)
-        await self._store_refused(account_id, batch, switch_states, now)
+        are_stored = await self._store_refused(account_id, batch, switch_states, now)
+        if is_record_only and not are_stored:
+            raise quarantine_full()
         events_in_order = batch.live_events_in_order()
         snapshot_wanted = await self._live.apply(account_id, events_in_order, switch_states, now)
         if batch.parts:
@@ -177,15 +181,21 @@ class Pipeline:
         batch: batches.Batch,
         switch_states: switches.SwitchStates,
         now: datetime,
-    ) -> None:
-        """Quarantines events that may be records. Counts the others in the log."""
+    ) -> bool:
+        """Quarantines events that may be records. Counts the others in the log.
+
+        Returns False if the quarantine was full.
+        """
+        are_stored = True
         for indexes in batch.slices(list(batch.event_refusals)):
             records, others = batch.quarantine_items(indexes, switch_states.switches)
             not_stored = await quarantine_store.add(account_id, records, now)
             kinds = [(account_id, item.switch, item.refusal.code) for item in others]
             kinds += [(account_id, item.switch, "QUARANTINE_FULL") for item in not_stored]
             self._refusals.add(kinds, now)
+            are_stored &= not not_stored
             await asyncio.sleep(0)
+        return are_stored
 
     async def _check(
         self,
@@ -241,3 +251,9 @@ async def _answer(batch: batches.Batch, snapshot_wanted: frozenset[str]) -> dict
         sorted(batch.ignored_fields), batch.add_ignored_items, batches.PARSE_SLICE_EVENTS // 2
     )
     return batch.build_answer(sorted(snapshot_wanted))
+
+
+def quarantine_full() -> refusals.Refusal:
+    return refusals.Refusal(
+        "QUARANTINE_FULL", "The quarantine is full. Discard records, then send this again."
+    )

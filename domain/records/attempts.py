@@ -8,6 +8,8 @@ arrival, and every repetition, ends with the same content. Decision 0028 has the
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from domain.records import events, hangup_causes
 from domain.records.call_channels import Channel
 
@@ -32,6 +34,25 @@ def ends(
     if only is None and attempt.final_leg == len(first.offers):
         legs.append(attempt.end(attempt.final_leg, None))
     return legs
+
+
+def conflicting_ends(
+    switch: str, first: Channel, stored: Channel, offers: Mapping[str, Channel]
+) -> list[events.End]:
+    """The records of an attempt whose id another attempt, `stored`, already has.
+
+    They have the revisions of the stored records, so that they are held for review. (A caller can
+    choose the id if the switch uses that of SIP.) `offers` are those of `stored`, by id.
+    """
+    revisions = [
+        _JOINED_REVISION if offer.channel_id in offers else None for offer in stored.offers
+    ]
+    return [
+        msgspec.structs.replace(end, correction=revisions[end.leg])
+        if end.leg < len(revisions)
+        else end
+        for end in ends(switch, first, {})
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,8 @@ class Post:
         for item in _array(self.variables.get("originate_causes", "")):
             channel_id, _, cause = item.partition(";")
             causes[channel_id] = cause[:100]
-        ids = [item.partition(";")[0] for item in listed]
+        # `bridge user/…` lists an offer twice.
+        ids = dict.fromkeys(item.partition(";")[0] for item in listed)
         return tuple(call_channels.Offer(id, causes.get(id)) for id in ids if id)
 
 
@@ -173,7 +174,10 @@ def excerpt(content: bytes) -> bytes:
         value = b"".join(part.removeprefix(b"cdr=").split())
         end = _BASE64.match(value)
         characters = b"" if end is None else end[0].rstrip(b"=")
-        decoded = base64.b64decode(characters[: len(characters) // 4 * 4]) or part
+        try:
+            decoded = base64.b64decode(characters[: len(characters) // 4 * 4]) or part
+        except ValueError:
+            decoded = part
     return _DIALED.sub(rb"\1", decoded)[: body.MAX_EVENT_BYTES]
 
 

@@ -88,3 +88,7 @@ def test_the_excerpt_of_an_invalid_post_has_no_dialed_digits(
         assert b"digits_dialed" in kept
         assert b"47*1" not in kept
         assert b"47%2A1" not in kept
+
+
+def test_an_excerpt_with_misplaced_padding_is_the_post_itself() -> None:
+    assert freeswitch.excerpt(b"A===AAAA") == b"A===AAAA"

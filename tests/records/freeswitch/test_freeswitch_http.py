@@ -1,5 +1,7 @@
 """FreeSWITCH over HTTP: authentication, retries and the name of the switch."""
 
+import re
+
 import pytest
 from redis.asyncio import Redis
 
@@ -188,5 +190,56 @@ async def test_a_full_quarantine_is_a_temporary_failure(client: Client) -> None:
             account_id,
             review.QUARANTINE_BYTES,
         )
-    answer = await opened.post(PATH, content=b"garbage", headers=basic("fs", key))
-    assert (answer.status_code, answer.json()["code"]) == (503, "QUARANTINE_FULL")
+    for content in (b"garbage", first_post().replace(b'"ACME01"', b'"nobody"')):
+        answer = await opened.post(PATH, content=content, headers=basic("fs", key))
+        assert (answer.status_code, answer.json()["code"]) == (503, "QUARANTINE_FULL")
+
+
+@pytest.mark.parametrize("with_offer", [False, True])
+async def test_another_call_with_the_id_of_a_call_is_held(client: Client, with_offer: bool) -> None:
+    """With `inbound-use-callid-as-uuid`, the caller chooses the id."""
+    opened, account_id, key = client
+    call = next(c for c in recorded_posts.calls(recorded_posts.PLAIN) if c.name == "a01")
+    posts = [
+        post
+        for post in recorded_posts.moved(recorded_posts.posts(recorded_posts.PLAIN), clock.now())
+        if post.channel_id in call.channel_ids
+    ]
+    [first] = [post for post in posts if post.channel_id == call.caller["switch_channel_id"]]
+    for post in posts if with_offer else [first]:
+        answer = await opened.post(PATH, content=post.content, headers=basic("fs", key))
+        assert answer.json()["held"] == []
+    before = await stored(account_id)
+    other = first.moved(-60_000_000).content
+    for _ in range(2):
+        answer = await opened.post(PATH, content=other, headers=basic("fs", key))
+        assert answer.status_code == 200
+    held = await sample_records.rows(
+        "SELECT count(*) FROM record_revisions WHERE account_id = $1 AND state = 'HELD'",
+        account_id,
+    )
+    assert held == [(1,)]
+    assert await stored(account_id) == before
+
+
+async def test_an_offer_that_is_listed_twice_is_one_leg(client: Client) -> None:
+    opened, account_id, key = client
+    listed = re.compile(rb'"originated_legs":\s*"([^"]+)"')
+    content, count = listed.subn(rb'"originated_legs":"ARRAY::\1|:\1"', first_post())
+    assert count == 1
+    answer = await opened.post(PATH, content=content, headers=basic("fs", key))
+    assert answer.json()["accepted"] == 1
+    assert len(await stored(account_id)) == 1
+
+
+async def test_a_call_without_a_caller_number_is_stored(client: Client) -> None:
+    opened, account_id, key = client
+    number = re.compile(rb'"(caller_id_number|ani|sip_from_user)":\s*"[^"]*"')
+    content, count = number.subn(rb'"\1":""', first_post())
+    assert count >= 3
+    answer = await opened.post(PATH, content=content, headers=basic("fs", key))
+    assert answer.json()["accepted"] == 1, answer.text
+    sources = await sample_records.rows(
+        "SELECT source FROM call_records WHERE account_id = $1", account_id
+    )
+    assert sources == [("",)]
