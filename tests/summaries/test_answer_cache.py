@@ -258,6 +258,15 @@ async def test_contacts_in_two_zones_have_the_days_of_their_own_zone(
     assert first["total"] != second["total"]
 
 
+async def test_a_left_out_live_field_is_not_in_the_answer(readers: Readers) -> None:
+    query = """query ($customer: ID!, $with: Boolean!) { customer(id: $customer) {
+      summary(granularity: DAILY) { asOf @include(if: $with) stale @skip(if: $with)
+        edges { node { attempts } } } } }"""
+    for with_time, name in ((True, "asOf"), (False, "stale")):
+        answer = await readers.read(query, customer=CUSTOMER["customer"], **{"with": with_time})
+        assert set(answer["customer"]["summary"]) == {name, "edges"}
+
+
 async def test_a_refused_part_is_refused_again(readers: Readers) -> None:
     query = """query ($customer: ID!, $t: DateTime!) { customer(id: $customer) {
       stats(from: $t, to: $t, interval: DAY) { timeZone } } }"""

@@ -71,7 +71,9 @@ class Reading:
             if value is not None and not self._has_errors(path):
                 fragment = await cache.make(value, part.live)
                 self._cache.put(key, revision, fragment)
-                return fragment.fill({name: value[name] for name in part.live}, context.now)
+                return fragment.fill(
+                    {name: value[name] for name in part.live if name in value}, context.now
+                )
             return value
         finally:
             end()
