@@ -113,6 +113,6 @@ if __name__ == "__main__":
         "parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="default: all of them"
     )
     parser.add_argument("--quick", action="store_true", help="small numbers, to try it out")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(given.parts or list(PARTS), QUICK if given.quick else FULL))
+        runner.run(main(arguments.parts or list(PARTS), QUICK if arguments.quick else FULL))

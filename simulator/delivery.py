@@ -21,7 +21,7 @@ Report = Callable[[str], None]
 
 
 class RejectedError(Exception):
-    """Callboard refuses the request for good, for example because of a wrong key."""
+    """Callboard will never accept the request, for example because of a wrong key."""
 
 
 @dataclass(slots=True)

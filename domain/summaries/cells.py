@@ -144,13 +144,13 @@ def select(column: Column, rows: Sequence[Row]) -> Selection:
     if len({currency for row in rows for currency in column.currencies(row)}) > 1:
         raise _mixed("These rows are in several currencies. Select rows of one currency.")
     cells = [(column.numerator(row), row) for row in rows]
-    known = [(numerator, row) for numerator, row in cells if numerator is not None]
+    defined = [(numerator, row) for numerator, row in cells if numerator is not None]
     if column.denominator is None:
-        total = money.add(numerator for numerator, _ in known)
-        is_complete = len(known) == len(rows)
-        average = _quotient(total, Decimal(len(known)))
+        total = money.add(numerator for numerator, _ in defined)
+        is_complete = len(defined) == len(rows)
+        average = _quotient(total, Decimal(len(defined)))
         return Selection(len(rows), money.plain(total) if is_complete else None, average, None)
-    pairs = [(n, d) for n, row in known if (d := column.denominator(row))]
+    pairs = [(n, d) for n, row in defined if (d := column.denominator(row))]
     values = [money.divide(n, d) for n, d in pairs]
     average = _quotient(money.add(values), Decimal(len(values)))
     weighted = _quotient(money.add(n for n, _ in pairs), money.add(d for _, d in pairs))

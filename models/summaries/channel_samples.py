@@ -104,10 +104,10 @@ async def fold(account_id: int, now: datetime) -> None:
 
 
 async def _fold(account_id: int, level: Level, until: datetime) -> None:
-    length, known = LENGTH[level], (await folded_until(account_id, until)).get(level)
-    if known is not None and known >= until:
+    length, newest = LENGTH[level], (await folded_until(account_id, until)).get(level)
+    if newest is not None and newest >= until:
         return
-    after = None if known is None else known - length
+    after = None if newest is None else newest - length
     while True:
         async with db.transaction() as conn:
             oldest = await conn.fetchval(_OLDEST, account_id, after)
@@ -130,7 +130,7 @@ def _fold_statement(level: Level) -> str:
     From minutes, because only they have an index by time. So an hour costs the same after years.
     """
     columns = ("samples", "maximum", "total")
-    known = ", ".join(f"t.{name}" for name in columns)
+    stored = ", ".join(f"t.{name}" for name in columns)
     computed = ", ".join(f"EXCLUDED.{name}" for name in columns)
     return f"""
     INSERT INTO {TABLES[level]} AS t
@@ -142,7 +142,7 @@ def _fold_statement(level: Level) -> str:
     GROUP BY account_id, customer_id, carrier_id, period
     ORDER BY customer_id, carrier_id, period
     ON CONFLICT ({_KEY}) DO UPDATE
-    SET ({", ".join(columns)}) = ROW ({computed}) WHERE ({known}) IS DISTINCT FROM ({computed})
+    SET ({", ".join(columns)}) = ROW ({computed}) WHERE ({stored}) IS DISTINCT FROM ({computed})
     """
 
 

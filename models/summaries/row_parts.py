@@ -178,10 +178,12 @@ def _part(
 
 def _costs_of(rows: Sequence[Mapping[str, Any]]) -> row_costs.Costs:
     """Without a carrier, a cost has no currency and is not known."""
-    known = [row for row in rows if row["cost_currency"] is not None]
-    unknown = [row["legs_answered"] for row in rows if row["cost_currency"] is None]
-    amounts = _added((row["cost_currency"], row["cost"]) for row in known)
-    return row_costs.Costs(amounts, int(sum(row["uncosted"] for row in known) + sum(unknown)))
+    with_currency = [row for row in rows if row["cost_currency"] is not None]
+    legs_without_currency = [row["legs_answered"] for row in rows if row["cost_currency"] is None]
+    amounts = _added((row["cost_currency"], row["cost"]) for row in with_currency)
+    return row_costs.Costs(
+        amounts, int(sum(row["uncosted"] for row in with_currency) + sum(legs_without_currency))
+    )
 
 
 def _added(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:

@@ -137,8 +137,8 @@ async def rows(
     spans = [periods.period_containing(granularity, start) for start in wanted]
     sql, extra = _scoped(_SUMS, granularity, customer_id, place=4)
     async with db.connection() as conn:
-        found = await conn.fetch(sql, account_id, *_edges(spans), *extra)
-    parts = _by_start(found)
+        rows = await conn.fetch(sql, account_id, *_edges(spans), *extra)
+    parts = _by_start(rows)
     keys = [periods.RowKey(account_id, customer_id, granularity, start) for start in wanted]
     return [_row(key, parts[key.start]) for key in keys]
 
@@ -166,9 +166,9 @@ async def invoicing(
     void, including drafts."""
     spans = [periods.period_containing(granularity, start) for start in wanted]
     async with db.connection() as conn:
-        found = await conn.fetch(_HOLDERS, account_id, customer_id, *_edges(spans))
+        holders = await conn.fetch(_HOLDERS, account_id, customer_id, *_edges(spans))
     held: dict[datetime, dict[int, int]] = defaultdict(dict)
-    for row in found:
+    for row in holders:
         held[row["start"]][row["invoice_id"]] = row["hours"]
     return [
         row_invoicing.RowInvoicing((span.end - span.start) // periods.HOUR, held[span.start])

@@ -131,10 +131,10 @@ async def balances(
     NOT_FOUND."""
     for customer_id in customer_ids:
         access.require_customer(caller, Capability.SEE_BILLING, customer_id)
-    found = await ledger.dated_balances(caller.account_id, customer_ids)
+    balances = await ledger.dated_balances(caller.account_id, customer_ids)
     return [
         Balance(amount, freshness.Freshness.of(oldest, now))
-        for amount, oldest in (found[id] for id in customer_ids)
+        for amount, oldest in (balances[id] for id in customer_ids)
     ]
 
 

@@ -71,8 +71,8 @@ class Graph:
             sums = ratios.merge(parts) if parts else _NONE
             histogram = None
             if extras.histograms is not None:
-                found = [extras.histograms[key] for key in keys if key in extras.histograms]
-                histogram = delays.merge(found)
+                histograms = [extras.histograms[key] for key in keys if key in extras.histograms]
+                histogram = delays.merge(histograms)
             channels = self._channels(number)
             yield self._point(bucket, sums, channels, histogram, extras.peaks, (number, None))
 

@@ -143,7 +143,7 @@ async def test_clients_reconnect_after_the_server_is_killed_and_show_the_right_s
 async def test_clients_reconnect_after_the_server_is_stopped(
     carrier: Carrier, another: Program
 ) -> None:
-    """The client gives up for good on some close codes; 1012 is none of them."""
+    """The client does not reconnect after some close codes; 1012 is none of them."""
     async with _client(Caller(another.url, carrier.owner.token)) as client:
         client.subscribe("a", LIVE)
         await client.state("a", 0)

@@ -50,7 +50,7 @@ def before(now: datetime, count: int, customers: Sequence[int], account: int) ->
 
 
 async def prepare(customers: dict[int, int], now: datetime) -> None:
-    """So many customers of each account, numbered from 1."""
+    """Inserts that number of customers for each account, numbered from 1."""
     for account, count in customers.items():
         account_id = await accounts.insert(f"Account {account}", now)
         assert account_id.id == account
