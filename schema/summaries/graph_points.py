@@ -128,8 +128,8 @@ class StatsPoint(_Sums):
     @permissions.field(
         requires=Capability.SEE_COST,
         hidden=True,
-        description="Cost of every leg. Null if it has several currencies, or one that is not"
-        " known.",
+        description="Cost of every leg. A leg whose cost is not known counts as 0. Null if it has"
+        " several currencies, or one that is not known.",
     )
     def cost(self) -> scalars.Money | None:
         costs = self.point.sums.costs
@@ -138,7 +138,8 @@ class StatsPoint(_Sums):
     @permissions.field(
         requires=Capability.SEE_COST,
         hidden=True,
-        description="Costs of every leg by the carriers' currencies, in order of the codes.",
+        description="Costs of every leg by the carriers' currencies, in order of the codes. A leg"
+        " whose cost is not known counts as 0.",
     )
     def costs(self) -> list[scalars.Money] | None:
         return _money(self.point.sums.costs)
@@ -146,7 +147,8 @@ class StatsPoint(_Sums):
     @permissions.field(
         requires=Capability.SEE_COST,
         hidden=True,
-        description="Charge − cost. Null if they have several currencies.",
+        description="Charge − cost. Null if they have several currencies. A leg whose cost is not"
+        " known counts as 0; `profit` of a summary row is then null.",
     )
     def profit(self) -> scalars.Money | None:
         charges, costs = self._charges(), self.point.sums.costs
